@@ -1,1 +1,21 @@
-//! See the crate's Cargo.toml description.
+//! The nouns of the service: typed ids, states and rules.
+//!
+//! Everything here is a value. Nothing here reads a clock, a file, a network
+//! or a database: what a rule needs, it is given.
+
+pub mod backup;
+pub mod checkpoint;
+pub mod id;
+pub mod identity;
+pub mod name;
+pub mod operation;
+pub mod resource;
+pub mod size;
+pub mod tag;
+pub mod vault;
+
+pub use cbr_env::Timestamp;
+pub use id::{
+    BackupId, ChainId, CheckpointId, DomainId, PolicyId, ProjectId, ResourceId, TaskId, UserId,
+    VaultId,
+};

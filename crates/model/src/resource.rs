@@ -1,0 +1,95 @@
+//! Resources: the things a vault protects.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ChainId, ResourceId};
+use crate::size::{Bytes, Gib};
+
+/// What a resource is (contract B.6).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum ResourceKind {
+    /// A server with its disks.
+    #[serde(rename = "OS::Nova::Server")]
+    Server,
+    /// One disk.
+    #[serde(rename = "OS::Cinder::Volume")]
+    Volume,
+}
+
+impl ResourceKind {
+    /// The contract's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Server => "OS::Nova::Server",
+            Self::Volume => "OS::Cinder::Volume",
+        }
+    }
+
+    /// The kind the contract's word means.
+    pub fn from_str_exact(text: &str) -> Option<Self> {
+        [Self::Server, Self::Volume].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// What happens to a bound resource just now (contract B.2).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProtectStatus {
+    /// Nothing runs.
+    Available,
+    /// The last operation failed in a way that needs a person.
+    Error,
+    /// A backup runs.
+    Protecting,
+    /// A restore runs.
+    Restoring,
+    /// It is being taken out of the vault with all its backups.
+    Removing,
+}
+
+impl ProtectStatus {
+    /// The contract's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Error => "error",
+            Self::Protecting => "protecting",
+            Self::Restoring => "restoring",
+            Self::Removing => "removing",
+        }
+    }
+
+    /// The status the contract's word means.
+    pub fn from_str_exact(text: &str) -> Option<Self> {
+        [Self::Available, Self::Error, Self::Protecting, Self::Restoring, Self::Removing]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+    }
+}
+
+/// A resource in a vault.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BoundResource {
+    /// Its id at the provider.
+    pub id: ResourceId,
+    /// What it is.
+    pub kind: ResourceKind,
+    /// Its name when it was last seen.
+    pub name: String,
+    /// Its size when it was last seen, rounded up.
+    pub size: Gib,
+    /// What happens to it just now.
+    pub protect_status: ProtectStatus,
+    /// Disks of a server that are left out (RES-09). Insertion order.
+    pub exclude_volumes: Vec<ResourceId>,
+    /// Whether automatic backups take it.
+    pub auto_protect: bool,
+    /// Its restore points in the store. Survives a migration to another vault.
+    pub chain: ChainId,
+    /// Raised by each independent full backup, which shares nothing with older ones (BAK-39).
+    pub epoch: u32,
+    /// Logical size of all its backups.
+    pub backup_bytes: Bytes,
+    /// How many backups of it the vault holds.
+    pub backup_count: u64,
+}

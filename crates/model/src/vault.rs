@@ -1,0 +1,240 @@
+//! Vaults: containers of resources and their backups.
+//!
+//! ```text
+//!            capacity, specification or billing changes
+//!   Available ◀──────────────────────────────────────▶ Locked
+//!       │  ▲                                             │
+//!       │  └──────── paid ──────── Frozen ◀── arrears ───┤
+//!       ├───────────────── delete ──────────▶ Deleting ──▶ (row gone)
+//!       └──▶ Error ─────── delete ────────────▲
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::id::{ProjectId, UserId, VaultId};
+use crate::name::Name;
+use crate::resource::{BoundResource, ResourceKind};
+use crate::size::{Bytes, Gib};
+use crate::tag::Tag;
+
+/// Most resources in one vault (RES-01).
+pub const RESOURCES_MAX: usize = 256;
+/// Largest capacity of a vault (VLT-10).
+pub const CAPACITY_MAX: Gib = Gib(10_485_760);
+/// Smallest capacity the API takes (contract C1; consoles start at 10).
+pub const CAPACITY_MIN: Gib = Gib(1);
+
+/// What a vault holds (contract `object_type`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VaultKind {
+    /// Servers.
+    Server,
+    /// Disks.
+    Disk,
+}
+
+impl VaultKind {
+    /// The contract's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Disk => "disk",
+        }
+    }
+
+    /// The kind the contract's word means.
+    pub fn from_str_exact(text: &str) -> Option<Self> {
+        [Self::Server, Self::Disk].into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// The only kind of resource such a vault takes (contract B.6).
+    pub const fn resource_kind(self) -> ResourceKind {
+        match self {
+            Self::Server => ResourceKind::Server,
+            Self::Disk => ResourceKind::Volume,
+        }
+    }
+}
+
+/// Specification of a server vault (VLT-02).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consistency {
+    /// Ordinary backups.
+    CrashConsistent,
+    /// Database backups.
+    AppConsistent,
+}
+
+impl Consistency {
+    /// The contract's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CrashConsistent => "crash_consistent",
+            Self::AppConsistent => "app_consistent",
+        }
+    }
+
+    /// The consistency the contract's word means.
+    pub fn from_str_exact(text: &str) -> Option<Self> {
+        [Self::CrashConsistent, Self::AppConsistent].into_iter().find(|c| c.as_str() == text)
+    }
+}
+
+/// State of a vault (VLT-50; contract B.2 `billing.status`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VaultStatus {
+    /// Everything is allowed.
+    Available,
+    /// Capacity, specification or billing is changing.
+    Lock,
+    /// It and its backups are being removed.
+    Deleting,
+    /// Unpaid or barred.
+    Frozen,
+    /// An operation failed in a way that needs a person.
+    Error,
+}
+
+/// What somebody wants to do with a vault: a row of table Y.1.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum VaultUse {
+    /// Execute a backup.
+    Backup,
+    /// Restore from it, or make something new from a backup.
+    Restore,
+    /// Delete one backup.
+    DeleteBackup,
+    /// Bind or unbind a resource.
+    Bind,
+    /// Bind a policy to it.
+    BindPolicy,
+    /// Move a resource into or out of it.
+    Migrate,
+    /// Change capacity, specification or billing.
+    Resize,
+    /// Rename it, tag it, switch automatic expansion.
+    Edit,
+    /// Delete it.
+    Delete,
+}
+
+impl VaultStatus {
+    const ALL: [Self; 5] = [Self::Available, Self::Lock, Self::Deleting, Self::Frozen, Self::Error];
+
+    /// The contract's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Lock => "lock",
+            Self::Deleting => "deleting",
+            Self::Frozen => "frozen",
+            Self::Error => "error",
+        }
+    }
+
+    /// The status the contract's word means.
+    pub fn from_str_exact(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// Table Y.1 (VLT-51 … VLT-60).
+    pub const fn allows(self, wanted: VaultUse) -> bool {
+        use VaultUse as U;
+        match self {
+            Self::Available => true,
+            Self::Lock => !matches!(wanted, U::Resize | U::Delete),
+            Self::Deleting => false,
+            Self::Frozen => matches!(wanted, U::DeleteBackup | U::Edit),
+            Self::Error => matches!(wanted, U::DeleteBackup | U::Edit | U::Delete),
+        }
+    }
+}
+
+/// A vault with what is bound to it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Vault {
+    /// Its id.
+    pub id: VaultId,
+    /// The project it belongs to.
+    pub project: ProjectId,
+    /// Who created it.
+    pub user: UserId,
+    /// Its name; need not be unique (VLT-23).
+    pub name: Name,
+    /// Free text, or none.
+    pub description: Option<String>,
+    /// What it holds.
+    pub kind: VaultKind,
+    /// Specification.
+    pub consistency: Consistency,
+    /// Capacity.
+    pub size: Gib,
+    /// Logical size of all backups in it.
+    pub used: Bytes,
+    /// State.
+    pub status: VaultStatus,
+    /// `0` is the default one.
+    pub enterprise_project: String,
+    /// In insertion order.
+    pub tags: Vec<Tag>,
+    /// Whether unprotected resources that match `bind_rules` are bound by themselves (RES-30).
+    pub auto_bind: bool,
+    /// All must match (RES-31).
+    pub bind_rules: Vec<Tag>,
+    /// Whether capacity grows by itself (VLT-72).
+    pub auto_expand: bool,
+    /// Whether somebody is told when `threshold` is passed.
+    pub smn_notify: bool,
+    /// Per cent of the capacity.
+    pub threshold: u8,
+    /// Backup locking (WORM); one-way.
+    pub locked: bool,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// In insertion order (contract C4).
+    pub resources: Vec<BoundResource>,
+}
+
+impl Vault {
+    /// Total size of what is bound (`billing.allocated`, RES-05).
+    pub fn allocated(&self) -> Gib {
+        Gib(self.resources.iter().map(|resource| resource.size.0).sum())
+    }
+
+    /// Whether another backup may start: used ≤ capacity (VLT-80, VLT-81).
+    pub fn has_room(&self) -> bool {
+        self.used <= self.size.bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Y.1, row by row: Available, Locked, Deleting, Frozen, Error.
+    #[test]
+    fn what_a_vault_allows_in_each_state() {
+        let table = [
+            (VaultUse::Backup, [true, true, false, false, false]),
+            (VaultUse::Restore, [true, true, false, false, false]),
+            (VaultUse::DeleteBackup, [true, true, false, true, true]),
+            (VaultUse::Bind, [true, true, false, false, false]),
+            (VaultUse::BindPolicy, [true, true, false, false, false]),
+            (VaultUse::Migrate, [true, true, false, false, false]),
+            (VaultUse::Resize, [true, false, false, false, false]),
+            (VaultUse::Edit, [true, true, false, true, true]),
+            (VaultUse::Delete, [true, false, false, false, true]),
+        ];
+        for (wanted, expected) in table {
+            for (status, allowed) in VaultStatus::ALL.into_iter().zip(expected) {
+                assert_eq!(status.allows(wanted), allowed, "{wanted:?} while {status:?}");
+            }
+        }
+    }
+}
