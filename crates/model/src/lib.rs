@@ -9,6 +9,7 @@ pub mod id;
 pub mod identity;
 pub mod name;
 pub mod operation;
+pub mod query;
 pub mod resource;
 pub mod size;
 pub mod tag;

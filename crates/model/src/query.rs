@@ -1,0 +1,144 @@
+//! What a list is asked for: a page, and filters that are combined with AND.
+//!
+//! The contract's A.4 in values. How a filter becomes SQL is the database
+//! crate's affair, how it arrives on the wire the API's.
+
+use uuid::Uuid;
+
+use crate::Timestamp;
+use crate::id::{BackupId, CheckpointId, PolicyId, ResourceId, VaultId};
+use crate::operation::{OperationStatus, OperationType};
+use crate::resource::ResourceKind;
+use crate::vault::{VaultKind, VaultStatus};
+
+/// The largest and the default page (contract A.4).
+pub const PAGE_LIMIT_MAX: u32 = 1000;
+
+/// Which part of a list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Page {
+    /// At most so many rows.
+    pub limit: u32,
+    /// So many rows are skipped; counted after the marker.
+    pub offset: u64,
+    /// Only rows after the one with this id.
+    pub marker: Option<Uuid>,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { limit: PAGE_LIMIT_MAX, offset: 0, marker: None }
+    }
+}
+
+/// A page of a list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listing<T> {
+    /// The rows of the page, in order.
+    pub rows: Vec<T>,
+    /// How many rows match without paging.
+    pub total: u64,
+}
+
+/// Which vaults (contract C3). Empty lists and `None` do not filter.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct VaultFilter {
+    /// One of these.
+    pub ids: Vec<VaultId>,
+    /// Name contains.
+    pub name: Option<String>,
+    /// Kind is.
+    pub kind: Option<VaultKind>,
+    /// Status is one of these.
+    pub statuses: Vec<VaultStatus>,
+    /// Holds at least one of these resources.
+    pub resources: Vec<ResourceId>,
+    /// Belongs to this enterprise project.
+    pub enterprise_project: Option<String>,
+}
+
+/// A column backups can be sorted by (contract A.4).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum BackupSortKey {
+    /// When it was asked for.
+    CreatedAt,
+    /// When it last changed.
+    UpdatedAt,
+    /// Name.
+    Name,
+    /// Status.
+    Status,
+    /// When it was complete.
+    ProtectedAt,
+    /// Id.
+    Id,
+}
+
+/// One sort criterion.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct BackupSort {
+    /// By what.
+    pub key: BackupSortKey,
+    /// Smallest first.
+    pub ascending: bool,
+}
+
+/// Which backups (contract C27). Empty lists and `None` do not filter.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct BackupFilter {
+    /// One of these.
+    pub ids: Vec<BackupId>,
+    /// Disks of this server backup; none: only top-level backups.
+    pub parent: Option<BackupId>,
+    /// Made by this run.
+    pub checkpoint: Option<CheckpointId>,
+    /// Held by this vault.
+    pub vault: Option<VaultId>,
+    /// Name contains.
+    pub name: Option<String>,
+    /// Of this resource.
+    pub resource: Option<ResourceId>,
+    /// Resource name contains.
+    pub resource_name: Option<String>,
+    /// Of this kind of resource.
+    pub resource_kind: Option<ResourceKind>,
+    /// Of a resource in this availability zone.
+    pub resource_az: Option<String>,
+    /// Contract words; one of these.
+    pub statuses: Vec<String>,
+    /// Builds on an earlier one or not.
+    pub incremental: Option<bool>,
+    /// Asked for at this time or later.
+    pub created_from: Option<Timestamp>,
+    /// Asked for at this time or earlier.
+    pub created_until: Option<Timestamp>,
+    /// Its vault is used to at least so many per cent.
+    pub vault_used_percent: Option<u8>,
+    /// Most significant first; empty: newest first.
+    pub sort: Vec<BackupSort>,
+}
+
+/// Which operation logs (contract C51). Empty lists and `None` do not filter.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct OperationFilter {
+    /// Of this type.
+    pub operation: Option<OperationType>,
+    /// In one of these statuses.
+    pub statuses: Vec<OperationStatus>,
+    /// Of this vault.
+    pub vault: Option<VaultId>,
+    /// Vault name contains.
+    pub vault_name: Option<String>,
+    /// On this resource.
+    pub resource: Option<ResourceId>,
+    /// Resource name contains.
+    pub resource_name: Option<String>,
+    /// Of this run.
+    pub checkpoint: Option<CheckpointId>,
+    /// Started by this policy.
+    pub policy: Option<PolicyId>,
+    /// Started at this time or later.
+    pub started_from: Option<Timestamp>,
+    /// Ended at this time or earlier.
+    pub ended_until: Option<Timestamp>,
+}
