@@ -1,1 +1,4 @@
-//! See the crate's Cargo.toml description.
+//! The HTTP contract.
+
+pub mod auth;
+mod time;
