@@ -1,1 +1,36 @@
-//! See the crate's Cargo.toml description.
+//! The rules: use cases, task kinds, sweeps and access decisions.
+//!
+//! One struct per noun holds its use cases ([`Vaults`], [`Backups`], …). A
+//! request is a plain value, an answer is a plain value, a refusal is a variant
+//! of [`Error`]. Nothing here knows HTTP or SQL. Every use case of a tenant
+//! takes an [`Access`], which only [`Identity::access`] makes.
+//!
+//! What takes longer than a moment, or reaches outside the database, is a task:
+//! the use case enqueues it in its own transaction and answers; `tasks` does it.
+
+pub mod access;
+pub mod backups;
+pub mod catalogue;
+pub mod checkpoints;
+pub mod error;
+pub mod identity;
+pub mod operations;
+pub mod protectables;
+pub mod servers;
+pub mod vaults;
+pub mod volumes;
+
+pub use access::Access;
+pub use backups::Backups;
+pub use catalogue::Catalogue;
+pub use checkpoints::Checkpoints;
+pub use error::Error;
+pub use identity::Identity;
+pub use operations::Operations;
+pub use protectables::Protectables;
+pub use servers::Servers;
+pub use vaults::Vaults;
+pub use volumes::Volumes;
+
+/// What use cases return.
+pub type Result<T> = std::result::Result<T, Error>;

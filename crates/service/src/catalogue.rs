@@ -1,0 +1,62 @@
+//! The catalogue and the store: rebuilding one from the other (P8), and the doctor's checks.
+
+use crate::{Error, Result};
+
+/// Use cases of the operator.
+#[derive(Debug)]
+pub struct Catalogue {}
+
+/// What a rebuild did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Rebuilt {
+    /// Vaults that were missing.
+    pub vaults: u64,
+    /// Resources that were missing.
+    pub resources: u64,
+    /// Checkpoints that were missing.
+    pub checkpoints: u64,
+    /// Backups that were missing, without children.
+    pub backups: u64,
+    /// Versions of the store that were known already.
+    pub known: u64,
+    /// Versions whose card could not be read, so that only the store's tools reach them.
+    pub unreadable: u64,
+}
+
+/// One thing the doctor looked at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    /// What was looked at, e.g. `store`.
+    pub subject: String,
+    /// How it is.
+    pub health: Health,
+    /// What was seen, and what to do.
+    pub message: String,
+}
+
+/// How something is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Health {
+    /// As it should be.
+    Good,
+    /// Works, but somebody should look.
+    Warning,
+    /// Does not work.
+    Bad,
+}
+
+impl Catalogue {
+    /// Creates the rows that the store knows and the database does not (P8). Repeating is fine.
+    pub async fn rebuild(&self) -> Result<Rebuilt> {
+        Err(later("rebuilding the catalogue"))
+    }
+
+    /// Looks whether database, store and providers work and agree.
+    pub async fn doctor(&self) -> Result<Vec<Finding>> {
+        Err(later("examining the installation"))
+    }
+}
+
+fn later(doing: &'static str) -> Error {
+    Error::internal(doing)("first phase")
+}

@@ -1,0 +1,303 @@
+//! Why a use case was refused or failed.
+
+use cbr_model::checkpoint::SkippedResource;
+use cbr_model::resource::ResourceKind;
+use cbr_model::size::{Bytes, Gib};
+use cbr_model::vault::{VaultKind, VaultStatus};
+use cbr_model::{BackupId, CheckpointId, ProjectId, ResourceId, TaskId, VaultId};
+
+/// Why a use case was refused or failed.
+///
+/// Add a variant only when a caller would act differently on it. The API gives
+/// each its code and status.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    // --- who calls
+    /// The credential is unknown, wrong, revoked, expired or barred; which, is not told.
+    #[error("the credential is not valid")]
+    CredentialRefused,
+    /// The credential is good, but not for this.
+    #[error("you are not allowed to do this")]
+    Forbidden,
+    /// Absent, or not the caller's: the two look alike.
+    #[error("project {0} does not exist")]
+    ProjectNotFound(ProjectId),
+    /// Too much at once; the same request may succeed a moment later.
+    #[error("too many requests of this kind are being handled; try again in a moment")]
+    Busy,
+
+    // --- what was asked
+    /// A value breaks its rule.
+    #[error("{field}: {reason}")]
+    Invalid {
+        /// Which value.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Meant in the contract, not offered by this server.
+    #[error("{0} is not supported")]
+    Unsupported(&'static str),
+
+    // --- vaults
+    /// Absent, or another project's.
+    #[error("vault {0} does not exist")]
+    VaultNotFound(VaultId),
+    /// The capacity is out of range or smaller than what it must hold (VLT-10, RES-05).
+    #[error("a vault of {wanted} GB is not possible: {reason}", wanted = wanted.0)]
+    VaultSizeInvalid {
+        /// The capacity that was asked for.
+        wanted: Gib,
+        /// Why not.
+        reason: String,
+    },
+    /// The vault's state, or a one-way switch, forbids the change (VLT-52, VLT-90).
+    #[error("the vault cannot be changed: {reason}")]
+    VaultNotEditable {
+        /// Why not.
+        reason: String,
+    },
+    /// The vault's state forbids its deletion (VLT-60).
+    #[error("a vault that is {} cannot be deleted", status.as_str())]
+    VaultNotDeletable {
+        /// Its state.
+        status: VaultStatus,
+    },
+    /// A task works in the vault (VLT-63).
+    #[error("task {task} still works in the vault; wait until it has ended")]
+    VaultBusy {
+        /// One of the tasks.
+        task: TaskId,
+    },
+    /// The vault's state forbids the operation (Y.1).
+    #[error("the vault is {}", status.as_str())]
+    VaultStatus {
+        /// Its state.
+        status: VaultStatus,
+    },
+    /// The vault's state forbids backups (Y.1).
+    #[error("the vault is {}; it takes no backups", status.as_str())]
+    VaultStatusForbidsBackup {
+        /// Its state.
+        status: VaultStatus,
+    },
+    /// The vault's state forbids restores (VLT-56, RST-25).
+    #[error("the vault is {}; its backups cannot be restored", status.as_str())]
+    VaultStatusForbidsRestore {
+        /// Its state.
+        status: VaultStatus,
+    },
+    /// Used capacity is above the capacity (VLT-81).
+    #[error(
+        "the vault is full: {used} of {size} GB are used; enlarge it or delete backups",
+        used = used.gib_displayed(), size = size.0
+    )]
+    VaultFull {
+        /// Used.
+        used: Bytes,
+        /// Capacity.
+        size: Gib,
+    },
+    /// The tags break their rules (Y.4).
+    #[error(transparent)]
+    Tags(#[from] cbr_model::tag::InvalidTags),
+
+    // --- resources in vaults
+    /// RES-01.
+    #[error("a vault holds at most {limit} resources")]
+    TooManyResources {
+        /// The limit.
+        limit: usize,
+    },
+    /// The vault does not take this kind.
+    #[error("a {} vault takes no {}", vault.as_str(), resource.as_str())]
+    ResourceKindMismatch {
+        /// The vault's kind.
+        vault: VaultKind,
+        /// The resource's.
+        resource: ResourceKind,
+    },
+    /// RES-02.
+    #[error("resource {resource} is already in another vault")]
+    ResourceInOtherVault {
+        /// The resource.
+        resource: ResourceId,
+    },
+    /// The request names it twice.
+    #[error("resource {resource} is listed twice")]
+    ResourceRepeated {
+        /// The resource.
+        resource: ResourceId,
+    },
+    /// It is just being taken out.
+    #[error("resource {resource} is being removed from the vault")]
+    ResourceRemoving {
+        /// The resource.
+        resource: ResourceId,
+    },
+    /// The vault does not hold it.
+    #[error("resource {resource} is not in the vault")]
+    ResourceNotInVault {
+        /// The resource.
+        resource: ResourceId,
+    },
+    /// No provider knows it, or it is another project's.
+    #[error("resource {0} does not exist")]
+    ResourceNotFound(ResourceId),
+    /// No provider knows it, or it is another project's.
+    #[error("disk {0} does not exist")]
+    VolumeNotFound(ResourceId),
+    /// No provider knows it, or it is another project's.
+    #[error("server {0} does not exist")]
+    ServerNotFound(ResourceId),
+    /// RES-03.
+    #[error("server {0} has no disk")]
+    ServerWithoutDisk(ResourceId),
+    /// The state of the server or disk does not let it be bound or backed up (RES-06).
+    #[error("resource {resource} is {status}: {reason}")]
+    ResourceStatusForbidsBackup {
+        /// The resource.
+        resource: ResourceId,
+        /// The provider's word.
+        status: String,
+        /// What would have to be different.
+        reason: String,
+    },
+    /// The disk is attached, bound or at work, so it cannot be deleted.
+    #[error("disk {volume} cannot be deleted: {reason}")]
+    VolumeNotDeletable {
+        /// The disk.
+        volume: ResourceId,
+        /// Why not.
+        reason: String,
+    },
+
+    // --- checkpoints and backups
+    /// Absent, gone with its last backup, or another project's.
+    #[error("restore point {0} does not exist")]
+    CheckpointNotFound(CheckpointId),
+    /// Every resource that was meant had to be left out.
+    #[error("nothing can be backed up: {}", reasons(skipped))]
+    NothingToBackUp {
+        /// What was left out, and why.
+        skipped: Vec<SkippedResource>,
+    },
+    /// Absent, or another project's.
+    #[error("backup {0} does not exist")]
+    BackupNotFound(BackupId),
+    /// Its state forbids it (BAK-70).
+    #[error("a backup that is {status} cannot be deleted")]
+    BackupNotDeletable {
+        /// Its state.
+        status: &'static str,
+    },
+    /// Something reads it.
+    #[error("backup {0} is in use")]
+    BackupInUse(BackupId),
+    /// WORM.
+    #[error("backup {0} was made automatically in a locked vault and cannot be deleted by hand")]
+    BackupLocked(BackupId),
+
+    // --- restores
+    /// Its state forbids it (RST-01).
+    #[error("a backup that is {status} cannot be restored")]
+    BackupNotRestorable {
+        /// Its state.
+        status: &'static str,
+    },
+    /// RST-09, NEW-04.
+    #[error("the backup needs {needed} bytes, the target has {target}", needed = needed.0, target = target.0)]
+    TargetTooSmall {
+        /// Size of the backed-up disk.
+        needed: Bytes,
+        /// Size of the target.
+        target: Bytes,
+    },
+    /// RST-27.
+    #[error("resource {0} is being backed up; restore it later")]
+    ResourceBackingUp(ResourceId),
+    /// RST-27.
+    #[error("resource {0} is being restored already")]
+    ResourceRestoring(ResourceId),
+    /// RST-08, RST-42.
+    #[error("the backup can only be restored to {allowed}")]
+    RestoreElsewhere {
+        /// Where to.
+        allowed: String,
+    },
+    /// RST-05.
+    #[error("the backup of a data disk cannot be restored to system disk {0}")]
+    SystemDiskTarget(ResourceId),
+    /// RST-02, RST-40.
+    #[error("disk {volume} is {status}; {remedy}")]
+    VolumeStatusForbidsRestore {
+        /// The disk.
+        volume: ResourceId,
+        /// The provider's word.
+        status: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// RST-03.
+    #[error("server {server} is {status}; it cannot be restored")]
+    ServerStatusForbidsRestore {
+        /// The server.
+        server: ResourceId,
+        /// The provider's word.
+        status: String,
+    },
+
+    // --- operations
+    /// Absent, or another project's.
+    #[error("operation log {0} does not exist")]
+    OperationNotFound(TaskId),
+    /// It has ended, or is of a kind that cannot stop half-way (RST-23).
+    #[error("operation {task} cannot be cancelled: {reason}")]
+    OperationNotCancellable {
+        /// The task.
+        task: TaskId,
+        /// Why not.
+        reason: &'static str,
+    },
+
+    // --- beyond the caller
+    /// Where the resource lives does not answer; trying again may help.
+    #[error("the provider is unavailable: {reason}")]
+    ProviderUnavailable {
+        /// What it said.
+        reason: String,
+    },
+    /// Ours to fix. The caller learns nothing but the request id.
+    #[error("while {doing}")]
+    Internal {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Error {
+    /// For `map_err`: wraps a cause that is ours to fix.
+    pub(crate) fn internal<E>(doing: &'static str) -> impl FnOnce(E) -> Self
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        move |source| Self::Internal { doing, source: source.into() }
+    }
+
+    /// A value that breaks its rule.
+    pub(crate) fn invalid(field: &'static str, reason: impl ToString) -> Self {
+        Self::Invalid { field, reason: reason.to_string() }
+    }
+}
+
+fn reasons(skipped: &[SkippedResource]) -> String {
+    match skipped {
+        [] => "the vault holds no resource".to_owned(),
+        all => {
+            all.iter().map(|s| format!("{}: {}", s.name, s.reason)).collect::<Vec<_>>().join("; ")
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Accounts, projects, users, passwords, tokens and access keys.
+
+use cbr_model::identity::{Caller, Project};
+use cbr_model::{DomainId, ProjectId, Timestamp, UserId};
+use zeroize::Zeroizing;
+
+use crate::{Access, Error, Result};
+
+/// How long a token is good.
+pub const TOKEN_SECONDS: i64 = 24 * 60 * 60;
+
+/// Who uses the service, and with what proof.
+#[derive(Debug)]
+pub struct Identity {}
+
+/// The first account.
+#[derive(Clone, Debug)]
+pub struct FirstAccount {
+    /// Name of the account.
+    pub domain_name: String,
+    /// Name of its project; by custom the region's name.
+    pub project_name: String,
+    /// Name of its administrator.
+    pub user_name: String,
+}
+
+/// The first account as created: the only time its secrets are shown.
+#[derive(Clone)]
+pub struct Bootstrapped {
+    /// The account.
+    pub domain: DomainId,
+    /// Its project.
+    pub project: ProjectId,
+    /// Its administrator.
+    pub user: UserId,
+    /// The administrator's password.
+    pub password: Zeroizing<String>,
+    /// Access key id.
+    pub access_key: String,
+    /// Its secret.
+    pub secret_key: Zeroizing<String>,
+}
+
+/// How a login names its user.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum UserRef {
+    /// By id.
+    Id(UserId),
+    /// By name in an account.
+    Name {
+        /// The account.
+        domain: DomainRef,
+        /// The user.
+        name: String,
+    },
+}
+
+/// How a login names an account.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DomainRef {
+    /// By id.
+    Id(DomainId),
+    /// By name.
+    Name(String),
+}
+
+/// What a login asks a token for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// A project by id.
+    Project(ProjectId),
+    /// A project by name; of the user's account, or of the one named.
+    ProjectName {
+        /// The account, if named.
+        domain: Option<DomainRef>,
+        /// The project.
+        name: String,
+    },
+    /// The account as a whole.
+    Domain(DomainRef),
+    /// Nothing in particular.
+    Unscoped,
+}
+
+/// A login with a password.
+pub struct Login {
+    /// Who.
+    pub user: UserRef,
+    /// The proof.
+    pub password: Zeroizing<String>,
+    /// What for.
+    pub scope: Scope,
+}
+
+/// A fresh token.
+pub struct IssuedToken {
+    /// What the holder shows; kept here only as a hash.
+    pub secret: Zeroizing<String>,
+    /// Since when it is good.
+    pub issued_at: Timestamp,
+    /// Who it speaks for, and until when.
+    pub caller: Caller,
+}
+
+/// A checked token.
+#[derive(Clone, Debug)]
+pub struct VerifiedToken {
+    /// Since when it is good.
+    pub issued_at: Timestamp,
+    /// Who it speaks for, and until when.
+    pub caller: Caller,
+}
+
+/// An access key, for checking a signature.
+pub struct SigningKey {
+    /// The secret the signature is made with.
+    pub secret: Zeroizing<String>,
+    /// Who it speaks for.
+    pub caller: Caller,
+}
+
+macro_rules! debug_without_secrets {
+    ($($name:ident),+) => {$(
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    )+};
+}
+
+debug_without_secrets!(Bootstrapped, Login, IssuedToken, SigningKey);
+
+impl Identity {
+    /// Creates the first account if there is none; `None`: there is one already.
+    pub async fn bootstrap(&self, wanted: &FirstAccount) -> Result<Option<Bootstrapped>> {
+        let _ = wanted;
+        Err(later("bootstrapping"))
+    }
+
+    /// Checks a password and issues a token.
+    pub async fn login(&self, login: Login) -> Result<IssuedToken> {
+        let _ = login;
+        Err(later("logging in"))
+    }
+
+    /// Whom the token speaks for, if it is good.
+    pub async fn verify_token(&self, secret: &str) -> Result<VerifiedToken> {
+        let _ = secret;
+        Err(later("verifying a token"))
+    }
+
+    /// Makes a token useless. One that is not good is fine.
+    pub async fn revoke_token(&self, secret: &str) -> Result<()> {
+        let _ = secret;
+        Err(later("revoking a token"))
+    }
+
+    /// The secret and owner of an access key, if it is good.
+    pub async fn access_key(&self, access_key: &str) -> Result<SigningKey> {
+        let _ = access_key;
+        Err(later("reading an access key"))
+    }
+
+    /// The projects the caller may use, in order of their names; `name`: only the one of that name.
+    pub async fn projects(&self, caller: &Caller, name: Option<&str>) -> Result<Vec<Project>> {
+        let _ = (caller, name);
+        Err(later("listing projects"))
+    }
+
+    /// One project the caller may use.
+    pub async fn project(&self, caller: &Caller, id: ProjectId) -> Result<Project> {
+        let _ = (caller, id);
+        Err(later("reading a project"))
+    }
+
+    /// Lets the caller into a project it may use; another one looks like an absent one.
+    pub async fn access(
+        &self,
+        caller: Caller,
+        project: ProjectId,
+        request_id: String,
+    ) -> Result<Access> {
+        let _ = Access::new(caller, project, request_id);
+        Err(later("checking access"))
+    }
+}
+
+fn later(doing: &'static str) -> Error {
+    Error::internal(doing)("first phase")
+}

@@ -1,0 +1,219 @@
+//! Disks as their own service (EVS, contract F.3) shows them.
+
+use cbr_model::query::{Listing, Page};
+use cbr_model::size::{Bytes, Gib};
+use cbr_model::{BackupId, ResourceId, TaskId, Timestamp};
+
+use crate::{Access, Error, Result};
+
+/// Use cases of disks.
+#[derive(Debug)]
+pub struct Volumes {}
+
+/// A disk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VolumeView {
+    /// Its id.
+    pub id: ResourceId,
+    /// Its name.
+    pub name: String,
+    /// Free text.
+    pub description: String,
+    /// Its size, rounded up.
+    pub size: Gib,
+    /// Its size.
+    pub size_bytes: Bytes,
+    /// Its state.
+    pub status: VolumeStatus,
+    /// The pool it lies in, shown as its type.
+    pub volume_type: String,
+    /// How it is stored: `raw`, `qcow2` or `block_device`.
+    pub format: &'static str,
+    /// Its availability zone.
+    pub availability_zone: String,
+    /// The servers that have it.
+    pub attachments: Vec<AttachmentView>,
+    /// Whether a server boots from it.
+    pub bootable: bool,
+    /// When it was made, as far as known.
+    pub created_at: Timestamp,
+}
+
+/// A disk at a server.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AttachmentView {
+    /// The server.
+    pub server: ResourceId,
+    /// Its name there, e.g. `/dev/vda`.
+    pub device: String,
+}
+
+/// State of a disk (contract F.3).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum VolumeStatus {
+    /// Not attached.
+    Available,
+    /// Attached.
+    InUse,
+    /// Being made.
+    Creating,
+    /// A backup reads it.
+    BackingUp,
+    /// A restore writes it.
+    RestoringBackup,
+    /// Being deleted.
+    Deleting,
+    /// Unusable.
+    Error,
+    /// A restore failed: its content is undefined (P1).
+    ErrorRestoring,
+}
+
+impl VolumeStatus {
+    /// EVS's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::InUse => "in-use",
+            Self::Creating => "creating",
+            Self::BackingUp => "backing-up",
+            Self::RestoringBackup => "restoring-backup",
+            Self::Deleting => "deleting",
+            Self::Error => "error",
+            Self::ErrorRestoring => "error_restoring",
+        }
+    }
+}
+
+/// Which disks. Empty lists and `None` do not filter.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct VolumeFilter {
+    /// One of these.
+    pub ids: Vec<ResourceId>,
+    /// Name contains.
+    pub name: Option<String>,
+    /// EVS's word.
+    pub status: Option<String>,
+    /// In this availability zone.
+    pub availability_zone: Option<String>,
+    /// At this server.
+    pub server: Option<ResourceId>,
+}
+
+/// A disk to be made (NEW-01).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewVolumeRequest {
+    /// Its name; none: its id.
+    pub name: Option<String>,
+    /// Free text.
+    pub description: String,
+    /// None: the size of the backup.
+    pub size: Option<Gib>,
+    /// The pool; none or one that does not exist: the default one.
+    pub volume_type: Option<String>,
+    /// The availability zone; none: any.
+    pub availability_zone: Option<String>,
+    /// Its first content; none: zeros.
+    pub backup: Option<BackupId>,
+}
+
+/// A disk that is being made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct VolumeJobStarted {
+    /// The job.
+    pub job: TaskId,
+    /// The id the disk has or will have.
+    pub volume: ResourceId,
+}
+
+/// A job of the disk service (contract F.3).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VolumeJob {
+    /// Its id.
+    pub id: TaskId,
+    /// What it does.
+    pub kind: VolumeJobKind,
+    /// How far it is.
+    pub status: VolumeJobStatus,
+    /// The disk.
+    pub volume: ResourceId,
+    /// Its name.
+    pub volume_name: String,
+    /// Its size.
+    pub size: Gib,
+    /// Its type.
+    pub volume_type: String,
+    /// When it was asked for.
+    pub began_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Contract code and reason of a failure.
+    pub failure: Option<(String, String)>,
+}
+
+/// What a disk job does.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum VolumeJobKind {
+    /// Makes a disk.
+    Create,
+    /// Deletes a disk.
+    Delete,
+}
+
+/// How far a disk job is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum VolumeJobStatus {
+    /// Not started.
+    Init,
+    /// At work.
+    Running,
+    /// Done.
+    Success,
+    /// Ended without its result.
+    Fail,
+}
+
+impl Volumes {
+    /// Lists disks in order of their ids.
+    pub async fn list(
+        &self,
+        access: &Access,
+        filter: &VolumeFilter,
+        page: Page,
+    ) -> Result<Listing<VolumeView>> {
+        let _ = (access, filter, page);
+        Err(later("listing disks"))
+    }
+
+    /// One disk; one that is still being made has the status `creating`.
+    pub async fn show(&self, access: &Access, id: ResourceId) -> Result<VolumeView> {
+        let _ = (access, id);
+        Err(later("reading a disk"))
+    }
+
+    /// Makes a disk, empty or from a backup (NEW-01 … NEW-06).
+    pub async fn create(
+        &self,
+        access: &Access,
+        wanted: NewVolumeRequest,
+    ) -> Result<VolumeJobStarted> {
+        let _ = (access, wanted);
+        Err(later("creating a disk"))
+    }
+
+    /// Deletes a disk that is neither attached nor bound nor at work.
+    pub async fn delete(&self, access: &Access, id: ResourceId) -> Result<TaskId> {
+        let _ = (access, id);
+        Err(later("deleting a disk"))
+    }
+
+    /// One job.
+    pub async fn job(&self, access: &Access, id: TaskId) -> Result<VolumeJob> {
+        let _ = (access, id);
+        Err(later("reading a job"))
+    }
+}
+
+fn later(doing: &'static str) -> Error {
+    Error::internal(doing)("first phase")
+}
