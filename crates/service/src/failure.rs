@@ -1,0 +1,71 @@
+//! Codes that are kept with a task or a checkpoint: why something failed or was left out.
+//!
+//! An operation log shows the code of the time it was written, so the word is
+//! stored; refusals of a request get theirs from the API.
+
+/// Why a task failed, or a resource was left out (contract D).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Code {
+    /// The target is smaller than the backup.
+    TargetTooSmall,
+    /// A restore of the resource runs.
+    RestoreRunning,
+    /// The disk's state does not allow a restore.
+    VolumeNotRestorable,
+    /// The server's state does not allow a restore.
+    ServerNotRestorable,
+    /// The vault does not allow backups now.
+    VaultStatus,
+    /// The vault is full.
+    VaultFull,
+    /// A backup of the resource runs.
+    BackupRunning,
+    /// The resource is being taken out.
+    ResourceRemoving,
+    /// The backup is gone.
+    BackupNotFound,
+    /// The backup cannot be deleted.
+    BackupNotDeletable,
+    /// The resource's state does not allow a backup.
+    ResourceStatus,
+    /// The disk is gone.
+    VolumeNotFound,
+    /// The disk's state does not allow a backup.
+    VolumeStatus,
+    /// The server is gone.
+    ServerNotFound,
+    /// The server's state does not allow a backup.
+    ServerStatus,
+    /// The server has no disk.
+    ServerWithoutDisk,
+    /// Somebody cancelled it.
+    Cancelled,
+    /// Anything else; the reason tells.
+    Unknown,
+}
+
+impl Code {
+    /// The contract's word.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::TargetTooSmall => "BackupService.2001",
+            Self::ServerNotRestorable => "BackupService.2008",
+            Self::RestoreRunning => "BackupService.2010",
+            Self::VolumeNotRestorable => "BackupService.2011",
+            Self::VaultStatus => "BackupService.6113",
+            Self::VaultFull => "BackupService.6114",
+            Self::BackupRunning => "BackupService.6125",
+            Self::ResourceRemoving => "BackupService.6134",
+            Self::BackupNotFound => "BackupService.6200",
+            Self::BackupNotDeletable => "BackupService.6201",
+            Self::ResourceStatus => "BackupService.6215",
+            Self::VolumeNotFound => "BackupService.7000",
+            Self::VolumeStatus => "BackupService.7003",
+            Self::ServerNotFound => "BackupService.7100",
+            Self::ServerStatus => "BackupService.7101",
+            Self::ServerWithoutDisk => "BackupService.7108",
+            // The public service has no code of its own for what it does not offer.
+            Self::Cancelled | Self::Unknown => "BackupService.9910",
+        }
+    }
+}

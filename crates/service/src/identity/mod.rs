@@ -1,0 +1,13 @@
+//! Accounts, projects, users, passwords, tokens and access keys.
+
+mod credentials;
+mod password;
+mod seal;
+mod service;
+
+pub use credentials::{
+    Bootstrapped, DomainRef, FirstAccount, IssuedToken, Login, Scope, SigningKey, UserRef,
+    VerifiedToken,
+};
+pub use seal::SealingKey;
+pub use service::{Identity, TOKEN_SECONDS};

@@ -1,0 +1,92 @@
+//! Capacity: its range, and how it grows by itself (VLT-10, VLT-70 … VLT-76).
+
+use cbr_model::size::{Bytes, Gib};
+use cbr_model::vault::{CAPACITY_MAX, CAPACITY_MIN};
+
+use crate::{Error, Result};
+
+/// Checks a capacity that is asked for, given what it is and what it must hold.
+///
+/// `current` is the capacity so far, if there is a vault already: a vault that
+/// is over its capacity may still be enlarged a little.
+pub(crate) fn check(wanted: Gib, current: Option<Gib>, allocated: Gib, used: Bytes) -> Result<()> {
+    let refused = |reason: String| Err(Error::VaultSizeInvalid { wanted, reason });
+    if wanted < CAPACITY_MIN || wanted > CAPACITY_MAX {
+        return refused(format!("it must be {} to {} GB", CAPACITY_MIN.0, CAPACITY_MAX.0));
+    }
+    if current.is_some_and(|current| wanted >= current) {
+        return Ok(());
+    }
+    if wanted < allocated {
+        return refused(format!("the resources in it have {} GB", allocated.0));
+    }
+    if wanted.bytes() < used {
+        return refused(format!("the backups in it use {} bytes", used.0));
+    }
+    Ok(())
+}
+
+/// The capacity after `used` has passed `size`: 1.25 times as much, rounded up, as
+/// often as needed, never beyond the maximum. `None`: it stays.
+///
+/// Only the step that passes the limit grows it: with `used_before` over the
+/// limit already nothing happens (VLT-74).
+pub(crate) fn grown(size: Gib, used_before: Bytes, used: Bytes) -> Option<Gib> {
+    if used_before > size.bytes() || used <= size.bytes() || size >= CAPACITY_MAX {
+        return None;
+    }
+    let mut grown = size;
+    while grown.bytes() < used && grown < CAPACITY_MAX {
+        grown = Gib((grown.0.saturating_mul(5)).div_ceil(4)).min(CAPACITY_MAX);
+    }
+    Some(grown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// VLT-10 … VLT-12, RES-05, contract C5.
+    #[test]
+    fn capacities_are_in_range_and_hold_what_they_must() {
+        #[rustfmt::skip]
+        let table: [(u64, Option<u64>, u64, u64, bool); 11] = [
+            // wanted       current    allocated used GB  allowed
+            (0,             None,      0,        0,       false),
+            (1,             None,      0,        0,       true),
+            (10_485_760,    None,      0,        0,       true),
+            (10_485_761,    None,      0,        0,       false),
+            (40,            None,      40,       0,       true),
+            (39,            None,      40,       0,       false),
+            (50,            Some(100), 40,       50,      true),
+            (49,            Some(100), 40,       50,      false),
+            (39,            Some(100), 40,       0,       false),
+            (101,           Some(100), 0,        500,     true),  // enlarging always helps
+            (10_485_761,    Some(100), 0,        0,       false),
+        ];
+        for (wanted, current, allocated, used, allowed) in table {
+            let got = check(Gib(wanted), current.map(Gib), Gib(allocated), Gib(used).bytes());
+            assert_eq!(got.is_ok(), allowed, "{wanted} from {current:?}: {got:?}");
+        }
+    }
+
+    /// VLT-73 … VLT-76.
+    #[test]
+    fn a_vault_grows_by_a_quarter_when_the_limit_is_passed() {
+        let gib = |n: u64| Gib(n).bytes();
+        #[rustfmt::skip]
+        let table = [
+            // size          before          after                 new size
+            (100,            gib(90),        gib(100),             None),
+            (100,            gib(100),       gib(101),             Some(125)),
+            (125,            gib(125),       gib(126),             Some(157)),
+            (100,            gib(0),         gib(150),             Some(157)), // twice
+            (100,            gib(101),       gib(102),             None),      // was over already
+            (10_000_000,     gib(10_000_000), gib(10_000_001),     Some(10_485_760)),
+            (10_485_760,     gib(10_485_760), gib(10_485_761),     None),
+        ];
+        for (size, before, after, want) in table {
+            assert_eq!(grown(Gib(size), before, after), want.map(Gib), "{size}: {before:?}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The rules as pure functions: what they need they are given, and they decide.
+//!
+//! Nothing here waits, reads a clock or touches a database; so each rule is
+//! tested as a table.
+
+pub(crate) mod binding;
+pub(crate) mod capacity;
+pub(crate) mod names;
+pub(crate) mod restore;
+pub(crate) mod retention;
+pub(crate) mod selection;
+pub(crate) mod vault;
