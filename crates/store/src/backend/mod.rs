@@ -1,0 +1,16 @@
+//! Where a repository's objects lie.
+//!
+//! A backend keeps whole, immutable objects under names. Everything the engine
+//! promises rests on two properties: a put never overwrites and is durable when
+//! it returns, and absence is never confused with failure.
+
+mod interface;
+mod key;
+pub mod layer;
+mod memory;
+
+pub use interface::{
+    Backend, BackendError, BackendExt, Decided, Entry, LIST_PAGE_MAX, Op, Page, Put,
+};
+pub use key::{KEY_BYTES_MAX, Key, SEGMENT_BYTES_MAX};
+pub use memory::MemoryBackend;

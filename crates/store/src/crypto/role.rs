@@ -1,0 +1,114 @@
+//! What a key is for, and how keys derive from keys.
+
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use aws_lc_rs::hmac;
+use zeroize::Zeroizing;
+
+/// A key as bytes; wiped when dropped.
+pub(super) type Secret = Zeroizing<[u8; 32]>;
+
+/// With what a section is protected. The tags are stored.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+pub enum Role {
+    /// Not by the envelope: the slots of a pack, each sealed on its own.
+    Plain = 0,
+    /// Readable by anybody, followed by a code only the key's owner can make.
+    Mac = 1,
+    /// Sealed; holds keys (a tenant's key, a pack's key).
+    Wrap = 2,
+    /// Sealed; who needs to understand the contents.
+    Metadata = 3,
+    /// Sealed; who only moves and removes slots.
+    Maintenance = 4,
+}
+
+impl Role {
+    pub(crate) const fn from_tag(tag: u8) -> Option<Self> {
+        Some(match tag {
+            0 => Self::Plain,
+            1 => Self::Mac,
+            2 => Self::Wrap,
+            3 => Self::Metadata,
+            4 => Self::Maintenance,
+            _ => return None,
+        })
+    }
+
+    /// The name that goes into the derivation.
+    const fn label(self) -> &'static [u8] {
+        match self {
+            Self::Plain => b"plain",
+            Self::Mac => b"mac",
+            Self::Wrap => b"wrap",
+            Self::Metadata => b"metadata",
+            Self::Maintenance => b"maintenance",
+        }
+    }
+}
+
+/// Keys by role: the master's or a tenant's.
+pub trait KeyRing {
+    /// The number that object headers carry: 0 is the master key, others number a tenant's keys.
+    fn key_id(&self) -> u32;
+    /// The key of `role`; `None` for [`Role::Plain`].
+    fn role_key(&self, role: Role) -> Option<&[u8; 32]>;
+}
+
+/// The four role keys under one parent key.
+pub(super) struct RoleKeys {
+    mac: Secret,
+    wrap: Secret,
+    metadata: Secret,
+    maintenance: Secret,
+}
+
+impl RoleKeys {
+    pub(super) fn derive(parent: &[u8; 32], purpose: &'static [u8]) -> Self {
+        let key = |role: Role| derive(parent, b"cbr/v1/role", &[purpose, b"/", role.label()]);
+        Self {
+            mac: key(Role::Mac),
+            wrap: key(Role::Wrap),
+            metadata: key(Role::Metadata),
+            maintenance: key(Role::Maintenance),
+        }
+    }
+
+    pub(super) fn get(&self, role: Role) -> Option<&[u8; 32]> {
+        match role {
+            Role::Plain => None,
+            Role::Mac => Some(&self.mac),
+            Role::Wrap => Some(&self.wrap),
+            Role::Metadata => Some(&self.metadata),
+            Role::Maintenance => Some(&self.maintenance),
+        }
+    }
+}
+
+struct Len32;
+
+impl KeyType for Len32 {
+    fn len(&self) -> usize {
+        32
+    }
+}
+
+/// HKDF-SHA256: `salt` names the step, the joined `info` the key.
+pub(super) fn derive(parent: &[u8; 32], salt: &[u8], info: &[&[u8]]) -> Secret {
+    let mut key = Zeroizing::new([0; 32]);
+    let prk = Salt::new(HKDF_SHA256, salt).extract(parent);
+    let okm = prk.expand(info, Len32).expect("32 bytes are less than HKDF's limit");
+    okm.fill(key.as_mut()).expect("the lengths are equal");
+    key
+}
+
+/// HMAC-SHA256 over the parts, joined.
+pub(crate) fn mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
+    for part in parts {
+        context.update(part);
+    }
+    let mut code = [0; 32];
+    code.copy_from_slice(context.sign().as_ref());
+    code
+}

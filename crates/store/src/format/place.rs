@@ -1,0 +1,165 @@
+//! Where each object lies: the keys of format v1, both ways.
+
+use uuid::Uuid;
+
+use super::id::{ChainRef, DomainId, PackId, PackKind, PackRef, Scope};
+use crate::backend::Key;
+
+/// The store's descriptor.
+pub fn descriptor() -> Key {
+    Key::from_parts("store.v1".to_owned())
+}
+
+/// The tenant's wrapped key number `key_id`.
+pub fn tenant_key(tenant: Uuid, key_id: u32) -> Key {
+    Key::from_parts(format!("t/{tenant}/k/{key_id:08x}"))
+}
+
+/// The prefix of everything of `tenant`.
+pub fn tenant(tenant: Uuid) -> String {
+    format!("t/{tenant}/")
+}
+
+/// The prefix of everything in `domain`.
+pub fn domain(domain: &DomainId) -> String {
+    let DomainId { tenant, scope, volume, epoch } = domain;
+    format!("t/{tenant}/d/{}{volume}.{epoch:08x}/", scope.letter())
+}
+
+/// The domain's record.
+pub fn domain_record(id: &DomainId) -> Key {
+    Key::from_parts(format!("{}domain.v1", domain(id)))
+}
+
+/// The prefix of all packs of a kind.
+pub fn packs(id: &DomainId, kind: PackKind) -> String {
+    format!("{}{}/", domain(id), kind.directory())
+}
+
+/// The prefix of all generations of a pack.
+pub fn pack_generations(pack: &PackRef) -> String {
+    format!("{}{}/{}.", packs(&pack.domain, pack.kind), pack.id.spread(), pack.id)
+}
+
+/// One generation of a pack.
+pub fn pack(pack: &PackRef, generation: u32) -> Key {
+    Key::from_parts(format!("{}{generation:08x}", pack_generations(pack)))
+}
+
+/// The prefix of all chains of a domain.
+pub fn chains(id: &DomainId) -> String {
+    format!("{}c/", domain(id))
+}
+
+/// The prefix of a chain's log.
+pub fn chain(chain: &ChainRef) -> String {
+    format!("{}{}/", chains(&chain.domain()), chain.chain)
+}
+
+/// The claim of a sequence number.
+pub fn claim(id: &ChainRef, seq: u64) -> Key {
+    Key::from_parts(format!("{}{seq:016x}.claim", chain(id)))
+}
+
+/// The outcome of a sequence number.
+pub fn outcome(id: &ChainRef, seq: u64) -> Key {
+    Key::from_parts(format!("{}{seq:016x}.outcome", chain(id)))
+}
+
+/// The prefix of the chain's delete records.
+pub fn deletes(id: &ChainRef) -> String {
+    format!("{}d/", chain(id))
+}
+
+/// The chain's delete record number `n`.
+pub fn delete(id: &ChainRef, n: u64) -> Key {
+    Key::from_parts(format!("{}{n:016x}", deletes(id)))
+}
+
+/// What a key of format v1 names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// The store's descriptor.
+    Descriptor,
+    /// A tenant's wrapped key.
+    TenantKey(Uuid, u32),
+    /// A domain's record.
+    Domain(DomainId),
+    /// A generation of a pack.
+    Pack(PackRef, u32),
+    /// A claim.
+    Claim(ChainRef, u64),
+    /// An outcome.
+    Outcome(ChainRef, u64),
+    /// A delete record.
+    Delete(ChainRef, u64),
+}
+
+impl Place {
+    /// What `key` names, or `None` if it is no key of format v1.
+    pub fn parse(key: &Key) -> Option<Self> {
+        let parts: Vec<&str> = key.as_str().split('/').collect();
+        let place = match parts.as_slice() {
+            ["store.v1"] => Self::Descriptor,
+            ["t", tenant, "k", id] => Self::TenantKey(uuid(tenant)?, number(id)?),
+            ["t", tenant, "d", domain, rest @ ..] => {
+                in_domain(&parse_domain(uuid(tenant)?, domain)?, rest)?
+            }
+            _ => return None,
+        };
+        // Exactly one key per place: whatever the parsers above let through, this does not.
+        (place.key() == *key).then_some(place)
+    }
+
+    /// The key of this place.
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Descriptor => descriptor(),
+            Self::TenantKey(tenant, id) => tenant_key(*tenant, *id),
+            Self::Domain(id) => domain_record(id),
+            Self::Pack(id, generation) => pack(id, *generation),
+            Self::Claim(chain, seq) => claim(chain, *seq),
+            Self::Outcome(chain, seq) => outcome(chain, *seq),
+            Self::Delete(chain, n) => delete(chain, *n),
+        }
+    }
+}
+
+fn in_domain(domain: &DomainId, rest: &[&str]) -> Option<Place> {
+    let chain =
+        |id: &str| Some(ChainRef { tenant: domain.tenant, epoch: domain.epoch, chain: uuid(id)? });
+    Some(match rest {
+        ["domain.v1"] => Place::Domain(*domain),
+        [directory @ ("p" | "m"), _, name] => {
+            let kind = if *directory == "p" { PackKind::Data } else { PackKind::Meta };
+            let (id, generation) = name.split_once('.')?;
+            let id = PackId::from_hex(id)?;
+            Place::Pack(PackRef { domain: *domain, kind, id }, number(generation)?)
+        }
+        ["c", id, "d", n] => Place::Delete(chain(id)?, long_number(n)?),
+        ["c", id, record] => match record.split_once('.')? {
+            (seq, "claim") => Place::Claim(chain(id)?, long_number(seq)?),
+            (seq, "outcome") => Place::Outcome(chain(id)?, long_number(seq)?),
+            _ => return None,
+        },
+        _ => return None,
+    })
+}
+
+fn parse_domain(tenant: Uuid, text: &str) -> Option<DomainId> {
+    let (volume, epoch) = text.strip_prefix(Scope::Volume.letter())?.split_once('.')?;
+    let (volume, epoch) = (uuid(volume)?, number(epoch)?);
+    Some(DomainId { tenant, scope: Scope::Volume, volume, epoch })
+}
+
+fn uuid(text: &str) -> Option<Uuid> {
+    Uuid::try_parse(text).ok()
+}
+
+fn number(text: &str) -> Option<u32> {
+    u32::from_str_radix(text, 16).ok()
+}
+
+fn long_number(text: &str) -> Option<u64> {
+    u64::from_str_radix(text, 16).ok()
+}

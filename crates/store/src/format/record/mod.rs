@@ -1,0 +1,16 @@
+//! Records: small objects with one section each.
+
+mod claim;
+mod delete;
+mod descriptor;
+mod domain;
+mod interface;
+mod outcome;
+mod tenant_key;
+
+pub use claim::Claim;
+pub use delete::Delete;
+pub use descriptor::{Descriptor, Probe};
+pub use domain::Domain;
+pub use interface::{Record, TEXT_BYTES_MAX};
+pub use outcome::{Abort, CARD_BYTES_MAX, Commit, Outcome, PackSummary, Root};
