@@ -1,2 +1,47 @@
-//! The binary.
-fn main() {}
+//! The programme `cbr`: the service, the operator's tools and the client in one binary.
+
+mod cli;
+mod client;
+mod commands;
+mod failure;
+mod output;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::cli::{Cli, Command};
+use crate::commands::block_on;
+use crate::output::Output;
+use crate::text::Lang;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(cli.output, cli.lang.unwrap_or_else(Lang::of_environment));
+    match run(cli.command, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if let Some(text) = failure::render(&error, output.lang) {
+                output.note(text);
+            }
+            ExitCode::from(failure::exit_code(&error))
+        }
+    }
+}
+
+fn run(command: Command, output: Output) -> anyhow::Result<()> {
+    match command {
+        Command::Vault(args) => block_on(args.run(output)),
+        Command::Volume(args) => block_on(args.run(output)),
+        Command::Server(args) => block_on(args.run(output)),
+        Command::Backup(args) => block_on(args.run(output)),
+        Command::Restore(args) => block_on(args.run(output)),
+        Command::Checkpoint(args) => block_on(args.run(output)),
+        Command::Task(args) => block_on(args.run(output)),
+        Command::Login(args) => block_on(args.run(output)),
+        Command::Profile(args) => Ok(args.run(output)?),
+        Command::Completions(args) => Ok(args.run(Cli::command(), output)?),
+        Command::Man(args) => Ok(args.run(Cli::command(), output)?),
+    }
+}

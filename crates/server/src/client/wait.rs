@@ -1,0 +1,251 @@
+//! Following tasks until they end.
+//!
+//! The tasks run in the service: stopping to wait stops nothing, and a service
+//! that is away for a moment (a restart) is waited for.
+
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde_json::Value;
+
+use super::error::ApiError;
+use super::transport::{Client, Query};
+use super::wire;
+use crate::failure::{Failure, Kind};
+use crate::output::Output;
+
+const POLL: Duration = Duration::from_millis(300);
+/// How long a service may be away while it is waited for.
+const AWAY_MICROS_MAX: u64 = 120_000_000;
+/// How often a line is written where nobody watches a bar.
+const LINE_EVERY_MICROS: u64 = 5_000_000;
+
+/// How a wait may end besides the tasks' end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::Args)]
+pub(crate) struct WaitArgs {
+    /// Do not wait for the end; answer with the ids of the tasks
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// Give up waiting after this many seconds (the work goes on)
+    #[arg(long, value_name = "SECONDS", conflicts_with = "no_wait")]
+    pub(crate) timeout: Option<u64>,
+}
+
+/// Follows these tasks until all have ended; answers with their last states, in the same order.
+///
+/// A task that did not succeed makes the whole a failure.
+pub(crate) async fn tasks(
+    client: &Client,
+    output: Output,
+    ids: &[String],
+    args: WaitArgs,
+) -> Result<Vec<Value>, Failure> {
+    let lang = output.lang;
+    let follow = follow(client, output, ids, args);
+    tokio::select! {
+        logs = follow => {
+            let logs = logs?;
+            match logs.iter().find(|log| wire::text(log, "/status") != "success") {
+                Some(failed) => Err(failure_of(failed, output)),
+                None => Ok(logs),
+            }
+        }
+        _ = tokio::signal::ctrl_c() => {
+            Err(Failure::new(Kind::Interrupted, lang.what_wait(), lang.why_interrupted())
+                .with_next(lang.next_watch(ids.join(" "))))
+        }
+    }
+}
+
+async fn follow(
+    client: &Client,
+    output: Output,
+    ids: &[String],
+    args: WaitArgs,
+) -> Result<Vec<Value>, Failure> {
+    let lang = output.lang;
+    let started = client.clock().monotonic_micros();
+    let mut board = Board::new(output, ids.len());
+    let mut logs: Vec<Value> = vec![Value::Null; ids.len()];
+    let mut last_answer = started;
+    loop {
+        for (index, id) in ids.iter().enumerate() {
+            if is_final(&logs[index]) {
+                continue;
+            }
+            match one(client, id).await {
+                Ok(log) => {
+                    last_answer = client.clock().monotonic_micros();
+                    board.update(index, &log, last_answer);
+                    logs[index] = log;
+                }
+                Err(error) if error.is_transient() => {
+                    let away = client.clock().monotonic_micros() - last_answer;
+                    if away > AWAY_MICROS_MAX {
+                        return Err(error
+                            .failure(lang, lang.what_wait())
+                            .with_next(lang.next_watch(ids.join(" "))));
+                    }
+                }
+                Err(error) => return Err(error.failure(lang, lang.what_wait())),
+            }
+        }
+        if logs.iter().all(is_final) {
+            return Ok(logs);
+        }
+        let waited = client.clock().monotonic_micros() - started;
+        if args.timeout.is_some_and(|seconds| waited > seconds.saturating_mul(1_000_000)) {
+            return Err(Failure::new(Kind::TimedOut, lang.what_wait(), lang.why_timeout())
+                .with_next(lang.next_watch(ids.join(" "))));
+        }
+        client.clock().sleep(POLL).await;
+    }
+}
+
+async fn one(client: &Client, id: &str) -> Result<Value, ApiError> {
+    let body = client.get(&client.cbr(&format!("operation-logs/{id}")), Query::new()).await?;
+    Ok(body["operation_log"].clone())
+}
+
+/// Whether nothing will change any more.
+pub(crate) fn is_final(log: &Value) -> bool {
+    matches!(wire::text(log, "/status").as_str(), "success" | "failed" | "timeout" | "skipped")
+}
+
+fn failure_of(log: &Value, output: Output) -> Failure {
+    let lang = output.lang;
+    let what = lang.what_task_failed(
+        wire::text(log, "/operation_type"),
+        wire::text(log, "/extra_info/resource/name"),
+    );
+    let mut failure = Failure::new(Kind::Failed, what, wire::text(log, "/error_info/message"))
+        .with_next(lang.next_task_failed(wire::text(log, "/id")));
+    failure.code = Some(wire::text(log, "/error_info/code")).filter(|code| !code.is_empty());
+    failure.request_id =
+        Some(wire::text(log, "/extra_info/common/request_id")).filter(|id| !id.is_empty());
+    failure
+}
+
+/// What is drawn of tasks: bars on a terminal, a line now and then elsewhere.
+struct Board {
+    output: Output,
+    bars: Option<(MultiProgress, Vec<ProgressBar>)>,
+    lines: Vec<(String, u64)>,
+}
+
+impl Board {
+    fn new(output: Output, tasks: usize) -> Self {
+        let bars = output.is_watched.then(|| {
+            let all = MultiProgress::new();
+            let bars = (0..tasks).map(|_| all.add(ProgressBar::new(100))).collect();
+            (all, bars)
+        });
+        Self { output, bars, lines: vec![(String::new(), 0); tasks] }
+    }
+
+    fn update(&mut self, index: usize, log: &Value, now_micros: u64) {
+        match &self.bars {
+            Some((_, bars)) => draw(&bars[index], log),
+            None => self.write(index, log, now_micros),
+        }
+    }
+
+    fn write(&mut self, index: usize, log: &Value, now_micros: u64) {
+        let status = wire::text(log, "/status");
+        let (last, at) = &mut self.lines[index];
+        let due = now_micros.saturating_sub(*at) >= LINE_EVERY_MICROS;
+        if *last == status && !due {
+            return;
+        }
+        last.clone_from(&status);
+        *at = now_micros;
+        let sizes = sizes(log).map(|(done, total)| {
+            format!("  {} / {}", crate::output::bytes(done), crate::output::bytes(total))
+        });
+        self.output.note(format_args!(
+            "{}: {status} {}%{}",
+            title(log),
+            percent(log),
+            sizes.unwrap_or_default()
+        ));
+    }
+}
+
+fn percent(log: &Value) -> u64 {
+    wire::number(log, "/extra_info/common/progress").unwrap_or(0).min(100)
+}
+
+fn title(log: &Value) -> String {
+    let (kind, name) =
+        (wire::text(log, "/operation_type"), wire::text(log, "/extra_info/resource/name"));
+    let name = if name.is_empty() { wire::text(log, "/vault_name") } else { name };
+    format!("{kind} {name}")
+}
+
+/// Bytes done and in total, where the service tells (an extension of the contract).
+fn sizes(log: &Value) -> Option<(u64, u64)> {
+    let total = wire::number(log, "/extra_info/common/total_bytes")?;
+    let done = wire::number(log, "/extra_info/common/done_bytes")?;
+    (total > 0).then_some((done.min(total), total))
+}
+
+fn draw(bar: &ProgressBar, log: &Value) {
+    let sizes = sizes(log);
+    let template = match sizes {
+        Some(_) => {
+            "{prefix:<28} [{bar:30}] {percent:>3}%  {binary_bytes} / {binary_total_bytes}  \
+             {binary_bytes_per_sec}  ETA {eta}  {msg}"
+        }
+        None => "{prefix:<28} [{bar:30}] {percent:>3}%  {elapsed}  ETA {eta}  {msg}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.set_prefix(title(log));
+    bar.set_message(wire::text(log, "/status"));
+    let (done, total) = sizes.unwrap_or((percent(log), 100));
+    bar.set_length(total);
+    bar.set_position(done);
+    if is_final(log) {
+        bar.abandon();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::output::Format;
+    use crate::text::Lang;
+
+    #[test]
+    fn exactly_the_contracts_last_states_are_final() {
+        let status = |word: &str| is_final(&json!({"status": word}));
+        assert!(["success", "failed", "timeout", "skipped"].into_iter().all(status));
+        assert!(!["waiting", "running", ""].into_iter().any(status));
+    }
+
+    #[test]
+    fn a_failed_task_tells_its_code_its_reason_and_its_request() {
+        let log = json!({
+            "id": "t", "operation_type": "backup", "status": "failed",
+            "error_info": {"code": "BackupService.6114", "message": "full"},
+            "extra_info": {"common": {"progress": 3, "request_id": "req-1"}, "resource": {"name": "d"}},
+        });
+        let output = Output { format: Format::Table, lang: Lang::En, is_watched: false };
+        let failure = failure_of(&log, output);
+        assert_eq!(failure.kind, Kind::Failed);
+        assert_eq!(failure.why, "full");
+        assert_eq!(failure.code.as_deref(), Some("BackupService.6114"));
+        assert_eq!(failure.request_id.as_deref(), Some("req-1"));
+    }
+
+    #[test]
+    fn bytes_are_shown_only_when_the_service_tells_them() {
+        let common = |value: Value| json!({"extra_info": {"common": value}});
+        assert_eq!(sizes(&common(json!({"progress": 5}))), None);
+        assert_eq!(sizes(&common(json!({"done_bytes": 5, "total_bytes": 0}))), None);
+        assert_eq!(sizes(&common(json!({"done_bytes": 5, "total_bytes": 9}))), Some((5, 9)));
+    }
+}

@@ -1,0 +1,293 @@
+//! `cbr backup …`
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::session::Session;
+use super::vault::bound_ids;
+use crate::client::lookup::{self, Noun};
+use crate::client::wait::{self, WaitArgs};
+use crate::client::{ConnectionArgs, wire};
+use crate::failure::{Failure, Kind};
+use crate::output::{Column, Output, Show};
+
+/// Make and look after backups
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    #[command(subcommand)]
+    command: BackupCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum BackupCommand {
+    /// Back up the resources of a vault now
+    Create(CreateArgs),
+    /// List backups, newest first
+    List(ListArgs),
+    /// Show a backup
+    Show {
+        /// Name or id
+        backup: String,
+    },
+    /// Give a backup another name
+    Rename {
+        /// Name or id
+        backup: String,
+        /// New name
+        name: String,
+    },
+    /// Delete backups; all others stay restorable
+    Delete {
+        /// Names or ids
+        #[arg(required = true)]
+        backups: Vec<String>,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+struct CreateArgs {
+    /// Name or id of the vault
+    vault: String,
+    /// Only this resource of the vault (repeatable)
+    #[arg(long = "resource", value_name = "RESOURCE")]
+    resources: Vec<String>,
+    /// Read and store everything anew, sharing nothing with earlier backups
+    #[arg(long)]
+    full: bool,
+    /// Name of the backups
+    #[arg(long)]
+    name: Option<String>,
+    /// Free text
+    #[arg(long)]
+    description: Option<String>,
+    /// Delete them after this many days
+    #[arg(long, value_name = "DAYS")]
+    keep_days: Option<u32>,
+    #[command(flatten)]
+    wait: WaitArgs,
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    /// Only those in this vault (name or id)
+    #[arg(long)]
+    vault: Option<String>,
+    /// Only those of this resource (id)
+    #[arg(long, value_name = "ID")]
+    resource: Option<String>,
+    /// Only those with this status
+    #[arg(long)]
+    status: Option<String>,
+    /// Only those of this name
+    #[arg(long)]
+    name: Option<String>,
+    /// Only those of this checkpoint (id)
+    #[arg(long, value_name = "ID")]
+    checkpoint: Option<String>,
+    /// At most this many
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+}
+
+impl BackupArgs {
+    /// Runs the command.
+    pub(crate) async fn run(self, output: Output) -> Result<(), Failure> {
+        let session = Session::open(&self.connection, output).await?;
+        match self.command {
+            BackupCommand::Create(args) => create(&session, args).await,
+            BackupCommand::List(args) => list(&session, args).await,
+            BackupCommand::Show { backup } => {
+                show(output, &session.find(Noun::Backup, &backup).await?)
+            }
+            BackupCommand::Rename { backup, name } => rename(&session, &backup, &name).await,
+            BackupCommand::Delete { backups, yes, wait } => {
+                delete(&session, &backups, yes, wait).await
+            }
+        }
+    }
+}
+
+async fn create(session: &Session, args: CreateArgs) -> Result<(), Failure> {
+    let output = session.output;
+    let lang = output.lang;
+    let vault = session.find(Noun::Vault, &args.vault).await?;
+    let vault_id = wire::text(&vault, "/id");
+    let mut parameters = json!({"auto_trigger": false, "incremental": !args.full});
+    let mut set = |key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            parameters[key] = value;
+        }
+    };
+    set("name", args.name.map(Value::from));
+    set("description", args.description.map(Value::from));
+    set("retention_duration_days", args.keep_days.map(Value::from));
+    if !args.resources.is_empty() {
+        let path = session.client.cbr(&format!("vaults/{vault_id}"));
+        let what = lang.what_find(lang.noun_vault(), &args.vault);
+        let full = session.client.get(&path, Vec::new()).await.map_err(session.failed(what))?;
+        let ids = bound_ids(&full["vault"], &args.resources, lang)?;
+        set("resources", Some(Value::from(ids)));
+    }
+    let body = json!({"checkpoint": {"vault_id": vault_id, "parameters": parameters}});
+    let answer = session
+        .client
+        .post(&session.client.cbr("checkpoints"), &body)
+        .await
+        .map_err(session.failed(lang.what_back_up(&args.vault)))?;
+    let checkpoint = &answer["checkpoint"];
+    let checkpoint_id = wire::text(checkpoint, "/id");
+    let skipped = wire::items(checkpoint, "/vault/skipped_resources");
+    for resource in skipped {
+        output.note(lang.note_skipped(
+            wire::text(resource, "/name"),
+            wire::text(resource, "/reason"),
+            wire::text(resource, "/code"),
+        ));
+    }
+    let query = [("operation_type", "backup"), ("vault_id", vault_id.as_str())];
+    let mut tasks =
+        session.task_ids(&query, |log| wire::text(log, "/checkpoint_id") == checkpoint_id).await?;
+    tasks.reverse(); // Oldest first: in the order in which they were made.
+    if args.wait.no_wait {
+        let started = json!({"checkpoint": checkpoint, "task_ids": tasks});
+        return if output.is_json() {
+            output.json(&started)
+        } else {
+            super::started(output, &tasks)
+        };
+    }
+    let logs = wait::tasks(&session.client, output, &tasks, args.wait).await?;
+    let query = vec![("checkpoint_id".to_owned(), checkpoint_id)];
+    let backups = lookup::list(&session.client, Noun::Backup, &query, usize::MAX)
+        .await
+        .map_err(session.failed(lang.what_list(lang.noun_backup())))?;
+    if output.is_json() {
+        return output
+            .json(&json!({"checkpoint": checkpoint, "backups": backups, "operation_logs": logs}));
+    }
+    output.list(&backups, &columns(output))?;
+    match skipped.len() {
+        0 => Ok(()),
+        count => {
+            Err(Failure::new(Kind::Failed, lang.what_back_up(&args.vault), lang.why_skipped(count)))
+        }
+    }
+}
+
+async fn list(session: &Session, args: ListArgs) -> Result<(), Failure> {
+    let lang = session.output.lang;
+    let mut query = Vec::new();
+    if let Some(vault) = &args.vault {
+        query.push(("vault_id".to_owned(), session.find_id(Noun::Vault, vault).await?));
+    }
+    let filters = [
+        ("resource_id", args.resource),
+        ("status", args.status),
+        ("name", args.name),
+        ("checkpoint_id", args.checkpoint),
+    ];
+    for (key, value) in filters {
+        query.extend(value.map(|value| (key.to_owned(), value)));
+    }
+    let limit = args.limit.unwrap_or(usize::MAX);
+    let backups = lookup::list(&session.client, Noun::Backup, &query, limit)
+        .await
+        .map_err(session.failed(lang.what_list(lang.noun_backup())))?;
+    session.output.list(&backups, &columns(session.output))
+}
+
+async fn rename(session: &Session, backup: &str, name: &str) -> Result<(), Failure> {
+    let lang = session.output.lang;
+    let id = session.find_id(Noun::Backup, backup).await?;
+    let answer = session
+        .client
+        .put(&session.client.cbr(&format!("backups/{id}")), &json!({"backup": {"name": name}}))
+        .await
+        .map_err(session.failed(lang.what_update(lang.noun_backup(), backup)))?;
+    show(session.output, &answer["backup"])
+}
+
+async fn delete(
+    session: &Session,
+    names: &[String],
+    yes: bool,
+    wait: WaitArgs,
+) -> Result<(), Failure> {
+    let lang = session.output.lang;
+    let mut ids = Vec::new();
+    for name in names {
+        ids.push(session.find_id(Noun::Backup, name).await?);
+    }
+    session.confirm(&lang.ask_delete_backup(names.join(", ")), yes)?;
+    let mut tasks = Vec::new();
+    for (id, name) in ids.iter().zip(names) {
+        session
+            .client
+            .delete(&session.client.cbr(&format!("backups/{id}")))
+            .await
+            .map_err(session.failed(lang.what_delete(lang.noun_backup(), name)))?;
+        let found = session
+            .task_ids(&[("operation_type", "delete")], |log| {
+                wire::text(log, "/extra_info/delete/backup_id") == *id
+            })
+            .await?;
+        tasks.extend(found.into_iter().next());
+    }
+    let done = lang.done_delete(lang.noun_backup(), names.join(", "));
+    super::conclude(session, &tasks, wait, &done).await
+}
+
+/// The columns of a list of backups.
+pub(super) fn columns(output: Output) -> Vec<Column> {
+    let lang = output.lang;
+    vec![
+        (lang.col_id(), Show::At("/id")),
+        (lang.col_name(), Show::At("/name")),
+        (lang.col_resource(), Show::At("/resource_name")),
+        (lang.col_status(), Show::At("/status")),
+        (lang.col_kind(), Show::With(kind)),
+        (lang.col_size_gb(), Show::At("/resource_size")),
+        (lang.col_logical(), Show::With(|backup| size(backup, "/extend_info/logical_bytes"))),
+        (lang.col_stored(), Show::With(|backup| size(backup, "/extend_info/stored_bytes"))),
+        (lang.col_created(), Show::With(|backup| wire::time(backup, "/created_at"))),
+    ]
+}
+
+fn show(output: Output, backup: &Value) -> Result<(), Failure> {
+    let lang = output.lang;
+    let mut particulars = columns(output);
+    particulars.extend([
+        (lang.col_description(), Show::At("/description")),
+        (lang.col_vault(), Show::At("/vault_id")),
+        (lang.col_checkpoint(), Show::At("/checkpoint_id")),
+        (lang.col_resource_id(), Show::At("/resource_id")),
+        (lang.col_type(), Show::At("/resource_type")),
+        (lang.col_expires(), Show::With(|backup| wire::time(backup, "/expired_at"))),
+    ]);
+    output.show(backup, &particulars)?;
+    let children = wire::items(backup, "/children");
+    if output.is_json() || children.is_empty() {
+        return Ok(());
+    }
+    output.line("")?;
+    output.list(children, &columns(output))
+}
+
+fn kind(backup: &Value) -> String {
+    match backup["incremental"].as_bool() {
+        Some(true) => "incremental".into(),
+        Some(false) => "full".into(),
+        None => String::new(),
+    }
+}
+
+fn size(backup: &Value, pointer: &str) -> String {
+    wire::number(backup, pointer).map(crate::output::bytes).unwrap_or_default()
+}

@@ -1,0 +1,14 @@
+//! One file per command. A command reads its arguments, does its work and writes its result.
+
+pub(crate) mod backup;
+mod conclude;
+pub(crate) mod login;
+pub(crate) mod manual;
+pub(crate) mod restore;
+mod session;
+pub(crate) mod task;
+pub(crate) mod vault;
+pub(crate) mod volume;
+
+use conclude::{conclude, started};
+pub(crate) use session::block_on;

@@ -1,0 +1,152 @@
+//! The one place that writes to the terminal.
+//!
+//! Results go to standard output, everything said about the work to standard
+//! error, so that `-o json` can always be piped. When the reader of the output
+//! goes away the command ends quietly.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+use clap::ValueEnum;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::Value;
+
+use crate::client::wire;
+use crate::failure::{Failure, Kind};
+use crate::text::Lang;
+
+/// How results are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs: exactly what the service answered.
+    Json,
+}
+
+/// Where and how a command writes.
+///
+/// Only this type writes to the terminal, hence its methods take it even where
+/// they need nothing of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    /// How results are written.
+    pub(crate) format: Format,
+    /// The language of everything for people.
+    pub(crate) lang: Lang,
+    /// Whether somebody watches standard error.
+    pub(crate) is_watched: bool,
+}
+
+/// What a row shows of a thing.
+#[derive(Clone, Copy)]
+pub(crate) enum Show {
+    /// What stands at this JSON pointer.
+    At(&'static str),
+    /// What this makes of it.
+    With(fn(&Value) -> String),
+}
+
+impl Show {
+    fn of(self, thing: &Value) -> String {
+        match self {
+            Self::At(pointer) => wire::text(thing, pointer),
+            Self::With(show) => show(thing),
+        }
+    }
+}
+
+/// A heading and what stands under (or beside) it.
+pub(crate) type Column = (String, Show);
+
+#[expect(clippy::unused_self, reason = "writing goes through the one type that may write")]
+impl Output {
+    /// Output in this format and language; bars are drawn only on a terminal.
+    pub(crate) fn new(format: Format, lang: Lang) -> Self {
+        Self { format, lang, is_watched: io::stderr().is_terminal() }
+    }
+
+    /// Whether results are for programs.
+    pub(crate) fn is_json(self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Writes a line of a result.
+    pub(crate) fn line(self, text: impl Display) -> Result<(), Failure> {
+        written(writeln!(io::stdout().lock(), "{text}"))
+    }
+
+    /// Writes bytes of a result as they are.
+    pub(crate) fn raw(self, bytes: &[u8]) -> Result<(), Failure> {
+        written(io::stdout().lock().write_all(bytes))
+    }
+
+    /// Writes a result for programs.
+    pub(crate) fn json(self, value: &Value) -> Result<(), Failure> {
+        self.line(format_args!("{value:#}"))
+    }
+
+    /// Writes a list, one row per thing.
+    pub(crate) fn list(self, things: &[Value], columns: &[Column]) -> Result<(), Failure> {
+        if self.is_json() {
+            return self.json(&Value::Array(things.to_vec()));
+        }
+        let rows = things
+            .iter()
+            .map(|thing| columns.iter().map(|(_, show)| show.of(thing)).collect())
+            .collect();
+        self.rows(columns.iter().map(|(heading, _)| heading.clone()).collect(), rows)
+    }
+
+    /// Writes one thing, one line per particular; empty particulars are left out.
+    pub(crate) fn show(self, thing: &Value, particulars: &[Column]) -> Result<(), Failure> {
+        if self.is_json() {
+            return self.json(thing);
+        }
+        let rows = particulars
+            .iter()
+            .map(|(name, show)| vec![name.clone(), show.of(thing)])
+            .filter(|row| !row[1].is_empty())
+            .collect();
+        self.rows(Vec::new(), rows)
+    }
+
+    /// Writes a table.
+    pub(crate) fn rows(self, head: Vec<String>, rows: Vec<Vec<String>>) -> Result<(), Failure> {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        table.set_content_arrangement(ContentArrangement::Disabled);
+        if !head.is_empty() {
+            table.set_header(head);
+        }
+        table.add_rows(rows);
+        // Blanks at the ends of lines only disturb in pipes.
+        let lines: Vec<String> = table
+            .lines()
+            .map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned())
+            .filter(|line| !line.is_empty())
+            .collect();
+        if lines.is_empty() { Ok(()) } else { self.line(lines.join("\n")) }
+    }
+
+    /// Says something about the work. Nobody listening is no error.
+    pub(crate) fn note(self, text: impl Display) {
+        drop(writeln!(io::stderr().lock(), "{text}"));
+    }
+}
+
+fn written(result: io::Result<()>) -> Result<(), Failure> {
+    result.map_err(|error| {
+        let kind = match error.kind() {
+            io::ErrorKind::BrokenPipe => Kind::PipeClosed,
+            _ => Kind::Failed,
+        };
+        Failure::new(kind, "cannot write to standard output", error.to_string())
+    })
+}
+
+/// Bytes for people, in binary units.
+pub(crate) fn bytes(count: u64) -> String {
+    indicatif::BinaryBytes(count).to_string()
+}

@@ -1,0 +1,210 @@
+//! Everything the programme says to people, in English and Chinese.
+//!
+//! Each text is a method of [`Lang`]; a text that lacks one language or a value
+//! does not compile. Codes and ids are the same in every language.
+
+use std::fmt::Display;
+
+use clap::ValueEnum;
+
+/// A language the programme speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub(crate) enum Lang {
+    /// English.
+    #[default]
+    #[value(name = "en-US", alias = "en")]
+    En,
+    /// Chinese.
+    #[value(name = "zh-CN", alias = "zh")]
+    Zh,
+}
+
+impl Lang {
+    /// The language the environment asks for, in the order POSIX gives.
+    pub(crate) fn of_environment() -> Self {
+        let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let wanted = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(set);
+        Self::of_locale(wanted.as_deref().unwrap_or_default())
+    }
+
+    fn of_locale(locale: &str) -> Self {
+        if locale.starts_with("zh") { Self::Zh } else { Self::En }
+    }
+}
+
+macro_rules! texts {
+    ($($name:ident($($value:ident),*) $en:literal | $zh:literal;)+) => {
+        impl Lang {$(
+            pub(crate) fn $name(self $(, $value: impl Display)*) -> String {
+                match self {
+                    Self::En => format!($en),
+                    Self::Zh => format!($zh),
+                }
+            }
+        )+}
+    };
+}
+
+// Parts of an error.
+texts! {
+    label_error() "error" | "错误";
+    label_why() "why" | "原因";
+    label_next() "next" | "建议";
+    label_code() "code" | "错误码";
+    label_request() "request" | "请求编号";
+}
+
+// Nouns.
+texts! {
+    noun_vault() "vault" | "存储库";
+    noun_backup() "backup" | "备份";
+    noun_volume() "disk" | "云硬盘";
+    noun_server() "server" | "云服务器";
+    noun_resource() "resource" | "资源";
+    noun_task() "task" | "任务";
+    noun_checkpoint() "checkpoint" | "还原点";
+}
+
+// Headings.
+texts! {
+    col_id() "ID" | "ID";
+    col_name() "NAME" | "名称";
+    col_description() "DESCRIPTION" | "描述";
+    col_type() "TYPE" | "类型";
+    col_kind() "KIND" | "备份方式";
+    col_status() "STATUS" | "状态";
+    col_size_gb() "SIZE (GB)" | "容量 (GB)";
+    col_used() "USED" | "已用";
+    col_logical() "LOGICAL" | "逻辑大小";
+    col_stored() "STORED" | "实际占用";
+    col_resource() "RESOURCE" | "资源";
+    col_resources() "RESOURCES" | "资源数";
+    col_resource_id() "RESOURCE ID" | "资源 ID";
+    col_backups() "BACKUPS" | "备份数";
+    col_vault() "VAULT" | "存储库";
+    col_checkpoint() "CHECKPOINT" | "还原点";
+    col_created() "CREATED (UTC)" | "创建时间 (UTC)";
+    col_started() "STARTED (UTC)" | "开始时间 (UTC)";
+    col_ended() "ENDED (UTC)" | "结束时间 (UTC)";
+    col_expires() "EXPIRES (UTC)" | "过期时间 (UTC)";
+    col_auto_expand() "AUTO EXPAND" | "自动扩容";
+    col_progress() "PROGRESS" | "进度";
+    col_pool() "POOL" | "存储池";
+    col_zone() "ZONE" | "可用区";
+    col_server() "SERVER" | "云服务器";
+    col_disks() "DISKS" | "磁盘数";
+    col_volume_id() "DISK ID" | "云硬盘 ID";
+    col_device() "DEVICE" | "设备";
+    col_boot_index() "BOOT INDEX" | "启动顺序";
+    col_project() "PROJECT" | "项目";
+    col_access_key() "ACCESS KEY" | "访问密钥";
+}
+
+// What did not work.
+texts! {
+    what_find(noun, name) "cannot find {noun} `{name}`" | "找不到{noun} `{name}`";
+    what_list(noun) "cannot list: {noun}" | "无法列出{noun}";
+    what_list_tasks() "cannot list tasks" | "无法列出任务";
+    what_create(noun, name) "cannot create {noun} `{name}`" | "无法创建{noun} `{name}`";
+    what_update(noun, name) "cannot change {noun} `{name}`" | "无法修改{noun} `{name}`";
+    what_delete(noun, name) "cannot delete {noun} `{name}`" | "无法删除{noun} `{name}`";
+    what_bind(vault) "cannot bind to vault `{vault}`" | "无法绑定到存储库 `{vault}`";
+    what_unbind(vault) "cannot unbind from vault `{vault}`" | "无法从存储库 `{vault}` 解绑";
+    what_back_up(vault) "not everything in vault `{vault}` was backed up" | "存储库 `{vault}` 未能全部备份";
+    what_restore(backup) "cannot restore backup `{backup}`" | "无法恢复备份 `{backup}`";
+    what_cancel_task(task) "cannot cancel task {task}" | "无法取消任务 {task}";
+    what_task_failed(kind, name) "{kind} {name} did not succeed" | "{kind} {name} 未成功";
+    what_wait() "stopped waiting" | "已停止等待";
+    what_cancelled() "nothing was done" | "未执行任何操作";
+    what_log_in() "cannot log in" | "无法登录";
+    what_find_project() "cannot tell which project to work in" | "无法确定所用项目";
+    what_no_connection() "cannot tell how to reach the service" | "无法确定如何连接服务";
+    what_profile_file(path) "cannot use {path}" | "无法使用 {path}";
+    what_bootstrap_file(path) "cannot use the account file {path}" | "无法使用账号文件 {path}";
+    what_read_secret(variable) "cannot read a secret (neither {variable} nor input)" | "无法读取密钥（{variable} 未设置且无输入）";
+    what_write_file(path) "cannot write {path}" | "无法写入 {path}";
+}
+
+// Why.
+texts! {
+    why_unreachable(url, why) "{url} does not answer: {why}" | "{url} 没有应答：{why}";
+    why_malformed(url, why) "{url} does not answer as a CBR service does: {why}" | "{url} 的应答不符合 CBR 服务：{why}";
+    why_no_such(noun, name) "there is no {noun} called or with the id `{name}`" | "没有名称或 ID 为 `{name}` 的{noun}";
+    why_ambiguous(count, name, ids) "{count} things are called `{name}`: {ids}" | "有 {count} 个对象名为 `{name}`：{ids}";
+    why_not_in_vault(name, vault) "vault `{vault}` does not hold `{name}`" | "存储库 `{vault}` 中没有 `{name}`";
+    why_skipped(count) "{count} resources were left out, as said above" | "有 {count} 个资源被跳过，原因见上";
+    why_interrupted() "stopped at the keyboard; the work goes on in the service" | "已被键盘中断；任务仍在服务端继续";
+    why_timeout() "the time given is over; the work goes on in the service" | "已超过等待时间；任务仍在服务端继续";
+    why_cancelled() "you did not say yes" | "您没有确认";
+    why_no_url(url) "`{url}` is not a URL of http or https" | "`{url}` 不是 http 或 https 地址";
+    why_no_credential() "there is neither an access key nor a token" | "既没有访问密钥也没有令牌";
+    why_no_profile(name) "there is no profile called `{name}`" | "没有名为 `{name}` 的配置";
+    why_profile_readable() "others can read it, and it holds secrets" | "其他用户可读取该文件，而其中含有密钥";
+    why_no_home() "neither XDG_CONFIG_HOME nor HOME is set" | "XDG_CONFIG_HOME 和 HOME 均未设置";
+    why_several_projects(count, list) "the credential is good for {count} projects: {list}" | "该凭证可用于 {count} 个项目：{list}";
+    why_map_needs_server() "--map is for backups of servers; this is the backup of a disk" | "--map 仅用于云服务器备份，而这是云硬盘备份";
+}
+
+// What to do about it.
+texts! {
+    next_unreachable() "see whether the service runs (`systemctl status cbr`) and whether the URL is right" | "请检查服务是否运行（`systemctl status cbr`）以及地址是否正确";
+    next_malformed() "check the URL; a proxy may be answering instead of the service" | "请检查地址；应答者可能是代理而不是服务";
+    next_not_found() "the `list` command shows what there is; names are exact" | "可用 `list` 命令查看现有对象；名称须完全一致";
+    next_ambiguous() "use the id" | "请使用 ID";
+    next_show_vault(vault) "`cbr vault show {vault}` lists what it holds" | "可用 `cbr vault show {vault}` 查看其中的资源";
+    next_busy() "wait until the running task has ended (`cbr task watch`), then try again" | "请等待正在运行的任务结束（`cbr task watch`）后重试";
+    next_target_too_small() "choose a larger target with --to, or make a disk with `cbr volume create --from-backup`" | "请用 --to 选择更大的目标，或用 `cbr volume create --from-backup` 创建新盘";
+    next_target_in_use() "detach the disk or stop what uses it, then try again" | "请先卸载磁盘或停止使用它的程序，然后重试";
+    next_vault_has_too_many() "bind the resource to another vault" | "请将资源绑定到其他存储库";
+    next_wrong_type() "use a vault of the matching type (`cbr vault create --type`)" | "请使用类型相符的存储库（`cbr vault create --type`）";
+    next_bound_elsewhere() "unbind it from the other vault first (`cbr vault unbind`; its backups there are deleted)" | "请先从另一存储库解绑（`cbr vault unbind`，其备份会被删除）";
+    next_vault_full() "enlarge it with `cbr vault update VAULT --size GB`, or delete backups" | "请用 `cbr vault update VAULT --size GB` 扩容，或删除备份";
+    next_not_bound() "bind it first with `cbr vault bind`" | "请先用 `cbr vault bind` 绑定";
+    next_unauthenticated() "log in again with `cbr login`; signatures also need a clock that is right within 15 minutes" | "请用 `cbr login` 重新登录；签名还要求本机时钟误差在 15 分钟以内";
+    next_forbidden() "ask the administrator of the account, or name the right project with --project" | "请联系账号管理员，或用 --project 指定正确的项目";
+    next_server_error() "look for the request id in the service's log (`journalctl -u cbr`), then run `cbr doctor`" | "请在服务日志（`journalctl -u cbr`）中查找请求编号，然后运行 `cbr doctor`";
+    next_task_failed(task) "`cbr task show {task}` shows all of it" | "可用 `cbr task show {task}` 查看详情";
+    next_watch(tasks) "`cbr task watch {tasks}` waits again" | "可用 `cbr task watch {tasks}` 继续等待";
+    next_no_connection() "run `cbr login`, or name an account file with --bootstrap-file, or set CBR_URL, CBR_ACCESS_KEY and CBR_SECRET_KEY" | "请运行 `cbr login`，或用 --bootstrap-file 指定账号文件，或设置 CBR_URL、CBR_ACCESS_KEY 和 CBR_SECRET_KEY";
+    next_no_profile() "`cbr profile list` shows the profiles" | "可用 `cbr profile list` 查看配置";
+    next_bootstrap_file() "name the file that `cbr serve --bootstrap-file` wrote" | "请指定 `cbr serve --bootstrap-file` 写出的文件";
+    next_several_projects() "name one with --project or CBR_PROJECT_ID" | "请用 --project 或 CBR_PROJECT_ID 指定一个";
+    next_login_how() "give --bootstrap-file, --access-key or --user" | "请给出 --bootstrap-file、--access-key 或 --user";
+}
+
+// Questions, notes and results.
+texts! {
+    ask_delete_vault(vault) "Delete vault `{vault}` and ALL backups in it?" | "删除存储库 `{vault}` 及其中的全部备份？";
+    ask_delete_backup(backups) "Delete {backups}? This cannot be undone." | "删除 {backups}？此操作不可撤销。";
+    ask_delete_volume(volume) "Delete disk `{volume}` and its content?" | "删除云硬盘 `{volume}` 及其内容？";
+    ask_unbind(resources, vault) "Take {resources} out of vault `{vault}` and delete their backups in it?" | "将 {resources} 移出存储库 `{vault}` 并删除其备份？";
+    ask_restore(target, backup) "Overwrite `{target}` with backup `{backup}`?" | "用备份 `{backup}` 覆盖 `{target}`？";
+    ask_password() "Password:" | "密码：";
+    ask_secret_key() "Secret key:" | "私有访问密钥：";
+    note_skipped(name, reason, code) "left out: {name}: {reason} ({code})" | "已跳过 {name}：{reason} ({code})";
+    done_delete(noun, name) "Deleted {noun} {name}" | "已删除{noun} {name}";
+    done_unbind(resources, vault) "Took {resources} out of vault {vault}" | "已将 {resources} 移出存储库 {vault}";
+    done_restore(backup, target) "Restored {backup} to {target}" | "已将 {backup} 恢复到 {target}";
+    done_cancel_task(task) "Asked task {task} to stop" | "已请求停止任务 {task}";
+    done_login(name, path) "Logged in; profile `{name}` is kept in {path}" | "登录成功；配置 `{name}` 保存在 {path}";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_locale_decides_the_language() {
+        let table = [("zh_CN.UTF-8", Lang::Zh), ("zh", Lang::Zh), ("C", Lang::En), ("", Lang::En)];
+        for (locale, lang) in table {
+            assert_eq!(Lang::of_locale(locale), lang, "{locale}");
+        }
+    }
+
+    #[test]
+    fn texts_carry_their_values_in_both_languages() {
+        for lang in [Lang::En, Lang::Zh] {
+            assert!(lang.why_several_projects(2, "a, b").contains("a, b"));
+        }
+    }
+}
