@@ -1,1 +1,51 @@
-//! See the crate's Cargo.toml description.
+//! The only place with SQL: tables as types, migrations, two engines.
+//!
+//! SQL in, model out, no rules: whether something absent is an error, or a
+//! change is allowed, the caller knows. One set of SQL text serves SQLite and
+//! PostgreSQL (`docs/adr/0003-database.md`); write transactions run one after
+//! the other on both, so what a write transaction has read stays true until
+//! it ends.
+//!
+//! Start reading at [`Db`].
+
+mod access_keys;
+mod backup_rows;
+mod backups;
+mod bindings;
+mod checkpoints;
+mod db;
+mod domains;
+mod engine;
+mod error;
+mod listing;
+mod migrate;
+mod open;
+mod operations;
+mod projects;
+mod row;
+mod settings;
+mod sql;
+mod task_rows;
+mod tasks;
+mod tokens;
+mod tx;
+mod users;
+mod vault_rows;
+mod vaults;
+
+pub use access_keys::{AccessKey, AccessKeys};
+pub use backups::{Backups, StoredDisk};
+pub use bindings::{Binding, Bindings};
+pub use checkpoints::Checkpoints;
+pub use db::Db;
+pub use domains::Domains;
+pub use error::DbError;
+pub use operations::Operations;
+pub use projects::Projects;
+pub use settings::Settings;
+pub use task_rows::{ClaimedTask, NewTask, TaskRecord};
+pub use tasks::{Claim, Tasks};
+pub use tokens::{Token, Tokens};
+pub use tx::Tx;
+pub use users::Users;
+pub use vaults::Vaults;

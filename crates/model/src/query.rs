@@ -133,10 +133,14 @@ pub struct OperationFilter {
     pub resource: Option<ResourceId>,
     /// Resource name contains.
     pub resource_name: Option<String>,
+    /// On this kind of resource.
+    pub resource_kind: Option<ResourceKind>,
     /// Of this run.
     pub checkpoint: Option<CheckpointId>,
     /// Started by this policy.
     pub policy: Option<PolicyId>,
+    /// Started by the request with this id.
+    pub request_id: Option<String>,
     /// Started at this time or later.
     pub started_from: Option<Timestamp>,
     /// Ended at this time or earlier.

@@ -1,0 +1,89 @@
+//! Table `access_keys`: AK/SK pairs. The secret is stored sealed; this crate cannot open it.
+
+use cbr_model::{Timestamp, UserId};
+
+use crate::error::DbError;
+use crate::row::Row;
+use crate::sql::{Sql, Value};
+use crate::tx::Tx;
+
+/// An access key as it is stored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessKey {
+    /// The public half.
+    pub ak: String,
+    /// Whose it is.
+    pub user: UserId,
+    /// The secret half, sealed.
+    pub sealed_secret: Vec<u8>,
+    /// Whether it may be used.
+    pub enabled: bool,
+    /// What its owner calls it.
+    pub description: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl std::fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccessKey")
+            .field("ak", &self.ak)
+            .field("user", &self.user)
+            .field("enabled", &self.enabled)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The table of access keys.
+#[derive(Debug)]
+pub struct AccessKeys<'t> {
+    pub(crate) tx: &'t mut Tx,
+}
+
+impl AccessKeys<'_> {
+    /// Adds a key.
+    pub async fn insert(&mut self, key: &AccessKey) -> Result<(), DbError> {
+        let sql = Sql::new(
+            "INSERT INTO access_keys (ak, user_id, sealed_secret, enabled, description, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(&key.ak)
+        .bind(key.user)
+        .bind(Value::Blob(key.sealed_secret.clone()))
+        .bind(key.enabled)
+        .bind(&key.description)
+        .bind(key.created_at);
+        self.tx.execute("access_keys.insert", sql).await.map(drop)
+    }
+
+    /// The key with this public half.
+    pub async fn find(&mut self, ak: &str) -> Result<Option<AccessKey>, DbError> {
+        let sql = Sql::new("SELECT * FROM access_keys WHERE ak = $1").bind(ak);
+        let row = self.tx.row("access_keys.find", "access_keys", sql).await?;
+        row.map(|row| access_key(&row)).transpose()
+    }
+
+    /// A user's keys, oldest first.
+    pub async fn list(&mut self, user: UserId) -> Result<Vec<AccessKey>, DbError> {
+        let sql = Sql::new("SELECT * FROM access_keys WHERE user_id = $1 ORDER BY created_at, ak");
+        let rows = self.tx.rows("access_keys.list", "access_keys", sql.bind(user)).await?;
+        rows.iter().map(access_key).collect()
+    }
+
+    /// Removes a user's key; says whether it was there.
+    pub async fn delete(&mut self, user: UserId, ak: &str) -> Result<bool, DbError> {
+        let sql = Sql::new("DELETE FROM access_keys WHERE user_id = $1 AND ak = $2");
+        self.tx.execute_one("access_keys.delete", sql.bind(user).bind(ak)).await
+    }
+}
+
+fn access_key(row: &Row) -> Result<AccessKey, DbError> {
+    Ok(AccessKey {
+        ak: row.text("ak")?,
+        user: row.id("user_id")?,
+        sealed_secret: row.blob("sealed_secret")?,
+        enabled: row.flag("enabled")?,
+        description: row.text("description")?,
+        created_at: row.time("created_at")?,
+    })
+}

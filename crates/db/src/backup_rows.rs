@@ -1,0 +1,96 @@
+//! Rows of `backups` on their way to the model and back.
+
+use std::collections::HashMap;
+
+use cbr_model::BackupId;
+use cbr_model::backup::{Backup, BackupState, Content};
+use cbr_model::resource::ResourceKind;
+use cbr_model::size::Bytes;
+
+use crate::error::DbError;
+use crate::row::{Row, to_json};
+use crate::sql::Sql;
+use crate::tx::Tx;
+
+/// The backups of these rows, with their disks.
+pub(crate) async fn load(tx: &mut Tx, rows: &[Row]) -> Result<Vec<Backup>, DbError> {
+    let mut backups = rows.iter().map(backup).collect::<Result<Vec<_>, _>>()?;
+    if backups.is_empty() {
+        return Ok(backups);
+    }
+    let mut sql = Sql::new("SELECT * FROM backups WHERE 1 = 1");
+    sql.and_one_of("parent_id", backups.iter().map(|backup| backup.id));
+    sql.text(" ORDER BY parent_id, position");
+    let mut children: HashMap<BackupId, Vec<Backup>> = HashMap::new();
+    for row in tx.rows("backups.children", "backups", sql).await? {
+        children.entry(row.id("parent_id")?).or_default().push(backup(&row)?);
+    }
+    for backup in &mut backups {
+        backup.children = children.remove(&backup.id).unwrap_or_default();
+    }
+    Ok(backups)
+}
+
+fn backup(row: &Row) -> Result<Backup, DbError> {
+    Ok(Backup {
+        id: row.id("id")?,
+        project: row.id("project_id")?,
+        vault: row.id("vault_id")?,
+        checkpoint: row.id("checkpoint_id")?,
+        parent: row.id_opt("parent_id")?,
+        name: row.text("name")?.try_into().map_err(|error| row.inconsistent("name", error))?,
+        description: row.text("description")?,
+        resource: row.id("resource_id")?,
+        resource_name: row.text("resource_name")?,
+        resource_kind: row.word("resource_kind", ResourceKind::from_str_exact)?,
+        resource_size: row.gib("resource_size_gib")?,
+        resource_az: row.text("resource_az")?,
+        state: state(row)?,
+        incremental: row.flag("incremental")?,
+        auto_trigger: row.flag("auto_trigger")?,
+        system_disk: row.flag("system_disk")?,
+        created_at: row.time("created_at")?,
+        updated_at: row.time("updated_at")?,
+        protected_at: row.time_opt("protected_at")?,
+        expired_at: row.time_opt("expired_at")?,
+        children: Vec::new(),
+    })
+}
+
+fn state(row: &Row) -> Result<BackupState, DbError> {
+    let content: Option<Content> = row.json_opt("content")?;
+    let needed = |content: Option<Content>| {
+        content.ok_or_else(|| row.inconsistent("content", "absent in this status"))
+    };
+    match row.text("status")?.as_str() {
+        "protecting" => Ok(BackupState::Protecting),
+        "available" => Ok(BackupState::Available { content: needed(content)? }),
+        "restoring" => Ok(BackupState::Restoring { content: needed(content)? }),
+        "deleting" => Ok(BackupState::Deleting { content }),
+        "error" => Ok(BackupState::Error { reason: row.text("error")?, content }),
+        other => Err(row.inconsistent("status", format!("unknown word `{other}`"))),
+    }
+}
+
+/// The columns a state is stored in.
+pub(crate) struct StateColumns {
+    pub(crate) status: &'static str,
+    pub(crate) content: Option<String>,
+    pub(crate) error: Option<String>,
+    pub(crate) logical_bytes: Bytes,
+}
+
+impl From<&BackupState> for StateColumns {
+    fn from(state: &BackupState) -> Self {
+        let error = match state {
+            BackupState::Error { reason, .. } => Some(reason.clone()),
+            _ => None,
+        };
+        let logical_bytes = match state.content() {
+            Some(Content::Disk(stored)) => stored.logical_bytes,
+            Some(Content::Server) | None => Bytes(0),
+        };
+        let content = state.content().map(to_json);
+        Self { status: state.as_str(), content, error, logical_bytes }
+    }
+}

@@ -1,0 +1,227 @@
+//! Table `backups`: a server's backup is a row, each of its disks another under it.
+
+use cbr_model::backup::{Backup, Content, StoredVersion};
+use cbr_model::query::{BackupFilter, BackupSort, BackupSortKey, Listing, Page};
+use cbr_model::resource::ResourceKind;
+use cbr_model::{BackupId, ProjectId};
+
+use crate::backup_rows::{self, StateColumns};
+use crate::error::DbError;
+use crate::listing::{Listed, SortKey, and_contains};
+use crate::sql::Sql;
+use crate::tx::Tx;
+
+/// A disk's restore point, as the catalogue knows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredDisk {
+    /// The project of its backup.
+    pub project: ProjectId,
+    /// The backup.
+    pub backup: BackupId,
+    /// Where it lies in the store.
+    pub version: StoredVersion,
+}
+
+/// The table of backups.
+#[derive(Debug)]
+pub struct Backups<'t> {
+    pub(crate) tx: &'t mut Tx,
+}
+
+impl Backups<'_> {
+    /// Adds a backup and its children. A child alone goes behind its siblings.
+    pub async fn insert(&mut self, backup: &Backup) -> Result<(), DbError> {
+        self.insert_one(backup).await?;
+        for child in &backup.children {
+            self.insert_one(child).await?;
+        }
+        Ok(())
+    }
+
+    async fn insert_one(&mut self, backup: &Backup) -> Result<(), DbError> {
+        let state = StateColumns::from(&backup.state);
+        let sql = Sql::new(
+            "INSERT INTO backups (id, project_id, vault_id, checkpoint_id, parent_id, name, description,
+                 resource_id, resource_name, resource_kind, resource_size_gib, resource_az, status,
+                 content, error, logical_bytes, incremental, auto_trigger, system_disk, created_at,
+                 updated_at, protected_at, expired_at, position, root_resource_id)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                 $18, $19, $20, $21, $22, $23,
+                 (SELECT COUNT(*) FROM backups s WHERE s.parent_id = $5),
+                 COALESCE((SELECT p.root_resource_id FROM backups p WHERE p.id = $5), $8))",
+        )
+        .bind(backup.id)
+        .bind(backup.project)
+        .bind(backup.vault)
+        .bind(backup.checkpoint)
+        .bind(backup.parent)
+        .bind(backup.name.as_str())
+        .bind(&backup.description)
+        .bind(backup.resource)
+        .bind(&backup.resource_name)
+        .bind(backup.resource_kind.as_str())
+        .bind(backup.resource_size)
+        .bind(&backup.resource_az)
+        .bind(state.status)
+        .bind(state.content)
+        .bind(state.error)
+        .bind(state.logical_bytes)
+        .bind(backup.incremental)
+        .bind(backup.auto_trigger)
+        .bind(backup.system_disk)
+        .bind(backup.created_at)
+        .bind(backup.updated_at)
+        .bind(backup.protected_at)
+        .bind(backup.expired_at);
+        self.tx.execute("backups.insert", sql).await.map(drop)
+    }
+
+    /// A project's backup with this id, with its children. Finds a child too.
+    pub async fn find(
+        &mut self,
+        project: ProjectId,
+        id: BackupId,
+    ) -> Result<Option<Backup>, DbError> {
+        let sql = Sql::new("SELECT * FROM backups WHERE project_id = $1 AND id = $2");
+        let rows = self.tx.rows("backups.find", "backups", sql.bind(project).bind(id)).await?;
+        Ok(backup_rows::load(self.tx, &rows).await?.pop())
+    }
+
+    /// A page of a project's backups with their children (contract C27).
+    pub async fn list(
+        &mut self,
+        project: ProjectId,
+        filter: &BackupFilter,
+        page: &Page,
+    ) -> Result<Listing<Backup>, DbError> {
+        let mut sql = Sql::new("FROM backups t WHERE t.project_id = $1").bind(project);
+        self.filter(&mut sql, filter);
+        let listed = Listed {
+            name: "backups.list",
+            table: "backups",
+            project,
+            matching: sql,
+            keys: sort_keys(&filter.sort),
+        };
+        let (rows, total) = listed.page(self.tx, page).await?;
+        Ok(Listing { rows: backup_rows::load(self.tx, &rows).await?, total })
+    }
+
+    fn filter(&self, sql: &mut Sql, filter: &BackupFilter) {
+        let engine = self.tx.engine();
+        sql.and_one_of("t.id", filter.ids.iter().copied());
+        match filter.parent {
+            Some(parent) => sql.and_equal("t.parent_id", Some(parent)),
+            None => sql.text(" AND t.parent_id IS NULL"),
+        };
+        sql.and_equal("t.checkpoint_id", filter.checkpoint);
+        sql.and_equal("t.vault_id", filter.vault);
+        and_contains(sql, engine, "t.name", filter.name.as_ref());
+        sql.and_equal("t.resource_id", filter.resource);
+        and_contains(sql, engine, "t.resource_name", filter.resource_name.as_ref());
+        sql.and_equal("t.resource_kind", filter.resource_kind.map(ResourceKind::as_str));
+        sql.and_equal("t.resource_az", filter.resource_az.as_ref());
+        sql.and_one_of("t.status", &filter.statuses);
+        sql.and_equal("t.incremental", filter.incremental);
+        if let Some(from) = filter.created_from {
+            sql.text(" AND t.created_at >= ").value(from);
+        }
+        if let Some(until) = filter.created_until {
+            sql.text(" AND t.created_at <= ").value(until);
+        }
+        if let Some(percent) = filter.vault_used_percent {
+            sql.text(
+                " AND (SELECT COALESCE(CAST(SUM(u.logical_bytes) AS BIGINT), 0) * 100
+                       FROM backups u WHERE u.vault_id = t.vault_id)
+                  >= (SELECT v.size_gib * 1073741824 FROM vaults v WHERE v.id = t.vault_id) * ",
+            )
+            .value(percent);
+        }
+    }
+
+    /// Writes what can change of a backup (not of its children) if its status is
+    /// `expected`; says whether it was. Also sets `updated_at` to now.
+    ///
+    /// Identity, place and creation time of a backup never change.
+    pub async fn update(&mut self, backup: &Backup, expected: &str) -> Result<bool, DbError> {
+        let state = StateColumns::from(&backup.state);
+        let sql = Sql::new(
+            "UPDATE backups SET name = $4, description = $5, resource_name = $6,
+                 resource_size_gib = $7, status = $8, content = $9, error = $10,
+                 logical_bytes = $11, incremental = $12, system_disk = $13, protected_at = $14,
+                 expired_at = $15, updated_at = $16
+             WHERE project_id = $1 AND id = $2 AND status = $3",
+        )
+        .bind(backup.project)
+        .bind(backup.id)
+        .bind(expected)
+        .bind(backup.name.as_str())
+        .bind(&backup.description)
+        .bind(&backup.resource_name)
+        .bind(backup.resource_size)
+        .bind(state.status)
+        .bind(state.content)
+        .bind(state.error)
+        .bind(state.logical_bytes)
+        .bind(backup.incremental)
+        .bind(backup.system_disk)
+        .bind(backup.protected_at)
+        .bind(backup.expired_at)
+        .bind(self.tx.now());
+        self.tx.execute_one("backups.update", sql).await
+    }
+
+    /// Removes a backup with its children if its status is `expected`; says whether it was.
+    pub async fn delete(
+        &mut self,
+        project: ProjectId,
+        id: BackupId,
+        expected: &str,
+    ) -> Result<bool, DbError> {
+        let sql = Sql::new("DELETE FROM backups WHERE project_id = $1 AND id = $2 AND status = $3");
+        let sql = sql.bind(project).bind(id).bind(expected);
+        self.tx.execute_one("backups.delete", sql).await
+    }
+
+    /// Every disk of every project that has content in the store, to compare the two.
+    pub async fn stored_disks(&mut self) -> Result<Vec<StoredDisk>, DbError> {
+        let sql = Sql::new(
+            "SELECT id, project_id, content FROM backups WHERE content IS NOT NULL ORDER BY id",
+        );
+        let rows = self.tx.rows("backups.stored_disks", "backups", sql).await?;
+        let mut disks = Vec::with_capacity(rows.len());
+        for row in rows {
+            if let Content::Disk(version) = row.json("content")? {
+                let (project, backup) = (row.id("project_id")?, row.id("id")?);
+                disks.push(StoredDisk { project, backup, version });
+            }
+        }
+        Ok(disks)
+    }
+}
+
+/// The wanted order made total; newest first if nothing is wanted.
+fn sort_keys(wanted: &[BackupSort]) -> Vec<SortKey> {
+    let mut keys: Vec<SortKey> = Vec::new();
+    for sort in wanted {
+        let (expression, is_text) = match sort.key {
+            BackupSortKey::CreatedAt => ("t.created_at", false),
+            BackupSortKey::UpdatedAt => ("t.updated_at", false),
+            BackupSortKey::Name => ("t.name", true),
+            BackupSortKey::Status => ("t.status", true),
+            BackupSortKey::ProtectedAt => ("COALESCE(t.protected_at, 0)", false),
+            BackupSortKey::Id => ("t.id", true),
+        };
+        if keys.iter().all(|key| key.expression != expression) {
+            keys.push(SortKey { expression, is_text, ascending: sort.ascending });
+        }
+    }
+    if keys.is_empty() {
+        keys.push(SortKey::newest("t.created_at"));
+    }
+    if keys.iter().all(|key| key.expression != "t.id") {
+        let ascending = keys.last().is_some_and(|key| key.ascending);
+        keys.push(SortKey::id(ascending));
+    }
+    keys
+}

@@ -1,0 +1,68 @@
+//! The database of this installation.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cbr_env::Clock;
+use sqlx::AnyPool;
+
+use crate::engine::Engine;
+use crate::error::DbError;
+use crate::migrate::migrate;
+use crate::open::{Opened, ProcessLock, open};
+use crate::tx::Tx;
+
+/// An open database. Shared by everybody in the process.
+#[derive(Debug)]
+pub struct Db {
+    engine: Engine,
+    writer: AnyPool,
+    reader: AnyPool,
+    lock: Mutex<Option<ProcessLock>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Db {
+    /// Opens the database of `url` and brings it to the newest migration.
+    ///
+    /// `sqlite:<path>` makes the file when it is absent;
+    /// `postgres://user:password@host/name` wants the database to exist.
+    pub async fn open(url: &str, clock: Arc<dyn Clock>) -> Result<Self, DbError> {
+        let Opened { engine, writer, reader, lock } = open(url).await?;
+        let db = Self { engine, writer, reader, lock: Mutex::new(lock), clock };
+        migrate(&db).await?;
+        Ok(db)
+    }
+
+    /// A transaction that may write. It waits until it is the only one, so keep
+    /// it short and never wait in it for anything but the database; beginning a
+    /// second one while holding the first waits for ever (30 s).
+    pub async fn begin(&self) -> Result<Tx, DbError> {
+        self.begin_on(&self.writer, self.engine.begin_write()).await
+    }
+
+    /// A transaction that only reads, and sees one state from its first query on.
+    pub async fn read(&self) -> Result<Tx, DbError> {
+        self.begin_on(&self.reader, self.engine.begin_read()).await
+    }
+
+    async fn begin_on(&self, pool: &AnyPool, statement: &'static str) -> Result<Tx, DbError> {
+        let inner = pool
+            .begin_with(statement)
+            .await
+            .map_err(|error| DbError::from_sqlx("begin a transaction", error))?;
+        Ok(Tx::new(inner, self.engine, self.clock.now()))
+    }
+
+    /// `sqlite` or `postgresql`, for people.
+    pub const fn engine_name(&self) -> &'static str {
+        self.engine.name()
+    }
+
+    /// Closes the database after the last transaction. Without it the next start checks the file.
+    pub async fn close(&self) -> Result<(), DbError> {
+        self.reader.close().await;
+        self.writer.close().await;
+        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        lock.map_or(Ok(()), |mut lock| lock.mark_closed())
+    }
+}

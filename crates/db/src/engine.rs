@@ -1,0 +1,61 @@
+//! What differs between SQLite and PostgreSQL: all of it.
+
+/// A database engine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Engine {
+    /// A file, one process.
+    Sqlite,
+    /// A server, any number of processes.
+    Postgres,
+}
+
+impl Engine {
+    /// Begins a write transaction that runs alone.
+    ///
+    /// SQLite has one writer by nature. On PostgreSQL a lock held to the end of
+    /// the transaction gives the same, and READ COMMITTED lets every statement
+    /// after it see all that was committed before.
+    pub(crate) const fn begin_write(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::Postgres => {
+                "BEGIN; SET LOCAL lock_timeout = '30s'; SELECT pg_advisory_xact_lock(4844247391)"
+            }
+        }
+    }
+
+    /// Begins a transaction that sees one state and changes nothing.
+    pub(crate) const fn begin_read(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN",
+            Self::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        }
+    }
+
+    /// An expression that is not 0 where `column` contains the text that follows.
+    /// (LIKE ignores case on SQLite only.)
+    pub(crate) const fn position_function(self) -> &'static str {
+        match self {
+            Self::Sqlite => "instr",
+            Self::Postgres => "strpos",
+        }
+    }
+
+    /// A migration in the engine's words. Texts compare by their bytes on both.
+    pub(crate) fn translate(self, migration: &str) -> String {
+        match self {
+            Self::Sqlite => migration.to_owned(),
+            Self::Postgres => {
+                migration.replace(" TEXT", " TEXT COLLATE \"C\"").replace(" BLOB", " BYTEA")
+            }
+        }
+    }
+
+    /// The name for people and logs.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgresql",
+        }
+    }
+}

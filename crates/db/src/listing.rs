@@ -1,0 +1,120 @@
+//! Pages of a list: filter, order, marker, limit, and the count without them.
+//!
+//! A marker means "after the row with this id": its sort values are looked up
+//! and the page begins behind them, so pages neither overlap nor leave gaps
+//! while rows come and go.
+
+use cbr_model::ProjectId;
+use cbr_model::query::Page;
+
+use crate::engine::Engine;
+use crate::error::DbError;
+use crate::row::Row;
+use crate::sql::{Sql, Value};
+use crate::tx::Tx;
+
+/// A column, or an expression that is never NULL, that a list is sorted by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct SortKey {
+    pub(crate) expression: &'static str,
+    pub(crate) is_text: bool,
+    pub(crate) ascending: bool,
+}
+
+impl SortKey {
+    /// Largest number first.
+    pub(crate) const fn newest(expression: &'static str) -> Self {
+        Self { expression, is_text: false, ascending: false }
+    }
+
+    /// The key that makes an order total.
+    pub(crate) const fn id(ascending: bool) -> Self {
+        Self { expression: "t.id", is_text: true, ascending }
+    }
+}
+
+/// Names for the sort values of the marker's row. No list has more keys.
+const NAMES: [&str; 8] = ["k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"];
+
+/// A list of rows of one table, which is called `t` in all expressions.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    /// Name of the query.
+    pub(crate) name: &'static str,
+    /// Name of the table.
+    pub(crate) table: &'static str,
+    /// Whose rows; the marker must be one of them.
+    pub(crate) project: ProjectId,
+    /// `FROM table t WHERE t.project_id = $1 AND …`
+    pub(crate) matching: Sql,
+    /// Most significant first; the last one is unique.
+    pub(crate) keys: Vec<SortKey>,
+}
+
+impl Listed {
+    /// The rows of a page, and how many match without paging.
+    pub(crate) async fn page(self, tx: &mut Tx, page: &Page) -> Result<(Vec<Row>, u64), DbError> {
+        let total =
+            tx.number(self.name, self.matching.wrapped("SELECT COUNT(*) AS n ", "")).await?;
+        let mut sql = self.matching.wrapped("SELECT t.* ", "");
+        if let Some(marker) = page.marker {
+            let marker = marker.hyphenated().to_string();
+            let values = self.marker_values(tx, marker).await?;
+            self.after(&mut sql, &values);
+        }
+        sql.text(" ORDER BY ");
+        for (i, key) in self.keys.iter().enumerate() {
+            sql.text(if i > 0 { ", " } else { "" }).text(key.expression);
+            sql.text(if key.ascending { " ASC" } else { " DESC" });
+        }
+        sql.text(" LIMIT ").value(page.limit).text(" OFFSET ").value(page.offset);
+        Ok((tx.rows(self.name, self.table, sql).await?, total))
+    }
+
+    async fn marker_values(&self, tx: &mut Tx, marker: String) -> Result<Vec<Value>, DbError> {
+        let keys = || self.keys.iter().zip(NAMES);
+        let mut sql = Sql::new("SELECT ");
+        for (i, (key, name)) in keys().enumerate() {
+            sql.text(if i > 0 { ", " } else { "" }).text(key.expression).text(" AS ").text(name);
+        }
+        sql.text(" FROM ").text(self.table).text(" t WHERE t.project_id = ").value(self.project);
+        sql.text(" AND t.id = ").value(marker);
+        let row = tx.row(self.name, self.table, sql).await?.ok_or(DbError::UnknownMarker)?;
+        keys()
+            .map(|(key, name)| {
+                Ok(if key.is_text {
+                    Value::Text(Some(row.text(name)?))
+                } else {
+                    Value::Int(Some(row.int(name)?))
+                })
+            })
+            .collect()
+    }
+
+    /// ` AND (k0 > v0 OR k0 = v0 AND k1 > v1 OR …)`
+    fn after(&self, sql: &mut Sql, values: &[Value]) {
+        sql.text(" AND (");
+        for (i, key) in self.keys.iter().enumerate() {
+            sql.text(if i > 0 { " OR " } else { "" });
+            for (earlier, value) in self.keys[..i].iter().zip(values) {
+                sql.text(earlier.expression).text(" = ").value(value.clone()).text(" AND ");
+            }
+            sql.text(key.expression).text(if key.ascending { " > " } else { " < " });
+            sql.value(values[i].clone());
+        }
+        sql.text(")");
+    }
+}
+
+/// ` AND column contains text`, if there is a text. Case matters.
+pub(crate) fn and_contains(
+    sql: &mut Sql,
+    engine: Engine,
+    column: &'static str,
+    text: Option<&String>,
+) {
+    if let Some(text) = text {
+        sql.text(" AND ").text(engine.position_function()).text("(").text(column).text(", ");
+        sql.value(text).text(") > 0");
+    }
+}

@@ -1,0 +1,70 @@
+//! Migrations: numbered, append-only, each in one transaction.
+//!
+//! A migration that ran is known by the hash of its text; one that changed
+//! afterwards, or that we do not know, stops the start (P18: never backwards).
+
+use crate::db::Db;
+use crate::error::DbError;
+use crate::sql::Sql;
+use crate::tx::Tx;
+
+/// Append only. The text of a released migration never changes.
+pub(crate) const MIGRATIONS: [(i64, &str); 3] = [
+    (1, include_str!("../migrations/0001_identity.sql")),
+    (2, include_str!("../migrations/0002_catalogue.sql")),
+    (3, include_str!("../migrations/0003_tasks.sql")),
+];
+
+const TABLE: &str = "
+    CREATE TABLE IF NOT EXISTS schema_migrations (
+        number     BIGINT NOT NULL PRIMARY KEY,
+        digest     TEXT   NOT NULL,
+        applied_at BIGINT NOT NULL
+    );";
+
+/// Brings the database to the newest migration. Several nodes may try at once.
+pub(crate) async fn migrate(db: &Db) -> Result<(), DbError> {
+    let mut tx = db.begin().await?;
+    let create = tx.engine().translate(TABLE);
+    tx.script("migrate", create).await?;
+    refuse_unknown(&mut tx).await?;
+    tx.commit().await?;
+    for (number, text) in MIGRATIONS {
+        let mut tx = db.begin().await?;
+        if apply(&mut tx, number, text).await? {
+            tx.commit().await?;
+            tracing::info!(number, "database migrated");
+        }
+    }
+    Ok(())
+}
+
+async fn refuse_unknown(tx: &mut Tx) -> Result<(), DbError> {
+    let newest = Sql::new("SELECT COALESCE(MAX(number), 0) AS number FROM schema_migrations");
+    let Some(row) = tx.row("migrate", "schema_migrations", newest).await? else { return Ok(()) };
+    let (found, known) = (row.int("number")?, MIGRATIONS.len() as i64);
+    if found > known { Err(DbError::TooNew { found, known }) } else { Ok(()) }
+}
+
+/// Runs a migration, unless it ran before; says whether it did.
+async fn apply(tx: &mut Tx, number: i64, text: &str) -> Result<bool, DbError> {
+    let digest = blake3::hash(text.as_bytes()).to_hex().to_string();
+    let ran = Sql::new("SELECT digest FROM schema_migrations WHERE number = $1").bind(number);
+    if let Some(row) = tx.row("migrate", "schema_migrations", ran).await? {
+        return if row.text("digest")? == digest {
+            Ok(false)
+        } else {
+            Err(DbError::ForeignMigration { number })
+        };
+    }
+    let script = tx.engine().translate(text);
+    tx.script("migrate", script).await?;
+    let now = tx.now();
+    let done =
+        Sql::new("INSERT INTO schema_migrations (number, digest, applied_at) VALUES ($1, $2, $3)")
+            .bind(number)
+            .bind(digest)
+            .bind(now);
+    tx.execute("migrate", done).await?;
+    Ok(true)
+}

@@ -1,0 +1,190 @@
+//! A transaction, and the tables in it.
+
+use cbr_env::Timestamp;
+use sqlx::any::AnyArguments;
+use sqlx::{Any, AssertSqlSafe, Transaction};
+
+use crate::access_keys::AccessKeys;
+use crate::backups::Backups;
+use crate::bindings::Bindings;
+use crate::checkpoints::Checkpoints;
+use crate::domains::Domains;
+use crate::engine::Engine;
+use crate::error::DbError;
+use crate::operations::Operations;
+use crate::projects::Projects;
+use crate::row::Row;
+use crate::settings::Settings;
+use crate::sql::Sql;
+use crate::tasks::Tasks;
+use crate::tokens::Tokens;
+use crate::users::Users;
+use crate::vaults::Vaults;
+
+/// A transaction. Without [`commit`](Tx::commit) nothing of it remains.
+///
+/// From [`Db::begin`](crate::Db::begin) it may write and runs alone; from
+/// [`Db::read`](crate::Db::read) it sees one state and a write fails.
+pub struct Tx {
+    inner: Transaction<'static, Any>,
+    engine: Engine,
+    now: Timestamp,
+}
+
+impl std::fmt::Debug for Tx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tx").field("engine", &self.engine).field("now", &self.now).finish()
+    }
+}
+
+impl Tx {
+    pub(crate) const fn new(
+        inner: Transaction<'static, Any>,
+        engine: Engine,
+        now: Timestamp,
+    ) -> Self {
+        Self { inner, engine, now }
+    }
+
+    /// The time at which the transaction began. Changes made in it carry this time.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Makes all changes durable, or none.
+    pub async fn commit(self) -> Result<(), DbError> {
+        self.inner.commit().await.map_err(|error| DbError::from_sqlx("commit", error))
+    }
+
+    /// Undoes all changes. Dropping does the same, a little later.
+    pub async fn rollback(self) -> Result<(), DbError> {
+        self.inner.rollback().await.map_err(|error| DbError::from_sqlx("roll back", error))
+    }
+
+    /// Accounts.
+    pub const fn domains(&mut self) -> Domains<'_> {
+        Domains { tx: self }
+    }
+
+    /// Projects.
+    pub const fn projects(&mut self) -> Projects<'_> {
+        Projects { tx: self }
+    }
+
+    /// Users and their passwords.
+    pub const fn users(&mut self) -> Users<'_> {
+        Users { tx: self }
+    }
+
+    /// Access keys.
+    pub const fn access_keys(&mut self) -> AccessKeys<'_> {
+        AccessKeys { tx: self }
+    }
+
+    /// Tokens.
+    pub const fn tokens(&mut self) -> Tokens<'_> {
+        Tokens { tx: self }
+    }
+
+    /// Vaults with their tags.
+    pub const fn vaults(&mut self) -> Vaults<'_> {
+        Vaults { tx: self }
+    }
+
+    /// What is bound to vaults.
+    pub const fn bindings(&mut self) -> Bindings<'_> {
+        Bindings { tx: self }
+    }
+
+    /// Runs over vaults.
+    pub const fn checkpoints(&mut self) -> Checkpoints<'_> {
+        Checkpoints { tx: self }
+    }
+
+    /// Backups with their disks.
+    pub const fn backups(&mut self) -> Backups<'_> {
+        Backups { tx: self }
+    }
+
+    /// Tasks, as the task engine sees them.
+    pub const fn tasks(&mut self) -> Tasks<'_> {
+        Tasks { tx: self }
+    }
+
+    /// Tasks, as people see them.
+    pub const fn operations(&mut self) -> Operations<'_> {
+        Operations { tx: self }
+    }
+
+    /// Facts about this installation.
+    pub const fn settings(&mut self) -> Settings<'_> {
+        Settings { tx: self }
+    }
+
+    pub(crate) const fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Runs a statement; gives the number of rows it changed.
+    pub(crate) async fn execute(&mut self, name: &'static str, sql: Sql) -> Result<u64, DbError> {
+        let (text, arguments) = parts(name, sql)?;
+        let result = sqlx::query_with(AssertSqlSafe(text), arguments)
+            .execute(&mut *self.inner)
+            .await
+            .map_err(|error| DbError::from_sqlx(name, error))?;
+        Ok(result.rows_affected())
+    }
+
+    /// Runs a statement that changes at most one row; says whether it did.
+    pub(crate) async fn execute_one(
+        &mut self,
+        name: &'static str,
+        sql: Sql,
+    ) -> Result<bool, DbError> {
+        Ok(self.execute(name, sql).await? == 1)
+    }
+
+    /// All rows of a query over `table`.
+    pub(crate) async fn rows(
+        &mut self,
+        name: &'static str,
+        table: &'static str,
+        sql: Sql,
+    ) -> Result<Vec<Row>, DbError> {
+        let (text, arguments) = parts(name, sql)?;
+        let rows = sqlx::query_with(AssertSqlSafe(text), arguments)
+            .fetch_all(&mut *self.inner)
+            .await
+            .map_err(|error| DbError::from_sqlx(name, error))?;
+        Ok(rows.into_iter().map(|row| Row::new(row, table)).collect())
+    }
+
+    /// The row of a query over `table` that finds at most one.
+    pub(crate) async fn row(
+        &mut self,
+        name: &'static str,
+        table: &'static str,
+        sql: Sql,
+    ) -> Result<Option<Row>, DbError> {
+        Ok(self.rows(name, table, sql).await?.pop())
+    }
+
+    /// Runs a text of several statements without arguments.
+    pub(crate) async fn script(&mut self, name: &'static str, text: String) -> Result<(), DbError> {
+        sqlx::raw_sql(AssertSqlSafe(text))
+            .execute(&mut *self.inner)
+            .await
+            .map_err(|error| DbError::from_sqlx(name, error))?;
+        Ok(())
+    }
+
+    /// A number that a query computes as `n`.
+    pub(crate) async fn number(&mut self, name: &'static str, sql: Sql) -> Result<u64, DbError> {
+        let row = self.row(name, "(computed)", sql).await?;
+        row.map_or(Ok(0), |row| row.count("n"))
+    }
+}
+
+fn parts(name: &'static str, sql: Sql) -> Result<(String, AnyArguments), DbError> {
+    sql.into_parts().map_err(|error| DbError::from_sqlx(name, error))
+}
