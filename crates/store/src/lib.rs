@@ -5,6 +5,7 @@
 //! vault, no HTTP, no SQL. Synchronous: callers bring the threads.
 
 pub mod backend;
+pub mod contract;
 pub mod crypto;
 mod error;
 pub mod format;

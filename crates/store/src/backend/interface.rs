@@ -204,9 +204,11 @@ pub trait BackendExt: Backend {
             if put == Put::Created {
                 return Ok(Decided::Ours);
             }
+            // What is there is durable only if a put says so: after Unknown, put again.
+            if put == Put::Unknown {
+                continue;
+            }
             match self.get(key)? {
-                // What is there is durable only if a put said so: after Unknown, ask again.
-                Some(_) if put == Put::Unknown => {}
                 Some(there) if is_same(&there, body) => return Ok(Decided::Ours),
                 Some(there) => return Ok(Decided::Other(there)),
                 None => {}

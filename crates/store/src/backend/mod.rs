@@ -7,10 +7,14 @@
 mod interface;
 mod key;
 pub mod layer;
+mod local;
 mod memory;
+mod probe;
 
 pub use interface::{
     Backend, BackendError, BackendExt, Decided, Entry, LIST_PAGE_MAX, Op, Page, Put,
 };
 pub use key::{KEY_BYTES_MAX, Key, SEGMENT_BYTES_MAX};
+pub use local::{LocalBackend, LocalOptions};
 pub use memory::MemoryBackend;
+pub use probe::probe;

@@ -24,17 +24,6 @@ pub enum Role {
 }
 
 impl Role {
-    pub(crate) const fn from_tag(tag: u8) -> Option<Self> {
-        Some(match tag {
-            0 => Self::Plain,
-            1 => Self::Mac,
-            2 => Self::Wrap,
-            3 => Self::Metadata,
-            4 => Self::Maintenance,
-            _ => return None,
-        })
-    }
-
     /// The name that goes into the derivation.
     const fn label(self) -> &'static [u8] {
         match self {

@@ -4,13 +4,13 @@ use super::codec::{Decoded, Malformed};
 use crc_fast::{CrcAlgorithm, checksum};
 
 /// The length of a header, in bytes.
-pub const HEADER_BYTES: usize = 64;
+pub(super) const HEADER_BYTES: usize = 64;
 /// What every object begins with. Not text, and changed by a transfer that "repairs" line ends.
 pub const MAGIC: [u8; 8] = [0x89, b'C', b'B', b'R', 0x0d, 0x0a, 0x1a, 0x0a];
 /// The only major version there is.
-pub const MAJOR: u8 = 1;
+pub(super) const MAJOR: u8 = 1;
 /// The newest minor version: says who wrote it, changes nothing for a reader.
-pub const MINOR: u8 = 0;
+pub(super) const MINOR: u8 = 0;
 
 /// What an object is. The tags are stored.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -34,37 +34,20 @@ pub enum ObjectKind {
     Delete = 8,
 }
 
-impl ObjectKind {
-    const ALL: [Self; 8] = [
-        Self::Descriptor,
-        Self::TenantKey,
-        Self::Domain,
-        Self::DataPack,
-        Self::MetaPack,
-        Self::Claim,
-        Self::Outcome,
-        Self::Delete,
-    ];
-
-    pub(super) fn from_tag(tag: u16) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| *kind as u16 == tag)
-    }
-}
-
 /// A parsed header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Header {
+pub(super) struct Header {
     /// The stored tag of the [`ObjectKind`].
-    pub kind: u16,
+    pub(super) kind: u16,
     /// Which key sealed the object: 0 is the master key, others number the tenant's keys.
-    pub key_id: u32,
+    pub(super) key_id: u32,
     /// Random for every object that was ever written, also for a rewrite of the same contents.
-    pub object: [u8; 16],
+    pub(super) object: [u8; 16],
 }
 
 /// Why a header is not accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum HeaderError {
+pub(super) enum HeaderError {
     /// The bytes are not a header.
     Malformed(Malformed),
     /// A newer release wrote it.
@@ -73,7 +56,7 @@ pub enum HeaderError {
 
 impl Header {
     /// The 64 bytes.
-    pub fn encode(&self) -> [u8; HEADER_BYTES] {
+    pub(super) fn encode(&self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         bytes[..8].copy_from_slice(&MAGIC);
         bytes[8..10].copy_from_slice(&self.kind.to_le_bytes());
@@ -88,7 +71,7 @@ impl Header {
     }
 
     /// Reads the 64 bytes.
-    pub fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<Self, HeaderError> {
+    pub(super) fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<Self, HeaderError> {
         let malformed = |what| Err(HeaderError::Malformed(Malformed(what)));
         if bytes[..8] != MAGIC {
             return malformed("not an object of this program");

@@ -427,7 +427,10 @@ fn decode_layout(bytes: &[u8]) -> Decoded<Vec<SlotEntry>> {
         let blocks = u16::try_from(from.varint()?).map_err(|_| Malformed("too many blocks"))?;
         let head = SlotHead { slot, codec: Codec::None, plain_len: 0 };
         slots.push(SlotEntry { head, offset, stored_bytes, first_id, blocks });
-        next = slot.checked_add(1).ok_or(Malformed("slot number too large"))?;
+        if slot as usize >= PACK_SLOTS_MAX {
+            return Err(Malformed("a slot's number is too large"));
+        }
+        next = slot + 1;
         offset += u64::from(stored_bytes);
         first_id += u32::from(blocks);
         if first_id as usize > PACK_BLOCKS_MAX || offset > HEADER + PACK_BYTES_MAX {
@@ -470,8 +473,8 @@ fn check_slot(kind: PackKind, entry: &SlotEntry) -> Decoded<()> {
         PackKind::Data => (1..=FRAME_BLOCKS_MAX).contains(&blocks) && plain == blocks * BLOCK_BYTES,
         PackKind::Meta => blocks == 1 && (1..=SLOT_PLAIN_BYTES_MAX).contains(&plain),
     };
-    if !is_sane {
-        return Err(Malformed("a slot's size is outside the limits"));
+    if !is_sane || entry.head.slot as usize >= PACK_SLOTS_MAX {
+        return Err(Malformed("a slot is outside the limits"));
     }
     let stored = entry.stored_bytes as usize;
     let fits = match entry.head.codec {

@@ -1,0 +1,79 @@
+//! The changes a local backend asks of the operating system, one by one, so that
+//! a test can fail each of them.
+
+use std::fmt;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// Changing calls. Reading needs no seam: it changes nothing.
+pub(super) trait FileOps: Send + Sync + fmt::Debug {
+    /// Creates a file that must not exist.
+    fn create(&self, path: &Path) -> io::Result<File>;
+    /// Writes all of `bytes` at the file's position.
+    fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()>;
+    /// Makes the file's content durable.
+    fn sync_file(&self, file: &File) -> io::Result<()>;
+    /// Gives the file a second name, which must not exist.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Makes the names in a directory durable.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Removes a name.
+    fn unlink(&self, path: &Path) -> io::Result<()>;
+    /// Creates a directory.
+    fn make_dir(&self, path: &Path) -> io::Result<()>;
+}
+
+/// The real calls.
+#[derive(Debug)]
+pub(super) struct Os;
+
+impl FileOps for Os {
+    fn create(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+    }
+
+    fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+        file.write_all(bytes)
+    }
+
+    fn sync_file(&self, file: &File) -> io::Result<()> {
+        file.sync_all()
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::hard_link(from, to)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn make_dir(&self, path: &Path) -> io::Result<()> {
+        DirBuilder::new().mode(0o700).create(path)
+    }
+}
+
+/// Opens an object for reading; never follows a link somebody put in its place.
+pub(super) fn open_object(path: &Path) -> io::Result<File> {
+    // The flag fits: it is a small positive constant on every Unix.
+    let flags = i32::try_from(OFlags::NOFOLLOW.bits()).map_err(io::Error::other)?;
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+/// Whether the error means that there is no such object.
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Whether the error means that there is no room, by the disk's or a quota's measure.
+pub(super) fn is_no_space(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

@@ -1,0 +1,133 @@
+//! Every backend and every wrapper passes the one contract suite (VLT, P2, P21).
+
+use std::sync::Arc;
+
+use cbr_env::{SeededRandom, SystemRandom};
+use cbr_store::backend::layer::{Counting, Fault, Faulty};
+use cbr_store::backend::{
+    Backend, BackendError, BackendExt, Decided, Key, LocalBackend, LocalOptions, MemoryBackend, Op,
+    Put, probe,
+};
+use cbr_store::contract;
+
+fn local(directory: &tempfile::TempDir) -> LocalBackend {
+    let options = LocalOptions { reserve_bytes: 0, ..LocalOptions::default() };
+    LocalBackend::create(&directory.path().join("store"), options).unwrap()
+}
+
+#[test]
+fn memory_keeps_the_contract() {
+    contract::check(&MemoryBackend::default());
+}
+
+#[test]
+fn a_local_directory_keeps_the_contract() {
+    let directory = tempfile::tempdir().unwrap();
+    contract::check(&local(&directory));
+}
+
+#[test]
+fn wrappers_keep_the_contract_of_what_they_wrap() {
+    let directory = tempfile::tempdir().unwrap();
+    let inner: [Arc<dyn Backend>; 2] =
+        [Arc::new(MemoryBackend::default()), Arc::new(local(&directory))];
+    for inner in inner {
+        contract::check(&Counting::new(Arc::clone(&inner)));
+        contract::check(&Faulty::new(inner));
+    }
+}
+
+#[test]
+fn backends_that_keep_their_promises_pass_the_probe_and_nothing_is_left() {
+    let directory = tempfile::tempdir().unwrap();
+    let backends: [&dyn Backend; 2] = [&MemoryBackend::default(), &local(&directory)];
+    for backend in backends {
+        let probes = probe(backend, &SystemRandom::default()).unwrap();
+        assert!(probes.len() >= 9 && probes.iter().all(|probe| probe.holds));
+        assert_eq!(backend.list_all("").unwrap(), []);
+    }
+}
+
+/// P21: a backend that overwrites is found out before anything is entrusted to it.
+#[test]
+fn a_backend_that_overwrites_fails_the_probe() {
+    #[derive(Debug)]
+    struct Overwriting(MemoryBackend);
+    impl Backend for Overwriting {
+        fn put_new(&self, key: &Key, body: &[&[u8]]) -> Result<Put, BackendError> {
+            self.0.overwrite(key, body.concat());
+            Ok(Put::Created)
+        }
+        fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, BackendError> {
+            self.0.get(key)
+        }
+        fn get_range(&self, key: &Key, at: u64, to: &mut [u8]) -> Result<Option<()>, BackendError> {
+            self.0.get_range(key, at, to)
+        }
+        fn size(&self, key: &Key) -> Result<Option<u64>, BackendError> {
+            self.0.size(key)
+        }
+        fn list(
+            &self,
+            prefix: &str,
+            after: Option<&Key>,
+        ) -> Result<cbr_store::backend::Page, BackendError> {
+            self.0.list(prefix, after)
+        }
+        fn delete(&self, key: &Key) -> Result<(), BackendError> {
+            self.0.delete(key)
+        }
+        fn describe(&self) -> String {
+            "overwriting".to_owned()
+        }
+    }
+    let answer = probe(&Overwriting(MemoryBackend::default()), &SeededRandom::new(1));
+    assert!(matches!(answer, Err(BackendError::Refused { op: Op::Open, .. })), "{answer:?}");
+}
+
+/// P21: an ambiguous answer is resolved by looking, never by assuming.
+#[test]
+fn an_unknown_put_is_decided_by_what_is_there() {
+    let key = Key::new("a/b").unwrap();
+    for fault in [Fault::LostRequest, Fault::LostAnswer] {
+        let memory = Arc::new(MemoryBackend::default());
+        let faulty = Faulty::new(Arc::clone(&memory) as Arc<dyn Backend>);
+        faulty.fail_call(0, fault);
+        assert_eq!(faulty.put_decided(&key, &[b"mine"]).unwrap(), Decided::Ours);
+        assert_eq!(memory.get(&key).unwrap().unwrap(), b"mine");
+    }
+    let faulty = Faulty::new(Arc::new(MemoryBackend::default()));
+    faulty.fail_all(Fault::LostRequest);
+    assert!(faulty.put_decided(&key, &[b"mine"]).unwrap_err().is_transient());
+}
+
+#[test]
+fn a_crashed_backend_answers_nothing_any_more_and_keeps_what_was_done() {
+    let key = |name: &str| Key::new(name).unwrap();
+    for (fault, is_there) in [(Fault::CrashBefore, false), (Fault::CrashAfter, true)] {
+        let memory = Arc::new(MemoryBackend::default());
+        let faulty = Faulty::new(Arc::clone(&memory) as Arc<dyn Backend>);
+        faulty.fail_call(1, fault);
+        assert_eq!(faulty.put_new(&key("one"), &[b"1"]).unwrap(), Put::Created);
+        faulty.put_new(&key("two"), &[b"2"]).unwrap_err();
+        faulty.get(&key("one")).unwrap_err();
+        faulty.list_all("").unwrap_err();
+        assert_eq!(memory.snapshot().contains_key(&key("two")), is_there);
+        faulty.heal();
+        assert_eq!(faulty.get(&key("one")).unwrap().unwrap(), b"1");
+    }
+}
+
+#[test]
+fn seeded_faults_repeat_with_their_seed() {
+    let run = |seed| {
+        let faulty = Faulty::new(Arc::new(MemoryBackend::default()));
+        faulty.fail_seeded(seed, 4, &[Fault::Io, Fault::NoSpace]);
+        let put = |n| faulty.put_new(&Key::new(format!("k/{n}")).unwrap(), &[b""]);
+        (0..200).map(|n| put(n).is_ok()).collect::<Vec<_>>()
+    };
+    assert_eq!(run(7), run(7));
+    assert_ne!(run(7), run(8));
+    let failures = run(7).iter().filter(|is_ok| !**is_ok).count();
+    assert!((20..90).contains(&failures), "about a quarter of 200, not {failures}");
+}
