@@ -1,0 +1,143 @@
+//! Listing, making and deleting in memory.
+
+use async_trait::async_trait;
+use cbr_model::{ResourceId, Timestamp};
+
+use super::faults::Operation;
+use super::provider::{FakeProvider, FakeServer, World};
+use crate::error::{ProviderError, Result};
+use crate::provider::{Factory, Inventory};
+use crate::resource::{
+    AttachedVolume, Attachment, NewVolume, Page, PageRequest, Pool, Server, Volume, VolumeFormat,
+    VolumeStatus,
+};
+
+const POOL: &str = "memory";
+const ZONE: &str = "local";
+const POOL_BYTES: u64 = 1 << 40;
+
+#[async_trait]
+impl Inventory for FakeProvider {
+    async fn volumes(&self, page: PageRequest) -> Result<Page<Volume>> {
+        let world = self.attempt(Operation::Inventory)?;
+        let all = world.volumes.keys().map(|id| show_volume(&world, *id)).collect::<Result<_>>()?;
+        Ok(Page::cut(all, page, |volume| volume.id))
+    }
+
+    async fn volume(&self, id: ResourceId) -> Result<Volume> {
+        show_volume(&*self.attempt(Operation::Inventory)?, id)
+    }
+
+    async fn servers(&self, page: PageRequest) -> Result<Page<Server>> {
+        let world = self.attempt(Operation::Inventory)?;
+        let all = world.servers.iter().map(|(id, server)| show_server(*id, server)).collect();
+        Ok(Page::cut(all, page, |server| server.id))
+    }
+
+    async fn server(&self, id: ResourceId) -> Result<Server> {
+        Ok(show_server(id, self.attempt(Operation::Inventory)?.server(id)?))
+    }
+
+    async fn pools(&self) -> Result<Vec<Pool>> {
+        Ok(vec![Pool {
+            name: POOL.to_owned(),
+            availability_zone: ZONE.to_owned(),
+            total_bytes: POOL_BYTES,
+            free_bytes: POOL_BYTES,
+            can_snapshot: true,
+        }])
+    }
+}
+
+#[async_trait]
+impl Factory for FakeProvider {
+    async fn create_volume(&self, volume: &NewVolume) -> Result<Volume> {
+        let exists = self.attempt(Operation::Create)?.volumes.contains_key(&volume.id);
+        if volume.pool.as_ref().is_some_and(|pool| pool != POOL) {
+            return Err(ProviderError::not_found("pool", volume.pool.as_deref().unwrap_or("")));
+        }
+        if volume.size_bytes == 0 || !volume.size_bytes.is_multiple_of(512) {
+            return Err(ProviderError::refused("impossible size", "choose a multiple of 512"));
+        }
+        if !exists {
+            self.add_volume(volume.id, &volume.name, volume.size_bytes);
+        }
+        let mut world = self.world();
+        let made = world.volume_mut(volume.id)?;
+        if made.size_bytes != volume.size_bytes {
+            return Err(ProviderError::refused("it exists with another size", "use another id"));
+        }
+        if !exists {
+            made.description.clone_from(&volume.description);
+            made.format = volume.format.unwrap_or(VolumeFormat::Raw);
+        }
+        world.faults.strike(Operation::CreateAnswer)?;
+        show_volume(&world, volume.id)
+    }
+
+    async fn delete_volume(&self, volume: ResourceId) -> Result<()> {
+        let mut world = self.attempt(Operation::Delete)?;
+        if let Ok(found) = world.volume(volume) {
+            if let Some(why) = &found.busy {
+                return Err(ProviderError::in_use(volume, why.clone()));
+            }
+            if world.servers.values().any(|server| server.volumes.contains(&volume)) {
+                return Err(ProviderError::in_use(volume, "attached; detach it first"));
+            }
+        }
+        world.volumes.remove(&volume);
+        Ok(())
+    }
+}
+
+fn show_volume(world: &World, id: ResourceId) -> Result<Volume> {
+    let volume = world.volume(id)?;
+    let attachments: Vec<Attachment> = world
+        .servers
+        .iter()
+        .filter_map(|(server, found)| {
+            let index = found.volumes.iter().position(|other| *other == id)?;
+            Some(Attachment { server: *server, device: device(index), index })
+        })
+        .collect();
+    let status = match &volume.restore {
+        Some((_, None)) => VolumeStatus::Restoring,
+        Some((_, Some(why))) => VolumeStatus::Error { why: why.clone() },
+        None if volume.busy.is_some() || !attachments.is_empty() => VolumeStatus::InUse,
+        None => VolumeStatus::Available,
+    };
+    Ok(Volume {
+        id,
+        name: volume.name.clone(),
+        description: volume.description.clone(),
+        size_bytes: volume.size_bytes,
+        status,
+        busy: volume.busy.clone(),
+        bootable: attachments.iter().any(|attachment| attachment.index == 0),
+        format: volume.format,
+        pool: POOL.to_owned(),
+        availability_zone: ZONE.to_owned(),
+        created_at: volume.created_at,
+        attachments,
+    })
+}
+
+fn show_server(id: ResourceId, server: &FakeServer) -> Server {
+    let attached = |(index, volume): (usize, &ResourceId)| AttachedVolume {
+        volume: *volume,
+        device: device(index),
+        index,
+    };
+    Server {
+        id,
+        name: server.name.clone(),
+        status: server.status.clone(),
+        availability_zone: ZONE.to_owned(),
+        volumes: server.volumes.iter().enumerate().map(attached).collect(),
+        created_at: Timestamp(0),
+    }
+}
+
+pub(super) fn device(index: usize) -> String {
+    format!("/dev/disk{index}")
+}

@@ -1,0 +1,355 @@
+//! What volumes and servers there are: pools, block devices and configuration, read
+//! anew each time.
+//!
+//! In a pool `*.raw` and `*.img` are raw images and `*.qcow2` are qcow2 images.
+//! Nothing else is a volume, and a format is never guessed from content. A volume
+//! we made has a description beside it, `<file>.cbr.json`, with its id; the id of a
+//! file somebody put there derives from the names of pool and file, so it is stable
+//! as long as they are.
+
+use std::collections::HashSet;
+use std::fs::Metadata;
+use std::io;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use cbr_model::{ResourceId, Timestamp};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::config::{BlockDeviceConfig, LocalConfig, PoolConfig, ServerConfig};
+use super::durable::Directory;
+use super::place::{Access, Place};
+use crate::error::{Doing, ProviderError, Result};
+use crate::resource::{Attachment, VolumeFormat};
+
+/// The namespace of the ids we derive; never to be changed.
+const NAMESPACE: Uuid = Uuid::from_u128(0x9f1c_6a52_03c4_4b0e_8d57_2b6e_41a0_c7d3);
+
+/// The pool that block devices are shown in.
+pub(crate) const DEVICES_POOL: &str = "block_devices";
+
+/// A volume, as it lies there.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: ResourceId,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) created_at: Timestamp,
+    pub(crate) place: Place,
+    pub(crate) pool: String,
+    pub(crate) availability_zone: String,
+    /// The size of the disk, or why it cannot be used.
+    pub(crate) size_bytes: std::result::Result<u64, String>,
+}
+
+/// A server, with its volumes found.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerEntry {
+    pub(crate) id: ResourceId,
+    pub(crate) config: ServerConfig,
+    pub(crate) volumes: Vec<ResourceId>,
+    /// A volume that is not there, or not to be told from another.
+    pub(crate) problem: Option<String>,
+}
+
+/// Everything there is.
+#[derive(Debug)]
+pub(crate) struct Catalogue {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) servers: Vec<ServerEntry>,
+}
+
+/// What is written beside a volume of ours.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Description {
+    pub(crate) id: ResourceId,
+    /// The file it was written for: a copy under another name is another volume.
+    pub(crate) file: String,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    /// Microseconds since 1970.
+    pub(crate) created_at: Timestamp,
+}
+
+impl Description {
+    /// The name of the description of a file.
+    pub(crate) fn file_name(file: &str) -> String {
+        format!("{file}.cbr.json")
+    }
+}
+
+impl Catalogue {
+    /// Reads everything. A pool that cannot be read makes the whole fail: leaving its
+    /// volumes out would make them look deleted.
+    pub(crate) fn read(config: &LocalConfig) -> Result<Self> {
+        let mut entries = Vec::new();
+        for pool in &config.pools {
+            read_pool(pool, &mut entries)?;
+        }
+        entries.extend(config.block_devices.iter().map(device_entry));
+        separate_twins(&mut entries);
+        let servers = config.servers.iter().map(|server| server_entry(server, &entries)).collect();
+        Ok(Self { entries, servers })
+    }
+
+    pub(crate) fn volume(&self, id: ResourceId) -> Result<&Entry> {
+        let found = self.entries.iter().find(|entry| entry.id == id);
+        found.ok_or_else(|| ProviderError::not_found("volume", id))
+    }
+
+    pub(crate) fn server(&self, id: ResourceId) -> Result<&ServerEntry> {
+        let found = self.servers.iter().find(|server| server.id == id);
+        found.ok_or_else(|| ProviderError::not_found("server", id))
+    }
+
+    /// The servers that have the volume.
+    pub(crate) fn attachments(&self, volume: ResourceId) -> Vec<Attachment> {
+        let place = |server: &ServerEntry| {
+            let index = server.volumes.iter().position(|id| *id == volume)?;
+            Some(Attachment { server: server.id, device: device_name(index), index })
+        };
+        self.servers.iter().filter_map(place).collect()
+    }
+}
+
+/// The id of a server of this name.
+pub(crate) fn server_id(name: &str) -> ResourceId {
+    derived_id(&["server", name])
+}
+
+/// Where a server sees its disk number `index`: `/dev/vda` … `/dev/vdz`, `/dev/vdaa` …
+pub(crate) fn device_name(mut index: usize) -> String {
+    let mut letters = String::new();
+    loop {
+        letters.insert(0, char::from(b"abcdefghijklmnopqrstuvwxyz"[index % 26]));
+        if index < 26 {
+            return format!("/dev/vd{letters}");
+        }
+        index = index / 26 - 1;
+    }
+}
+
+/// The format a file name tells; `None` for what is no volume.
+pub(crate) fn format_of(file: &str) -> Option<VolumeFormat> {
+    if file.starts_with('.') {
+        return None;
+    }
+    match Path::new(file).extension()?.to_str()? {
+        "raw" | "img" => Some(VolumeFormat::Raw),
+        "qcow2" => Some(VolumeFormat::Qcow2),
+        _ => None,
+    }
+}
+
+fn read_pool(pool: &PoolConfig, entries: &mut Vec<Entry>) -> Result<()> {
+    let doing = || format!("list pool {} at {}", pool.name, pool.path.display());
+    let directory = Directory::open(&pool.path).doing(doing)?;
+    for file in directory.file_names().doing(doing)? {
+        let Some(format) = format_of(&file) else { continue };
+        match file_entry(pool, &directory, &file, format) {
+            Ok(entry) => entries.push(entry),
+            // Deleted since the directory was read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).doing(|| format!("examine {file} in {}", pool.name)),
+        }
+    }
+    Ok(())
+}
+
+fn file_entry(
+    pool: &PoolConfig,
+    directory: &Directory,
+    file: &str,
+    format: VolumeFormat,
+) -> io::Result<Entry> {
+    let place = Place::File { directory: pool.path.clone(), file: file.to_owned(), format };
+    let opened = directory.open_file(file, false)?;
+    let mut size_bytes = place.size_bytes(&opened)?;
+    let mut entry = Entry {
+        id: derived_id(&["file", &pool.name, file]),
+        name: file.to_owned(),
+        description: String::new(),
+        created_at: birth(&opened.metadata()?),
+        place,
+        pool: pool.name.clone(),
+        availability_zone: pool.availability_zone.clone(),
+        size_bytes: Ok(0),
+    };
+    if let Some(bytes) = directory.read_small(&Description::file_name(file))? {
+        match serde_json::from_slice::<Description>(&bytes) {
+            Ok(description) if description.file == file => {
+                entry.id = description.id;
+                entry.name = description.name;
+                entry.description = description.description;
+                entry.created_at = description.created_at;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let name = Description::file_name(file);
+                size_bytes = Err(format!("its description {name} is damaged: {error}"));
+            }
+        }
+    }
+    entry.size_bytes = size_bytes;
+    Ok(entry)
+}
+
+fn device_entry(device: &BlockDeviceConfig) -> Entry {
+    let place = Place::Device { path: device.path.clone() };
+    let opened = place.open(Access::Look);
+    let created_at = opened.as_ref().ok().and_then(|file| file.metadata().ok());
+    let size_bytes = opened
+        .and_then(|file| place.size_bytes(&file))
+        .unwrap_or_else(|error| Err(format!("{}: {error}", device.path.display())));
+    Entry {
+        id: derived_id(&["device", &device.name]),
+        name: device.name.clone(),
+        description: String::new(),
+        created_at: created_at.as_ref().map_or(Timestamp(0), birth),
+        place,
+        pool: DEVICES_POOL.to_owned(),
+        availability_zone: device.availability_zone.clone(),
+        size_bytes,
+    }
+}
+
+/// A file that was copied together with its description keeps the id only once.
+fn separate_twins(entries: &mut [Entry]) {
+    let mut seen = HashSet::new();
+    for entry in entries {
+        if seen.insert(entry.id) {
+            continue;
+        }
+        tracing::warn!(volume.id = %entry.id, volume.pool = entry.pool, volume.name = entry.name,
+            "two volumes claim the same id; this one gets another");
+        if let Place::File { file, .. } = &entry.place {
+            entry.id = derived_id(&["file", &entry.pool, file]);
+        }
+        seen.insert(entry.id);
+    }
+}
+
+fn server_entry(server: &ServerConfig, entries: &[Entry]) -> ServerEntry {
+    let mut volumes = Vec::new();
+    let mut problem = None;
+    for wanted in &server.volumes {
+        match find(wanted, entries) {
+            Ok(id) if !volumes.contains(&id) => volumes.push(id),
+            Ok(_) => problem = Some(format!("volume `{wanted}` is named twice")),
+            Err(why) => problem = Some(why),
+        }
+    }
+    ServerEntry { id: server_id(&server.name), config: server.clone(), volumes, problem }
+}
+
+fn find(wanted: &str, entries: &[Entry]) -> std::result::Result<ResourceId, String> {
+    let is_meant = |entry: &&Entry| {
+        entry.id.to_string() == wanted
+            || entry.name == wanted
+            || wanted
+                .split_once('/')
+                .is_some_and(|(pool, name)| pool == entry.pool && name == entry.name)
+    };
+    let mut found = entries.iter().filter(is_meant);
+    match (found.next(), found.next()) {
+        (None, _) => Err(format!("there is no volume `{wanted}`")),
+        (Some(entry), None) => Ok(entry.id),
+        (Some(_), Some(_)) => Err(format!("there is more than one volume `{wanted}`: use the id")),
+    }
+}
+
+/// Parts are joined by `/`, which no part but the last may contain.
+fn derived_id(parts: &[&str]) -> ResourceId {
+    ResourceId::from_uuid(Uuid::new_v5(&NAMESPACE, parts.join("/").as_bytes()))
+}
+
+fn birth(metadata: &Metadata) -> Timestamp {
+    let known = metadata.created().or_else(|_| metadata.modified()).ok();
+    let micros = known
+        .and_then(|time| i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_micros()).ok());
+    Timestamp(micros.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::local::config::PoolKind;
+
+    fn pool(path: &Path) -> LocalConfig {
+        let pool = PoolConfig {
+            name: "images".into(),
+            path: path.to_owned(),
+            kind: PoolKind::Directory,
+            availability_zone: "local".into(),
+            default_format: VolumeFormat::Raw,
+        };
+        LocalConfig { pools: vec![pool], ..LocalConfig::default() }
+    }
+
+    fn names(config: &LocalConfig) -> Vec<(String, bool)> {
+        let entries = Catalogue::read(config).unwrap().entries;
+        entries.iter().map(|entry| (entry.name.clone(), entry.size_bytes.is_ok())).collect()
+    }
+
+    #[test]
+    fn only_files_named_as_images_are_volumes() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        for name in ["a.raw", "b.img", "notes.txt", "noextension", ".hidden.raw", "c.RAW", "d.vmdk"]
+        {
+            write(name, "data");
+        }
+        write("empty.raw", "");
+        write("not.qcow2", "data");
+        std::fs::create_dir(dir.path().join("directory.raw")).unwrap();
+        std::os::unix::fs::symlink("a.raw", dir.path().join("link.raw")).unwrap();
+        let expected =
+            [("a.raw", true), ("b.img", true), ("empty.raw", false), ("not.qcow2", false)];
+        assert_eq!(names(&pool(dir.path())), expected.map(|(name, ok)| (name.to_owned(), ok)));
+    }
+
+    #[test]
+    fn ids_are_stable_and_a_copied_description_does_not_double_a_volume() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("b.raw"), "data").unwrap();
+        let config = pool(dir.path());
+        let ids =
+            || Catalogue::read(&config).unwrap().entries.iter().map(|e| e.id).collect::<Vec<_>>();
+        // A golden id: changing how it is derived would orphan every backup of such volumes.
+        assert_eq!(ids()[0].to_string(), "bd8c7b0e-3b9b-59cb-88f9-3050351487f7");
+
+        let id = ResourceId::from_uuid(Uuid::from_u128(7));
+        let description = Description {
+            id,
+            file: "b.raw".into(),
+            name: "data".into(),
+            description: String::new(),
+            created_at: Timestamp(1),
+        };
+        let json = serde_json::to_vec(&description).unwrap();
+        std::fs::write(dir.path().join("b.raw.cbr.json"), &json).unwrap();
+        assert_eq!(ids(), [id]);
+        // The copy sorts before the original and still does not take its id.
+        std::fs::write(dir.path().join("a.raw"), "data").unwrap();
+        std::fs::write(dir.path().join("a.raw.cbr.json"), &json).unwrap();
+        assert_eq!(ids()[1], id);
+        assert_ne!(ids()[0], id);
+    }
+
+    #[test]
+    fn a_pool_that_is_not_there_is_an_error_and_not_an_empty_list() {
+        let error = Catalogue::read(&pool(Path::new("/nonexistent/pool"))).unwrap_err();
+        assert!(error.is_retryable());
+        assert!(error.to_string().contains("pool images"), "{error}");
+    }
+
+    #[test]
+    fn devices_are_counted_as_the_kernel_does() {
+        let names = [0, 1, 25, 26, 27, 701, 702].map(device_name);
+        assert_eq!(
+            names.map(|name| name[7..].to_owned()),
+            ["a", "b", "z", "aa", "ab", "zz", "aaa"]
+        );
+    }
+}

@@ -1,0 +1,162 @@
+//! Where a disk lies, how it is opened, and how a change to it is noticed.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustix::fs::OFlags;
+use serde::{Deserialize, Serialize};
+
+use super::durable::Directory;
+use super::in_use::{Usage, sectors_written};
+use super::qcow2::{Header, Qcow2Reader, Qcow2Writer};
+use super::raw::{RawReader, RawWriter, size_of};
+use crate::disk::{DiskReader, DiskWriter};
+use crate::resource::VolumeFormat;
+
+/// Where a disk lies.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Place {
+    /// An image in a directory.
+    File { directory: PathBuf, file: String, format: VolumeFormat },
+    /// A block device.
+    Device { path: PathBuf },
+}
+
+/// How a disk is opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Access {
+    /// To look at it.
+    Look,
+    /// To read it while nobody else may write.
+    Read,
+    /// To write it while nobody else may use it.
+    Write,
+}
+
+impl Place {
+    /// Opens the file or device. A device is claimed, unless it is only looked at:
+    /// nobody can mount it then, and it cannot be claimed while it is mounted.
+    pub(crate) fn open(&self, access: Access) -> io::Result<File> {
+        let writable = access == Access::Write;
+        match self {
+            Self::File { directory, file, .. } => {
+                Directory::open(directory)?.open_file(file, writable)
+            }
+            Self::Device { path } => {
+                let mut flags = OFlags::CLOEXEC | OFlags::NONBLOCK;
+                if access != Access::Look {
+                    flags |= OFlags::EXCL;
+                }
+                let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+                let device =
+                    File::options().read(true).write(writable).custom_flags(flags).open(path)?;
+                if !device.metadata()?.file_type().is_block_device() {
+                    return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a block device"));
+                }
+                Ok(device)
+            }
+        }
+    }
+
+    /// Who uses what was opened, apart from locks.
+    pub(crate) fn holder(&self, file: &File, usage: &Usage) -> Option<String> {
+        match self {
+            Self::File { .. } => usage.of_file(file),
+            Self::Device { .. } => usage.of_device(file),
+        }
+    }
+
+    /// The size of the disk, or why it cannot be used.
+    pub(crate) fn size_bytes(&self, file: &File) -> io::Result<Result<u64, String>> {
+        match self.format() {
+            VolumeFormat::Raw | VolumeFormat::BlockDevice => Ok(match size_of(file) {
+                Ok(0) => Err("it is empty".to_owned()),
+                Ok(size_bytes) => Ok(size_bytes),
+                Err(error) => Err(error.to_string()),
+            }),
+            VolumeFormat::Qcow2 => Ok(match Header::read(file)? {
+                Ok(Header { size_bytes: 0, .. }) => Err("it is empty".to_owned()),
+                Ok(header) => Ok(header.size_bytes),
+                Err(unusable) => Err(unusable.to_string()),
+            }),
+        }
+    }
+
+    /// A reader of the disk.
+    pub(crate) fn reader(&self, file: File) -> io::Result<Arc<dyn DiskReader>> {
+        Ok(match self.format() {
+            VolumeFormat::Raw | VolumeFormat::BlockDevice => Arc::new(RawReader::new(file)?),
+            VolumeFormat::Qcow2 => Arc::new(Qcow2Reader::new(file)?),
+        })
+    }
+
+    /// A writer of the disk.
+    pub(crate) fn writer(&self, file: File) -> io::Result<Arc<dyn DiskWriter>> {
+        Ok(match self.format() {
+            VolumeFormat::Raw | VolumeFormat::BlockDevice => Arc::new(RawWriter::new(file)?),
+            VolumeFormat::Qcow2 => Arc::new(Qcow2Writer::new(file)?),
+        })
+    }
+
+    /// How the disk is stored.
+    pub(crate) const fn format(&self) -> VolumeFormat {
+        match self {
+            Self::File { format, .. } => *format,
+            Self::Device { .. } => VolumeFormat::BlockDevice,
+        }
+    }
+}
+
+/// What changes when a disk is written to.
+///
+/// Of a file: size and times. Of a device: the kernel's count of written sectors,
+/// which begins anew at a restart of the host; a backup that spans one is refused.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Fingerprint {
+    File { inode: u64, size_bytes: u64, modified: (i64, i64), changed: (i64, i64) },
+    Device { number: u64, size_bytes: u64, sectors_written: Option<u64> },
+}
+
+impl Fingerprint {
+    /// The state of the disk now.
+    pub(crate) fn take(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        if !metadata.file_type().is_block_device() {
+            return Ok(Self::File {
+                inode: metadata.ino(),
+                size_bytes: metadata.len(),
+                modified: (metadata.mtime(), metadata.mtime_nsec()),
+                changed: (metadata.ctime(), metadata.ctime_nsec()),
+            });
+        }
+        // Written through the cache of the device and not yet counted.
+        file.sync_all()?;
+        Ok(Self::Device {
+            number: metadata.rdev(),
+            size_bytes: size_of(file)?,
+            sectors_written: sectors_written(metadata.rdev()),
+        })
+    }
+
+    /// What differs, for people; `None` if nothing.
+    pub(crate) fn difference(&self, now: &Self) -> Option<&'static str> {
+        match (self, now) {
+            _ if self == now => None,
+            (Self::File { inode, .. }, Self::File { inode: other, .. }) if inode != other => {
+                Some("the file was replaced")
+            }
+            (Self::File { size_bytes, .. }, Self::File { size_bytes: other, .. })
+                if size_bytes != other =>
+            {
+                Some("the size of the file is another")
+            }
+            (Self::File { .. }, Self::File { .. }) => Some("the file was written to"),
+            _ => Some("the device was written to, or the host was restarted"),
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Reading and writing the disk inside a qcow2 image, by the `imago` library.
+//!
+//! The library checks much of an image with assertions. A damaged image must not
+//! end a thread of ours, so every call into it is isolated and a panic becomes an
+//! error (P29). Not here: refusing images (`header.rs`).
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+
+use imago::file::File as ImageFile;
+use imago::format::access::Mapping;
+use imago::format::builder::{FormatCreateBuilder, FormatDriverBuilder};
+use imago::qcow2::Qcow2;
+use imago::{DenyImplicitOpenGate, FormatAccess};
+
+use super::header::Header;
+use crate::disk::{DiskReader, DiskWriter, Ranges, check_bounds};
+use crate::local::raw::Broken;
+
+/// How many zeros are written at once where a range cannot be deallocated.
+const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
+type Access = FormatAccess<ImageFile>;
+
+/// Makes an empty image of `size_bytes` in an empty file. Not durable before a sync.
+pub(crate) fn create(file: File, size_bytes: u64) -> io::Result<()> {
+    isolated(|| {
+        let file = ImageFile::try_from(file)?;
+        Qcow2::<ImageFile>::create_builder(file).size(size_bytes).create()
+    })
+}
+
+/// Reads the disk inside an image.
+#[derive(Debug)]
+pub(crate) struct Qcow2Reader {
+    access: Access,
+    file_bytes: u64,
+}
+
+impl Qcow2Reader {
+    pub(crate) fn new(file: File) -> io::Result<Self> {
+        let file_bytes = file.metadata()?.len();
+        Ok(Self { access: open(file, false)?, file_bytes })
+    }
+}
+
+impl DiskReader for Qcow2Reader {
+    fn size_bytes(&self) -> u64 {
+        self.access.size()
+    }
+
+    fn allocated(&self) -> io::Result<Vec<Range<u64>>> {
+        let mut ranges = Ranges::default();
+        walk(&self.access, 0..self.access.size(), |range, place| {
+            match place {
+                Place::Zero => {}
+                // What lies beyond the end of the file would read as zeros and be wrong.
+                Place::File(offset) if offset >= self.file_bytes => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        format!("the qcow2 image is cut off: byte {} is missing", range.start),
+                    ));
+                }
+                Place::File(_) | Place::Compressed => ranges.push(range),
+            }
+            Ok(())
+        })?;
+        Ok(ranges.into_vec())
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        check_bounds(self.size_bytes(), offset, buffer.len() as u64)?;
+        isolated(|| self.access.read(buffer, offset))
+    }
+}
+
+/// Writes the disk inside an image.
+#[derive(Debug)]
+pub(crate) struct Qcow2Writer {
+    /// One call at a time: metadata is shared anyway.
+    access: Mutex<Access>,
+    size_bytes: u64,
+    is_known_zero: bool,
+    broken: Broken,
+}
+
+impl Qcow2Writer {
+    pub(crate) fn new(file: File) -> io::Result<Self> {
+        let access = open(file, true)?;
+        let size_bytes = access.size();
+        let mut is_known_zero = true;
+        walk(&access, 0..size_bytes, |_, place| {
+            is_known_zero &= matches!(place, Place::Zero);
+            Ok(())
+        })?;
+        let (access, broken) = (Mutex::new(access), Broken::default());
+        Ok(Self { access, size_bytes, is_known_zero, broken })
+    }
+
+    fn with<T>(&self, action: impl FnOnce(&mut Access) -> io::Result<T>) -> io::Result<T> {
+        let mut access = self.access.lock().unwrap_or_else(PoisonError::into_inner);
+        isolated(|| action(&mut access))
+    }
+}
+
+impl DiskWriter for Qcow2Writer {
+    fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    fn is_known_zero(&self) -> bool {
+        self.is_known_zero
+    }
+
+    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.broken.guard(|| {
+            check_bounds(self.size_bytes, offset, data.len() as u64)?;
+            self.with(|access| access.write(data, offset))
+        })
+    }
+
+    fn zero(&self, range: Range<u64>) -> io::Result<()> {
+        self.broken.guard(|| {
+            let length = range.end.saturating_sub(range.start);
+            check_bounds(self.size_bytes, range.start, length)?;
+            if length == 0 {
+                return Ok(());
+            }
+            let discarded = self.with(|access| access.discard_to_zero(range.start, length));
+            match discarded {
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                    self.with(|access| write_zeros(access, range))
+                }
+                result => result,
+            }
+        })
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.broken.guard(|| {
+            self.with(|access| {
+                access.flush()?;
+                access.sync()
+            })
+        })
+    }
+}
+
+/// Version 2 images know no zeroed clusters: writes zeros where there is data.
+fn write_zeros(access: &Access, range: Range<u64>) -> io::Result<()> {
+    let mut data = Ranges::default();
+    walk(access, range, |range, place| {
+        if !matches!(place, Place::Zero) {
+            data.push(range);
+        }
+        Ok(())
+    })?;
+    for range in data.into_vec() {
+        let mut offset = range.start;
+        while offset < range.end {
+            let length = ZEROS.len().min(usize::try_from(range.end - offset).unwrap_or(usize::MAX));
+            access.write(&ZEROS[..length], offset)?;
+            offset += length as u64;
+        }
+    }
+    Ok(())
+}
+
+/// Where a piece of the disk lies.
+enum Place {
+    /// Nowhere: it reads as zeros.
+    Zero,
+    /// In the file, at this offset.
+    File(u64),
+    /// In the file, compressed.
+    Compressed,
+}
+
+/// Visits the pieces of `range` in order.
+fn walk(
+    access: &Access,
+    range: Range<u64>,
+    mut visit: impl FnMut(Range<u64>, Place) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut offset = range.start;
+    while offset < range.end {
+        let (mapping, length) = isolated(|| access.get_mapping(offset, range.end - offset))?;
+        let place = match mapping {
+            Mapping::Zero { .. } => Place::Zero,
+            Mapping::Raw { offset, .. } => Place::File(offset),
+            Mapping::Special { .. } => Place::Compressed,
+            _ => break,
+        };
+        let end = offset.saturating_add(length).min(range.end);
+        if end <= offset {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the map does not go on"));
+        }
+        visit(offset..end, place)?;
+        offset = end;
+    }
+    Ok(())
+}
+
+fn open(file: File, writable: bool) -> io::Result<Access> {
+    let header = Header::read(&file)?
+        .map_err(|unusable| io::Error::new(io::ErrorKind::InvalidData, unusable))?;
+    if writable && header.internal_snapshots > 0 {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the qcow2 image holds internal snapshots; delete them with `qemu-img snapshot -d`",
+        ));
+    }
+    isolated(|| {
+        // The header names no other file, and if it did: nothing is opened.
+        let image = Qcow2::<ImageFile>::builder(ImageFile::try_from(file)?)
+            .backing(None)
+            .data_file(None)
+            .write(writable)
+            .open(DenyImplicitOpenGate::default())?;
+        Ok(FormatAccess::new(image))
+    })
+}
+
+/// Runs a call into the library and turns a panic of it into an error.
+fn isolated<T>(call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
+        Err(io::Error::new(io::ErrorKind::InvalidData, "the qcow2 image is damaged"))
+    })
+}

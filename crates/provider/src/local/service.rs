@@ -1,0 +1,170 @@
+//! The local provider as one object, and what its parts share.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use cbr_env::Clock;
+use cbr_model::ResourceId;
+
+use super::catalogue::Catalogue;
+use super::config::LocalConfig;
+use super::durable::Directory;
+use super::guard::ReadGuard;
+use super::state::State;
+use crate::disk::DiskWriter;
+use crate::error::{Doing, ProviderError, Result};
+use crate::provider::{BackupSource, Factory, Inventory, Provider, RestoreTarget};
+use crate::snapshot::{Leftover, LeftoverKind, SnapshotName};
+
+/// Where in a pool reflink copies lie.
+pub(crate) const SNAPSHOTS: &str = ".cbr-snapshots";
+
+/// The volumes and servers of this host.
+#[derive(Debug)]
+pub struct LocalProvider {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What the parts of the provider share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: LocalConfig,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) state: State,
+    handles: Mutex<Handles>,
+    /// Held while the state or a pool is changed, so that looking and acting are one.
+    changing: Mutex<()>,
+}
+
+/// What is open in this process.
+#[derive(Debug, Default)]
+pub(crate) struct Handles {
+    /// Disks that are read in place.
+    pub(crate) readers: HashMap<(SnapshotName, ResourceId), Arc<ReadGuard>>,
+    /// Disks that are being restored.
+    pub(crate) writers: HashMap<(SnapshotName, ResourceId), Arc<dyn DiskWriter>>,
+}
+
+impl LocalProvider {
+    /// The provider that `config` describes.
+    ///
+    /// `state` is a directory of its own, made if need be; it must survive restarts.
+    pub fn open(config: LocalConfig, state: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+        config.validate()?;
+        let shared = Shared {
+            config,
+            clock,
+            state: State::open(state)?,
+            handles: Mutex::default(),
+            changing: Mutex::default(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Runs what waits for disks off the threads that serve requests.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Shared) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || work(&shared))
+            .await
+            .unwrap_or_else(|error| Err(ProviderError::unavailable(doing, error.to_string())))
+    }
+}
+
+impl Shared {
+    pub(crate) fn catalogue(&self) -> Result<Catalogue> {
+        Catalogue::read(&self.config)
+    }
+
+    pub(crate) fn handles(&self) -> MutexGuard<'_, Handles> {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The names of the snapshots that have copies in a pool.
+    fn copies(&self) -> Result<Vec<SnapshotName>> {
+        let mut names = Vec::new();
+        for pool in &self.config.pools {
+            let doing = || format!("list the snapshots in pool {}", pool.name);
+            let directory = Directory::open(&pool.path).doing(doing)?;
+            match directory.subdirectory(SNAPSHOTS) {
+                Ok(snapshots) => {
+                    let found = snapshots.directory_names().doing(doing)?;
+                    names.extend(found.iter().filter_map(|name| name.parse::<SnapshotName>().ok()));
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error).doing(doing),
+            }
+        }
+        Ok(names)
+    }
+
+    fn leftovers(&self) -> Result<Vec<Leftover>> {
+        let mut snapshots = self.copies()?;
+        let records = self.state.snapshots.names()?;
+        snapshots.extend(records.iter().filter_map(|name| name.parse::<SnapshotName>().ok()));
+        snapshots.sort_unstable();
+        snapshots.dedup();
+        let snapshots =
+            snapshots.into_iter().map(|name| Leftover { name, kind: LeftoverKind::Snapshot });
+        let restores = self.state.all_restores()?.into_iter().filter_map(|(volume, mark)| {
+            let kind = LeftoverKind::Restore { volume };
+            mark.failure.is_none().then_some(Leftover { name: mark.name, kind })
+        });
+        Ok(snapshots.chain(restores).collect())
+    }
+
+    fn restores_of(&self, name: &SnapshotName) -> Result<Vec<ResourceId>> {
+        let marks = self.state.all_restores()?.into_iter();
+        Ok(marks
+            .filter(|(_, mark)| mark.name == *name && mark.failure.is_none())
+            .map(|(volume, _)| volume)
+            .collect())
+    }
+}
+
+#[async_trait]
+impl Provider for LocalProvider {
+    fn name(&self) -> &'static str {
+        "local"
+    }
+
+    fn inventory(&self) -> &dyn Inventory {
+        self
+    }
+
+    fn source(&self) -> &dyn BackupSource {
+        self
+    }
+
+    fn target(&self) -> Option<&dyn RestoreTarget> {
+        Some(self)
+    }
+
+    fn factory(&self) -> Option<&dyn Factory> {
+        Some(self)
+    }
+
+    async fn leftovers(&self) -> Result<Vec<Leftover>> {
+        self.blocking("list what is open", Shared::leftovers).await
+    }
+
+    async fn release(&self, name: &SnapshotName) -> Result<()> {
+        self.close(name).await?;
+        let name = *name;
+        let volumes =
+            self.blocking("list restores", move |shared| shared.restores_of(&name)).await?;
+        for volume in volumes {
+            self.abandon(volume, &name, "the restore was lost").await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,177 @@
+//! Restoring into volumes.
+//!
+//! ```text
+//!             prepare                    finish
+//! (no mark) ───────────▶ mark: restoring ───────▶ (no mark)
+//!     ▲                     │ abandon
+//!     │ finish of another   ▼
+//!     └──────────────── mark: failed ──▶ (prepare again)
+//! ```
+//! The mark is durable before the first byte is written, so a volume with half a
+//! restore in it never looks sound (P1).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cbr_model::ResourceId;
+
+use super::guard;
+use super::in_use::Usage;
+use super::service::{LocalProvider, Shared};
+use super::state::{Power, RestoreMark};
+use crate::disk::DiskWriter;
+use crate::error::{Doing, ProviderError, Result};
+use crate::provider::RestoreTarget;
+use crate::resource::ServerStatus;
+use crate::snapshot::SnapshotName;
+
+#[async_trait]
+impl RestoreTarget for LocalProvider {
+    async fn prepare(
+        &self,
+        volume: ResourceId,
+        needed_bytes: u64,
+        name: &SnapshotName,
+    ) -> Result<()> {
+        self.refuse_if_server_runs(volume).await?;
+        let name = *name;
+        self.blocking("prepare a restore", move |shared| {
+            shared.prepare(volume, needed_bytes, &name)
+        })
+        .await
+    }
+
+    async fn writer(&self, volume: ResourceId, name: &SnapshotName) -> Result<Arc<dyn DiskWriter>> {
+        let name = *name;
+        self.blocking("open a volume for restoring", move |shared| shared.writer(volume, &name))
+            .await
+    }
+
+    async fn finish(&self, volume: ResourceId, name: &SnapshotName) -> Result<()> {
+        let name = *name;
+        self.blocking("finish a restore", move |shared| shared.finish(volume, &name)).await
+    }
+
+    async fn abandon(&self, volume: ResourceId, name: &SnapshotName, why: &str) -> Result<()> {
+        let (name, why) = (*name, why.to_owned());
+        self.blocking("abandon a restore", move |shared| shared.abandon(volume, &name, &why)).await
+    }
+
+    async fn power_off(&self, server: ResourceId) -> Result<()> {
+        let server = self.server_entry(server).await?;
+        self.set_power(&server, Power::Stopped).await
+    }
+
+    async fn power_on(&self, server: ResourceId) -> Result<()> {
+        let server = self.server_entry(server).await?;
+        self.set_power(&server, Power::Running).await
+    }
+}
+
+impl LocalProvider {
+    async fn refuse_if_server_runs(&self, volume: ResourceId) -> Result<()> {
+        let servers = self
+            .blocking("find the servers of a volume", move |shared| {
+                let catalogue = shared.catalogue()?;
+                catalogue.volume(volume)?;
+                let attachments = catalogue.attachments(volume);
+                let servers = attachments.iter().filter_map(|a| catalogue.server(a.server).ok());
+                Ok(servers.cloned().collect::<Vec<_>>())
+            })
+            .await?;
+        for server in servers {
+            let name = &server.config.name;
+            match self.power_state(&server).await? {
+                ServerStatus::Stopped => {}
+                ServerStatus::Running => {
+                    let why = format!("server {name} is running; stop it before restoring");
+                    return Err(ProviderError::in_use(volume, why));
+                }
+                // RST-03
+                ServerStatus::Fault { why } => {
+                    let why = format!("server {name} is in fault: {why}");
+                    return Err(ProviderError::refused(why, "repair the server first"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn prepare(&self, volume: ResourceId, needed_bytes: u64, name: &SnapshotName) -> Result<()> {
+        let _alone = self.changing();
+        let catalogue = self.catalogue()?;
+        let entry = catalogue.volume(volume)?;
+        let size_bytes = entry.size_bytes.clone().map_err(|why| {
+            ProviderError::refused(format!("volume {volume} cannot be used: {why}"), "replace it")
+        })?;
+        // RST-09
+        if size_bytes < needed_bytes {
+            return Err(ProviderError::TooSmall { volume, size_bytes, needed_bytes });
+        }
+        match self.state.restore(volume)? {
+            Some(RestoreMark { name: other, failure: None }) if other != *name => {
+                let why = format!("another restore, {other}, is writing to it");
+                return Err(ProviderError::in_use(volume, why));
+            }
+            _ => {}
+        }
+        if self.handles().writers.contains_key(&(*name, volume)) {
+            return Ok(());
+        }
+        // Locked first, marked second, written to last.
+        let writer = guard::open_writer(volume, &entry.place, &Usage::scan())?;
+        self.state.set_restore(volume, &RestoreMark { name: *name, failure: None })?;
+        self.handles().writers.insert((*name, volume), writer);
+        Ok(())
+    }
+
+    fn writer(&self, volume: ResourceId, name: &SnapshotName) -> Result<Arc<dyn DiskWriter>> {
+        let _alone = self.changing();
+        match self.state.restore(volume)? {
+            Some(mark) if mark.name == *name && mark.failure.is_none() => {}
+            _ => return Err(ProviderError::not_found("prepared restore", name)),
+        }
+        if let Some(writer) = self.handles().writers.get(&(*name, volume)) {
+            return Ok(Arc::clone(writer));
+        }
+        // After a restart of ours: somebody may have taken the volume meanwhile.
+        let catalogue = self.catalogue()?;
+        let place = &catalogue.volume(volume)?.place;
+        let writer = guard::open_writer(volume, place, &Usage::scan())?;
+        self.handles().writers.insert((*name, volume), Arc::clone(&writer));
+        Ok(writer)
+    }
+
+    fn finish(&self, volume: ResourceId, name: &SnapshotName) -> Result<()> {
+        match self.state.restore(volume)? {
+            // Finished before.
+            None => return Ok(()),
+            Some(mark) if mark.name == *name && mark.failure.is_none() => {}
+            Some(_) => {
+                let why = format!("restore {name} into volume {volume} was given up");
+                return Err(ProviderError::refused(why, "restore again"));
+            }
+        }
+        let writer = self.writer(volume, name)?;
+        writer.flush().doing(|| format!("make the restored volume {volume} durable"))?;
+        let _alone = self.changing();
+        self.state.clear_restore(volume)?;
+        self.handles().writers.remove(&(*name, volume));
+        Ok(())
+    }
+
+    fn abandon(&self, volume: ResourceId, name: &SnapshotName, why: &str) -> Result<()> {
+        let _alone = self.changing();
+        self.handles().writers.remove(&(*name, volume));
+        match self.state.restore(volume)? {
+            Some(RestoreMark { name: marked, failure: None }) if marked == *name => {
+                let failure = Some(why.to_owned());
+                self.state.set_restore(volume, &RestoreMark { name: *name, failure })
+            }
+            // Finished, never begun, given up before, or another's by now.
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Servers that are run by the operator's commands.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use cbr_provider::contract;
+use cbr_provider::local::ServerConfig;
+use cbr_provider::{
+    BackupSource, DiskSelection, Inventory, LocalConfig, LocalProvider, Provider, RestoreTarget,
+    ServerStatus,
+};
+use tempfile::TempDir;
+
+use crate::support::{MIB, Mount, drop_raw, id, open, pool, server};
+
+/// A pretended hypervisor: one script that notes what it was told.
+struct Machine {
+    dir: TempDir,
+}
+
+const SCRIPT: &str = r#"#!/bin/sh
+cd "$(dirname "$0")"
+echo "$1" >> log
+test -e "fail-$1" && { rm "fail-$1"; echo "told to fail" >&2; exit 1; }
+test -e "hang-$1" && exec sleep 60
+case "$1" in
+start) echo running > power ;;
+stop) (sleep 1; echo "shut off" > power) > /dev/null 2>&1 & ;;
+status) cat power ;;
+freeze) touch frozen ;;
+thaw) rm -f frozen ;;
+esac
+"#;
+
+impl Machine {
+    fn new(power: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let script = dir.path().join("machine");
+        std::fs::write(&script, SCRIPT).unwrap();
+        std::fs::set_permissions(&script, PermissionsExt::from_mode(0o700)).unwrap();
+        std::fs::write(dir.path().join("power"), format!("{power}\n")).unwrap();
+        Self { dir }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn make(&self, order: &str) {
+        std::fs::write(self.file(order), "").unwrap();
+    }
+
+    /// What was told since the last time, without the questions.
+    fn log(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.file("log")).unwrap_or_default();
+        let _ = std::fs::remove_file(self.file("log"));
+        log.lines().filter(|line| *line != "status").map(str::to_owned).collect()
+    }
+
+    fn is_frozen(&self) -> bool {
+        self.file("frozen").exists()
+    }
+
+    fn config(&self, volumes: &[&str]) -> ServerConfig {
+        let command = |verb: &str| {
+            Some(vec![self.file("machine").to_str().unwrap().to_owned(), verb.to_owned()])
+        };
+        ServerConfig {
+            start: command("start"),
+            stop: command("stop"),
+            status: command("status"),
+            freeze: command("freeze"),
+            thaw: command("thaw"),
+            ..server("web", volumes)
+        }
+    }
+}
+
+fn two_disks(path: &Path, machine: &Machine) -> LocalConfig {
+    drop_raw(path, "a.raw", 8 * MIB);
+    drop_raw(path, "b.raw", 8 * MIB);
+    LocalConfig { servers: vec![machine.config(&["a.raw", "b.raw"])], ..pool(path) }
+}
+
+async fn status(provider: &LocalProvider) -> ServerStatus {
+    provider.server(id(provider, "web").await).await.unwrap().status
+}
+
+#[tokio::test]
+async fn a_server_with_commands_keeps_the_contract() {
+    let Some(mount) = Mount::xfs("a server with commands") else { return };
+    let (state, machine) = (tempfile::tempdir().unwrap(), Machine::new("shut off"));
+    let provider = open(&two_disks(&mount.path, &machine), state.path());
+    contract::server(&provider, id(&provider, "web").await).await;
+    assert_eq!(machine.log(), ["start", "stop"], "a stopped server is not frozen");
+}
+
+#[tokio::test]
+async fn a_running_server_is_frozen_for_the_snapshot_and_always_thawed() {
+    let Some(mount) = Mount::xfs("freezing") else { return };
+    let (state, machine) = (tempfile::tempdir().unwrap(), Machine::new("running"));
+    let provider = open(&two_disks(&mount.path, &machine), state.path());
+    let web = id(&provider, "web").await;
+    let name = contract::random_name();
+    provider.open(web, &DiskSelection::All, &name).await.unwrap();
+    provider.open(web, &DiskSelection::All, &name).await.unwrap();
+    assert_eq!(machine.log(), ["freeze", "thaw"], "once, and in this order");
+    provider.close(&name).await.unwrap();
+    assert_eq!(machine.log(), [""; 0]);
+
+    // A freeze that failed may have frozen a part.
+    machine.make("fail-freeze");
+    let error = provider.open(web, &DiskSelection::All, &name).await.unwrap_err();
+    assert!(error.to_string().contains("told to fail"), "{error}");
+    assert!(error.is_retryable());
+    assert_eq!(machine.log(), ["freeze", "thaw"]);
+
+    // Taking fails in the middle: the server must not stay frozen.
+    std::fs::rename(mount.path.join("b.raw"), mount.path.join("gone")).unwrap();
+    std::os::unix::fs::symlink("gone", mount.path.join("b.raw")).unwrap();
+    assert!(provider.open(web, &DiskSelection::All, &name).await.is_err());
+    assert!(!machine.is_frozen());
+    assert!(provider.leftovers().await.unwrap().is_empty(), "nothing is left of a failure");
+}
+
+#[tokio::test]
+async fn a_thaw_that_fails_is_repeated_and_a_lost_one_is_made_up_for_after_a_crash() {
+    let Some(mount) = Mount::xfs("thawing after a crash") else { return };
+    let (state, machine) = (tempfile::tempdir().unwrap(), Machine::new("running"));
+    let config = two_disks(&mount.path, &machine);
+    let provider = open(&config, state.path());
+    let web = id(&provider, "web").await;
+    let name = contract::random_name();
+    machine.make("fail-thaw");
+    provider.open(web, &DiskSelection::All, &name).await.unwrap();
+    assert_eq!(machine.log(), ["freeze", "thaw", "thaw"]);
+    provider.close(&name).await.unwrap();
+
+    // The process dies while the server is frozen: here the future is dropped.
+    machine.make("hang-thaw");
+    let opening = provider.open(web, &DiskSelection::All, &name);
+    let cut = tokio::time::timeout(std::time::Duration::from_secs(2), opening).await;
+    assert!(cut.is_err(), "it should have hung in thaw");
+    assert!(machine.is_frozen());
+    std::fs::remove_file(machine.file("hang-thaw")).unwrap();
+    drop(provider);
+    let provider = open(&config, state.path());
+    machine.log();
+    let left = provider.leftovers().await.unwrap();
+    assert_eq!(left.len(), 1, "the orphan sweep finds it: {left:?}");
+    provider.open(web, &DiskSelection::All, &name).await.unwrap();
+    assert_eq!(machine.log(), ["thaw", "freeze", "thaw"]);
+    assert!(!machine.is_frozen());
+    provider.close(&name).await.unwrap();
+    assert!(provider.leftovers().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn several_disks_of_a_running_server_without_freeze_are_refused() {
+    let Some(mount) = Mount::xfs("no freeze") else { return };
+    let (state, machine) = (tempfile::tempdir().unwrap(), Machine::new("running"));
+    let mut config = two_disks(&mount.path, &machine);
+    (config.servers[0].freeze, config.servers[0].thaw) = (None, None);
+    let provider = open(&config, state.path());
+    let web = id(&provider, "web").await;
+    let name = contract::random_name();
+    let error = provider.open(web, &DiskSelection::All, &name).await.unwrap_err();
+    assert!(error.to_string().contains("configure `freeze` and `thaw`"), "{error}");
+    // One disk is always of one instant.
+    let one = DiskSelection::Only(vec![id(&provider, "a.raw").await]);
+    provider.open(web, &one, &name).await.unwrap();
+    provider.close(&name).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_running_server_without_snapshots_is_refused_with_advice() {
+    let Some(mount) = Mount::ext4("no snapshots") else { return };
+    let (state, machine) = (tempfile::tempdir().unwrap(), Machine::new("running"));
+    let provider = open(&two_disks(&mount.path, &machine), state.path());
+    let web = id(&provider, "web").await;
+    let name = contract::random_name();
+    let error = provider.open(web, &DiskSelection::All, &name).await.unwrap_err();
+    assert!(error.to_string().contains("server web is running"), "{error}");
+    assert!(error.to_string().contains("XFS or btrfs"), "{error}");
+    assert!(!machine.is_frozen());
+    provider.power_off(web).await.unwrap();
+    provider.open(web, &DiskSelection::All, &name).await.unwrap();
+    provider.confirm(&name).await.unwrap();
+    provider.close(&name).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_whose_state_cannot_be_told_is_in_fault_and_left_alone() {
+    // RST-03
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("pool")).unwrap();
+    let machine = Machine::new("what?");
+    let config = two_disks(&dir.path().join("pool"), &machine);
+    let provider = open(&config, &dir.path().join("state"));
+    let (web, disk) = (id(&provider, "web").await, id(&provider, "a.raw").await);
+    assert!(matches!(status(&provider).await, ServerStatus::Fault { .. }));
+    let name = contract::random_name();
+    assert!(provider.open(web, &DiskSelection::All, &name).await.is_err());
+    assert!(provider.prepare(disk, 1, &name).await.is_err());
+    assert!(provider.power_off(web).await.is_err());
+    assert_eq!(machine.log(), [""; 0], "nothing was done to it");
+
+    // A volume that is not there is a fault as well.
+    let config = LocalConfig { servers: vec![server("web", &["a.raw", "lost.raw"])], ..config };
+    let provider = open(&config, &dir.path().join("state"));
+    let ServerStatus::Fault { why } = status(&provider).await else { panic!("not a fault") };
+    assert!(why.contains("lost.raw"), "{why}");
+}

@@ -1,0 +1,165 @@
+//! The contract on every kind of storage.
+
+use std::path::Path;
+
+use cbr_provider::contract;
+use cbr_provider::{
+    BackupSource, DiskSelection, Inventory, LocalConfig, ProviderError, RestoreTarget, VolumeFormat,
+};
+
+use crate::support::{LoopDevice, MIB, Mount, device, drop_raw, id, open, pool, run, server};
+
+/// Everything a pool must do.
+async fn check_pool(path: &Path, can_snapshot: bool) {
+    let state = tempfile::tempdir().unwrap();
+    drop_raw(path, "dropped.raw", 8 * MIB + 512);
+    drop_raw(path, "second.img", 9 * MIB);
+    let config =
+        LocalConfig { servers: vec![server("web", &["dropped.raw", "second.img"])], ..pool(path) };
+    let provider = open(&config, state.path());
+    let pools = provider.pools().await.unwrap();
+    assert_eq!(pools[0].can_snapshot, can_snapshot);
+    assert!(pools[0].free_bytes > 0 && pools[0].free_bytes <= pools[0].total_bytes);
+
+    contract::volume(&provider, id(&provider, "dropped.raw").await).await;
+    contract::factory(&provider, VolumeFormat::Raw).await;
+    contract::factory(&provider, VolumeFormat::Qcow2).await;
+    contract::server(&provider, id(&provider, "web").await).await;
+
+    // Nothing is left but the volumes and the empty directory of snapshots.
+    let mut left: Vec<_> = std::fs::read_dir(path)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.retain(|name| name != "lost+found" && name != ".cbr-snapshots");
+    left.sort();
+    assert_eq!(left, ["dropped.raw", "second.img"]);
+    let snapshots = path.join(".cbr-snapshots");
+    assert_eq!(std::fs::read_dir(snapshots).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_plain_directory_keeps_the_contract() {
+    let dir = tempfile::tempdir().unwrap();
+    // The file system of the temporary directory is whatever the machine has.
+    let probe = open(&pool(dir.path()), &dir.path().join("state"));
+    let can_snapshot = probe.pools().await.unwrap()[0].can_snapshot;
+    std::fs::create_dir(dir.path().join("pool")).unwrap();
+    check_pool(&dir.path().join("pool"), can_snapshot).await;
+}
+
+#[tokio::test]
+async fn ext4_keeps_the_contract_without_snapshots() {
+    let Some(mount) = Mount::ext4("contract on ext4") else { return };
+    check_pool(&mount.path, false).await;
+}
+
+#[tokio::test]
+async fn xfs_keeps_the_contract_with_snapshots() {
+    let Some(mount) = Mount::xfs("contract on XFS") else { return };
+    check_pool(&mount.path, true).await;
+}
+
+#[tokio::test]
+async fn btrfs_keeps_the_contract_with_snapshots() {
+    let Some(mount) = Mount::btrfs("contract on btrfs") else { return };
+    check_pool(&mount.path, true).await;
+}
+
+#[tokio::test]
+async fn a_block_device_keeps_the_contract() {
+    let Some(loop_device) = LoopDevice::new(8 * MIB, "contract on a block device") else { return };
+    let state = tempfile::tempdir().unwrap();
+    let provider = open(&device(&loop_device.path), state.path());
+    contract::volume(&provider, id(&provider, "device").await).await;
+}
+
+#[tokio::test]
+async fn a_mounted_device_is_neither_read_nor_overwritten() {
+    // RST-40
+    let Some(loop_device) = LoopDevice::new(64 * MIB, "a mounted device") else { return };
+    let state = tempfile::tempdir().unwrap();
+    let mount = tempfile::tempdir().unwrap();
+    let (path, place) = (loop_device.path.to_str().unwrap(), mount.path().to_str().unwrap());
+    run(&["mkfs.ext4", "-q", path]);
+    let provider = open(&device(&loop_device.path), state.path());
+    let volume = id(&provider, "device").await;
+    run(&["mount", path, place]);
+    let name = contract::random_name();
+    let opened = provider.open(volume, &DiskSelection::All, &name).await;
+    let prepared = provider.prepare(volume, 1, &name).await;
+    let busy = provider.volume(volume).await.unwrap().busy;
+    run(&["umount", place]);
+    for error in [opened.unwrap_err(), prepared.unwrap_err()] {
+        assert!(matches!(error, ProviderError::InUse { .. }), "{error}");
+        assert!(error.to_string().contains(&format!("mounted at {place}")), "{error}");
+    }
+    assert_eq!(busy.unwrap(), format!("mounted at {place}"));
+    provider.open(volume, &DiskSelection::All, &name).await.unwrap();
+    let mounted = std::process::Command::new("mount").args([path, place]).output().unwrap();
+    assert!(!mounted.status.success(), "a device that is being read cannot be mounted");
+    provider.close(&name).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_write_to_a_device_during_a_backup_is_noticed() {
+    // A torn backup must not be committed.
+    let Some(loop_device) = LoopDevice::new(8 * MIB, "a changed device") else { return };
+    let state = tempfile::tempdir().unwrap();
+    let provider = open(&device(&loop_device.path), state.path());
+    let volume = id(&provider, "device").await;
+    let name = contract::random_name();
+    provider.open(volume, &DiskSelection::All, &name).await.unwrap();
+    provider.confirm(&name).await.unwrap();
+    let raw = std::fs::File::options().write(true).open(&loop_device.path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&raw, b"x", 4096).unwrap();
+    let error = provider.confirm(&name).await.unwrap_err();
+    assert!(matches!(error, ProviderError::Changed { .. }), "{error}");
+    provider.close(&name).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_write_to_a_file_during_a_backup_in_place_is_noticed_also_after_a_restart() {
+    let Some(mount) = Mount::ext4("a changed file") else { return };
+    let state = tempfile::tempdir().unwrap();
+    drop_raw(&mount.path, "disk.raw", 8 * MIB);
+    let config = pool(&mount.path);
+    for restart in [false, true] {
+        let provider = open(&config, state.path());
+        let volume = id(&provider, "disk.raw").await;
+        let name = contract::random_name();
+        provider.open(volume, &DiskSelection::All, &name).await.unwrap();
+        let provider = if restart {
+            drop(provider);
+            open(&config, state.path())
+        } else {
+            provider
+        };
+        if restart {
+            provider.reader(&name, volume).await.unwrap();
+        }
+        let file = std::fs::File::options().write(true).open(mount.path.join("disk.raw")).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, b"x", 4096).unwrap();
+        drop(file);
+        let error = provider.confirm(&name).await.unwrap_err();
+        assert!(matches!(error, ProviderError::Changed { .. }), "{error}");
+        provider.close(&name).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_copy_shares_the_space_of_its_volume_until_that_is_written() {
+    let Some(mount) = Mount::xfs("space of a copy") else { return };
+    let state = tempfile::tempdir().unwrap();
+    let provider = open(&pool(&mount.path), state.path());
+    std::fs::write(mount.path.join("disk.raw"), vec![1; 64 << 20]).unwrap();
+    run(&["sync", "-f", mount.path.to_str().unwrap()]);
+    let free = || async { provider.pools().await.unwrap()[0].free_bytes };
+    let before = free().await;
+    let volume = id(&provider, "disk.raw").await;
+    let name = contract::random_name();
+    provider.open(volume, &DiskSelection::All, &name).await.unwrap();
+    let used = before.saturating_sub(free().await);
+    assert!(used < 8 * MIB, "the copy took {used} bytes");
+    provider.close(&name).await.unwrap();
+}
