@@ -58,11 +58,14 @@ impl Encoder {
 
     /// One to ten bytes: seven bits each from the lowest, the top bit says that more follow.
     pub fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.bytes.push((value & 0x7f) as u8 | 0x80);
+        loop {
+            let [low, ..] = value.to_le_bytes();
             value >>= 7;
+            if value == 0 {
+                return self.bytes.push(low);
+            }
+            self.bytes.push(low | 0x80);
         }
-        self.bytes.push(value as u8);
     }
 
     /// A length as a varint.

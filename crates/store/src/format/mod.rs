@@ -12,7 +12,6 @@ pub mod codec;
 pub mod deaths;
 pub mod envelope;
 pub mod frame;
-mod header;
 pub mod id;
 pub mod node;
 pub mod pack;

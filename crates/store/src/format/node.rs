@@ -106,7 +106,7 @@ impl Leaf {
     }
 
     fn decode(from: &mut Decoder<'_>) -> Decoded<Self> {
-        let slots = SlotTable::decode(from)?;
+        let mut slots = SlotTable::decode(from)?;
         let count = from.count(NODE_FANOUT, 3)?;
         let mut extents = Vec::with_capacity(count);
         let mut next = 0u16;
@@ -131,6 +131,7 @@ impl Leaf {
             }
             extents.push(Extent { start, run, content });
         }
+        slots.check_all_used()?;
         Ok(Self { extents })
     }
 }
@@ -157,7 +158,7 @@ impl Inner {
         if !(1..=MAP_HEIGHT_MAX).contains(&level) {
             return Err(Malformed("an inner node of an impossible level"));
         }
-        let slots = SlotTable::decode(from)?;
+        let mut slots = SlotTable::decode(from)?;
         let count = from.count(NODE_FANOUT, 18)?;
         let mut children: Vec<(u8, Child)> = Vec::with_capacity(count);
         for _ in 0..count {
@@ -168,6 +169,7 @@ impl Inner {
             let slot = slots.get(from.varint()?)?;
             children.push((position, Child { slot, hash: from.array()? }));
         }
+        slots.check_all_used()?;
         Ok(Self { level, children })
     }
 }
@@ -201,6 +203,7 @@ impl Node {
 struct SlotTable {
     packs: Vec<PackId>,
     slots: Vec<SlotRef>,
+    is_used: Vec<bool>,
 }
 
 impl SlotTable {
@@ -210,16 +213,26 @@ impl SlotTable {
         slots.dedup();
         let mut packs: Vec<PackId> = slots.iter().map(|slot| slot.pack).collect();
         packs.dedup();
-        Self { packs, slots }
+        Self { is_used: vec![true; slots.len()], packs, slots }
     }
 
     fn index(&self, slot: &SlotRef) -> usize {
         self.slots.binary_search(slot).expect("the table was made of these slots")
     }
 
-    fn get(&self, index: u64) -> Decoded<SlotRef> {
-        let slot = usize::try_from(index).ok().and_then(|index| self.slots.get(index));
-        slot.copied().ok_or(Malformed("a node names a slot it does not list"))
+    fn get(&mut self, index: u64) -> Decoded<SlotRef> {
+        let missing = Malformed("a node names a slot it does not list");
+        let index = usize::try_from(index).map_err(|_| missing)?;
+        let slot = self.slots.get(index).copied().ok_or(missing)?;
+        self.is_used[index] = true;
+        Ok(slot)
+    }
+
+    /// One node has one encoding: nothing is listed that is not named.
+    fn check_all_used(&self) -> Decoded<()> {
+        let packs = self.slots.chunk_by(|a, b| a.pack == b.pack).count();
+        let is_exact = packs == self.packs.len() && self.is_used.iter().all(|is_used| *is_used);
+        if is_exact { Ok(()) } else { Err(Malformed("a node lists a slot it does not name")) }
     }
 
     fn encode(&self, to: &mut Encoder) {
@@ -252,7 +265,9 @@ impl SlotTable {
             });
         }
         let is_sorted = packs.is_sorted_by(|a, b| a < b) && slots.is_sorted_by(|a, b| a < b);
-        if is_sorted { Ok(Self { packs, slots }) } else { Err(Malformed("slots are not in order")) }
+        let is_used = vec![false; slots.len()];
+        let sorted = is_sorted.then_some(Self { packs, slots, is_used });
+        sorted.ok_or(Malformed("slots are not in order"))
     }
 }
 

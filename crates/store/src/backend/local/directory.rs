@@ -152,7 +152,7 @@ impl LocalBackend {
             Err(e) => return Err(failed(op, key, e)),
         };
         let about = file.metadata().map_err(|e| failed(op, key, e))?;
-        Ok(about.is_file().then(|| (file, about.len())))
+        Ok(about.is_file().then_some((file, about.len())))
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use rustix::fs::{FlockOperation, flock};
 
 use super::directory::{INCOMING, LocalBackend, failed};
-use super::files::{FileOps, is_absent, is_no_space};
+use super::files::{FileOps, is_absent, is_no_space, is_passing};
 use crate::backend::{BackendError, Key, Op, Put};
 
 /// Objects up to this size may use the reserve of a full disk: records, not packs.
@@ -52,7 +52,9 @@ impl LocalBackend {
                 Err(BackendError::NoSpace { op: Op::Put, key: key.to_string() })
             }
             Err(Failure::Write(e)) => {
-                self.set_read_only(&format!("writing {key} failed twice: {e}"));
+                if !is_passing(&e) {
+                    self.set_read_only(&format!("writing {key} failed twice: {e}"));
+                }
                 Err(failed(Op::Put, key, e))
             }
             Err(Failure::Final(e)) => Err(e),
@@ -169,7 +171,7 @@ impl LocalBackend {
 
     /// After a failed sync of a directory nobody knows what is durable.
     fn unsynced(&self, op: Op, key: &Key, error: io::Error) -> BackendError {
-        if !is_no_space(&error) {
+        if !is_passing(&error) {
             self.set_read_only(&format!("syncing the directory of {key} failed: {error}"));
         }
         failed(op, key, error)

@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 /// Changing calls. Reading needs no seam: it changes nothing.
 pub(super) trait FileOps: Send + Sync + fmt::Debug {
@@ -76,4 +77,11 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
 /// Whether the error means that there is no room, by the disk's or a quota's measure.
 pub(super) fn is_no_space(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Whether the error says something about this moment and nothing about the disk: a process out
+/// of handles or memory has not lost data.
+pub(super) fn is_passing(error: &io::Error) -> bool {
+    let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INTR, Errno::AGAIN];
+    is_no_space(error) || Errno::from_io_error(error).is_some_and(|errno| passing.contains(&errno))
 }

@@ -13,5 +13,7 @@ mod durable;
 mod files;
 mod listing;
 mod reserve;
+#[cfg(test)]
+mod tests;
 
 pub use directory::{LocalBackend, LocalOptions};

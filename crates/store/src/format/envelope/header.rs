@@ -1,10 +1,10 @@
 //! The first 64 bytes of every object.
 
-use super::codec::{Decoded, Malformed};
+use crate::format::codec::{Decoded, Malformed};
 use crc_fast::{CrcAlgorithm, checksum};
 
 /// The length of a header, in bytes.
-pub(super) const HEADER_BYTES: usize = 64;
+pub const HEADER_BYTES: usize = 64;
 /// What every object begins with. Not text, and changed by a transfer that "repairs" line ends.
 pub const MAGIC: [u8; 8] = [0x89, b'C', b'B', b'R', 0x0d, 0x0a, 0x1a, 0x0a];
 /// The only major version there is.

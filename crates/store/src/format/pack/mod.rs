@@ -1,0 +1,13 @@
+//! Packs: many sealed slots in one object, with tables at its end.
+//!
+//! A *logical* pack has a random name, a random key and numbered slots. An
+//! object holds those of its slots that are still needed; a later generation
+//! holds fewer of them, moved verbatim under the same numbers.
+
+mod builder;
+mod index;
+mod tables;
+
+pub use builder::{PackBuilder, SealedPack};
+pub use index::PackIndex;
+pub use tables::SlotEntry;
