@@ -70,9 +70,11 @@ impl Bindings<'_> {
         sql.and_one_of("r.resource_id", resources.iter().copied());
         sql.text(" ORDER BY r.vault_id, r.position");
         let rows = self.tx.rows("bindings.list", "vault_resources", sql).await?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
         let vaults = rows.iter().map(|row| row.id("vault_id")).collect::<Result<Vec<_>, _>>()?;
-        let usage =
-            if vaults.is_empty() { Default::default() } else { usage(self.tx, &vaults).await? };
+        let usage = usage(self.tx, &vaults).await?;
         rows.iter()
             .zip(vaults)
             .map(|(row, vault)| {

@@ -2,6 +2,7 @@
 
 use cbr_model::operation::{OperationLog, OperationType};
 use cbr_model::query::{Listing, OperationFilter, Page};
+use cbr_model::resource::ResourceKind;
 use cbr_model::{ProjectId, TaskId};
 
 use crate::error::DbError;
@@ -44,7 +45,7 @@ impl Operations<'_> {
         and_contains(&mut sql, engine, "t.vault_name", filter.vault_name.as_ref());
         sql.and_equal("t.resource_id", filter.resource);
         and_contains(&mut sql, engine, "t.resource_name", filter.resource_name.as_ref());
-        sql.and_equal("t.resource_kind", filter.resource_kind.map(|kind| kind.as_str()));
+        sql.and_equal("t.resource_kind", filter.resource_kind.map(ResourceKind::as_str));
         sql.and_equal("t.checkpoint_id", filter.checkpoint);
         sql.and_equal("t.policy_id", filter.policy);
         sql.and_equal("t.request_id", filter.request_id.as_ref());

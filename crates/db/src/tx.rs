@@ -33,7 +33,10 @@ pub struct Tx {
 
 impl std::fmt::Debug for Tx {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tx").field("engine", &self.engine).field("now", &self.now).finish()
+        f.debug_struct("Tx")
+            .field("engine", &self.engine)
+            .field("now", &self.now)
+            .finish_non_exhaustive()
     }
 }
 
