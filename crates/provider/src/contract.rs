@@ -101,7 +101,7 @@ async fn overwrite_during_snapshot(target: &dyn RestoreTarget, volume: ResourceI
     match target.prepare(volume, 0, &name).await {
         Ok(()) => {
             let writer = target.writer(volume, &name).await.expect("writer");
-            writer.write_at(0, &[0xEE; 1 << 16]).expect("write");
+            writer.write_at(0, &vec![0xEE; 1 << 16]).expect("write");
             writer.zero(3 * MIB..4 * MIB).expect("zero");
             drop(writer);
             target.finish(volume, &name).await.expect("finish");
@@ -340,7 +340,7 @@ fn write_pattern(writer: &dyn DiskWriter, seed: u8) -> Vec<(u64, Vec<u8>)> {
     let mut pattern: Vec<(u64, Vec<u8>)> =
         pieces.iter().map(|(offset, length)| (*offset, data(*offset, *length))).collect();
     // Written where it was zero, and zeroed again in the middle.
-    writer.write_at(5 * MIB, &[seed | 1; 1 << 20]).expect("write");
+    writer.write_at(5 * MIB, &vec![seed | 1; 1 << 20]).expect("write");
     writer.zero(5 * MIB + 100..6 * MIB - 100).expect("zero inside");
     pattern.insert(4, (5 * MIB, vec![seed | 1; 100]));
     pattern.insert(5, (6 * MIB - 100, vec![seed | 1; 100]));

@@ -5,6 +5,7 @@ use cbr_model::{ResourceId, Timestamp};
 
 use super::faults::Operation;
 use super::provider::{FakeProvider, FakeServer, World};
+use crate::disk::DISK_BYTES_MAX;
 use crate::error::{ProviderError, Result};
 use crate::provider::{Factory, Inventory};
 use crate::resource::{
@@ -56,7 +57,8 @@ impl Factory for FakeProvider {
         if volume.pool.as_ref().is_some_and(|pool| pool != POOL) {
             return Err(ProviderError::not_found("pool", volume.pool.as_deref().unwrap_or("")));
         }
-        if volume.size_bytes == 0 || !volume.size_bytes.is_multiple_of(512) {
+        let size = volume.size_bytes;
+        if size == 0 || !size.is_multiple_of(512) || size > DISK_BYTES_MAX {
             return Err(ProviderError::refused("impossible size", "choose a multiple of 512"));
         }
         if !exists {

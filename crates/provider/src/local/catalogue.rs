@@ -62,7 +62,7 @@ pub(crate) struct Catalogue {
 
 /// What is written beside a volume of ours.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) struct Description {
+pub(crate) struct Sidecar {
     pub(crate) id: ResourceId,
     /// The file it was written for: a copy under another name is another volume.
     pub(crate) file: String,
@@ -72,7 +72,7 @@ pub(crate) struct Description {
     pub(crate) created_at: Timestamp,
 }
 
-impl Description {
+impl Sidecar {
     /// The name of the description of a file.
     pub(crate) fn file_name(file: &str) -> String {
         format!("{file}.cbr.json")
@@ -176,8 +176,8 @@ fn file_entry(
         availability_zone: pool.availability_zone.clone(),
         size_bytes: Ok(0),
     };
-    if let Some(bytes) = directory.read_small(&Description::file_name(file))? {
-        match serde_json::from_slice::<Description>(&bytes) {
+    if let Some(bytes) = directory.read_small(&Sidecar::file_name(file))? {
+        match serde_json::from_slice::<Sidecar>(&bytes) {
             Ok(description) if description.file == file => {
                 entry.id = description.id;
                 entry.name = description.name;
@@ -186,7 +186,7 @@ fn file_entry(
             }
             Ok(_) => {}
             Err(error) => {
-                let name = Description::file_name(file);
+                let name = Sidecar::file_name(file);
                 size_bytes = Err(format!("its description {name} is damaged: {error}"));
             }
         }
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(ids()[0].to_string(), "bd8c7b0e-3b9b-59cb-88f9-3050351487f7");
 
         let id = ResourceId::from_uuid(Uuid::from_u128(7));
-        let description = Description {
+        let description = Sidecar {
             id,
             file: "b.raw".into(),
             name: "data".into(),

@@ -5,7 +5,7 @@ use std::io;
 use async_trait::async_trait;
 use cbr_model::ResourceId;
 
-use super::catalogue::{Description, format_of};
+use super::catalogue::{Sidecar, format_of};
 use super::config::PoolConfig;
 use super::durable::Directory;
 use super::guard;
@@ -73,7 +73,7 @@ impl Shared {
             VolumeFormat::Raw | VolumeFormat::BlockDevice => image.set_len(volume.size_bytes)?,
         }
         image.sync_all()?;
-        let description = Description {
+        let description = Sidecar {
             id: volume.id,
             file: file.to_owned(),
             name: volume.name.clone(),
@@ -81,7 +81,7 @@ impl Shared {
             created_at: self.clock.now(),
         };
         let json = serde_json::to_vec_pretty(&description).map_err(io::Error::other)?;
-        directory.write_small(&Description::file_name(file), &json)?;
+        directory.write_small(&Sidecar::file_name(file), &json)?;
         directory.rename(&temporary, file)
     }
 
@@ -154,8 +154,8 @@ impl Shared {
             let names = directory.file_names().doing(doing)?;
             for name in names.iter().filter(|name| name.ends_with(".cbr.json")) {
                 let bytes = directory.read_small(name).doing(doing)?;
-                let found = bytes.and_then(|b| serde_json::from_slice::<Description>(&b).ok());
-                let ours = |d: &Description| d.id == volume && !names.contains(&d.file);
+                let found = bytes.and_then(|b| serde_json::from_slice::<Sidecar>(&b).ok());
+                let ours = |d: &Sidecar| d.id == volume && !names.contains(&d.file);
                 if found.is_some_and(|d| ours(&d) && format_of(&d.file).is_some()) {
                     directory.remove_file(name).and_then(|()| directory.sync()).doing(doing)?;
                 }

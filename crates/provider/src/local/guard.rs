@@ -96,7 +96,7 @@ fn claim(
     };
     locked.map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::PermissionDenied => {
-            in_use("another programme has locked it")
+            in_use("another programme or a running backup has locked it")
         }
         _ => ProviderError::Io { doing: format!("lock volume {volume}"), source: error },
     })?;

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use crate::disk::{DISK_BYTES_MAX, DiskReader, DiskWriter, Ranges, check_bounds};
 
 /// How many zeros are written at once where a range cannot be deallocated.
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Reads a raw image or a block device.
 #[derive(Debug)]
@@ -189,17 +189,17 @@ mod tests {
     fn holes_are_found_and_zeroing_gives_the_space_back() {
         let writer = RawWriter::new(sparse(8 << 20)).unwrap();
         assert!(writer.is_known_zero());
-        writer.write_at(1 << 20, &[7; 2 << 20]).unwrap();
-        assert_eq!(reader(&writer).allocated().unwrap(), [1 << 20..3 << 20]);
+        writer.write_at(1 << 20, &vec![7; 2 << 20]).unwrap();
+        assert_eq!(reader(&writer).allocated().unwrap(), vec![1 << 20..3 << 20]);
         assert!(!RawWriter::new(writer.file.try_clone().unwrap()).unwrap().is_known_zero());
         writer.zero(1 << 20..2 << 20).unwrap();
-        assert_eq!(reader(&writer).allocated().unwrap(), [2 << 20..3 << 20]);
+        assert_eq!(reader(&writer).allocated().unwrap(), vec![2 << 20..3 << 20]);
     }
 
     #[test]
     fn a_range_that_is_no_multiple_of_a_block_is_zeroed_exactly() {
         let writer = RawWriter::new(sparse(100_000)).unwrap();
-        writer.write_at(0, &[7; 100_000]).unwrap();
+        writer.write_at(0, &vec![7; 100_000]).unwrap();
         for punch in [true, false] {
             writer.can_punch.store(punch, Ordering::Relaxed);
             writer.zero(100..99_900).unwrap();
@@ -207,7 +207,7 @@ mod tests {
             reader(&writer).read_at(0, &mut bytes).unwrap();
             assert!(bytes[..100].iter().chain(&bytes[99_900..]).all(|byte| *byte == 7));
             assert!(bytes[100..99_900].iter().all(|byte| *byte == 0));
-            writer.write_at(100, &[9; 99_800]).unwrap();
+            writer.write_at(100, &vec![9; 99_800]).unwrap();
         }
     }
 

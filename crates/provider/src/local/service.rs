@@ -34,6 +34,9 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) state: State,
     handles: Mutex<Handles>,
+    /// One per server, held from freezing to thawing: the thaw of one snapshot must not
+    /// end the freeze of another.
+    freezing: Mutex<HashMap<ResourceId, Arc<tokio::sync::Mutex<()>>>>,
     /// Held while the state or a pool is changed, so that looking and acting are one.
     changing: Mutex<()>,
 }
@@ -58,6 +61,7 @@ impl LocalProvider {
             clock,
             state: State::open(state)?,
             handles: Mutex::default(),
+            freezing: Mutex::default(),
             changing: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -83,6 +87,12 @@ impl Shared {
 
     pub(crate) fn handles(&self) -> MutexGuard<'_, Handles> {
         self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lock of one server's freezing.
+    pub(crate) fn freezing(&self, server: ResourceId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = self.freezing.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(locks.entry(server).or_default())
     }
 
     pub(crate) fn changing(&self) -> MutexGuard<'_, ()> {

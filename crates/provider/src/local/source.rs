@@ -103,6 +103,11 @@ impl LocalProvider {
             disks: None,
         };
         self.store(name, record.clone()).await?;
+        let lock = frozen.map(|server| self.shared.freezing(server.id));
+        let alone = match &lock {
+            Some(lock) => Some(lock.lock().await),
+            None => None,
+        };
         if let Some(server) = frozen {
             self.freeze(server).await?;
         }
@@ -116,6 +121,7 @@ impl LocalProvider {
             // Also when taking failed: nothing may keep the server standing still.
             self.thaw(server).await?;
         }
+        drop(alone);
         let disks = self.settle(name, taken?).await?;
         self.store(name, SnapshotRecord { frozen: None, disks: Some(disks), ..record }).await
     }
@@ -147,7 +153,11 @@ impl LocalProvider {
     /// Thaws after a crash. A server that is no longer configured cannot be thawed by us.
     async fn thaw_again(&self, server: ResourceId) -> Result<()> {
         match self.server_entry(server).await {
-            Ok(server) => self.thaw(&server).await,
+            Ok(server) => {
+                let lock = self.shared.freezing(server.id);
+                let _alone = lock.lock().await;
+                self.thaw(&server).await
+            }
             Err(error) if error.is_not_found() => {
                 tracing::warn!(server.id = %server,
                     "a server that may be frozen is no longer configured; thaw it by hand");

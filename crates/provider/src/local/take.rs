@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cbr_model::ResourceId;
 use rustix::fs::ioctl_ficlone;
@@ -30,6 +31,10 @@ use crate::snapshot::{DiskSelection, SnapshotDisk, SnapshotName};
 /// What to do about a volume that is in use and cannot be copied by reflink.
 const REMEDY: &str = "its file system cannot make reflink copies: move the image to XFS or btrfs, \
                       or stop what uses it during the backup";
+
+/// Longer than the step of the kernel's clock for file times. Two writes within one
+/// step leave the same time; so reading in place begins only in a later step.
+const FILE_TIME_STEP: Duration = Duration::from_millis(20);
 
 /// What a snapshot is going to take.
 #[derive(Clone, Debug)]
@@ -96,45 +101,17 @@ impl Shared {
                 let why = format!("volume {volume} holds an unfinished restore");
                 return Err(ProviderError::refused(why, "restore it again first"));
             }
-            records.push(match self.copy(disk, name)? {
-                Some(copied) => copied,
-                None => {
-                    if let Some(running) = running {
-                        return Err(ProviderError::in_use(volume, format!("{running}; {REMEDY}")));
-                    }
-                    let usage = usage.get_or_insert_with(Usage::scan);
-                    self.take_in_place(disk, name, usage)?
-                }
-            });
+            if let Some(copied) = copy(disk, name)? {
+                records.push(copied);
+                continue;
+            }
+            if let Some(running) = running {
+                return Err(ProviderError::in_use(volume, format!("{running}; {REMEDY}")));
+            }
+            let usage = usage.get_or_insert_with(Usage::scan);
+            records.push(self.take_in_place(disk, name, usage)?);
         }
         Ok(records)
-    }
-
-    /// Makes a reflink copy; `None` where that is not possible.
-    fn copy(&self, disk: &Planned, name: &SnapshotName) -> Result<Option<DiskRecord>> {
-        let Place::File { directory, file, format } = &disk.entry.place else { return Ok(None) };
-        let doing = || format!("copy volume {} for snapshot {name}", disk.entry.id);
-        let pool = Directory::open(directory).doing(doing)?;
-        let source = pool.open_file(file, false).doing(doing)?;
-        let extension = if *format == VolumeFormat::Qcow2 { "qcow2" } else { "raw" };
-        let copy = format!("{}.{extension}", disk.entry.id);
-        let copies = pool
-            .make_subdirectory(SNAPSHOTS)
-            .and_then(|snapshots| snapshots.make_subdirectory(&name.to_string()))
-            .doing(doing)?;
-        copies.remove_file(&copy).doing(doing)?;
-        let target = copies.create_file(&copy).doing(doing)?;
-        match ioctl_ficlone(&target, &source) {
-            Ok(()) => {}
-            Err(Errno::OPNOTSUPP | Errno::XDEV | Errno::INVAL | Errno::NOTTY | Errno::NOSYS) => {
-                copies.remove_file(&copy).doing(doing)?;
-                return Ok(None);
-            }
-            Err(error) => return Err(error).doing(doing),
-        }
-        let directory = directory.join(SNAPSHOTS).join(name.to_string());
-        let place = Place::File { directory, file: copy, format: *format };
-        Ok(Some(disk.record(place)))
     }
 
     fn take_in_place(
@@ -152,25 +129,16 @@ impl Shared {
 
     /// Makes copies durable, and makes sure that everything can be read.
     pub(crate) fn settle(&self, name: &SnapshotName, disks: &mut [DiskRecord]) -> Result<()> {
+        if disks.iter().any(|record| record.fingerprint.is_some()) {
+            std::thread::sleep(FILE_TIME_STEP);
+        }
         for record in disks {
             let volume = record.disk.volume;
             if record.fingerprint.is_none() {
                 let doing = || format!("make snapshot {name} of volume {volume} durable");
-                self.sync_copy(&record.place).doing(doing)?;
+                sync_copy(&record.place).doing(doing)?;
             }
             record.disk.size_bytes = self.read_disk(name, record)?.size_bytes();
-        }
-        Ok(())
-    }
-
-    fn sync_copy(&self, place: &Place) -> io::Result<()> {
-        let file: File = place.open(Access::Read)?;
-        file.sync_all()?;
-        if let Place::File { directory, .. } = place {
-            // The copy, its directory and the directory of all snapshots.
-            for directory in directory.ancestors().take(2) {
-                Directory::open(directory)?.sync()?;
-            }
         }
         Ok(())
     }
@@ -273,6 +241,45 @@ fn plan_server(
     let uses = |user: &&ServerEntry| disks.iter().any(|disk| user.volumes.contains(&disk.entry.id));
     let users = catalogue.servers.iter().filter(uses).cloned().collect();
     Ok(Plan { resource: server.id, server: Some(server.clone()), users, disks })
+}
+
+/// Makes a reflink copy; `None` where that is not possible.
+fn copy(disk: &Planned, name: &SnapshotName) -> Result<Option<DiskRecord>> {
+    let Place::File { directory, file, format } = &disk.entry.place else { return Ok(None) };
+    let doing = || format!("copy volume {} for snapshot {name}", disk.entry.id);
+    let pool = Directory::open(directory).doing(doing)?;
+    let source = pool.open_file(file, false).doing(doing)?;
+    let extension = if *format == VolumeFormat::Qcow2 { "qcow2" } else { "raw" };
+    let copy = format!("{}.{extension}", disk.entry.id);
+    let copies = pool
+        .make_subdirectory(SNAPSHOTS)
+        .and_then(|snapshots| snapshots.make_subdirectory(&name.to_string()))
+        .doing(doing)?;
+    copies.remove_file(&copy).doing(doing)?;
+    let target = copies.create_file(&copy).doing(doing)?;
+    match ioctl_ficlone(&target, &source) {
+        Ok(()) => {}
+        Err(Errno::OPNOTSUPP | Errno::XDEV | Errno::INVAL | Errno::NOTTY | Errno::NOSYS) => {
+            copies.remove_file(&copy).doing(doing)?;
+            return Ok(None);
+        }
+        Err(error) => return Err(error).doing(doing),
+    }
+    let directory = directory.join(SNAPSHOTS).join(name.to_string());
+    let place = Place::File { directory, file: copy, format: *format };
+    Ok(Some(disk.record(place)))
+}
+
+fn sync_copy(place: &Place) -> io::Result<()> {
+    let file: File = place.open(Access::Read)?;
+    file.sync_all()?;
+    if let Place::File { directory, .. } = place {
+        // The copy, its directory and the directory of all snapshots.
+        for directory in directory.ancestors().take(2) {
+            Directory::open(directory)?.sync()?;
+        }
+    }
+    Ok(())
 }
 
 fn remove_copies(pool: &Path, name: &SnapshotName) -> io::Result<()> {

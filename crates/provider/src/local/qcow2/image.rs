@@ -21,7 +21,7 @@ use crate::disk::{DiskReader, DiskWriter, Ranges, check_bounds};
 use crate::local::raw::Broken;
 
 /// How many zeros are written at once where a range cannot be deallocated.
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 type Access = FormatAccess<ImageFile>;
 
@@ -124,18 +124,8 @@ impl DiskWriter for Qcow2Writer {
 
     fn zero(&self, range: Range<u64>) -> io::Result<()> {
         self.broken.guard(|| {
-            let length = range.end.saturating_sub(range.start);
-            check_bounds(self.size_bytes, range.start, length)?;
-            if length == 0 {
-                return Ok(());
-            }
-            let discarded = self.with(|access| access.discard_to_zero(range.start, length));
-            match discarded {
-                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                    self.with(|access| write_zeros(access, range))
-                }
-                result => result,
-            }
+            check_bounds(self.size_bytes, range.start, range.end.saturating_sub(range.start))?;
+            self.with(|access| deallocate(access, range))
         })
     }
 
@@ -149,8 +139,9 @@ impl DiskWriter for Qcow2Writer {
     }
 }
 
-/// Version 2 images know no zeroed clusters: writes zeros where there is data.
-fn write_zeros(access: &Access, range: Range<u64>) -> io::Result<()> {
+/// Makes a range read as zeros. What reads as zeros already is left alone: touching
+/// it would fill an empty image with tables.
+fn deallocate(access: &mut Access, range: Range<u64>) -> io::Result<()> {
     let mut data = Ranges::default();
     walk(access, range, |range, place| {
         if !matches!(place, Place::Zero) {
@@ -159,12 +150,21 @@ fn write_zeros(access: &Access, range: Range<u64>) -> io::Result<()> {
         Ok(())
     })?;
     for range in data.into_vec() {
-        let mut offset = range.start;
-        while offset < range.end {
-            let length = ZEROS.len().min(usize::try_from(range.end - offset).unwrap_or(usize::MAX));
-            access.write(&ZEROS[..length], offset)?;
-            offset += length as u64;
+        match access.discard_to_zero(range.start, range.end - range.start) {
+            // Version 2 images know no zeroed clusters.
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => write_zeros(access, range)?,
+            result => result?,
         }
+    }
+    Ok(())
+}
+
+fn write_zeros(access: &Access, range: Range<u64>) -> io::Result<()> {
+    let mut offset = range.start;
+    while offset < range.end {
+        let length = ZEROS.len().min(usize::try_from(range.end - offset).unwrap_or(usize::MAX));
+        access.write(&ZEROS[..length], offset)?;
+        offset += length as u64;
     }
     Ok(())
 }
