@@ -5,17 +5,17 @@ use cbr_model::Timestamp;
 use chrono::{DateTime, NaiveDateTime};
 
 /// `2020-02-21T07:00:54.065135`, as the SDKs parse it.
-pub fn format(at: Timestamp) -> String {
+pub(crate) fn format(at: Timestamp) -> String {
     render(at, "%Y-%m-%dT%H:%M:%S%.6f")
 }
 
 /// `2020-01-04T09:05:22.701000Z`, as Keystone writes it.
-pub fn format_zulu(at: Timestamp) -> String {
+pub(crate) fn format_zulu(at: Timestamp) -> String {
     render(at, "%Y-%m-%dT%H:%M:%S%.6fZ")
 }
 
 /// Reads `2020-02-21T07:00:54Z`; a fraction, and the absence of the `Z`, are accepted too.
-pub fn parse(text: &str) -> Option<Timestamp> {
+pub(crate) fn parse(text: &str) -> Option<Timestamp> {
     let bare = text.strip_suffix('Z').unwrap_or(text);
     NaiveDateTime::parse_from_str(bare, "%Y-%m-%dT%H:%M:%S%.f")
         .ok()
@@ -23,7 +23,7 @@ pub fn parse(text: &str) -> Option<Timestamp> {
 }
 
 /// Reads `20200221T070054Z`.
-pub fn parse_compact(text: &str) -> Option<Timestamp> {
+pub(crate) fn parse_compact(text: &str) -> Option<Timestamp> {
     // The parser alone would take signs and single digits.
     let is_digit_or_t = |(i, b): (usize, &u8)| if i == 8 { *b == b'T' } else { b.is_ascii_digit() };
     let bare = text.strip_suffix('Z').filter(|bare| bare.len() == 15)?;
@@ -64,7 +64,8 @@ mod tests {
             assert_eq!(parse(bad), None, "{bad}");
         }
         assert_eq!(parse_compact("20200224T093600Z"), parse("2020-02-24T09:36:00Z"));
-        for bad in ["20200224T093600", "20200224 093600Z", "+0200224T093600Z", "20200224T0936000Z"] {
+        for bad in ["20200224T093600", "20200224 093600Z", "+0200224T093600Z", "20200224T0936000Z"]
+        {
             assert_eq!(parse_compact(bad), None, "{bad}");
         }
     }

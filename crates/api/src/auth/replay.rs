@@ -48,16 +48,12 @@ impl SeenSignatures {
         short.copy_from_slice(&digest(&SHA256, signature).as_ref()[..16]);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.forget(now.plus_seconds(-self.window_seconds), self.entries_max);
-        match seen.first.get(&short) {
-            Some(first) => {
-                !is_mutating && now.micros_since(*first) <= READ_REPEAT_SECONDS * 1_000_000
-            }
-            None => {
-                seen.first.insert(short, now);
-                seen.order.push_back((short, now));
-                true
-            }
+        if let Some(first) = seen.first.get(&short) {
+            return !is_mutating && now.micros_since(*first) <= READ_REPEAT_SECONDS * 1_000_000;
         }
+        seen.first.insert(short, now);
+        seen.order.push_back((short, now));
+        true
     }
 }
 

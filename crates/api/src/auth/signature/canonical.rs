@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use axum::http::HeaderMap;
 
 use super::Refusal;
+use crate::percent::decode;
 
 /// The path: decoded as a whole, split at `/`, each piece encoded, a `/` at the end.
 ///
@@ -62,33 +63,6 @@ pub(super) fn headers(
         }
     }
     Ok(lines)
-}
-
-/// Percent-decoding that leaves broken escapes as they are, like the clients' libraries.
-fn decode(text: &str, plus_is_space: bool) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut i = 0;
-    while i < bytes.len() {
-        match bytes[i] {
-            b'%' => {
-                let escaped = bytes.get(i + 1..i + 3).and_then(|digits| {
-                    let mut byte = [0];
-                    hex::decode_to_slice(digits, &mut byte).ok().map(|()| byte[0])
-                });
-                if let Some(byte) = escaped {
-                    decoded.push(byte);
-                    i += 3;
-                    continue;
-                }
-                decoded.push(b'%');
-            }
-            b'+' if plus_is_space => decoded.push(b' '),
-            byte => decoded.push(byte),
-        }
-        i += 1;
-    }
-    decoded
 }
 
 fn encode(bytes: &[u8]) -> String {

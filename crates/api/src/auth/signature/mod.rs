@@ -16,6 +16,9 @@ mod canonical;
 mod claim;
 mod verify;
 
+#[cfg(test)]
+mod tests;
+
 pub use claim::{Algorithm, Signed};
 pub use verify::{Limits, RequestText};
 

@@ -72,7 +72,7 @@ impl Signed {
         Ok((text, date))
     }
 
-    fn string_to_sign(
+    pub(super) fn string_to_sign(
         &self,
         request: &RequestText<'_>,
         date: &str,
@@ -116,7 +116,7 @@ impl Signed {
 }
 
 /// The hash of the body as it enters the canonical request (contract A.2 step 5).
-fn payload_hash(
+pub(super) fn payload_hash(
     request: &RequestText<'_>,
     accepts_unsigned_payload: bool,
 ) -> Result<String, Refusal> {
@@ -134,6 +134,3 @@ fn payload_hash(
         Err(Refusal::UnsignedBody)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,9 +4,13 @@ use axum::http::{HeaderMap, HeaderName};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-use super::*;
+use super::Refusal;
+use super::claim::Signed;
+use super::verify::{Limits, RequestText, payload_hash};
+use crate::time;
+use cbr_model::Timestamp;
 
-const VECTORS: &str = include_str!("../../../../tests/data/signing-vectors.json");
+const VECTORS: &str = include_str!("../../../tests/data/signing-vectors.json");
 
 #[derive(Deserialize)]
 struct Vector {

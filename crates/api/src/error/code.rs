@@ -1,0 +1,129 @@
+//! The one table of error codes (contract D).
+
+use axum::http::StatusCode;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $status:ident, $wire:literal, $meaning:literal;)+) => {
+        /// What kind of refusal or failure an answer reports.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum ErrorCode {
+            $(#[doc = $meaning] $variant,)+
+        }
+
+        impl ErrorCode {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// Status and code on the wire.
+            pub const fn wire(self) -> (StatusCode, &'static str) {
+                match self { $(Self::$variant => (StatusCode::$status, $wire),)+ }
+            }
+
+            /// What it means, for the documentation.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)+ }
+            }
+        }
+    };
+}
+
+// Codes of the contract keep its numbers. `CBRX.` codes are ours, for what the contract has no word for.
+#[rustfmt::skip]
+codes! {
+    // --- any operation
+    InvalidParameter      = BAD_REQUEST,            "BackupService.9900", "a parameter or the body breaks a rule; the message names it";
+    Unknown               = INTERNAL_SERVER_ERROR,  "BackupService.9910", "a fault of the service; the log has it under the request id";
+    Forbidden             = FORBIDDEN,              "BackupService.0403", "the credential does not reach this project or action";
+    Unauthenticated       = UNAUTHORIZED,           "APIG.0301",          "the credential is missing, wrong, expired or revoked";
+    UnknownApi            = NOT_FOUND,              "APIG.0101",          "no operation has this path";
+    MethodNotAllowed      = METHOD_NOT_ALLOWED,     "APIG.0106",          "the path has no operation with this method";
+    TooManyRequests       = TOO_MANY_REQUESTS,      "APIG.0308",          "too much at once; try again in a moment";
+    BodyTooLarge          = PAYLOAD_TOO_LARGE,      "APIG.0201",          "the body is larger than the service reads";
+    BodyTooSlow           = REQUEST_TIMEOUT,        "APIG.0202",          "the body did not arrive in time";
+    ProviderUnavailable   = SERVICE_UNAVAILABLE,    "CBRX.0001",          "where the resource lives does not answer; try again later";
+
+    // --- vaults
+    VaultNotFound         = NOT_FOUND,              "BackupService.6105", "the vault does not exist";
+    VaultSizeInvalid      = BAD_REQUEST,            "BackupService.6101", "the capacity is out of range or too small for what the vault holds";
+    VaultTypeUnsupported  = BAD_REQUEST,            "BackupService.6116", "the service does not offer vaults of this protection or resource type";
+    VaultNotEditable      = BAD_REQUEST,            "BackupService.6110", "the vault cannot be changed in this way";
+    VaultNotDeletable     = BAD_REQUEST,            "BackupService.6111", "the vault cannot be deleted";
+    VaultStatus           = BAD_REQUEST,            "BackupService.6112", "the status of the vault does not allow the operation";
+    VaultForbidsBackup    = BAD_REQUEST,            "BackupService.6113", "the status of the vault does not allow backups";
+    VaultFull             = BAD_REQUEST,            "BackupService.6114", "the vault is full";
+    VaultForbidsRestore   = BAD_REQUEST,            "BackupService.6202", "the status of the vault does not allow restores";
+    VaultBusy             = BAD_REQUEST,            "BackupService.6203", "a task still works in the vault";
+    TooManyTags           = BAD_REQUEST,            "BackupService.6600", "the vault has too many tags";
+    PolicyNotFound        = NOT_FOUND,              "BackupService.6000", "the policy does not exist";
+
+    // --- resources
+    TooManyResources      = BAD_REQUEST,            "BackupService.6100", "the vault has too many resources";
+    ResourceKindMismatch  = BAD_REQUEST,            "BackupService.6102", "the vault does not take this type of resource";
+    ResourceInOtherVault  = BAD_REQUEST,            "BackupService.6103", "the resource is in another vault";
+    ResourceRepeated      = BAD_REQUEST,            "BackupService.6104", "the request lists a resource twice";
+    ResourceRemoving      = BAD_REQUEST,            "BackupService.6134", "the resource is being removed from the vault";
+    ResourceNotInVault    = BAD_REQUEST,            "BackupService.6135", "the resource is not in the vault";
+    ResourceNotFound      = NOT_FOUND,              "BackupService.6302", "the resource does not exist";
+    ResourceStatus        = BAD_REQUEST,            "BackupService.6215", "the status of the resource does not allow backups";
+    VolumeNotFound        = NOT_FOUND,              "BackupService.7000", "the disk does not exist";
+    ServerNotFound        = NOT_FOUND,              "BackupService.7100", "the server does not exist";
+    ServerWithoutDisk     = BAD_REQUEST,            "BackupService.7108", "the server has no disk";
+    VolumeNotDeletable    = CONFLICT,               "CBRX.0002",          "the disk is attached, protected or at work and cannot be deleted";
+
+    // --- restore points and backups
+    CheckpointNotFound    = NOT_FOUND,              "BackupService.6217", "the restore point does not exist";
+    NothingToBackUp       = BAD_REQUEST,            "BackupService.0001", "no resource can be backed up now";
+    BackupNotFound        = NOT_FOUND,              "BackupService.6200", "the backup does not exist";
+    BackupNotDeletable    = BAD_REQUEST,            "BackupService.6201", "the status of the backup does not allow its deletion";
+    BackupInUse           = BAD_REQUEST,            "BackupService.6216", "the backup is in use and cannot be deleted";
+    BackupLocked          = BAD_REQUEST,            "BackupService.6220", "an automatic backup in a locked vault cannot be deleted by hand";
+
+    // --- restores
+    TargetTooSmall        = BAD_REQUEST,            "BackupService.2001", "the target disk is smaller than the backup";
+    ResourceBackingUp     = BAD_REQUEST,            "BackupService.2002", "the resource is being backed up; restore later";
+    RestoreElsewhere      = BAD_REQUEST,            "BackupService.2003", "the backup cannot be restored to this target";
+    BackupNotRestorable   = BAD_REQUEST,            "BackupService.2005", "the status of the backup does not allow a restore";
+    ServerForbidsRestore  = BAD_REQUEST,            "BackupService.2008", "the status of the server does not allow a restore";
+    ResourceRestoring     = BAD_REQUEST,            "BackupService.2010", "the resource is being restored already";
+    VolumeForbidsRestore  = BAD_REQUEST,            "BackupService.2011", "the status of the disk does not allow a restore";
+    SystemDiskTarget      = BAD_REQUEST,            "BackupService.2013", "the backup of a data disk cannot go to a system disk";
+
+    // --- tasks
+    OperationNotFound     = NOT_FOUND,              "BackupService.6500", "the operation log does not exist";
+    JobNotFound           = NOT_FOUND,              "BackupService.6501", "the job does not exist";
+    NotCancellable        = CONFLICT,               "CBRX.0003",          "the operation has ended or is of a kind that cannot stop half-way";
+
+    // --- identity
+    TokenNotFound         = NOT_FOUND,              "IAM.0005",           "the token does not exist";
+    ProjectNotFound       = NOT_FOUND,              "IAM.0004",           "the project does not exist";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_is_unique_and_every_status_is_an_error() {
+        let mut seen = HashSet::new();
+        for code in ErrorCode::ALL {
+            let (status, wire) = code.wire();
+            assert!(seen.insert(wire), "{wire} twice");
+            assert!(status.is_client_error() || status.is_server_error(), "{wire}");
+        }
+    }
+
+    /// Contract D, the statuses clients depend on: absent things are 404.
+    #[test]
+    fn what_does_not_exist_is_404() {
+        for code in ErrorCode::ALL {
+            let is_absent = code.meaning().ends_with("does not exist");
+            assert_eq!(
+                is_absent || *code == ErrorCode::UnknownApi,
+                code.wire().0 == 404,
+                "{code:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! From what a use case says to what the wire says.
+
+use cbr_model::tag::InvalidTags;
+use cbr_service::Error;
+
+use super::{ApiError, ErrorCode};
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        if let Error::Internal { .. } = &error {
+            // Logged here, once, because here it is handled.
+            tracing::error!(error = &error as &dyn std::error::Error, "request failed");
+            return Self::unknown();
+        }
+        Self { code: code(&error), message: sentence(&error.to_string()) }
+    }
+}
+
+/// No `_` arm: a new refusal of the service must choose its code here.
+const fn code(error: &Error) -> ErrorCode {
+    use Error as E;
+    use ErrorCode as C;
+    match error {
+        E::CredentialRefused => C::Unauthenticated,
+        E::Forbidden => C::Forbidden,
+        E::ProjectNotFound(_) => C::ProjectNotFound,
+        E::Busy => C::TooManyRequests,
+        E::Invalid { .. }
+        | E::Unsupported(_)
+        | E::Tags(InvalidTags::Repeated(_) | InvalidTags::Text(_)) => C::InvalidParameter,
+        E::Tags(InvalidTags::TooMany) => C::TooManyTags,
+        E::VaultNotFound(_) => C::VaultNotFound,
+        E::VaultSizeInvalid { .. } => C::VaultSizeInvalid,
+        E::VaultNotEditable { .. } => C::VaultNotEditable,
+        E::VaultNotDeletable { .. } => C::VaultNotDeletable,
+        E::VaultBusy { .. } => C::VaultBusy,
+        E::VaultStatus { .. } => C::VaultStatus,
+        E::VaultStatusForbidsBackup { .. } => C::VaultForbidsBackup,
+        E::VaultStatusForbidsRestore { .. } => C::VaultForbidsRestore,
+        E::VaultFull { .. } => C::VaultFull,
+        E::TooManyResources { .. } => C::TooManyResources,
+        E::ResourceKindMismatch { .. } => C::ResourceKindMismatch,
+        E::ResourceInOtherVault { .. } => C::ResourceInOtherVault,
+        E::ResourceRepeated { .. } => C::ResourceRepeated,
+        E::ResourceRemoving { .. } => C::ResourceRemoving,
+        E::ResourceNotInVault { .. } => C::ResourceNotInVault,
+        E::ResourceNotFound(_) => C::ResourceNotFound,
+        E::VolumeNotFound(_) => C::VolumeNotFound,
+        E::ServerNotFound(_) => C::ServerNotFound,
+        E::ServerWithoutDisk(_) => C::ServerWithoutDisk,
+        E::ResourceStatusForbidsBackup { .. } => C::ResourceStatus,
+        E::VolumeNotDeletable { .. } => C::VolumeNotDeletable,
+        E::CheckpointNotFound(_) => C::CheckpointNotFound,
+        E::NothingToBackUp { .. } => C::NothingToBackUp,
+        E::BackupNotFound(_) => C::BackupNotFound,
+        E::BackupNotDeletable { .. } => C::BackupNotDeletable,
+        E::BackupInUse(_) => C::BackupInUse,
+        E::BackupLocked(_) => C::BackupLocked,
+        E::BackupNotRestorable { .. } => C::BackupNotRestorable,
+        E::TargetTooSmall { .. } => C::TargetTooSmall,
+        E::ResourceBackingUp(_) => C::ResourceBackingUp,
+        E::ResourceRestoring(_) => C::ResourceRestoring,
+        E::RestoreElsewhere { .. } => C::RestoreElsewhere,
+        E::SystemDiskTarget(_) => C::SystemDiskTarget,
+        E::VolumeStatusForbidsRestore { .. } => C::VolumeForbidsRestore,
+        E::ServerStatusForbidsRestore { .. } => C::ServerForbidsRestore,
+        E::OperationNotFound(_) => C::OperationNotFound,
+        E::OperationNotCancellable { .. } => C::NotCancellable,
+        E::ProviderUnavailable { .. } => C::ProviderUnavailable,
+        E::Internal { .. } => C::Unknown,
+    }
+}
+
+/// With a capital and a full stop, as messages of the contract are written.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    let stop = if text.ends_with('.') { "" } else { "." };
+    format!("{first}{}{stop}", chars.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_of_an_internal_fault_never_reaches_the_caller() {
+        let source = "disk on fire at /var/lib".into();
+        let error = ApiError::from(Error::Internal { doing: "reading a vault", source });
+        assert_eq!((error.code, error.message.as_str()), (ErrorCode::Unknown, "Unknown error."));
+    }
+
+    #[test]
+    fn messages_are_sentences() {
+        let id = "a1c7f6de-0d0f-4c3a-9d5e-0c7e3f1b2a01".parse().unwrap();
+        let error = ApiError::from(Error::VaultNotFound(id));
+        assert_eq!(error.message, "Vault a1c7f6de-0d0f-4c3a-9d5e-0c7e3f1b2a01 does not exist.");
+    }
+}

@@ -1,0 +1,8 @@
+//! Disks, as EVS shows them (contract F.3): what a backup's user needs of it.
+
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod job;
+pub(crate) mod list;
+pub(crate) mod show;
+pub(crate) mod wire;

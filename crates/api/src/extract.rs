@@ -1,0 +1,135 @@
+//! What handlers take out of a request.
+//!
+//! [`Authorised`] and [`Authenticated`] exist only where the guard put them: a
+//! handler that takes one cannot be reached without the check.
+
+use std::convert::Infallible;
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::http::request::Parts;
+use cbr_model::id::{self, Id, Kind};
+use cbr_model::identity::Caller;
+use cbr_service::Access;
+use serde::de::DeserializeOwned;
+
+use crate::error::{ApiError, ErrorCode};
+use crate::query::Query;
+
+/// A caller in a project it may use.
+#[derive(Debug)]
+pub(crate) struct Authorised(pub(crate) Access);
+
+/// A caller with a good credential.
+#[derive(Debug)]
+pub(crate) struct Authenticated(pub(crate) Caller);
+
+impl<S: Send + Sync> FromRequestParts<S> for Authorised {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.remove::<Access>().map(Self).ok_or_else(unguarded)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Authenticated {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.remove::<Caller>().map(Self).ok_or_else(unguarded)
+    }
+}
+
+fn unguarded() -> ApiError {
+    ApiError::new(ErrorCode::Unauthenticated, "Incorrect IAM authentication information.")
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Query {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::parse(parts.uri.query().unwrap_or("")))
+    }
+}
+
+/// A JSON body. Unknown keys are ignored (contract A.4), whatever the content type says.
+#[derive(Debug)]
+pub(crate) struct JsonBody<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        // The guard has limited it already.
+        let bytes =
+            to_bytes(request.into_body(), usize::MAX).await.map_err(|_| ApiError::unknown())?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| ApiError::invalid("body", error))
+    }
+}
+
+/// An id in the path.
+///
+/// Text that is not an id looks like an id that does not exist: the command line
+/// tries names in the place of ids and needs a 404 to go on (contract C4).
+#[derive(Debug)]
+pub(crate) struct PathId<P: IdParameter>(pub(crate) Id<P::Kind>);
+
+/// A path parameter that holds an id.
+pub(crate) trait IdParameter {
+    /// What it is the id of.
+    type Kind: Kind;
+    /// Name of the parameter.
+    const NAME: &'static str;
+    /// What is said when there is no such thing.
+    const ABSENT: ErrorCode;
+}
+
+impl<S: Send + Sync, P: IdParameter> FromRequestParts<S> for PathId<P> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let params = RawPathParams::from_request_parts(parts, state)
+            .await
+            .map_err(|_| ApiError::invalid(P::NAME, "it is not UTF-8"))?;
+        let text = params.iter().find(|(name, _)| *name == P::NAME).map_or("", |(_, value)| value);
+        text.parse().map(Self).map_err(|_| {
+            let shown: String = text.chars().take(64).filter(|c| !c.is_control()).collect();
+            ApiError::new(P::ABSENT, format!("{} {shown} does not exist.", P::Kind::NAME))
+        })
+    }
+}
+
+macro_rules! id_parameters {
+    ($($(#[$doc:meta])* $marker:ident: $kind:ident = $name:literal, $absent:ident;)+) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(crate) enum $marker {}
+
+        impl IdParameter for $marker {
+            type Kind = id::$kind;
+            const NAME: &'static str = $name;
+            const ABSENT: ErrorCode = ErrorCode::$absent;
+        }
+    )+};
+}
+
+id_parameters! {
+    /// `{backup_id}`
+    BackupInPath: Backup = "backup_id", BackupNotFound;
+    /// `{checkpoint_id}`
+    CheckpointInPath: Checkpoint = "checkpoint_id", CheckpointNotFound;
+    /// `{instance_id}` of a protectable
+    InstanceInPath: Resource = "instance_id", ResourceNotFound;
+    /// `{job_id}` of a neighbour service
+    JobInPath: Task = "job_id", JobNotFound;
+    /// `{operation_log_id}`
+    OperationInPath: Task = "operation_log_id", OperationNotFound;
+    /// `{id}` of a project at Keystone
+    ProjectInPath: Project = "id", ProjectNotFound;
+    /// `{server_id}`
+    ServerInPath: Resource = "server_id", ServerNotFound;
+    /// `{vault_id}`
+    VaultInPath: Vault = "vault_id", VaultNotFound;
+    /// `{volume_id}`
+    VolumeInPath: Resource = "volume_id", VolumeNotFound;
+}

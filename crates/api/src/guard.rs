@@ -1,0 +1,163 @@
+//! The guard before every handler: reads the body within its limits, checks the
+//! credential, lets the caller into the project of the path.
+//!
+//! What it finds out it puts into the request, where only the extractors of
+//! `extract` look. A handler behind no guard finds nothing and refuses.
+
+use axum::RequestPartsExt;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{RawPathParams, Request, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use cbr_model::ProjectId;
+use cbr_model::identity::Caller;
+use cbr_service::{Access, Error};
+
+use crate::answer::RequestId;
+use crate::auth::signature::{Limits, RequestText, Signed};
+use crate::error::{ApiError, ErrorCode};
+use crate::operation::{Admission, Operation};
+use crate::state::Api;
+
+/// A guard of one operation.
+#[derive(Clone, Debug)]
+pub(crate) struct Guard {
+    pub(crate) api: Api,
+    pub(crate) operation: &'static Operation,
+}
+
+/// Guards a request and gives the answer of a success its status.
+pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let request = match guard.admit(request).await {
+        Ok(request) => request,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let mut response = next.run(request).await;
+    if response.status() == StatusCode::OK
+        && let Ok(success) = StatusCode::from_u16(guard.operation.success)
+    {
+        *response.status_mut() = success;
+    }
+    response
+}
+
+impl Guard {
+    async fn admit(&self, request: Request) -> Result<Request, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let body = self.read(&parts, body).await?;
+        if self.operation.admission != Admission::Anyone {
+            let caller = self.authenticate(&parts, &body).await?;
+            if self.operation.admission == Admission::Project {
+                let access = self.enter(&mut parts, caller.clone()).await?;
+                parts.extensions.insert(access);
+            }
+            parts.extensions.insert(caller);
+        }
+        Ok(Request::from_parts(parts, Body::from(body)))
+    }
+
+    async fn read(&self, parts: &Parts, body: Body) -> Result<Bytes, ApiError> {
+        let settings = &self.api.settings;
+        let too_large = || {
+            let limit = settings.body_bytes_max;
+            ApiError::new(ErrorCode::BodyTooLarge, format!("The body exceeds {limit} bytes."))
+        };
+        let announced = parts
+            .headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|bytes| bytes > settings.body_bytes_max as u64) {
+            return Err(too_large());
+        }
+        tokio::select! {
+            read = to_bytes(body, settings.body_bytes_max) => read.map_err(|_| too_large()),
+            () = self.api.services.clock.sleep(settings.body_timeout) => {
+                Err(ApiError::new(ErrorCode::BodyTooSlow, "The body did not arrive in time."))
+            }
+        }
+    }
+
+    async fn authenticate(&self, parts: &Parts, body: &Bytes) -> Result<Caller, ApiError> {
+        let identity = &self.api.services.identity;
+        if let Some(token) = parts.headers.get("x-auth-token") {
+            let token = token.to_str().map_err(|_| refused("the token is malformed"))?;
+            return identity.verify_token(token).await.map(|token| token.caller).map_err(|error| {
+                unauthenticated(error, "the token is unknown, expired or revoked")
+            });
+        }
+        let signed = Signed::parse(&parts.headers)
+            .ok_or_else(|| refused("neither X-Auth-Token nor a signature was sent"))?
+            .map_err(|why| refused(&why.to_string()))?;
+        // An unknown key and a wrong signature are told apart by nobody.
+        let key = identity
+            .access_key(&signed.access_key)
+            .await
+            .map_err(|error| unauthenticated(error, "verify aksk signature fail"))?;
+        let now = self.api.services.clock.now();
+        signed
+            .verify(&text(parts, body), key.secret.as_bytes(), now, self.limits())
+            .map_err(|why| refused(&why.to_string()))?;
+        if !self.api.seen.admit(&signed.signature, self.operation.is_mutating(), now) {
+            return Err(refused("the signature was used already"));
+        }
+        Ok(key.caller)
+    }
+
+    fn limits(&self) -> Limits {
+        let settings = &self.api.settings;
+        Limits {
+            skew_seconds_max: i64::try_from(settings.signature_skew.as_secs()).unwrap_or(i64::MAX),
+            accepts_unsigned_payload: settings.accepts_unsigned_payload,
+        }
+    }
+
+    async fn enter(&self, parts: &mut Parts, caller: Caller) -> Result<Access, ApiError> {
+        // A client without a project id sends the literal `{project_id}` (contract A.1).
+        let invalid = || ApiError::invalid("project_id", "it must be 32 hexadecimal digits");
+        let params = parts.extract::<RawPathParams>().await.map_err(|_| invalid())?;
+        let project: ProjectId = params
+            .iter()
+            .find(|(name, _)| *name == "project_id")
+            .and_then(|(_, value)| value.parse().ok())
+            .ok_or_else(invalid)?;
+        let request_id =
+            parts.extensions.get::<RequestId>().copied().ok_or_else(ApiError::unknown)?;
+        self.api.services.identity.access(caller, project, request_id.log()).await.map_err(
+            |error| {
+                match error {
+                    // Another's project and no project look alike (P26).
+                    Error::ProjectNotFound(_) | Error::Forbidden => ApiError::new(
+                        ErrorCode::Forbidden,
+                        "The project is not accessible with this credential.",
+                    ),
+                    other => other.into(),
+                }
+            },
+        )
+    }
+}
+
+fn text<'a>(parts: &'a Parts, body: &'a Bytes) -> RequestText<'a> {
+    RequestText {
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        query: parts.uri.query().unwrap_or(""),
+        headers: &parts.headers,
+        authority: parts.uri.authority().map(axum::http::uri::Authority::as_str),
+        body,
+    }
+}
+
+fn refused(why: &str) -> ApiError {
+    let message = format!("Incorrect IAM authentication information: {why}");
+    ApiError::new(ErrorCode::Unauthenticated, message)
+}
+
+fn unauthenticated(error: Error, why: &str) -> ApiError {
+    match error {
+        Error::CredentialRefused => refused(why),
+        other => other.into(),
+    }
+}

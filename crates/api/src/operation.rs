@@ -1,0 +1,142 @@
+//! What an operation is: one row of the table (`table.rs`).
+//!
+//! Router, OpenAPI document and authorisation test are made from these rows, so
+//! nothing can be reachable without being documented, guarded and tested.
+
+use std::borrow::Cow;
+
+use axum::routing::{MethodFilter, MethodRouter};
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, schema::Schema};
+
+use crate::state::Api;
+
+/// An operation of the contract.
+#[derive(Debug)]
+pub struct Operation {
+    /// The contract's name, e.g. `CreateVault`.
+    pub name: &'static str,
+    /// Method.
+    pub verb: Verb,
+    /// Path with parameters in braces.
+    pub path: &'static str,
+    /// What it belongs to, e.g. `Vaults`.
+    pub group: &'static str,
+    /// What it does, in one sentence.
+    pub summary: &'static str,
+    /// Who may call it.
+    pub admission: Admission,
+    /// The IAM action it needs (contract C).
+    pub action: Option<&'static str>,
+    /// Status of a successful answer.
+    pub success: u16,
+    /// Query parameters it reads. Others are ignored.
+    pub query: &'static [Parameter],
+    /// The body it reads.
+    pub request: Option<SchemaOf>,
+    /// The body it answers with.
+    pub response: Option<SchemaOf>,
+    /// Puts its handler on a route.
+    pub(crate) mount: fn(MethodFilter) -> MethodRouter<Api>,
+}
+
+/// A method.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Verb {
+    /// Reads.
+    Get,
+    /// Makes something.
+    Post,
+    /// Changes something.
+    Put,
+    /// Removes something.
+    Delete,
+}
+
+/// Who may call an operation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Admission {
+    /// Anybody, without a credential.
+    Anyone,
+    /// Who has a good credential.
+    Caller,
+    /// Who has a good credential for the project of the path.
+    Project,
+}
+
+/// A query parameter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    /// Form of its value.
+    pub form: Form,
+    /// What it does.
+    pub about: &'static str,
+}
+
+/// The form of a query parameter's value.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Form {
+    /// Any text.
+    Text,
+    /// Several texts: the parameter repeated, or separated by commas.
+    Texts,
+    /// A whole number.
+    Integer,
+    /// `true` or `false`.
+    Flag,
+    /// `2020-02-21T07:00:54Z`.
+    Time,
+}
+
+/// A body's schema, made when it is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct SchemaOf {
+    pub(crate) name: fn() -> Cow<'static, str>,
+    pub(crate) collect: fn(&mut Vec<(String, RefOr<Schema>)>),
+}
+
+/// The schema of `T`.
+pub(crate) const fn schema_of<T: ToSchema>() -> SchemaOf {
+    SchemaOf {
+        name: T::name,
+        collect: |schemas| {
+            schemas.push((T::name().into_owned(), T::schema()));
+            T::schemas(schemas);
+        },
+    }
+}
+
+/// A query parameter, short enough for a table.
+pub(crate) const fn parameter(name: &'static str, form: Form, about: &'static str) -> Parameter {
+    Parameter { name, form, about }
+}
+
+impl Operation {
+    /// Whether it may change something.
+    pub const fn is_mutating(&self) -> bool {
+        !matches!(self.verb, Verb::Get)
+    }
+}
+
+impl Verb {
+    /// As on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    pub(crate) const fn filter(self) -> MethodFilter {
+        match self {
+            Self::Get => MethodFilter::GET,
+            Self::Post => MethodFilter::POST,
+            Self::Put => MethodFilter::PUT,
+            Self::Delete => MethodFilter::DELETE,
+        }
+    }
+}

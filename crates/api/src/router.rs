@@ -1,0 +1,33 @@
+//! The router: every row of the operation table behind its guard.
+
+use axum::routing::MethodRouter;
+use axum::{Router, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::answer::{answer, panicked, unknown_method, unknown_path};
+use crate::guard::{Guard, guard};
+use crate::operation::Operation;
+use crate::settings::Settings;
+use crate::state::{Api, Services};
+use crate::table::OPERATIONS;
+
+/// The whole API as a service that can be served.
+pub fn router(services: Services, settings: Settings) -> Router {
+    let api = Api::new(services, settings);
+    let mut router = Router::new();
+    for operation in OPERATIONS {
+        router = router.route(operation.path, mounted(&api, operation));
+    }
+    router
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(unknown_method)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(api.clone(), answer))
+        .with_state(api)
+}
+
+fn mounted(api: &Api, operation: &'static Operation) -> MethodRouter<Api> {
+    let state = Guard { api: api.clone(), operation };
+    (operation.mount)(operation.verb.filter())
+        .route_layer(middleware::from_fn_with_state(state, guard))
+}

@@ -1,0 +1,5 @@
+//! Restore points (contract C23, C24).
+
+pub(crate) mod create;
+pub(crate) mod show;
+pub(crate) mod wire;

@@ -1,0 +1,93 @@
+//! `ListOpLogs` (contract C51). Nothing found is an empty list, never a 404.
+
+use axum::Json;
+use axum::extract::State;
+use axum::routing::on;
+use cbr_model::operation::{OperationStatus, OperationType};
+use cbr_model::query::OperationFilter;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::wire::OperationLog;
+use crate::error::ApiError;
+use crate::extract::Authorised;
+use crate::operation::{Admission, Form, Operation, Verb, parameter, schema_of};
+use crate::query::Query;
+use crate::state::Api;
+use crate::v3::provider_id::kind_of_provider;
+
+pub(crate) const OPERATION: Operation = Operation {
+    name: "ListOpLogs",
+    verb: Verb::Get,
+    path: "/v3/{project_id}/operation-logs",
+    group: "Tasks",
+    summary: "Lists operation logs, newest first.",
+    admission: Admission::Project,
+    action: Some("cbr:tasks:list"),
+    success: 200,
+    query: &[
+        parameter("operation_type", Form::Text, "Of this type."),
+        parameter("status", Form::Texts, "In one of these statuses."),
+        parameter("vault_id", Form::Text, "Of this vault."),
+        parameter("vault_name", Form::Text, "The vault's name contains this."),
+        parameter("resource_id", Form::Text, "On this resource."),
+        parameter("resource_name", Form::Text, "The resource's name contains this."),
+        parameter("checkpoint_id", Form::Text, "Of this run; an extension."),
+        parameter("provider_id", Form::Text, "On this kind of resource."),
+        parameter("policy_id", Form::Text, "Started by this policy; an extension."),
+        parameter("request_id", Form::Text, "Started by this request; an extension."),
+        parameter("start_time", Form::Time, "Started at this time or later."),
+        parameter("end_time", Form::Time, "Ended at this time or earlier."),
+        parameter("limit", Form::Integer, "1 to 1000; default 1000."),
+        parameter("offset", Form::Integer, "So many are skipped."),
+        parameter("marker", Form::Text, "Only those after the one with this id."),
+    ],
+    request: None,
+    response: Some(schema_of::<Response>()),
+    mount: |filter| on(filter, handle),
+};
+
+/// Body of the answer.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ListOpLogsResponse)]
+struct Response {
+    operation_logs: Vec<OperationLog>,
+    /// How many match without paging.
+    count: u64,
+    limit: u32,
+    offset: u64,
+}
+
+/// `GET /v3/{project_id}/operation-logs`
+#[tracing::instrument(name = "api.operation_logs.list", skip_all)]
+async fn handle(
+    State(api): State<Api>,
+    Authorised(access): Authorised,
+    query: Query,
+) -> Result<Json<Response>, ApiError> {
+    let page = query.page()?;
+    let found = api.services.operations.list(&access, &filter(&query)?, page).await?;
+    Ok(Json(Response {
+        operation_logs: found.rows.into_iter().map(OperationLog::from).collect(),
+        count: found.total,
+        limit: page.limit,
+        offset: page.offset,
+    }))
+}
+
+fn filter(query: &Query) -> Result<OperationFilter, ApiError> {
+    Ok(OperationFilter {
+        operation: query.word("operation_type", OperationType::from_str_exact)?,
+        statuses: query.words("status", OperationStatus::from_str_exact)?,
+        vault: query.value("vault_id")?,
+        vault_name: query.text("vault_name").map(str::to_owned),
+        resource: query.value("resource_id")?,
+        resource_kind: query.word("provider_id", kind_of_provider)?,
+        resource_name: query.text("resource_name").map(str::to_owned),
+        checkpoint: query.value("checkpoint_id")?,
+        request_id: query.text("request_id").map(str::to_owned),
+        policy: query.value("policy_id")?,
+        started_from: query.time("start_time")?,
+        ended_until: query.time("end_time")?,
+    })
+}

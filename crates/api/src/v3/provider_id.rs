@@ -1,0 +1,18 @@
+//! The fixed ids by which the contract names kinds of resources (contract B.7).
+
+use cbr_model::resource::ResourceKind;
+
+/// The contract's id for what protects `kind`.
+///
+/// The disks of a server backup carry the server's (B.7), so ask with the kind of the top-level backup.
+pub(crate) const fn provider_id(kind: ResourceKind) -> &'static str {
+    match kind {
+        ResourceKind::Server => "0daac4c5-6707-4851-97ba-169e36266b66",
+        ResourceKind::Volume => "d1603440-187d-4516-af25-121250c7cc97",
+    }
+}
+
+/// The kind of resource the contract's id means.
+pub(crate) fn kind_of_provider(id: &str) -> Option<ResourceKind> {
+    [ResourceKind::Server, ResourceKind::Volume].into_iter().find(|kind| provider_id(*kind) == id)
+}

@@ -1,0 +1,4 @@
+//! Extensions: what the contract has no operation for. All lie under `/v3/{project_id}/x/`.
+
+pub(crate) mod backup_sizes;
+pub(crate) mod cancel_operation;
