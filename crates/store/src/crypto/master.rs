@@ -9,7 +9,7 @@ use std::path::Path;
 use cbr_env::{Random, RandomExt};
 use zeroize::Zeroizing;
 
-use super::role::{KeyRing, Role, RoleKeys, Secret};
+use super::role::{KeyRing, Role, RoleKeys, Secret, derive};
 use crate::error::{Error, Result};
 
 /// What a key file begins with; 64 hex digits and a line feed follow.
@@ -72,6 +72,12 @@ impl MasterKey {
             .and_then(|()| file.sync_all())
             .and_then(|()| sync_parent(path))
             .map_err(|e| fail(&format!("cannot write it: {e}")))
+    }
+
+    /// A key for the caller's own use, for example to seal secrets outside the store.
+    /// Another `purpose` gives an unrelated key.
+    pub fn derived(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
+        derive(&self.0, b"cbr/v1/outside", &[purpose.as_bytes()])
     }
 
     /// The keys derived from it.
