@@ -27,7 +27,7 @@ case "$1" in
 start) echo running > power ;;
 stop) (sleep 1; echo "shut off" > power) > /dev/null 2>&1 & ;;
 status) cat power ;;
-freeze) touch frozen ;;
+freeze) test -e frozen && echo overlap >> log; touch frozen; sleep 0.2 ;;
 thaw) rm -f frozen ;;
 esac
 "#;
@@ -153,6 +153,23 @@ async fn a_thaw_that_fails_is_repeated_and_a_lost_one_is_made_up_for_after_a_cra
     assert!(!machine.is_frozen());
     provider.close(&name).await.unwrap();
     assert!(provider.leftovers().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn two_snapshots_of_a_server_do_not_end_each_others_freeze() {
+    let Some(mount) = Mount::xfs("two at once") else { return };
+    let (state, machine) = (tempfile::tempdir().unwrap(), Machine::new("running"));
+    let provider = open(&two_disks(&mount.path, &machine), state.path());
+    let web = id(&provider, "web").await;
+    let (one, two) = (contract::random_name(), contract::random_name());
+    let all = DiskSelection::All;
+    let (first, second) =
+        tokio::join!(provider.open(web, &all, &one), provider.open(web, &all, &two));
+    first.unwrap();
+    second.unwrap();
+    assert_eq!(machine.log(), ["freeze", "thaw", "freeze", "thaw"]);
+    provider.close(&one).await.unwrap();
+    provider.close(&two).await.unwrap();
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use cbr_provider::{
 };
 use tempfile::TempDir;
 
-use crate::support::{MIB, has, id, open, pool, run};
+use crate::support::{MIB, has, id, open, pool, run, skipped};
 
 struct Bench {
     dir: TempDir,
@@ -23,7 +23,7 @@ struct Bench {
 impl Bench {
     fn new(test: &str) -> Option<Self> {
         if !has("qemu-img") {
-            println!("skipped: {test}: qemu-img is not installed");
+            skipped(test, "qemu-img is not installed");
             return None;
         }
         let dir = tempfile::tempdir().unwrap();
@@ -215,7 +215,7 @@ async fn qemu_does_not_open_an_image_that_is_being_restored_and_the_reverse() {
         run(&[&["qemu-img"], &convert[..]].concat());
 
         if !has("qemu-io") {
-            println!("skipped: the reverse: qemu-io is not installed");
+            skipped("the reverse", "qemu-io is not installed");
             continue;
         }
         let mut qemu = Command::new("qemu-io")
@@ -276,5 +276,18 @@ async fn a_damaged_image_gives_errors_and_no_panic() {
             }
         }
         bench.provider.close(&name).await.unwrap();
+        if bench.provider.prepare(volume, 1, &name).await.is_ok() {
+            let writer = bench.provider.writer(volume, &name).await.unwrap();
+            let end = writer.size_bytes();
+            let _ = (0..8).try_for_each(|step| writer.write_at(step * (end / 8), &[1; 4096]));
+            let _ = writer.zero(end / 4..end / 2);
+            drop(writer);
+            let _ = bench.provider.finish(volume, &name).await;
+            bench.provider.abandon(volume, &name, "damaged").await.unwrap();
+            // Lifts the mark, so that the next damage is read and not refused.
+            std::fs::write(&path, &sound).unwrap();
+            bench.provider.prepare(volume, 1, &name).await.unwrap();
+            bench.provider.finish(volume, &name).await.unwrap();
+        }
     }
 }

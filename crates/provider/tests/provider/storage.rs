@@ -4,7 +4,8 @@ use std::path::Path;
 
 use cbr_provider::contract;
 use cbr_provider::{
-    BackupSource, DiskSelection, Inventory, LocalConfig, ProviderError, RestoreTarget, VolumeFormat,
+    BackupSource, DiskSelection, Factory, Inventory, LocalConfig, NewVolume, ProviderError,
+    RestoreTarget, VolumeFormat,
 };
 
 use crate::support::{LoopDevice, MIB, Mount, device, drop_raw, id, open, pool, run, server};
@@ -162,4 +163,75 @@ async fn a_copy_shares_the_space_of_its_volume_until_that_is_written() {
     let used = before.saturating_sub(free().await);
     assert!(used < 8 * MIB, "the copy took {used} bytes");
     provider.close(&name).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_file_system_fails_the_restore_loudly_and_space_helps_the_next_one() {
+    // P1, P19, P20
+    let Some(mount) = Mount::small("a full file system") else { return };
+    let state = tempfile::tempdir().unwrap();
+    let provider = open(&pool(&mount.path), state.path());
+    for (file, format) in [("a", VolumeFormat::Raw), ("b", VolumeFormat::Qcow2)] {
+        let wanted = NewVolume {
+            id: uuid_of(file),
+            name: file.into(),
+            description: String::new(),
+            size_bytes: 64 * MIB,
+            format: Some(format),
+            pool: None,
+        };
+        let volume = provider.create_volume(&wanted).await.unwrap().id;
+        let name = contract::random_name();
+        provider.prepare(volume, 64 * MIB, &name).await.unwrap();
+        let writer = provider.writer(volume, &name).await.unwrap();
+        let piece = vec![7; 1 << 20];
+        let written = (0..64).take_while(|n| writer.write_at(n * MIB, &piece).is_ok()).count();
+        assert!(written < 17, "{format:?}: {written} MiB fit into 16");
+        assert!(writer.flush().is_err(), "{format:?}");
+        drop(writer);
+        assert!(provider.finish(volume, &name).await.is_err(), "{format:?}");
+        provider.abandon(volume, &name, "no space").await.unwrap();
+        provider.delete_volume(volume).await.unwrap();
+        provider.create_volume(&wanted).await.unwrap();
+        provider.prepare(volume, 1, &name).await.unwrap();
+        provider.writer(volume, &name).await.unwrap().write_at(0, &piece).unwrap();
+        provider.finish(volume, &name).await.unwrap();
+        provider.delete_volume(volume).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn zeroing_a_large_empty_image_takes_no_space() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("pool")).unwrap();
+    let provider = open(&pool(&dir.path().join("pool")), &dir.path().join("state"));
+    for (file, format) in [("a", VolumeFormat::Raw), ("b", VolumeFormat::Qcow2)] {
+        let wanted = NewVolume {
+            id: uuid_of(file),
+            name: file.into(),
+            description: String::new(),
+            size_bytes: 1 << 40,
+            format: Some(format),
+            pool: None,
+        };
+        let volume = provider.create_volume(&wanted).await.unwrap().id;
+        let name = contract::random_name();
+        provider.prepare(volume, 1 << 40, &name).await.unwrap();
+        let writer = provider.writer(volume, &name).await.unwrap();
+        writer.zero(0..1 << 40).unwrap();
+        writer.write_at((1 << 40) - 512, &[1; 512]).unwrap();
+        drop(writer);
+        provider.finish(volume, &name).await.unwrap();
+        let used: u64 = std::fs::read_dir(dir.path().join("pool"))
+            .unwrap()
+            .filter_map(|entry| entry.unwrap().metadata().ok())
+            .map(|metadata| std::os::unix::fs::MetadataExt::blocks(&metadata) * 512)
+            .sum();
+        assert!(used < MIB, "{format:?}: {used} bytes");
+        provider.delete_volume(volume).await.unwrap();
+    }
+}
+
+fn uuid_of(digit: &str) -> cbr_model::ResourceId {
+    format!("00000000-0000-4000-8000-00000000000{digit}").parse().unwrap()
 }

@@ -1,6 +1,7 @@
 //! Temporary pools, mounts and devices.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -76,6 +77,11 @@ pub(crate) fn run(command: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Says so on the terminal itself: what a passing test prints is not shown.
+pub(crate) fn skipped(test: &str, why: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
+}
+
 /// Whether a program can be run.
 pub(crate) fn has(program: &str) -> bool {
     let version = Command::new(program)
@@ -101,7 +107,7 @@ impl LoopDevice {
     /// `None`, said loudly, where that is not possible.
     pub(crate) fn new(size_bytes: u64, test: &str) -> Option<Self> {
         if !is_root() {
-            println!("skipped: {test}: needs root for a loop device");
+            skipped(test, "needs root");
             return None;
         }
         let dir = tempfile::tempdir().unwrap();
@@ -114,7 +120,7 @@ impl LoopDevice {
                 Some(Self { path, _file: dir })
             }
             other => {
-                println!("skipped: {test}: losetup failed: {other:?}");
+                skipped(test, &format!("losetup failed: {other:?}"));
                 None
             }
         }
@@ -132,14 +138,14 @@ impl Drop for LoopDevice {
 pub(crate) struct Mount {
     pub(crate) path: PathBuf,
     _dir: TempDir,
-    _device: LoopDevice,
+    _device: Option<LoopDevice>,
 }
 
 impl Mount {
     /// Makes and mounts a file system; `None`, said loudly, where that is not possible.
     pub(crate) fn new(mkfs: &[&str], test: &str) -> Option<Self> {
         if !has(mkfs[0]) {
-            println!("skipped: {test}: {} is not installed", mkfs[0]);
+            skipped(test, &format!("{} is not installed", mkfs[0]));
             return None;
         }
         let device = LoopDevice::new(512 * MIB, test)?;
@@ -149,11 +155,26 @@ impl Mount {
         let path = dir.path().to_owned();
         let mounted = Command::new("mount").arg(&device.path).arg(&path).output().unwrap();
         if !mounted.status.success() {
-            let why = String::from_utf8_lossy(&mounted.stderr).into_owned();
-            println!("skipped: {test}: mounting failed: {why}");
+            let why = String::from_utf8_lossy(&mounted.stderr);
+            skipped(test, &format!("mounting failed: {why}"));
             return None;
         }
-        Some(Self { path, _dir: dir, _device: device })
+        Some(Self { path, _dir: dir, _device: Some(device) })
+    }
+
+    /// A file system of 16 MiB that is soon full.
+    pub(crate) fn small(test: &str) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_owned();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"])
+            .arg(&path)
+            .output();
+        if !mounted.is_ok_and(|mounted| mounted.status.success()) {
+            skipped(test, "mounting a tmpfs failed");
+            return None;
+        }
+        Some(Self { path, _dir: dir, _device: None })
     }
 
     pub(crate) fn xfs(test: &str) -> Option<Self> {

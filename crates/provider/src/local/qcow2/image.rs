@@ -80,8 +80,8 @@ impl DiskReader for Qcow2Reader {
 /// Writes the disk inside an image.
 #[derive(Debug)]
 pub(crate) struct Qcow2Writer {
-    /// One call at a time: metadata is shared anyway.
-    access: Mutex<Access>,
+    /// One call at a time: metadata is shared anyway. `None` only while it is dropped.
+    access: Mutex<Option<Access>>,
     size_bytes: u64,
     is_known_zero: bool,
     broken: Broken,
@@ -96,13 +96,26 @@ impl Qcow2Writer {
             is_known_zero &= matches!(place, Place::Zero);
             Ok(())
         })?;
-        let (access, broken) = (Mutex::new(access), Broken::default());
+        let (access, broken) = (Mutex::new(Some(access)), Broken::default());
         Ok(Self { access, size_bytes, is_known_zero, broken })
     }
 
     fn with<T>(&self, action: impl FnOnce(&mut Access) -> io::Result<T>) -> io::Result<T> {
         let mut access = self.access.lock().unwrap_or_else(PoisonError::into_inner);
-        isolated(|| action(&mut access))
+        let access = access.as_mut().ok_or_else(|| io::Error::other("the image is closed"))?;
+        isolated(|| action(access))
+    }
+}
+
+impl Drop for Qcow2Writer {
+    /// The library writes what is left when it lets go, and may panic over a damaged image.
+    fn drop(&mut self) {
+        let access = self.access.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        // What matters was flushed before; a restore without a flush is not finished.
+        let _ = isolated(|| {
+            drop(access);
+            Ok(())
+        });
     }
 }
 
