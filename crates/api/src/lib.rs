@@ -33,7 +33,7 @@ mod time;
 mod v3;
 mod x;
 
-pub use openapi::openapi;
+pub use openapi::{openapi, openapi_json};
 pub use router::router;
 pub use settings::Settings;
 pub use state::Services;

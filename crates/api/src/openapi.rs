@@ -55,6 +55,11 @@ pub fn openapi() -> OpenApi {
         .build()
 }
 
+/// The document as text: `openapi/v3.json` and `/openapi.json`.
+pub fn openapi_json() -> Result<String, serde_json::Error> {
+    openapi().to_pretty_json().map(|text| text + "\n")
+}
+
 fn described(operation: &Operation) -> utoipa::openapi::path::Operation {
     let mut builder = OperationBuilder::new()
         .tag(operation.group)
@@ -138,5 +143,28 @@ const fn method(verb: Verb) -> HttpMethod {
         Verb::Post => HttpMethod::Post,
         Verb::Put => HttpMethod::Put,
         Verb::Delete => HttpMethod::Delete,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two types of one name would silently describe each other.
+    #[test]
+    fn no_two_types_share_a_name() {
+        let mut seen: BTreeMap<String, serde_json::Value> = BTreeMap::new();
+        for operation in OPERATIONS {
+            for body in [operation.request, operation.response].into_iter().flatten() {
+                let mut found = Vec::new();
+                (body.collect)(&mut found);
+                for (name, schema) in found {
+                    let schema = serde_json::to_value(schema).unwrap();
+                    if let Some(earlier) = seen.insert(name.clone(), schema.clone()) {
+                        assert_eq!(earlier, schema, "{name}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use axum::response::IntoResponse;
 use axum::routing::on;
 
 use crate::error::ApiError;
-use crate::openapi::openapi;
+use crate::openapi::openapi_json;
 use crate::operation::{Admission, Operation, Verb};
 
 pub(crate) const OPERATION: Operation = Operation {
@@ -25,6 +25,6 @@ pub(crate) const OPERATION: Operation = Operation {
 
 /// `GET /openapi.json`
 async fn handle() -> Result<impl IntoResponse, ApiError> {
-    let text = openapi().to_json().map_err(|_| ApiError::unknown())?;
+    let text = openapi_json().map_err(|_| ApiError::unknown())?;
     Ok(([(header::CONTENT_TYPE, "application/json")], text))
 }

@@ -1,0 +1,5 @@
+//! The API as its clients see it: the router with the real services on SQLite,
+//! a fake provider and a store in memory. One file per noun, as in `src/v3`.
+
+mod contract;
+mod generated;
