@@ -12,7 +12,7 @@ use cbr_store::contract;
 
 fn local(directory: &tempfile::TempDir) -> LocalBackend {
     let options = LocalOptions { reserve_bytes: 0, ..LocalOptions::default() };
-    LocalBackend::create(&directory.path().join("store"), options).unwrap()
+    LocalBackend::create(&directory.path().join("store"), options).expect("a new directory")
 }
 
 #[test]

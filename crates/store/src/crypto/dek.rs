@@ -51,9 +51,10 @@ impl PackDek {
         out.clear();
         out.extend_from_slice(sealed);
         let opened = self.cipher.open_in_place(nonce(slot), Aad::from(aad), out);
-        let plain_len = opened.map_or(0, |plain| plain.len());
-        out.truncate(plain_len);
-        sealed.len().checked_sub(super::SEAL_TAG_BYTES).filter(|len| *len == plain_len).map(|_| ())
+        let plain_len = opened.ok().map(|plain| plain.len());
+        // Of what did not open nothing is left.
+        out.truncate(plain_len.unwrap_or(0));
+        plain_len.map(|_| ())
     }
 }
 

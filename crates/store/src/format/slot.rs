@@ -10,7 +10,7 @@ use crate::crypto::{PackDek, SEAL_TAG_BYTES};
 
 /// How much longer a sealed slot is than its encoded content.
 pub const SLOT_OVERHEAD_BYTES: usize = SEAL_TAG_BYTES;
-const AAD_BYTES: usize = 48;
+const AAD_BYTES: usize = 64;
 
 /// What is known about a slot's content.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,8 +47,9 @@ fn aad(pack: &PackRef, head: SlotHead) -> [u8; AAD_BYTES] {
     aad[17] = pack.kind.tag();
     aad[18] = head.codec as u8;
     aad[20..24].copy_from_slice(&pack.domain.epoch.to_le_bytes());
-    aad[24..40].copy_from_slice(&pack.id.0);
-    aad[40..44].copy_from_slice(&head.slot.to_le_bytes());
-    aad[44..].copy_from_slice(&head.plain_len.to_le_bytes());
+    aad[24..40].copy_from_slice(pack.domain.volume.as_bytes());
+    aad[40..56].copy_from_slice(&pack.id.0);
+    aad[56..60].copy_from_slice(&head.slot.to_le_bytes());
+    aad[60..].copy_from_slice(&head.plain_len.to_le_bytes());
     aad
 }

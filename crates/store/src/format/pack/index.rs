@@ -98,6 +98,11 @@ impl PackIndex {
         &self.dek
     }
 
+    /// The key of the slots, for [`super::PackBuilder::with_dek`].
+    pub fn into_dek(self) -> PackDek {
+        self.dek
+    }
+
     /// All slots that this materialisation has, by number.
     pub fn slots(&self) -> &[SlotEntry] {
         &self.slots

@@ -1,0 +1,64 @@
+//! The bytes of format v1 do not change (P18).
+//!
+//! `tests/golden/v1/objects.txt` holds, per kind of object and per table, the
+//! bytes this crate wrote on the day the format was fixed. A difference means
+//! that stores out there would no longer be read: never rewrite the file, add
+//! a new version of the format.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use cbr_store::format::codec::Encoder;
+use cbr_store::format::record::Record;
+
+use crate::samples;
+
+fn file() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/objects.txt")
+}
+
+fn encode(record: &impl Record) -> Vec<u8> {
+    let mut to = Encoder::new();
+    record.encode(&mut to);
+    to.into_bytes()
+}
+
+fn current() -> String {
+    let mut text = String::new();
+    let plain = [
+        ("leaf", samples::leaf().encode()),
+        ("inner", samples::inner().encode()),
+        ("deaths", samples::deaths().encode()),
+        ("commit-record", encode(&samples::commit())),
+        ("abort-record", encode(&samples::abort())),
+        ("claim-record", encode(&samples::claim())),
+        ("delete-record", encode(&samples::delete())),
+        ("domain-record", encode(&samples::domain())),
+        ("descriptor-record", encode(&samples::descriptor())),
+    ];
+    for (name, bytes) in plain {
+        let _ = writeln!(text, "{name} {}", hex::encode(bytes));
+    }
+    for (name, key, bytes) in samples::objects() {
+        let _ = writeln!(text, "{name} {key} {}", hex::encode(bytes));
+    }
+    let pack = samples::bytes_of(&samples::data_pack());
+    let _ = writeln!(text, "data-pack blake3 {}", blake3::hash(&pack));
+    text
+}
+
+#[test]
+fn the_bytes_are_those_of_the_golden_file() {
+    let golden = std::fs::read_to_string(file()).unwrap();
+    for (expected, found) in golden.lines().zip(current().lines()) {
+        assert_eq!(found, expected);
+    }
+    assert_eq!(current().lines().count(), golden.lines().count());
+}
+
+#[test]
+#[ignore = "writes the golden file, before the first release only: cargo test -p cbr-store --test format -- --ignored"]
+fn write_the_golden_file() {
+    std::fs::create_dir_all(file().parent().unwrap()).unwrap();
+    std::fs::write(file(), current()).unwrap();
+}
