@@ -1,0 +1,296 @@
+//! Backups, their disks, checkpoints, and what follows from them for vaults.
+
+use std::time::Duration;
+
+use cbr_db::DbError;
+use cbr_model::backup::{Backup, BackupState, Content};
+use cbr_model::query::{BackupFilter, BackupSort, BackupSortKey, Page};
+use cbr_model::resource::ResourceKind;
+use cbr_model::size::{Bytes, GIB, Gib};
+use cbr_model::{ProjectId, Timestamp};
+use cbr_testkit::{TestDatabase, on_both_engines};
+
+use crate::builders::World;
+
+on_both_engines! {
+    a_server_backup_comes_back_with_its_disks_in_order,
+    every_state_comes_back_as_it_was,
+    an_update_holds_only_against_the_expected_status,
+    usage_is_the_sum_over_the_backups,
+    backups_are_found_by_each_filter,
+    backups_are_sorted_by_each_key_and_paged_by_marker,
+    a_vault_with_backups_cannot_vanish,
+    the_stored_disks_are_those_with_content,
+}
+
+/// A server's backup with two disks, not inserted.
+async fn server_backup(world: &World) -> Backup {
+    let vault = world.stored_vault("v").await;
+    let checkpoint = world.stored_checkpoint(vault.id).await;
+    let server = world.id();
+    let mut parent = world.backup(vault.id, checkpoint.id, server, "parent");
+    parent.resource_kind = ResourceKind::Server;
+    for name in ["disk-b", "disk-a"] {
+        let mut child = world.backup(vault.id, checkpoint.id, world.id(), name);
+        child.parent = Some(parent.id);
+        parent.children.push(child);
+    }
+    parent
+}
+
+async fn a_server_backup_comes_back_with_its_disks_in_order(database: TestDatabase) {
+    let world = World::on(database).await;
+    let mut backup = server_backup(&world).await;
+    let mut late = world.backup(backup.vault, backup.checkpoint, world.id(), "late");
+    late.parent = Some(backup.id);
+    let mut tx = world.begin().await;
+    tx.backups().insert(&backup).await.unwrap();
+    tx.backups().insert(&late).await.unwrap();
+    backup.children.push(late.clone());
+    assert_eq!(tx.backups().find(world.project, backup.id).await.unwrap().as_ref(), Some(&backup));
+    assert_eq!(tx.backups().find(world.project, late.id).await.unwrap().as_ref(), Some(&late));
+    assert_eq!(tx.backups().find(world.id(), backup.id).await.unwrap(), None);
+
+    assert!(!tx.backups().delete(world.project, backup.id, "deleting").await.unwrap());
+    assert!(!tx.checkpoints().delete_if_empty(world.project, backup.checkpoint).await.unwrap());
+    assert!(tx.backups().delete(world.project, backup.id, "protecting").await.unwrap());
+    assert_eq!(tx.backups().find(world.project, late.id).await.unwrap(), None, "disks go along");
+    let checkpoint = tx.checkpoints().find(world.project, backup.checkpoint).await.unwrap();
+    assert_eq!(checkpoint.map(|found| found.vault), Some(backup.vault));
+    assert!(tx.checkpoints().delete_if_empty(world.project, backup.checkpoint).await.unwrap());
+    assert_eq!(tx.checkpoints().find(world.project, backup.checkpoint).await.unwrap(), None);
+}
+
+async fn every_state_comes_back_as_it_was(database: TestDatabase) {
+    let world = World::on(database).await;
+    let vault = world.stored_vault("v").await;
+    let checkpoint = world.stored_checkpoint(vault.id).await;
+    let states = [
+        BackupState::Protecting,
+        BackupState::Available { content: world.disk(7) },
+        BackupState::Restoring { content: Content::Server },
+        BackupState::Deleting { content: None },
+        BackupState::Deleting { content: Some(world.disk(8)) },
+        BackupState::Error { reason: "no room".into(), content: None },
+        BackupState::Error { reason: "store away".into(), content: Some(world.disk(9)) },
+    ];
+    let mut tx = world.begin().await;
+    for state in states {
+        let mut backup = world.backup(vault.id, checkpoint.id, world.id(), "b");
+        backup.state = state;
+        backup.protected_at = Some(Timestamp(77));
+        backup.expired_at = Some(Timestamp(-1));
+        tx.backups().insert(&backup).await.unwrap();
+        assert_eq!(tx.backups().find(world.project, backup.id).await.unwrap(), Some(backup));
+    }
+}
+
+async fn an_update_holds_only_against_the_expected_status(database: TestDatabase) {
+    let world = World::on(database).await;
+    let mut backup = server_backup(&world).await;
+    let mut tx = world.begin().await;
+    tx.backups().insert(&backup).await.unwrap();
+    tx.commit().await.unwrap();
+    world.clock.advance(Duration::from_secs(9));
+    let mut tx = world.begin().await;
+    backup.state = BackupState::Available { content: Content::Server };
+    backup.name = "renamed".to_owned().try_into().unwrap();
+    backup.protected_at = Some(tx.now());
+    backup.resource_size = Gib(11);
+    backup.incremental = true;
+    assert!(!tx.backups().update(&backup, "available").await.unwrap());
+    assert!(tx.backups().update(&backup, "protecting").await.unwrap());
+    assert!(!tx.backups().update(&backup, "protecting").await.unwrap());
+    backup.updated_at = tx.now();
+    assert_eq!(tx.backups().find(world.project, backup.id).await.unwrap(), Some(backup));
+}
+
+/// P17, BAK-31: what a vault uses is counted from its backups, disks of servers
+/// count for the server, and what is being deleted counts until it is gone.
+async fn usage_is_the_sum_over_the_backups(database: TestDatabase) {
+    let world = World::on(database).await;
+    let mut vault = world.vault("v");
+    let (server, disk) = (world.resource("server"), world.resource("disk"));
+    vault.resources = vec![server.clone(), disk.clone()];
+    let mut tx = world.begin().await;
+    tx.vaults().insert(&vault).await.unwrap();
+    tx.commit().await.unwrap();
+    let checkpoint = world.stored_checkpoint(vault.id).await;
+    let make = |resource, name: &str, state| {
+        let mut backup = world.backup(vault.id, checkpoint.id, resource, name);
+        backup.state = state;
+        backup
+    };
+    let available = |bytes| BackupState::Available { content: world.disk(bytes) };
+    let mut parent = make(server.id, "s", BackupState::Available { content: Content::Server });
+    for bytes in [3, 4] {
+        let mut child = make(world.id(), "c", available(bytes));
+        child.parent = Some(parent.id);
+        parent.children.push(child);
+    }
+    let deleting = BackupState::Deleting { content: Some(world.disk(20)) };
+    let failed = BackupState::Error { reason: "x".into(), content: None };
+    let stray = make(world.id(), "gone", available(100));
+    let mut tx = world.begin().await;
+    for backup in [
+        parent,
+        make(disk.id, "d1", deleting.clone()),
+        make(disk.id, "d2", failed),
+        make(disk.id, "d3", BackupState::Protecting),
+        stray,
+    ] {
+        tx.backups().insert(&backup).await.unwrap();
+    }
+    let found = tx.vaults().find(world.project, vault.id).await.unwrap().unwrap();
+    assert_eq!(found.used, Bytes(127));
+    let usage: Vec<_> = found.resources.iter().map(|r| (r.backup_bytes, r.backup_count)).collect();
+    assert_eq!(usage, [(Bytes(7), 1), (Bytes(20), 3)]);
+    let binding = tx.bindings().find(server.id).await.unwrap().unwrap();
+    assert_eq!(binding.resource.backup_bytes, Bytes(7));
+}
+
+/// Contract C27.
+async fn backups_are_found_by_each_filter(database: TestDatabase) {
+    let world = World::on(database).await;
+    let other = server_backup(&world).await;
+    let mut vault = world.vault("small");
+    vault.size = Gib(1);
+    let mut tx = world.begin().await;
+    tx.backups().insert(&other).await.unwrap();
+    tx.vaults().insert(&vault).await.unwrap();
+    tx.commit().await.unwrap();
+    let checkpoint = world.stored_checkpoint(vault.id).await;
+    let mut wanted = world.backup(vault.id, checkpoint.id, world.id(), "Wanted");
+    wanted.state = BackupState::Available { content: world.disk(GIB / 2) };
+    wanted.resource_az = "az9".into();
+    wanted.incremental = true;
+    wanted.created_at = Timestamp(50);
+    let mut tx = world.begin().await;
+    tx.backups().insert(&wanted).await.unwrap();
+    let all = BackupFilter::default;
+    let one = [
+        BackupFilter { ids: vec![wanted.id], ..all() },
+        BackupFilter { checkpoint: Some(checkpoint.id), ..all() },
+        BackupFilter { vault: Some(vault.id), ..all() },
+        BackupFilter { name: Some("ante".into()), ..all() },
+        BackupFilter { resource: Some(wanted.resource), ..all() },
+        BackupFilter { resource_name: Some("of-Wanted".into()), ..all() },
+        BackupFilter { resource_kind: Some(ResourceKind::Volume), ..all() },
+        BackupFilter { resource_az: Some("az9".into()), ..all() },
+        BackupFilter { statuses: vec!["available".into(), "error".into()], ..all() },
+        BackupFilter { incremental: Some(true), ..all() },
+        BackupFilter { created_from: Some(Timestamp(50)), ..all() },
+        BackupFilter { vault_used_percent: Some(50), ..all() },
+    ];
+    for filter in one {
+        let found = tx.backups().list(world.project, &filter, &Page::default()).await.unwrap();
+        let ids: Vec<_> = found.rows.iter().map(|backup| backup.id).collect();
+        assert_eq!((found.total, ids.as_slice()), (1, &[wanted.id][..]), "{filter:?}");
+    }
+    let table = [
+        (all(), 2),
+        (BackupFilter { parent: Some(other.id), ..all() }, 2),
+        (BackupFilter { created_until: Some(Timestamp(49)), ..all() }, 1),
+        (BackupFilter { vault_used_percent: Some(51), ..all() }, 0),
+        (BackupFilter { incremental: Some(false), ..all() }, 1),
+    ];
+    for (filter, total) in table {
+        let found = tx.backups().list(world.project, &filter, &Page::default()).await.unwrap();
+        assert_eq!(found.total, total, "{filter:?}");
+        let foreign = tx.backups().list(world.id(), &filter, &Page::default()).await.unwrap();
+        assert_eq!(foreign.total, 0, "{filter:?} for a stranger");
+    }
+}
+
+/// Contract A.4: each key in each direction, walked in pages of two by marker.
+async fn backups_are_sorted_by_each_key_and_paged_by_marker(database: TestDatabase) {
+    let world = World::on(database).await;
+    let vault = world.stored_vault("v").await;
+    let checkpoint = world.stored_checkpoint(vault.id).await;
+    let mut all = Vec::new();
+    let mut tx = world.begin().await;
+    for (i, name) in (0_i64..).zip(["b", "B", "_", "a", "a", "长"]) {
+        let mut backup = world.backup(vault.id, checkpoint.id, world.id(), name);
+        backup.created_at = Timestamp(i % 3);
+        backup.updated_at = Timestamp(i % 2);
+        backup.protected_at = (i > 2).then_some(Timestamp(i));
+        if i % 2 == 0 {
+            backup.state = BackupState::Available { content: world.disk(1) };
+        }
+        tx.backups().insert(&backup).await.unwrap();
+        all.push(backup);
+    }
+    for key in [
+        BackupSortKey::CreatedAt,
+        BackupSortKey::UpdatedAt,
+        BackupSortKey::Name,
+        BackupSortKey::Status,
+        BackupSortKey::ProtectedAt,
+        BackupSortKey::Id,
+    ] {
+        for ascending in [true, false] {
+            let sort = vec![
+                BackupSort { key, ascending },
+                BackupSort { key: BackupSortKey::Name, ascending },
+                BackupSort { key, ascending: !ascending },
+            ];
+            all.sort_by_key(|b| (sort_value(key, b), b.name.as_str().to_owned(), b.id.to_string()));
+            if !ascending {
+                all.reverse();
+            }
+            let filter = BackupFilter { sort, ..BackupFilter::default() };
+            let walked = walk(&mut tx, world.project, &filter).await;
+            let expected: Vec<_> = all.iter().map(|backup| backup.id).collect();
+            assert_eq!(walked, expected, "{key:?} {ascending}");
+        }
+    }
+}
+
+fn sort_value(key: BackupSortKey, backup: &Backup) -> (i64, String) {
+    match key {
+        BackupSortKey::CreatedAt => (backup.created_at.0, String::new()),
+        BackupSortKey::UpdatedAt => (backup.updated_at.0, String::new()),
+        BackupSortKey::ProtectedAt => (backup.protected_at.map_or(0, |at| at.0), String::new()),
+        BackupSortKey::Name => (0, backup.name.as_str().to_owned()),
+        BackupSortKey::Status => (0, backup.state.as_str().to_owned()),
+        BackupSortKey::Id => (0, backup.id.to_string()),
+    }
+}
+
+async fn walk(
+    tx: &mut cbr_db::Tx,
+    project: ProjectId,
+    filter: &BackupFilter,
+) -> Vec<cbr_model::BackupId> {
+    let mut page = Page { limit: 2, ..Page::default() };
+    let mut ids = Vec::new();
+    loop {
+        let listing = tx.backups().list(project, filter, &page).await.unwrap();
+        let Some(last) = listing.rows.last() else { return ids };
+        page.marker = Some(last.id.as_uuid());
+        ids.extend(listing.rows.iter().map(|backup| backup.id));
+    }
+}
+
+async fn a_vault_with_backups_cannot_vanish(database: TestDatabase) {
+    let world = World::on(database).await;
+    let backup = server_backup(&world).await;
+    let mut tx = world.begin().await;
+    tx.backups().insert(&backup).await.unwrap();
+    let refused = tx.vaults().delete(world.project, backup.vault).await;
+    assert!(matches!(refused, Err(DbError::StillReferenced { .. })), "{refused:?}");
+}
+
+async fn the_stored_disks_are_those_with_content(database: TestDatabase) {
+    let world = World::on(database).await;
+    let mut backup = server_backup(&world).await;
+    let content = world.disk(5);
+    backup.state = BackupState::Available { content: Content::Server };
+    backup.children[1].state = BackupState::Deleting { content: Some(content.clone()) };
+    let mut tx = world.begin().await;
+    tx.backups().insert(&backup).await.unwrap();
+    let disks = tx.backups().stored_disks().await.unwrap();
+    assert_eq!(disks.len(), 1);
+    assert_eq!(disks[0].backup, backup.children[1].id);
+    assert_eq!(Content::Disk(disks[0].version.clone()), content);
+}

@@ -1,0 +1,13 @@
+//! The table suite: every query of every table, on SQLite and on PostgreSQL.
+//!
+//! One text of SQL serves both engines; only running all of it on both shows
+//! that it does. PostgreSQL is skipped, loudly, where it is not installed.
+
+mod backups;
+mod builders;
+mod identity;
+mod opening;
+mod operations;
+mod tasks;
+mod transactions;
+mod vaults;
