@@ -97,10 +97,9 @@ macro_rules! on_both_engines {
 /// when the process that holds the other end is gone.
 const GUARD: &str = r#"
     "$@" >&2 &
-    server=$!
     cat > /dev/null
-    kill -QUIT "$server"
-    wait "$server"
+    kill -QUIT "$(head -n 1 "$FOLDER/data/postmaster.pid")"
+    wait
     rm -rf "$FOLDER"
 "#;
 

@@ -3,6 +3,8 @@
 //! One text of SQL serves both engines; only running all of it on both shows
 //! that it does. PostgreSQL is skipped, loudly, where it is not installed.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 mod backups;
 mod builders;
 mod identity;

@@ -119,10 +119,10 @@ async fn one_task_of_a_key_is_at_work(database: TestDatabase) {
     assert!(tx.tasks().postpone(first.id, 1, "{}", 1, later).await.unwrap());
     tx.commit().await.unwrap();
     assert_eq!(claim(&world).await, None, "a pause keeps the key");
-    world.clock.advance(Duration::from_secs(60));
+    world.clock.advance(Duration::from_mins(1));
     let again = claim(&world).await.unwrap();
     assert_eq!(again.id, first.id);
-    world.clock.advance(Duration::from_secs(60));
+    world.clock.advance(Duration::from_mins(1));
     assert_eq!(claim(&world).await.unwrap().id, first.id, "taken over before its rival begins");
     let mut tx = world.begin().await;
     let ended = tx.tasks().end(first.id, 3, "{}", OperationStatus::Success, None).await;
