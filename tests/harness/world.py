@@ -21,6 +21,13 @@ class World:
         self.disk = self.service.pool / DISK
         disks.make(self.disk, size_mib, rng)
         self.committed = {}  # backup id → SHA-256 of what the disk held
+        try:
+            self._begin()
+        except BaseException:
+            self.end()
+            raise
+
+    def _begin(self):
         self.service.start()
         self.api = Api(self.service)
         [self.volume] = [volume["id"] for volume in self.api.volumes()]

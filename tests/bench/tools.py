@@ -1,0 +1,169 @@
+"""The tools that are measured. Each takes the same image; settings are the defaults of a new
+repository with encryption."""
+
+import os
+import re
+import subprocess
+
+from tests.harness import service
+from tests.harness.api import Api
+
+from . import measure
+
+ALL = ("full", "no change", "increment", "restore")
+PASSWORD = "only-for-the-benchmark"
+
+
+class Tool:
+    """What a tool has: a folder, the image, and where it restores to."""
+
+    steps = ALL
+
+    def __init__(self, work, disk):
+        self.disk = disk
+        self.repository = work / self.name
+        self.target = work / f"{self.name}.restored"
+        self.prepare(work)
+
+    def prepare(self, work):
+        pass
+
+    def stored_bytes(self):
+        return measure.size_of(self.repository)
+
+    def no_change(self):
+        return self.full()
+
+    def increment(self):
+        return self.full()
+
+    def end(self):
+        pass
+
+
+class Cbr(Tool):
+    """The real service over HTTP: from the request to the end of the task."""
+
+    name = "cbr"
+
+    def prepare(self, work):
+        release = service.ROOT / "target" / "release" / "cbr"
+        service.BINARY = release
+        self.service = service.Service(work)
+        self.service.start()
+        self.repository = self.service.data / "repository"
+        self.api = Api(self.service)
+        [volume] = self.api.volumes()
+        self.volume = volume["id"]
+        self.vault = self.api.create_vault("bench")["id"]
+        self.api.bind(self.vault, self.volume)
+
+    def full(self):
+        return measure.of_process(self.service.process.pid, self._back_up)
+
+    def restore(self):
+        backup = self.api.backups(limit=1)[0]["id"]
+        before = set(self.service.pool.glob("*.raw"))
+        took = measure.of_process(self.service.process.pid, lambda: self._new_disk(backup))
+        [self.target] = set(self.service.pool.glob("*.raw")) - before
+        return took
+
+    def _back_up(self):
+        self.api.back_up(self.vault, "bench")
+        logs = self.api.wait_for_all()
+        assert logs[0]["status"] == "success", f"{logs[0]}\n{self.service.tail()}"
+
+    def _new_disk(self, backup):
+        zone = self.api.volumes()[0]["availability_zone"]
+        volume = {"name": "restored", "backup_id": backup, "count": 1, "size": 8}
+        volume |= {"availability_zone": zone, "volume_type": "pool"}
+        path = "/v2.1/{project}/cloudvolumes"
+        job = self.api.request("POST", path, {"volume": volume})["job_id"]
+        look = lambda: self.api.request("GET", f"/v1/{{project}}/jobs/{job}")
+        done = self.api._until(look, lambda job: job["status"] in ("SUCCESS", "FAIL"), "the job")
+        assert done["status"] == "SUCCESS", done
+
+    def end(self):
+        self.service.end()
+
+
+class Restic(Tool):
+    name = "restic"
+
+    def prepare(self, work):
+        self.env = {"RESTIC_PASSWORD": PASSWORD, "RESTIC_REPOSITORY": str(self.repository)}
+        self.env["RESTIC_CACHE_DIR"] = str(work / "restic-cache")
+        measure.command("restic", "init", "--repository-version", "2", env=self.env)
+
+    def full(self):
+        return measure.command("restic", "backup", "--quiet", self.disk, env=self.env)
+
+    def restore(self):
+        folder = self.target.with_suffix(".folder")
+        took = measure.command("restic", "restore", "latest", "--target", folder, env=self.env)
+        self.target = folder / str(self.disk).lstrip("/")
+        return took
+
+
+class Borg(Tool):
+    name = "borg"
+
+    def prepare(self, work):
+        self.env = {"BORG_PASSPHRASE": PASSWORD, "BORG_BASE_DIR": str(work / "borg-base")}
+        self.archives = 0
+        measure.command("borg", "init", "--encryption", "repokey-blake2", self.repository, env=self.env)
+
+    def full(self):
+        self.archives += 1
+        archive = f"{self.repository}::{self.archives}"
+        return measure.command("borg", "create", archive, self.disk.name, env=self.env, cwd=self.disk.parent)
+
+    def restore(self):
+        folder = self.target.with_suffix(".folder")
+        folder.mkdir()
+        archive = f"{self.repository}::{self.archives}"
+        took = measure.command("borg", "extract", "--sparse", archive, env=self.env, cwd=folder)
+        self.target = folder / self.disk.name
+        return took
+
+
+class QemuImg(Tool):
+    """A yardstick, not a backup tool: one compressed copy, no versions, no encryption."""
+
+    name = "qemu-img"
+    steps = ("full", "restore")
+
+    def full(self):
+        self.repository.mkdir(exist_ok=True)
+        return self._convert(
+            "-c", "-f", "raw", "-O", "qcow2", "-o", "compression_type=zstd",
+            self.disk, self.repository / "disk.qcow2",
+        )
+
+    def restore(self):
+        # Its copy is the image before the scattered writes: made again, unmeasured, to restore the last state.
+        self.full()
+        return self._convert("-f", "qcow2", "-O", "raw", self.repository / "disk.qcow2", self.target)
+
+    def _convert(self, *arguments):
+        threads = ["-m", str(min(16, os.cpu_count() * 2)), "-W"]
+        return measure.command("qemu-img", "convert", *threads, *arguments)
+
+
+class Engine:
+    """The engine alone, by its own example; shown beside the table."""
+
+    LINE = re.compile(r"^(.+?)\s+([\d.]+)\s+(\d+)\s+(\d+)\s+(\d+)$")
+
+    @classmethod
+    def run(cls, work, disk):
+        program = service.ROOT / "target" / "release" / "examples" / "store_bench"
+        done = subprocess.run([program, disk, work / "engine"], check=True, capture_output=True, text=True)
+        rows = [cls.LINE.match(line.strip()) for line in done.stdout.splitlines()]
+        return [
+            {"step": row[1], "seconds": float(row[2]), "stored_bytes": int(row[4]), "peak_mib": int(row[5])}
+            for row in rows if row
+        ]
+
+
+TOOLS = (Cbr, Restic, Borg, QemuImg)
