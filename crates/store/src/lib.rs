@@ -5,10 +5,32 @@
 //! vault, no HTTP, no SQL. Synchronous: callers bring the threads.
 
 pub mod backend;
+mod chain;
 pub mod contract;
 pub mod crypto;
+mod delete;
 mod error;
 pub mod format;
+mod job;
+mod map;
+mod options;
+mod packs;
+mod repository;
+mod restore;
+mod size;
+mod source;
+mod target;
+mod version;
+mod write;
 
+pub use backend::LocalBackend;
+pub use crypto::MasterKey;
 pub use error::{Error, Result};
 pub use format::id::ChainRef;
+pub use job::{Job, Progress};
+pub use options::Options;
+pub use repository::{Repository, Session};
+pub use restore::DiskReader;
+pub use source::{BlockSource, FileSource};
+pub use target::{BlockTarget, FileTarget, NewFileTarget};
+pub use version::{CheckDepth, Freed, RestoreStats, VersionInfo, VersionRef, WriteStats};

@@ -1,0 +1,154 @@
+//! What a chain's log says, as a value. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::lifetime::{Account, Lineage};
+use crate::error::{Error, Result};
+use crate::format::id::ChainRef;
+use crate::format::record::{Claim, Commit, Outcome};
+use crate::version::{VersionInfo, VersionRef};
+
+/// The log of one chain as it was read.
+#[derive(Debug)]
+pub(crate) struct History {
+    pub(crate) chain: ChainRef,
+    pub(crate) sessions: BTreeMap<u64, Session>,
+    /// Outcomes whose claim is gone.
+    pub(crate) stray_outcomes: BTreeMap<u64, Outcome>,
+    pub(crate) deleted: BTreeSet<u64>,
+    /// The number of the next delete record.
+    pub(crate) next_delete: u64,
+    /// Records that are there and cannot be read.
+    pub(crate) unreadable: Vec<Error>,
+}
+
+/// A claim and what became of it.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) claim: Claim,
+    pub(crate) verdict: Verdict,
+}
+
+/// What became of a claim.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// Nobody has decided yet: the session may be running.
+    Open,
+    /// The version is there.
+    Committed(Box<Committed>),
+    /// The session is over, and what it wrote is garbage.
+    Aborted,
+}
+
+/// A commit as it is stored.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    pub(crate) commit: Commit,
+    /// The BLAKE3 of the outcome object.
+    pub(crate) hash: [u8; 32],
+}
+
+impl History {
+    /// Fails if any record could not be read: what follows from the log is then not known.
+    pub(crate) fn sound(mut self) -> Result<Self> {
+        if self.unreadable.is_empty() { Ok(self) } else { Err(self.unreadable.swap_remove(0)) }
+    }
+
+    pub(crate) fn committed(&self, seq: u64) -> Option<&Committed> {
+        match &self.sessions.get(&seq)?.verdict {
+            Verdict::Committed(committed) => Some(committed),
+            Verdict::Open | Verdict::Aborted => None,
+        }
+    }
+
+    pub(crate) fn is_live(&self, seq: u64) -> bool {
+        self.committed(seq).is_some() && !self.deleted.contains(&seq)
+    }
+
+    /// The versions that can be restored.
+    pub(crate) fn live(&self) -> BTreeSet<u64> {
+        self.sessions.keys().copied().filter(|seq| self.is_live(*seq)).collect()
+    }
+
+    /// The live versions, and those on which an open session builds.
+    pub(crate) fn live_or_pinned(&self) -> BTreeSet<u64> {
+        let mut kept = self.live();
+        kept.extend(self.open().filter_map(|(_, claim)| claim.parent));
+        kept.retain(|seq| self.committed(*seq).is_some());
+        kept
+    }
+
+    /// The sessions nobody has decided about.
+    pub(crate) fn open(&self) -> impl Iterator<Item = (u64, &Claim)> {
+        self.sessions
+            .iter()
+            .filter(|(_, session)| matches!(session.verdict, Verdict::Open))
+            .map(|(seq, session)| (*seq, &session.claim))
+    }
+
+    /// The version a new session builds on.
+    pub(crate) fn head(&self) -> Option<u64> {
+        self.live().last().copied()
+    }
+
+    /// The number of a new session: above all that were ever seen.
+    pub(crate) fn next_seq(&self) -> u64 {
+        let claimed = self.sessions.last_key_value().map_or(0, |(seq, _)| *seq);
+        let stray = self.stray_outcomes.last_key_value().map_or(0, |(seq, _)| *seq);
+        let deleted = self.deleted.last().copied().unwrap_or(0);
+        claimed.max(stray).max(deleted) + 1
+    }
+
+    /// The last committed number, deleted or not.
+    pub(crate) fn last_committed(&self) -> Option<u64> {
+        self.sessions.keys().rev().copied().find(|seq| self.committed(*seq).is_some())
+    }
+
+    /// The lineage if exactly `live` were live.
+    pub(crate) fn lineage(&self, live: BTreeSet<u64>) -> Result<Lineage> {
+        let committed = self.sessions.iter().filter_map(|(seq, session)| {
+            self.committed(*seq).map(|_| (*seq, session.claim.parent))
+        });
+        Lineage::of(&committed.collect(), live).map_err(|seq| Error::Implausible {
+            what: format!("version {seq} of chain {} does not fit the others", self.chain),
+        })
+    }
+
+    /// What each committed version did to the stored bytes.
+    pub(crate) fn accounts(&self) -> BTreeMap<u64, Account> {
+        let account = |commit: &Commit| {
+            let list_bytes =
+                commit.deaths.iter().map(|list| u64::from(list.stored_bytes)).sum::<u64>();
+            Account {
+                born_bytes: commit.added_bytes.saturating_sub(list_bytes),
+                list_bytes,
+                died_bytes: commit.death_totals.iter().copied().collect(),
+            }
+        };
+        self.sessions
+            .keys()
+            .filter_map(|seq| Some((*seq, account(&self.committed(*seq)?.commit))))
+            .collect()
+    }
+
+    /// What a caller learns about a committed version.
+    pub(crate) fn info(&self, seq: u64) -> Option<VersionInfo> {
+        let committed = self.committed(seq)?;
+        let claim = &self.sessions.get(&seq)?.claim;
+        Some(info(self.chain, seq, claim, &committed.commit))
+    }
+}
+
+/// What a caller learns about a committed version.
+pub(crate) fn info(chain: ChainRef, seq: u64, claim: &Claim, commit: &Commit) -> VersionInfo {
+    VersionInfo {
+        version: VersionRef { chain, seq },
+        parent: claim.parent,
+        owner: claim.owner.clone(),
+        disk_bytes: commit.disk_bytes,
+        logical_bytes: commit.logical_bytes,
+        used_bytes: commit.used_bytes,
+        added_bytes: commit.added_bytes,
+        card: commit.card.clone(),
+    }
+}

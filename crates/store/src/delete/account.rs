@@ -1,0 +1,28 @@
+//! What a deletion sets free, from the log alone. Pure.
+
+use std::collections::BTreeSet;
+
+use crate::chain::History;
+use crate::error::Result;
+
+/// The stored bytes that stop being needed when `seqs` are deleted.
+///
+/// Versions that are deleted already count as if they were not, so a repeated deletion reports
+/// the same figure. A version on which an open session builds frees nothing yet.
+pub(crate) fn freed_bytes(history: &History, seqs: &BTreeSet<u64>) -> Result<u64> {
+    let kept_by_sessions: BTreeSet<u64> =
+        history.open().filter_map(|(_, claim)| claim.parent).collect();
+    let mut after = history.live_or_pinned();
+    after.retain(|seq| !seqs.contains(seq) || kept_by_sessions.contains(seq));
+    let mut before = after.clone();
+    before.extend(seqs.iter().copied().filter(|seq| history.committed(*seq).is_some()));
+    // A deleted version beside the lineage has long been without anything of its own.
+    if let Some(head) = before.last().copied() {
+        let lineage = history.lineage(BTreeSet::from([head]))?;
+        before.retain(|seq| lineage.has(*seq) || after.contains(seq));
+    }
+    let accounts = history.accounts();
+    let needed =
+        |live: BTreeSet<u64>| history.lineage(live).map(|lineage| lineage.needed_bytes(&accounts));
+    Ok(needed(before)?.saturating_sub(needed(after)?))
+}

@@ -1,0 +1,13 @@
+//! Removing what no version needs any more.
+//!
+//! Deciding is pure (`account.rs`, `plan.rs`); doing is `sweep.rs`. A sweep may be repeated at any
+//! time and finishes what an interrupted one began. It looks at the packs first and at the claims
+//! after that, so a session that begins meanwhile is either seen or has written nothing seen; and
+//! whatever does not fit together stops it before the first removal (P10).
+
+pub(crate) mod account;
+mod compact;
+pub(crate) mod plan;
+mod sweep;
+
+pub(crate) use sweep::{Sweep, remove_session};

@@ -1,0 +1,194 @@
+//! Doing what the plan says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::compact::{Survivors, rewrite};
+use super::plan::{Listed, PackName, Plan, author, lists_to_read, plan};
+use crate::backend::BackendExt;
+use crate::chain::{ChainLog, History, Lineage};
+use crate::error::{Error, Result};
+use crate::format::deaths::Deaths;
+use crate::format::id::{PackKind, SessionNonce};
+use crate::format::pack::PackIndex;
+use crate::format::place::{self, Place};
+use crate::packs::{Packs, Scratch};
+
+/// One sweep over one chain.
+pub(crate) struct Sweep<'a> {
+    pub(crate) log: &'a ChainLog,
+    pub(crate) packs: &'a Packs,
+    pub(crate) compact_below_percent: u8,
+}
+
+impl Sweep<'_> {
+    /// Removes and compacts; returns the bytes of objects that went, less those that came.
+    pub(crate) fn run(&self) -> Result<u64> {
+        let listed = list_packs(self.packs, self.log)?;
+        let history = self.log.read()?.sound()?;
+        let lineage = history.lineage(history.live_or_pinned())?;
+        let plan = plan(&history, &lineage, &listed)?;
+        let dead = self.dead_slots(&history, &lineage, &plan)?;
+        // Everything that could contradict itself has been looked at: from here on things go.
+        let mut removed = 0;
+        for name in &plan.remove {
+            removed += self.remove(name, &listed[name])?;
+        }
+        for (name, dead) in &dead {
+            removed += self.shrink(name, &listed[name], dead)?;
+        }
+        for name in &plan.inspect {
+            if !dead.contains_key(name) && listed[name].len() > 1 {
+                removed += self.shrink(name, &listed[name], &BTreeSet::new())?;
+            }
+        }
+        for seq in &plan.forget {
+            self.log.backend.delete(&place::claim(&self.log.chain, *seq))?;
+            self.log.backend.delete(&place::outcome(&self.log.chain, *seq))?;
+        }
+        Ok(removed)
+    }
+
+    /// The dead slots of the packs to inspect, by pack.
+    fn dead_slots(
+        &self,
+        history: &History,
+        lineage: &Lineage,
+        plan: &Plan,
+    ) -> Result<BTreeMap<PackName, BTreeSet<u32>>> {
+        let mut dead: BTreeMap<PackName, BTreeSet<u32>> = BTreeMap::new();
+        let mut scratch = Scratch::new()?;
+        for (death, list) in lists_to_read(history, lineage, &plan.inspect) {
+            self.packs.read_slot(PackKind::Meta, &list, &mut scratch)?;
+            let deaths = Deaths::decode(&scratch.plain).map_err(|e| {
+                Error::damaged(place::outcome(&self.log.chain, death), format!("deaths: {}", e.0))
+            })?;
+            for (kind, slot) in deaths.dead {
+                let name = (kind, slot.pack);
+                if plan.inspect.contains(&name) && !lineage.needs(slot.birth, death) {
+                    dead.entry(name).or_default().insert(slot.slot);
+                }
+            }
+        }
+        // Packs that are kept for the sake of their death lists only.
+        for name in &plan.inspect {
+            let Some(seq) = author(history, &name.1) else { continue };
+            if lineage.needs_current(seq) {
+                continue;
+            }
+            let Some(committed) = history.committed(seq) else { continue };
+            let lists: BTreeSet<u32> = committed
+                .commit
+                .deaths
+                .iter()
+                .filter(|list| list.pack == name.1)
+                .map(|list| list.slot)
+                .collect();
+            let index = self.packs.index(name.0, name.1)?;
+            let others = index.slots().iter().map(|entry| entry.head.slot);
+            dead.insert(*name, others.filter(|slot| !lists.contains(slot)).collect());
+        }
+        Ok(dead)
+    }
+
+    /// Removes all generations of a pack; returns their bytes.
+    fn remove(&self, (kind, id): &PackName, generations: &BTreeMap<u32, u64>) -> Result<u64> {
+        for generation in generations.keys() {
+            let key = place::pack(&self.packs.pack(*kind, *id), *generation);
+            self.log.backend.delete(&key)?;
+        }
+        Ok(generations.values().sum())
+    }
+
+    /// Brings a pack down to one generation without (many) dead slots; returns the bytes saved.
+    fn shrink(
+        &self,
+        (kind, id): &PackName,
+        generations: &BTreeMap<u32, u64>,
+        dead: &BTreeSet<u32>,
+    ) -> Result<u64> {
+        let Some((newest, size)) = generations.last_key_value() else { return Ok(0) };
+        let pack = self.packs.pack(*kind, *id);
+        let Some(index) = PackIndex::read(self.packs.backend(), &pack, *newest, self.packs.keys())?
+        else {
+            return Ok(0);
+        };
+        let survivors = Survivors::of(&index, dead);
+        let older: BTreeMap<u32, u64> =
+            generations.range(..newest).map(|(generation, size)| (*generation, *size)).collect();
+        if !older.is_empty() && !self.has_all(&index, &older, dead)? {
+            tracing::error!(pack = %index.key(), "a rewritten pack lacks slots; the older one stays");
+            return Ok(0);
+        }
+        let mut saved = self.remove(&(*kind, *id), &older)?;
+        if survivors.slots.is_empty() {
+            saved += self.remove(&(*kind, *id), &BTreeMap::from([(*newest, *size)]))?;
+        } else if survivors.is_worth_it(self.compact_below_percent) {
+            match rewrite(self.packs, self.log.random.as_ref(), &index, &survivors) {
+                Ok(Some(new_size)) => {
+                    let old = BTreeMap::from([(*newest, *size)]);
+                    saved += self.remove(&(*kind, *id), &old)?.saturating_sub(new_size);
+                }
+                Ok(None) => {}
+                Err(error @ (Error::Damaged { .. } | Error::Missing { .. })) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(pack = %index.key(), error, "a damaged pack is not rewritten");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(saved)
+    }
+
+    /// Whether the newest generation has every slot of the older ones that is not dead.
+    fn has_all(
+        &self,
+        newest: &PackIndex,
+        older: &BTreeMap<u32, u64>,
+        dead: &BTreeSet<u32>,
+    ) -> Result<bool> {
+        for generation in older.keys() {
+            let (backend, keys) = (self.packs.backend(), self.packs.keys());
+            let Some(index) = PackIndex::read(backend, newest.pack(), *generation, keys)? else {
+                continue;
+            };
+            let lacks = index
+                .slots()
+                .iter()
+                .map(|entry| entry.head.slot)
+                .any(|slot| newest.slot(slot).is_none() && !dead.contains(&slot));
+            if lacks {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// All packs of a chain's domain.
+fn list_packs(packs: &Packs, log: &ChainLog) -> Result<Listed> {
+    let mut listed = Listed::new();
+    let domain = log.chain.domain();
+    for kind in [PackKind::Data, PackKind::Meta] {
+        for entry in packs.backend().list_all(&place::packs(&domain, kind))? {
+            if let Some(Place::Pack(pack, generation)) = Place::parse(&entry.key) {
+                listed
+                    .entry((pack.kind, pack.id))
+                    .or_default()
+                    .insert(generation, entry.size_bytes);
+            }
+        }
+    }
+    Ok(listed)
+}
+
+/// Removes the packs of an aborted session.
+pub(crate) fn remove_session(packs: &Packs, log: &ChainLog, nonce: SessionNonce) -> Result<()> {
+    for ((kind, id), generations) in list_packs(packs, log)? {
+        if id.session() == nonce {
+            for generation in generations.keys() {
+                packs.backend().delete(&place::pack(&packs.pack(kind, id), *generation))?;
+            }
+        }
+    }
+    Ok(())
+}

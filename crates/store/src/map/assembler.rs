@@ -1,0 +1,306 @@
+//! Building the map of a new version from the leaves that a backup visited.
+//!
+//! Leaves arrive in any order. An inner node is written as soon as all of its visited children
+//! have arrived, so only the few nodes on the way to leaves being worked on are in memory. A node
+//! whose children are all as before is not written: the pointer to the parent's node stays.
+//!
+//! What the new map no longer points to is collected here as deaths, blocks and nodes alike.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use super::cells;
+use super::geometry::{FANOUT, LEAF_BLOCKS, leaves, leaves_below, root_level};
+use super::reader::{MapReader, Visit};
+use crate::crypto::BlockHasher;
+use crate::error::{Error, Result};
+use crate::format::deaths::Deaths;
+use crate::format::frame::FrameEncoder;
+use crate::format::id::{PackKind, SlotRef};
+use crate::format::node::{Child, Inner, Leaf, node_hash};
+use crate::format::record::Root;
+use crate::packs::Scratch;
+use crate::size::to_usize;
+use crate::write::packer::Packer;
+use crate::write::plan::Plan;
+
+/// Map nodes are small and read often; a little more effort than for data pays.
+const NODE_ZSTD_LEVEL: i32 = 3;
+
+/// A map under construction.
+pub(crate) struct Assembler<'a> {
+    plan: &'a Plan,
+    parent: Option<&'a MapReader>,
+    packer: &'a Packer<'a>,
+    hasher: &'a BlockHasher,
+    height: u8,
+    state: Mutex<State>,
+}
+
+struct State {
+    encoder: FrameEncoder,
+    encoded: Vec<u8>,
+    scratch: Scratch,
+    open: HashMap<(u8, u64), Open>,
+    root: Option<Child>,
+    dead: Vec<(PackKind, SlotRef)>,
+    lists: Vec<SlotRef>,
+    died_bytes: BTreeMap<u64, u64>,
+    used_blocks_gained: u64,
+    used_blocks_lost: u64,
+}
+
+/// An inner node that waits for children.
+struct Open {
+    old: Option<Child>,
+    before: BTreeMap<u8, Child>,
+    children: BTreeMap<u8, Child>,
+    waiting: usize,
+}
+
+/// A leaf that was visited.
+pub(crate) struct LeafDone {
+    pub(crate) index: u64,
+    /// The parent version's leaf and its cells, all 256 of them.
+    pub(crate) old: Option<(Child, Vec<cells::Cell>)>,
+    pub(crate) new: Vec<cells::Cell>,
+}
+
+/// A finished map.
+#[derive(Debug)]
+pub(crate) struct Assembled {
+    pub(crate) root: Root,
+    /// The slots that hold the death lists.
+    pub(crate) lists: Vec<SlotRef>,
+    pub(crate) died_bytes: BTreeMap<u64, u64>,
+    pub(crate) used_blocks_gained: u64,
+    pub(crate) used_blocks_lost: u64,
+}
+
+impl<'a> Assembler<'a> {
+    pub(crate) fn new(
+        plan: &'a Plan,
+        parent: Option<&'a MapReader>,
+        packer: &'a Packer<'a>,
+        hasher: &'a BlockHasher,
+    ) -> Result<Self> {
+        let state = State {
+            encoder: FrameEncoder::new(NODE_ZSTD_LEVEL)?,
+            encoded: Vec::new(),
+            scratch: Scratch::new()?,
+            open: HashMap::new(),
+            root: None,
+            dead: Vec::new(),
+            lists: Vec::new(),
+            died_bytes: BTreeMap::new(),
+            used_blocks_gained: 0,
+            used_blocks_lost: 0,
+        };
+        let height = root_level(plan.disk_bytes());
+        Ok(Self { plan, parent, packer, hasher, height, state: Mutex::new(state) })
+    }
+
+    /// Takes over a leaf of the plan; each exactly once.
+    pub(crate) fn leaf_done(&self, done: LeafDone) -> Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = &mut *state;
+        state.used_blocks_gained += cells::used(&done.new);
+        let old_child = done.old.as_ref().map(|(child, _)| *child);
+        if let Some((child, old)) = &done.old {
+            state.used_blocks_lost += cells::used(old);
+            let is_same = old.iter().zip(&done.new).all(|(a, b)| a == b)
+                && old[done.new.len()..].iter().all(|cell| *cell == cells::Cell::Hole);
+            if is_same {
+                return self.child_done(state, 0, done.index, Some(*child));
+            }
+            for slot in cells::died(old, &done.new) {
+                self.bury(state, PackKind::Data, slot)?;
+            }
+        }
+        if let Some(child) = old_child {
+            self.bury(state, PackKind::Meta, child.slot)?;
+        }
+        let new = match cells::gather(&done.new) {
+            None => None,
+            Some(leaf) => Some(self.write(state, &leaf.encode())?),
+        };
+        self.child_done(state, 0, done.index, new)
+    }
+
+    /// Whether a leaf can be passed over: nothing in it before and nothing now.
+    pub(crate) fn parent_leaf(
+        &self,
+        index: u64,
+        scratch: &mut Scratch,
+    ) -> Result<Option<(Child, Leaf)>> {
+        let Some(parent) = self.parent else { return Ok(None) };
+        let Some(child) = parent.child(0, index, scratch)? else { return Ok(None) };
+        Ok(Some((child, parent.leaf(&child, scratch)?)))
+    }
+
+    /// Ends the construction. Every leaf of the plan must have been taken over.
+    pub(crate) fn finish(&self) -> Result<Assembled> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = &mut *state;
+        let this = Finisher { packer: self.packer, hasher: self.hasher };
+        if !state.open.is_empty() {
+            return Err(Error::SelfCheck { what: "a map node was left open".to_owned() });
+        }
+        let disk_bytes = self.plan.disk_bytes();
+        if let Some(parent) = self.parent {
+            if self.plan.leaves().is_empty() && parent.disk_bytes() == disk_bytes {
+                state.root = parent.root().node;
+            }
+            if parent.disk_bytes() > disk_bytes {
+                this.bury_beyond(state, parent, disk_bytes, self.height)?;
+            }
+        }
+        this.write_list(state)?;
+        Ok(Assembled {
+            root: Root { height: self.height, node: state.root },
+            lists: std::mem::take(&mut state.lists),
+            died_bytes: std::mem::take(&mut state.died_bytes),
+            used_blocks_gained: state.used_blocks_gained,
+            used_blocks_lost: state.used_blocks_lost,
+        })
+    }
+
+    /// Puts a finished node into the one above, and goes on upwards while nodes become complete.
+    fn child_done(
+        &self,
+        state: &mut State,
+        mut level: u8,
+        mut index: u64,
+        mut child: Option<Child>,
+    ) -> Result<()> {
+        while level < self.height {
+            let position = (index % FANOUT) as u8;
+            (level, index) = (level + 1, index / FANOUT);
+            if !state.open.contains_key(&(level, index)) {
+                let open = self.open(level, index, &mut state.scratch)?;
+                state.open.insert((level, index), open);
+            }
+            let Some(open) = state.open.get_mut(&(level, index)) else { return Ok(()) };
+            match child {
+                Some(child) => open.children.insert(position, child),
+                None => open.children.remove(&position),
+            };
+            open.waiting = open.waiting.saturating_sub(1);
+            if open.waiting > 0 {
+                return Ok(());
+            }
+            let Some(open) = state.open.remove(&(level, index)) else { return Ok(()) };
+            child = self.close(state, level, open)?;
+        }
+        state.root = child;
+        Ok(())
+    }
+
+    fn open(&self, level: u8, index: u64, scratch: &mut Scratch) -> Result<Open> {
+        let below = leaves_below(level - 1);
+        let covered = |position: u64| -> Range<u64> {
+            let start = (index * FANOUT + position) * below;
+            start..start + below
+        };
+        let waiting = (0..FANOUT).filter(|at| self.plan.visits(&covered(*at))).count();
+        let Some(parent) = self.parent else {
+            let (before, children) = (BTreeMap::new(), BTreeMap::new());
+            return Ok(Open { old: None, before, children, waiting });
+        };
+        let old = parent.child(level, index, scratch)?;
+        let before: BTreeMap<u8, Child> =
+            parent.children(level, index, scratch)?.into_iter().collect();
+        let mut children = before.clone();
+        // A disk that shrank has no leaves beyond its end; they are buried at the end.
+        let end = leaves(self.plan.disk_bytes());
+        children.retain(|position, _| covered(u64::from(*position)).start < end);
+        Ok(Open { old, before, children, waiting })
+    }
+
+    fn close(&self, state: &mut State, level: u8, open: Open) -> Result<Option<Child>> {
+        if open.old.is_some() && open.before == open.children {
+            return Ok(open.old);
+        }
+        if let Some(old) = open.old {
+            self.bury(state, PackKind::Meta, old.slot)?;
+        }
+        if open.children.is_empty() {
+            return Ok(None);
+        }
+        let inner = Inner { level, children: open.children.into_iter().collect() };
+        self.write(state, &inner.encode()).map(Some)
+    }
+
+    fn write(&self, state: &mut State, encoded: &[u8]) -> Result<Child> {
+        Finisher { packer: self.packer, hasher: self.hasher }.write(state, encoded)
+    }
+
+    fn bury(&self, state: &mut State, kind: PackKind, slot: SlotRef) -> Result<()> {
+        Finisher { packer: self.packer, hasher: self.hasher }.bury(state, kind, slot)
+    }
+}
+
+/// What writes, apart from what is written about.
+struct Finisher<'a> {
+    packer: &'a Packer<'a>,
+    hasher: &'a BlockHasher,
+}
+
+impl Finisher<'_> {
+    fn write(&self, state: &mut State, plain: &[u8]) -> Result<Child> {
+        let slot = self.write_slot(state, plain)?;
+        Ok(Child { slot, hash: node_hash(plain) })
+    }
+
+    fn write_slot(&self, state: &mut State, plain: &[u8]) -> Result<SlotRef> {
+        let codec = state.encoder.encode(plain, &mut state.encoded);
+        self.packer.append(codec, plain.len(), &state.encoded, &[self.hasher.id(plain)])
+    }
+
+    fn bury(&self, state: &mut State, kind: PackKind, slot: SlotRef) -> Result<()> {
+        *state.died_bytes.entry(slot.birth).or_default() += u64::from(slot.stored_bytes);
+        state.dead.push((kind, slot));
+        if state.dead.len() >= Deaths::DEAD_MAX { self.write_list(state) } else { Ok(()) }
+    }
+
+    fn write_list(&self, state: &mut State) -> Result<()> {
+        if state.dead.is_empty() {
+            return Ok(());
+        }
+        let mut dead = std::mem::take(&mut state.dead);
+        dead.sort_unstable();
+        let slot = self.write_slot(state, &Deaths { dead }.encode())?;
+        state.lists.push(slot);
+        Ok(())
+    }
+
+    /// Everything that only the larger, old disk had dies.
+    fn bury_beyond(
+        &self,
+        state: &mut State,
+        parent: &MapReader,
+        disk_bytes: u64,
+        height: u8,
+    ) -> Result<()> {
+        let end = leaves(disk_bytes);
+        let mut scratch = Scratch::new()?;
+        let mut visit = |visit: Visit<'_>| match visit {
+            Visit::Leaf { child, leaf, .. } => {
+                let old = cells::spread(leaf, to_usize(LEAF_BLOCKS));
+                state.used_blocks_lost += cells::used(&old);
+                for slot in cells::died(&old, &[]) {
+                    self.bury(state, PackKind::Data, slot)?;
+                }
+                self.bury(state, PackKind::Meta, child.slot)
+            }
+            // Nodes that also cover what is left were replaced or taken over.
+            Visit::Inner { child, level, first } if first >= end || level > height => {
+                self.bury(state, PackKind::Meta, child.slot)
+            }
+            Visit::Inner { .. } => Ok(()),
+            Visit::Unreadable { error, .. } => Err(error),
+        };
+        parent.walk(&(end..u64::MAX), &mut scratch, &mut visit)
+    }
+}

@@ -1,0 +1,213 @@
+//! Reading the map of a committed version.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::geometry::{FANOUT, leaves_below};
+use crate::error::{Error, Result};
+use crate::format::id::PackKind;
+use crate::format::node::{Child, Inner, Leaf, Node, node_hash};
+use crate::format::record::Root;
+use crate::packs::{Packs, Scratch};
+
+/// How many inner nodes are kept. One covers 4 GiB or more.
+const CACHED_MAX: usize = 256;
+
+/// The map of one version.
+#[derive(Debug)]
+pub(crate) struct MapReader {
+    packs: Arc<Packs>,
+    root: Root,
+    disk_bytes: u64,
+    inners: Mutex<HashMap<[u8; 16], Arc<Inner>>>,
+}
+
+impl MapReader {
+    pub(crate) fn new(packs: Arc<Packs>, root: Root, disk_bytes: u64) -> Self {
+        Self { packs, root, disk_bytes, inners: Mutex::default() }
+    }
+
+    pub(crate) fn root(&self) -> Root {
+        self.root
+    }
+
+    pub(crate) fn disk_bytes(&self) -> u64 {
+        self.disk_bytes
+    }
+
+    /// The pointer to node `index` of `level`, or `None` if all it covers is zero.
+    ///
+    /// Above the root there are no nodes to point to; ask [`MapReader::children`] there.
+    pub(crate) fn child(
+        &self,
+        level: u8,
+        index: u64,
+        scratch: &mut Scratch,
+    ) -> Result<Option<Child>> {
+        if level > self.root.height {
+            return Ok(None);
+        }
+        let mut at = self.root.height;
+        let mut pointer = self.root.node;
+        // Beyond what the root covers.
+        if index >= leaves_below(at) / leaves_below(level) {
+            return Ok(None);
+        }
+        while at > level {
+            let Some(child) = pointer else { return Ok(None) };
+            let inner = self.inner(&child, at, scratch)?;
+            at -= 1;
+            let position = (index / (leaves_below(at) / leaves_below(level))) % FANOUT;
+            pointer = find(&inner, position);
+        }
+        Ok(pointer)
+    }
+
+    /// The children of node `index` of `level` (1 or above), by position; also of the nodes above
+    /// the root that a larger disk would have.
+    pub(crate) fn children(
+        &self,
+        level: u8,
+        index: u64,
+        scratch: &mut Scratch,
+    ) -> Result<Vec<(u8, Child)>> {
+        if level > self.root.height {
+            let is_above_root = index == 0 && level == self.root.height + 1;
+            let root = self.root.node.filter(|_| is_above_root);
+            return Ok(root.map(|root| (0, root)).into_iter().collect());
+        }
+        match self.child(level, index, scratch)? {
+            None => Ok(Vec::new()),
+            Some(child) => Ok(self.inner(&child, level, scratch)?.children.clone()),
+        }
+    }
+
+    /// The leaf behind `child`.
+    pub(crate) fn leaf(&self, child: &Child, scratch: &mut Scratch) -> Result<Leaf> {
+        match self.node(child, scratch)? {
+            Node::Leaf(leaf) => Ok(leaf),
+            Node::Inner(_) => Err(self.wrong(child, "an inner node where a leaf must be")),
+        }
+    }
+
+    /// The inner node of `level` behind `child`.
+    pub(crate) fn inner(
+        &self,
+        child: &Child,
+        level: u8,
+        scratch: &mut Scratch,
+    ) -> Result<Arc<Inner>> {
+        if let Some(inner) = self.lock().get(&child.hash) {
+            return Ok(Arc::clone(inner));
+        }
+        let inner = match self.node(child, scratch)? {
+            Node::Inner(inner) if inner.level == level => Arc::new(inner),
+            _ => return Err(self.wrong(child, "a node of another level than its place")),
+        };
+        let mut cached = self.lock();
+        if cached.len() >= CACHED_MAX {
+            cached.clear();
+        }
+        cached.insert(child.hash, Arc::clone(&inner));
+        Ok(inner)
+    }
+
+    fn node(&self, child: &Child, scratch: &mut Scratch) -> Result<Node> {
+        self.packs.read_slot(PackKind::Meta, &child.slot, scratch)?;
+        if node_hash(&scratch.plain) != child.hash {
+            return Err(self.wrong(child, "the map node is not the one its parent names"));
+        }
+        Node::decode(&scratch.plain).map_err(|e| self.wrong(child, e.0))
+    }
+
+    fn wrong(&self, child: &Child, what: &str) -> Error {
+        let pack = self.packs.pack(PackKind::Meta, child.slot.pack);
+        let object = format!("{}*", crate::format::place::pack_generations(&pack));
+        Error::damaged(object, format!("slot {}: {what}", child.slot.slot))
+    }
+
+    /// The nodes of `level` that have a leaf in `leaves`, calls `visit` for each, in order and
+    /// after those below it. Where a node cannot be read, `visit` gets the error and the leaves
+    /// it covers; what is below it is not visited.
+    pub(crate) fn walk(
+        &self,
+        leaves: &Range<u64>,
+        scratch: &mut Scratch,
+        visit: &mut dyn FnMut(Visit<'_>) -> Result<()>,
+    ) -> Result<()> {
+        match self.root.node {
+            Some(root) => self.walk_node(&root, self.root.height, 0, leaves, (scratch, visit)),
+            None => Ok(()),
+        }
+    }
+
+    fn walk_node(
+        &self,
+        child: &Child,
+        level: u8,
+        first: u64,
+        leaves: &Range<u64>,
+        (scratch, visit): (&mut Scratch, &mut dyn FnMut(Visit<'_>) -> Result<()>),
+    ) -> Result<()> {
+        let covered = first..first.saturating_add(leaves_below(level));
+        if covered.end <= leaves.start || covered.start >= leaves.end {
+            return Ok(());
+        }
+        if level == 0 {
+            return match self.leaf(child, scratch) {
+                Ok(leaf) => visit(Visit::Leaf { child, index: first, leaf: &leaf }),
+                Err(error) => visit(Visit::Unreadable { leaves: covered, error }),
+            };
+        }
+        let inner = match self.inner(child, level, scratch) {
+            Ok(inner) => inner,
+            Err(error) => return visit(Visit::Unreadable { leaves: covered, error }),
+        };
+        for (position, below) in &inner.children {
+            let start = first + u64::from(*position) * leaves_below(level - 1);
+            self.walk_node(below, level - 1, start, leaves, (scratch, visit))?;
+        }
+        visit(Visit::Inner { child, level, first })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 16], Arc<Inner>>> {
+        self.inners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a walk comes by.
+#[derive(Debug)]
+pub(crate) enum Visit<'a> {
+    /// A leaf.
+    Leaf {
+        /// The pointer to it.
+        child: &'a Child,
+        /// Which leaf of the disk it is.
+        index: u64,
+        /// Its content.
+        leaf: &'a Leaf,
+    },
+    /// A node above leaves.
+    Inner {
+        /// The pointer to it.
+        child: &'a Child,
+        /// Its level.
+        level: u8,
+        /// The first leaf it covers.
+        first: u64,
+    },
+    /// A node that cannot be read, and the leaves that are lost with it.
+    Unreadable {
+        /// The leaves.
+        leaves: Range<u64>,
+        /// Why.
+        error: Error,
+    },
+}
+
+fn find(inner: &Inner, position: u64) -> Option<Child> {
+    let position = u8::try_from(position).ok()?;
+    let at = inner.children.binary_search_by_key(&position, |(at, _)| *at).ok()?;
+    inner.children.get(at).map(|(_, child)| *child)
+}

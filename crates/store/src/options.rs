@@ -1,0 +1,79 @@
+//! Settings of the engine. They change speed and space, never the format.
+
+use std::thread;
+
+/// How a repository is written and read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Worker threads of a backup, restore or check.
+    pub threads: usize,
+    /// What the buffers of one backup or restore may take. Two packs and a few megabytes per
+    /// thread are the least; packs are made smaller if need be.
+    pub memory_bytes: u64,
+    /// The level of zstd, 1..=19.
+    pub zstd_level: i32,
+    /// Blocks that are compressed together, 1..=16. More compress better; fewer cost less when
+    /// single blocks are read or replaced.
+    pub frame_blocks: u16,
+    /// When a data pack is full. Stored bytes.
+    pub pack_bytes: u64,
+    /// When a pack of map nodes is full. Stored bytes.
+    pub map_pack_bytes: u64,
+    /// A pack of which fewer percent are needed is rewritten by a reclaim. Packs nobody needs
+    /// are always removed.
+    pub compact_below_percent: u8,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            threads: thread::available_parallelism().map_or(2, usize::from).min(16),
+            memory_bytes: 192 << 20,
+            zstd_level: 1,
+            frame_blocks: 16,
+            pack_bytes: 64 << 20,
+            map_pack_bytes: 8 << 20,
+            compact_below_percent: 60,
+        }
+    }
+}
+
+/// Buffers of one worker: what it reads, gathers, encodes, seals and decodes again.
+const LANE_BYTES: u64 = 12 << 20;
+
+impl Options {
+    /// The settings with every value in its legal range and the memory bound kept.
+    pub(crate) fn clamped(&self) -> Self {
+        let memory_bytes = self.memory_bytes.max(32 << 20);
+        let lanes_max = crate::size::to_usize((memory_bytes / 2 / LANE_BYTES).max(1));
+        let threads = self.threads.clamp(1, lanes_max);
+        // One pack is filling while one is being uploaded.
+        let for_packs = memory_bytes - (threads as u64 * LANE_BYTES).min(memory_bytes / 2);
+        Self {
+            threads,
+            memory_bytes,
+            zstd_level: self.zstd_level.clamp(1, 19),
+            frame_blocks: self.frame_blocks.clamp(1, 16),
+            pack_bytes: self.pack_bytes.clamp(1 << 16, 1 << 30).min(for_packs / 2),
+            map_pack_bytes: self.map_pack_bytes.clamp(1 << 16, 64 << 20).min(memory_bytes / 8),
+            compact_below_percent: self.compact_below_percent.min(100),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_buffers_fit_into_the_memory_whatever_is_asked_for() {
+        for (threads, memory_mib) in [(1, 0), (2, 64), (2, 192), (16, 192), (64, 1024), (0, 4096)] {
+            let asked = Options { threads, memory_bytes: memory_mib << 20, ..Options::default() };
+            let options = asked.clamped();
+            let used = 2 * options.pack_bytes + options.threads as u64 * LANE_BYTES;
+            assert!(options.threads >= 1 && used <= options.memory_bytes, "{options:?}");
+            assert_eq!(options.clamped(), options, "clamping twice changes nothing");
+        }
+        assert_eq!(Options::default().clamped().pack_bytes, 64 << 20);
+    }
+}

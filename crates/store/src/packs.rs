@@ -1,0 +1,218 @@
+//! Reading packs: which object holds a logical pack, its tables, its slots.
+//!
+//! A pointer names a logical pack; compaction moves its slots to a new object (a new generation)
+//! and removes the old one. So a reader that finds an object gone looks for another generation
+//! and tries again; only when there is none is the pack missing.
+//!
+//! Tables are kept in a cache of bounded size.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::backend::{Backend, BackendExt};
+use crate::crypto::{KeyRing, TenantKeys};
+use crate::error::{Error, Result};
+use crate::format::frame::FrameDecoder;
+use crate::format::id::{DomainId, PackId, PackKind, PackRef, SlotRef};
+use crate::format::pack::{PackIndex, SlotEntry};
+use crate::format::place::{self, Place};
+use crate::format::slot::open_slot;
+use crate::size::to_usize;
+
+/// How often a reader looks for another generation before it gives up.
+const ATTEMPTS_MAX: usize = 4;
+/// What the cached tables of one domain may take.
+const CACHE_BYTES_MAX: usize = 24 << 20;
+
+/// The packs of one domain.
+#[derive(Debug)]
+pub(crate) struct Packs {
+    backend: Arc<dyn Backend>,
+    keys: Arc<TenantKeys>,
+    domain: DomainId,
+    cache: Mutex<Cache>,
+}
+
+#[derive(Debug, Default)]
+struct Cache {
+    tables: HashMap<(PackKind, PackId), (Arc<PackIndex>, u64)>,
+    bytes: usize,
+    tick: u64,
+}
+
+impl Packs {
+    pub(crate) fn new(backend: Arc<dyn Backend>, keys: Arc<TenantKeys>, domain: DomainId) -> Self {
+        Self { backend, keys, domain, cache: Mutex::default() }
+    }
+
+    pub(crate) fn backend(&self) -> &dyn Backend {
+        self.backend.as_ref()
+    }
+
+    pub(crate) fn keys(&self) -> &dyn KeyRing {
+        self.keys.as_ref()
+    }
+
+    pub(crate) fn pack(&self, kind: PackKind, id: PackId) -> PackRef {
+        PackRef { domain: self.domain, kind, id }
+    }
+
+    /// The tables of some generation of a pack.
+    pub(crate) fn index(&self, kind: PackKind, id: PackId) -> Result<Arc<PackIndex>> {
+        if let Some(index) = self.lock().get(kind, id) {
+            return Ok(index);
+        }
+        let index = Arc::new(self.read_index(kind, id)?);
+        self.lock().put(kind, id, Arc::clone(&index));
+        Ok(index)
+    }
+
+    fn read_index(&self, kind: PackKind, id: PackId) -> Result<PackIndex> {
+        let pack = self.pack(kind, id);
+        // Nearly every pack was never rewritten: look there before listing.
+        if let Some(index) = PackIndex::read(self.backend(), &pack, 0, self.keys())? {
+            return Ok(index);
+        }
+        for _ in 0..ATTEMPTS_MAX {
+            let Some(generation) = self.generations(&pack)?.last().copied() else {
+                return Err(Error::Missing { object: place::pack(&pack, 0).to_string() });
+            };
+            if let Some(index) = PackIndex::read(self.backend(), &pack, generation, self.keys())? {
+                return Ok(index);
+            }
+        }
+        Err(Error::Missing { object: place::pack(&pack, 0).to_string() })
+    }
+
+    /// The generations of a pack that exist, in order.
+    pub(crate) fn generations(&self, pack: &PackRef) -> Result<Vec<u32>> {
+        let entries = self.backend().list_all(&place::pack_generations(pack))?;
+        let generation = |key| match Place::parse(key) {
+            Some(Place::Pack(found, generation)) if found == *pack => Some(generation),
+            _ => None,
+        };
+        Ok(entries.iter().filter_map(|entry| generation(&entry.key)).collect())
+    }
+
+    /// Forgets the tables of a pack, so that the next look finds another generation.
+    pub(crate) fn forget(&self, kind: PackKind, id: PackId) {
+        self.lock().forget(kind, id);
+    }
+
+    /// Replaces `into` by `length` bytes from `offset` of the object that `index` describes.
+    /// `None`: that object is gone.
+    pub(crate) fn read_range(
+        &self,
+        index: &PackIndex,
+        offset: u64,
+        length: u64,
+        into: &mut Vec<u8>,
+    ) -> Result<Option<()>> {
+        into.resize(to_usize(length), 0);
+        Ok(self.backend().get_range(&index.key(), offset, into)?)
+    }
+
+    /// The decoded content of one slot, in `scratch.plain`.
+    pub(crate) fn read_slot(
+        &self,
+        kind: PackKind,
+        slot: &SlotRef,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        for _ in 0..ATTEMPTS_MAX {
+            let index = self.index(kind, slot.pack)?;
+            let entry = *find(&index, slot)?;
+            let mut sealed = std::mem::take(&mut scratch.sealed);
+            let length = u64::from(entry.stored_bytes);
+            let read = self.read_range(&index, entry.offset, length, &mut sealed)?;
+            let opened = read.map(|()| scratch.open(&index, &entry, &sealed));
+            scratch.sealed = sealed;
+            match opened {
+                Some(result) => return result,
+                None => self.forget(kind, slot.pack),
+            }
+        }
+        Err(Error::Missing { object: place::pack(&self.pack(kind, slot.pack), 0).to_string() })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The entry of `slot` in the tables of its pack.
+pub(crate) fn find<'a>(index: &'a PackIndex, slot: &SlotRef) -> Result<&'a SlotEntry> {
+    let entry = index.slot(slot.slot).ok_or_else(|| {
+        Error::damaged(index.key(), format!("slot {} is not in the pack", slot.slot))
+    })?;
+    if entry.stored_bytes == slot.stored_bytes {
+        Ok(entry)
+    } else {
+        Err(Error::damaged(index.key(), format!("slot {} has another size", slot.slot)))
+    }
+}
+
+/// Buffers for reading slots, used again and again by one thread.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    decoder: FrameDecoder,
+    sealed: Vec<u8>,
+    encoded: Vec<u8>,
+    /// What the last opened slot contains.
+    pub(crate) plain: Vec<u8>,
+}
+
+impl Scratch {
+    pub(crate) fn new() -> Result<Self> {
+        let (sealed, encoded, plain) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { decoder: FrameDecoder::new()?, sealed, encoded, plain })
+    }
+
+    /// Opens and decodes `sealed` into `plain`.
+    pub(crate) fn open(
+        &mut self,
+        index: &PackIndex,
+        entry: &SlotEntry,
+        sealed: &[u8],
+    ) -> Result<()> {
+        let plain_len = entry.head.plain_len as usize;
+        open_slot(index.dek(), index.pack(), entry.head, sealed, &mut self.encoded)
+            .and_then(|()| {
+                self.decoder.decode(entry.head.codec, &self.encoded, plain_len, &mut self.plain)
+            })
+            .map_err(|e| Error::damaged(index.key(), format!("slot {}: {}", entry.head.slot, e.0)))
+    }
+}
+
+impl Cache {
+    fn get(&mut self, kind: PackKind, id: PackId) -> Option<Arc<PackIndex>> {
+        self.tick += 1;
+        let (index, used) = self.tables.get_mut(&(kind, id))?;
+        *used = self.tick;
+        Some(Arc::clone(index))
+    }
+
+    fn put(&mut self, kind: PackKind, id: PackId, index: Arc<PackIndex>) {
+        self.tick += 1;
+        self.forget(kind, id);
+        self.bytes += table_bytes(&index);
+        self.tables.insert((kind, id), (index, self.tick));
+        while self.bytes > CACHE_BYTES_MAX && self.tables.len() > 1 {
+            let oldest = self.tables.iter().min_by_key(|(_, (_, used))| *used);
+            let Some((&(kind, id), _)) = oldest else { return };
+            self.forget(kind, id);
+        }
+    }
+
+    fn forget(&mut self, kind: PackKind, id: PackId) {
+        if let Some((index, _)) = self.tables.remove(&(kind, id)) {
+            self.bytes -= table_bytes(&index);
+        }
+    }
+}
+
+/// About what the tables take in memory.
+fn table_bytes(index: &PackIndex) -> usize {
+    let blocks: usize = index.slots().iter().map(|slot| usize::from(slot.blocks)).sum();
+    512 + index.slots().len() * size_of::<SlotEntry>() + blocks * 32
+}

@@ -1,0 +1,10 @@
+//! The repository: what callers open, list, write, read and delete with.
+
+mod delete;
+mod open;
+mod read;
+mod session;
+mod versions;
+
+pub use open::Repository;
+pub use session::Session;

@@ -1,0 +1,256 @@
+//! A session: one attempt to add a version to a chain.
+//!
+//! ```text
+//! begin ──▶ write ──▶ commit ──▶ version
+//!   │         │          └─ fails if somebody aborted the session meanwhile
+//!   └─────────┴──▶ abort (or dropped: the claim stays until `abort_unfinished`)
+//! ```
+//! The claim is durable before anything is decided, and what the session builds on is looked at
+//! again after that: a deletion either sees the claim or is seen.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use cbr_env::RandomExt;
+
+use super::Repository;
+use crate::chain::{ChainLog, History};
+use crate::error::{Error, Result};
+use crate::format::id::{ChainRef, SessionNonce};
+use crate::format::place;
+use crate::format::record::{CARD_BYTES_MAX, Claim, Commit, Outcome, PackSummary, TEXT_BYTES_MAX};
+use crate::job::Job;
+use crate::map::MapReader;
+use crate::map::geometry::BLOCK_BYTES;
+use crate::options::Options;
+use crate::packs::Packs;
+use crate::source::BlockSource;
+use crate::version::{VersionInfo, VersionRef, WriteStats};
+use crate::write::packer::Author;
+use crate::write::pipeline::{Pipeline, Written};
+use crate::write::plan::Plan;
+
+/// How often a session begins again because its parent was deleted under it.
+const BEGIN_MAX: usize = 8;
+
+/// An unfinished version.
+#[derive(Debug)]
+pub struct Session {
+    log: ChainLog,
+    packs: Arc<Packs>,
+    options: Options,
+    version: VersionRef,
+    claim: Claim,
+    parent: Option<Parent>,
+    written: Option<Finished>,
+}
+
+#[derive(Debug)]
+struct Parent {
+    seq: u64,
+    hash: [u8; 32],
+    commit: Commit,
+}
+
+#[derive(Debug)]
+struct Finished {
+    written: Written,
+    disk_bytes: u64,
+    stats: WriteStats,
+}
+
+impl Repository {
+    /// Claims the next version of a chain for `owner` (a task's id).
+    ///
+    /// # Errors
+    /// [`Error::ChainBusy`] if a session is unfinished, also if it is the same owner's: end it
+    /// with [`Repository::abort_unfinished`] first.
+    pub fn begin(&self, chain: &ChainRef, owner: &str) -> Result<Session> {
+        self.check_writable()?;
+        if owner.len() > TEXT_BYTES_MAX {
+            return Err(Error::Invalid { what: "the owner's name is too long".to_owned() });
+        }
+        let log = self.log_or_new(chain)?;
+        for _ in 0..BEGIN_MAX {
+            let history = log.read()?.sound()?;
+            if let Some((_, claim)) = history.open().next() {
+                return Err(Error::ChainBusy { owner: claim.owner.clone() });
+            }
+            let seq = history.next_seq();
+            let claim = Claim {
+                nonce: SessionNonce(self.random.bytes()),
+                parent: history.head(),
+                owner: owner.to_owned(),
+                node: String::new(),
+            };
+            if !log.put_claim(seq, &claim)? {
+                continue;
+            }
+            // From here on the claim pins its parent, unless a deletion was faster.
+            let history = log.read()?.sound()?;
+            if claim.parent.is_none_or(|parent| history.is_live(parent)) {
+                return Ok(self.session(log, seq, claim, &history));
+            }
+            log.put_abort(seq, &claim, "the parent was deleted")?;
+        }
+        Err(Error::ChainBusy { owner: "others who begin and delete all the time".to_owned() })
+    }
+
+    fn session(&self, log: ChainLog, seq: u64, claim: Claim, history: &History) -> Session {
+        let parent = claim.parent.and_then(|seq| {
+            let committed = history.committed(seq)?;
+            Some(Parent { seq, hash: committed.hash, commit: committed.commit.clone() })
+        });
+        let packs = self.packs(&log);
+        let version = VersionRef { chain: log.chain, seq };
+        Session { log, packs, options: self.options.clone(), version, claim, parent, written: None }
+    }
+}
+
+impl Session {
+    /// The version this session will have made.
+    pub const fn version(&self) -> &VersionRef {
+        &self.version
+    }
+
+    /// The version that unchanged blocks are shared with; none in a first backup.
+    pub const fn parent(&self) -> Option<u64> {
+        self.claim.parent
+    }
+
+    /// Stores the whole of `source`, once per session.
+    ///
+    /// `changed`, if given, names every byte range that may differ from the parent; the rest is
+    /// taken over unread. Without a parent it is ignored and everything is read.
+    ///
+    /// # Errors
+    /// [`Error::Source`], [`Error::Cancelled`], [`Error::SelfCheck`], [`Error::Backend`]. After
+    /// an error the session can only be aborted.
+    pub fn write(
+        &mut self,
+        source: &dyn BlockSource,
+        changed: Option<&[Range<u64>]>,
+        job: &Job,
+    ) -> Result<WriteStats> {
+        if self.written.is_some() {
+            return Err(Error::Invalid { what: "the session has been written".to_owned() });
+        }
+        let disk_bytes = source.size_bytes();
+        let extents = source.extents().map_err(|source| Error::Source { offset: 0, source })?;
+        let plan = match (&self.parent, changed) {
+            (Some(parent), Some(changed)) => {
+                Plan::changed(disk_bytes, &extents, parent.commit.disk_bytes, changed)
+            }
+            _ => Plan::whole(disk_bytes, &extents),
+        };
+        let parent = self.parent.as_ref().map(|parent| {
+            MapReader::new(Arc::clone(&self.packs), parent.commit.root, parent.commit.disk_bytes)
+        });
+        let pipeline = Pipeline {
+            packs: &self.packs,
+            hasher: &self.log.keys.block_hasher(&self.version.chain.domain()),
+            random: self.log.random.as_ref(),
+            options: &self.options,
+            author: Author { nonce: self.claim.nonce, seq: self.version.seq },
+            parent: parent.as_ref(),
+        };
+        let written = pipeline.run(source, &plan, job)?;
+        let stats = self.stats(&written, disk_bytes);
+        self.written = Some(Finished { written, disk_bytes, stats });
+        Ok(stats)
+    }
+
+    fn stats(&self, written: &Written, disk_bytes: u64) -> WriteStats {
+        let before = self.parent.as_ref().map_or(0, |parent| parent.commit.used_bytes);
+        let gained = written.map.used_blocks_gained * BLOCK_BYTES;
+        let used = (before.next_multiple_of(BLOCK_BYTES) + gained)
+            .saturating_sub(written.map.used_blocks_lost * BLOCK_BYTES);
+        WriteStats {
+            read_bytes: written.read_bytes,
+            changed_bytes: (written.changed_blocks * BLOCK_BYTES).min(disk_bytes),
+            used_bytes: used.min(disk_bytes),
+            stored_bytes: written.stored_bytes,
+        }
+    }
+
+    /// Makes the version valid, with the caller's `card`.
+    ///
+    /// # Errors
+    /// [`Error::SessionLost`] if somebody aborted the session meanwhile. After any other error
+    /// ask [`Repository::find_by_owner`] whether the version is there.
+    pub fn commit(self, card: &[u8]) -> Result<VersionInfo> {
+        let finished = self.written.as_ref().ok_or_else(|| Error::Invalid {
+            what: "a session is committed before it is written".to_owned(),
+        })?;
+        if card.len() > CARD_BYTES_MAX {
+            return Err(Error::Invalid { what: "the card is too large".to_owned() });
+        }
+        self.verify_objects(&finished.written)?;
+        let commit = self.commit_record(finished, card);
+        let seq = self.version.seq;
+        if !self.log.put_outcome(seq, &Outcome::Commit(Box::new(commit.clone())))? {
+            return Err(lost("it has another outcome"));
+        }
+        // The claim might have been aborted, cleaned away and given to somebody else.
+        match self.log.claim(seq)? {
+            Some(claim) if claim.nonce == self.claim.nonce => {}
+            _ => return Err(lost("its claim is gone")),
+        }
+        Ok(crate::chain::history::info(self.version.chain, seq, &self.claim, &commit))
+    }
+
+    /// Every object the version needs from this session is there, whole.
+    fn verify_objects(&self, written: &Written) -> Result<()> {
+        for uploaded in &written.uploaded {
+            let key = place::pack(&self.packs.pack(uploaded.kind, uploaded.id), 0);
+            match self.packs.backend().size(&key)? {
+                Some(size) if size == uploaded.object_bytes => {}
+                Some(_) => return Err(Error::damaged(&key, "its size is not what was written")),
+                None => return Err(lost("a pack it wrote is gone")),
+            }
+        }
+        Ok(())
+    }
+
+    fn commit_record(&self, finished: &Finished, card: &[u8]) -> Commit {
+        let Finished { written, disk_bytes, stats } = finished;
+        let died: &BTreeMap<u64, u64> = &written.map.died_bytes;
+        let summary = |pack: &crate::write::packer::Uploaded| PackSummary {
+            kind: pack.kind,
+            id: pack.id,
+            object_bytes: pack.object_bytes,
+        };
+        Commit {
+            nonce: self.claim.nonce,
+            parent: self.parent.as_ref().map(|parent| (parent.seq, parent.hash)),
+            root: written.map.root,
+            disk_bytes: *disk_bytes,
+            logical_bytes: match self.parent {
+                None => stats.used_bytes,
+                Some(_) => stats.changed_bytes,
+            },
+            used_bytes: stats.used_bytes,
+            added_bytes: written.stored_bytes,
+            packs: written.uploaded.iter().map(summary).collect(),
+            deaths: written.map.lists.clone(),
+            death_totals: died.iter().map(|(birth, bytes)| (*birth, *bytes)).collect(),
+            card: card.to_vec(),
+        }
+    }
+
+    /// Ends the session without a version and removes what it wrote.
+    pub fn abort(self) -> Result<()> {
+        let seq = self.version.seq;
+        if !self.log.put_abort(seq, &self.claim, "aborted by its owner")? {
+            // A verdict is final. An abort given by somebody else is as good as ours.
+            let is_committed = self.log.read_version(seq)?.is_some();
+            return if is_committed { Err(lost("it was committed")) } else { Ok(()) };
+        }
+        crate::delete::remove_session(&self.packs, &self.log, self.claim.nonce)
+    }
+}
+
+fn lost(what: &str) -> Error {
+    Error::SessionLost { what: what.to_owned() }
+}

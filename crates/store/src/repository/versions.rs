@@ -1,0 +1,95 @@
+//! Listing chains and versions. Everything comes from the objects (P8).
+
+use std::collections::BTreeSet;
+
+use super::Repository;
+use crate::backend::Key;
+use crate::chain::Verdict;
+use crate::error::{Error, Result};
+use crate::format::id::ChainRef;
+use crate::format::place::{self, Place};
+use crate::version::VersionInfo;
+
+impl Repository {
+    /// The live versions of a chain, oldest first; none if the chain is unknown.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if any record of the chain cannot be read: the list would be wrong.
+    pub fn versions(&self, chain: &ChainRef) -> Result<Vec<VersionInfo>> {
+        let Some(log) = self.log(chain)? else { return Ok(Vec::new()) };
+        let history = log.read()?.sound()?;
+        Ok(history.live().into_iter().filter_map(|seq| history.info(seq)).collect())
+    }
+
+    /// The latest live version that `owner` made: a task that was interrupted finds here what it
+    /// had already finished.
+    pub fn find_by_owner(&self, chain: &ChainRef, owner: &str) -> Result<Option<VersionInfo>> {
+        let versions = self.versions(chain)?;
+        Ok(versions.into_iter().rev().find(|version| version.owner == owner))
+    }
+
+    /// Every chain that has a log.
+    pub fn chains(&self) -> Result<Vec<ChainRef>> {
+        let mut chains = BTreeSet::new();
+        let mut after: Option<Key> = None;
+        loop {
+            let page = self.backend.list("t/", after.as_ref())?;
+            let mut skip = None;
+            for entry in &page.entries {
+                match Place::parse(&entry.key) {
+                    Some(
+                        Place::Claim(chain, _) | Place::Outcome(chain, _) | Place::Delete(chain, _),
+                    ) => drop(chains.insert(chain)),
+                    // Logs come before packs in a domain; what follows is skipped in one step.
+                    Some(Place::Pack(pack, _)) => {
+                        skip = Some(Key::new(format!("{}zz", place::domain(&pack.domain)))?);
+                        break;
+                    }
+                    _ => {}
+                }
+            }
+            match (skip, page.entries.last()) {
+                (Some(skip), _) => after = Some(skip),
+                (None, _) if page.is_last => return Ok(chains.into_iter().collect()),
+                (None, Some(last)) => after = Some(last.key.clone()),
+                (None, None) => {
+                    return Err(Error::Implausible {
+                        what: "the backend lists an empty page that is not the last".to_owned(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// All live versions of all chains, from the objects alone. What cannot be read is logged
+    /// and left out; [`Repository::check`] names it.
+    pub fn catalogue(&self) -> Result<Vec<VersionInfo>> {
+        let mut all = Vec::new();
+        for chain in self.chains()? {
+            let Some(log) = self.log(&chain)? else { continue };
+            let history = log.read()?;
+            for error in &history.unreadable {
+                tracing::error!(%chain, error = error as &dyn std::error::Error, "unreadable record");
+            }
+            all.extend(history.live().into_iter().filter_map(|seq| history.info(seq)));
+        }
+        Ok(all)
+    }
+
+    /// Ends every unfinished session of `owner` on the chain and removes what it wrote.
+    ///
+    /// A session that had committed before is left alone: see [`Repository::find_by_owner`].
+    pub fn abort_unfinished(&self, chain: &ChainRef, owner: &str) -> Result<()> {
+        self.check_writable()?;
+        let Some(log) = self.log(chain)? else { return Ok(()) };
+        let history = log.read()?.sound()?;
+        let mine = history.open().filter(|(_, claim)| claim.owner == owner);
+        for (seq, claim) in mine {
+            log.put_abort(seq, claim, "taken over by the same owner")?;
+        }
+        let was_aborted = history.sessions.values().any(|session| {
+            session.claim.owner == owner && !matches!(session.verdict, Verdict::Committed(_))
+        });
+        if was_aborted { self.reclaim(chain).map(drop) } else { Ok(()) }
+    }
+}

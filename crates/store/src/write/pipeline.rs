@@ -1,0 +1,134 @@
+//! Setting the threads of a backup up, and collecting what they did.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use cbr_env::Random;
+use crossbeam_channel::bounded;
+
+use super::packer::{Author, Packer, Uploaded, Uploader};
+use super::plan::Plan;
+use super::reader::{BUFFERS, Cursor, Item, READ_BLOCKS, Reader};
+use super::stop::Stop;
+use super::worker::{Shared, Worker};
+use crate::crypto::BlockHasher;
+use crate::error::{Error, Result};
+use crate::format::BLOCK_BYTES;
+use crate::format::id::PackKind;
+use crate::job::{Job, Meter};
+use crate::map::assembler::Assembled;
+use crate::map::{Assembler, MapReader};
+use crate::options::Options;
+use crate::packs::Packs;
+use crate::source::BlockSource;
+
+/// Items that wait between a reader and its worker; buffers bound the large ones.
+const ITEMS_MAX: usize = 16;
+
+/// What a backup works with.
+pub(crate) struct Pipeline<'a> {
+    pub(crate) packs: &'a Packs,
+    pub(crate) hasher: &'a BlockHasher,
+    pub(crate) random: &'a dyn Random,
+    pub(crate) options: &'a Options,
+    pub(crate) author: Author,
+    pub(crate) parent: Option<&'a MapReader>,
+}
+
+/// What a backup wrote. Everything in it is durable.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) map: Assembled,
+    pub(crate) uploaded: Vec<Uploaded>,
+    pub(crate) stored_bytes: u64,
+    pub(crate) read_bytes: u64,
+    pub(crate) changed_blocks: u64,
+}
+
+impl Pipeline<'_> {
+    /// Reads what `plan` says and writes packs and map.
+    pub(crate) fn run(&self, source: &dyn BlockSource, plan: &Plan, job: &Job) -> Result<Written> {
+        let read_bytes = plan.read_bytes();
+        let meter = Meter::new(job, read_bytes);
+        meter.add(0, 0);
+        let stop = Stop::default();
+        let (to_uploader, sealed) = bounded(0);
+        let tools = (self.packs, self.random);
+        let data = Packer::new(
+            PackKind::Data,
+            self.author,
+            self.options.pack_bytes,
+            tools,
+            to_uploader.clone(),
+        );
+        let full_bytes = self.options.map_pack_bytes;
+        let maps = Packer::new(PackKind::Meta, self.author, full_bytes, tools, to_uploader);
+        let assembler = Assembler::new(plan, self.parent, &maps, self.hasher)?;
+        let changed_blocks = AtomicU64::new(0);
+        let uploader =
+            Uploader { packs: self.packs, hasher: self.hasher, stop: &stop, meter: &meter, sealed };
+        let shared = Shared {
+            packs: self.packs,
+            packer: &data,
+            assembler: &assembler,
+            hasher: self.hasher,
+            stop: &stop,
+            frame_blocks: usize::from(self.options.frame_blocks),
+            zstd_level: self.options.zstd_level,
+            changed_blocks: &changed_blocks,
+        };
+        let cursor = Cursor::new(plan);
+        let mut finished = None;
+        thread::scope(|scope| {
+            let uploading = scope.spawn(|| uploader.run());
+            // Also if a thread panics: the uploader would wait for packs for ever.
+            let open = CloseOnDrop([&data, &maps]);
+            run_lanes(self.options.threads, &shared, &cursor, (source, plan, &meter));
+            // Errors are kept by `stop`; an uploader that failed has closed its end.
+            let assembled = stop.check(
+                data.finish()
+                    .and_then(|data_bytes| Ok((assembler.finish()?, data_bytes + maps.finish()?))),
+            );
+            drop(open);
+            if let (Ok(assembled), Ok(Ok(uploaded))) = (assembled, uploading.join()) {
+                finished = Some((assembled, uploaded));
+            }
+        });
+        stop.finish()?;
+        let ((map, stored_bytes), uploaded) =
+            finished.ok_or_else(|| Error::SelfCheck { what: "a worker panicked".to_owned() })?;
+        let changed_blocks = changed_blocks.load(Ordering::Relaxed);
+        Ok(Written { map, uploaded, stored_bytes, read_bytes, changed_blocks })
+    }
+}
+
+struct CloseOnDrop<'a>([&'a Packer<'a>; 2]);
+
+impl Drop for CloseOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|packer| packer.close());
+    }
+}
+
+fn run_lanes(
+    threads: usize,
+    shared: &Shared<'_>,
+    cursor: &Cursor,
+    (source, plan, meter): (&dyn BlockSource, &Plan, &Meter<'_>),
+) {
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            let (items, to_worker) = bounded::<Item>(ITEMS_MAX);
+            let (give_back, free) = bounded::<Vec<u8>>(BUFFERS);
+            for _ in 0..BUFFERS {
+                let buffer = Vec::with_capacity(READ_BLOCKS * BLOCK_BYTES);
+                give_back.send(buffer).unwrap_or_default();
+            }
+            scope.spawn(move || {
+                Reader { source, plan, cursor, stop: shared.stop, meter, items, free }.run()
+            });
+            scope
+                .spawn(move || shared.stop.check(Worker::new(shared))?.run(&to_worker, &give_back));
+        }
+    });
+}

@@ -1,0 +1,172 @@
+//! Comparing and storing blocks: one worker per lane.
+//!
+//! Per block: is it zero, is it what the parent has there, else it is gathered with other changed
+//! blocks of its leaf into a frame, compressed, and handed to the packer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::packer::Packer;
+use super::plan::Action;
+use super::reader::Item;
+use super::stop::{Stop, Stopped};
+use crate::crypto::{BlockHasher, BlockId};
+use crate::error::{Error, Result};
+use crate::format::BLOCK_BYTES;
+use crate::format::frame::FrameEncoder;
+use crate::format::id::{PackId, PackKind};
+use crate::format::node::Child;
+use crate::format::pack::PackIndex;
+use crate::map::Assembler;
+use crate::map::assembler::LeafDone;
+use crate::map::cells::{Cell, spread};
+use crate::map::geometry::LEAF_BLOCKS;
+use crate::packs::{Packs, Scratch, find};
+use crate::size::to_usize;
+
+static ZERO_BLOCK: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
+
+/// What all workers share.
+pub(super) struct Shared<'a> {
+    pub(super) packs: &'a Packs,
+    pub(super) packer: &'a Packer<'a>,
+    pub(super) assembler: &'a Assembler<'a>,
+    pub(super) hasher: &'a BlockHasher,
+    pub(super) stop: &'a Stop,
+    pub(super) frame_blocks: usize,
+    pub(super) zstd_level: i32,
+    pub(super) changed_blocks: &'a AtomicU64,
+}
+
+/// One worker.
+pub(super) struct Worker<'a> {
+    shared: &'a Shared<'a>,
+    encoder: FrameEncoder,
+    encoded: Vec<u8>,
+    scratch: Scratch,
+    indexes: HashMap<PackId, Arc<PackIndex>>,
+    leaf: Work,
+}
+
+/// The leaf in work.
+#[derive(Default)]
+struct Work {
+    index: u64,
+    old: Option<(Child, Vec<Cell>)>,
+    new: Vec<Cell>,
+    /// The frame being gathered: its plain bytes, the ids, and where in the leaf the blocks are.
+    plain: Vec<u8>,
+    ids: Vec<BlockId>,
+    places: Vec<usize>,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) fn new(shared: &'a Shared<'a>) -> Result<Self> {
+        Ok(Self {
+            shared,
+            encoder: FrameEncoder::new(shared.zstd_level)?,
+            encoded: Vec::new(),
+            scratch: Scratch::new()?,
+            indexes: HashMap::new(),
+            leaf: Work::default(),
+        })
+    }
+
+    /// Works until the reader has nothing more.
+    pub(super) fn run(
+        mut self,
+        items: &Receiver<Item>,
+        free: &Sender<Vec<u8>>,
+    ) -> Result<(), Stopped> {
+        let stop = self.shared.stop;
+        for item in items {
+            match item {
+                Item::Leaf { leaf, actions } => stop.check(self.begin(leaf, &actions))?,
+                Item::Blocks { first, bytes } => {
+                    stop.check(self.blocks(first, &bytes))?;
+                    // The reader may have finished already.
+                    free.send(bytes).unwrap_or_default();
+                }
+                Item::End => stop.check(self.end())?,
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, index: u64, actions: &[Action]) -> Result<()> {
+        let parent = self.shared.assembler.parent_leaf(index, &mut self.scratch)?;
+        let old = parent.map(|(child, leaf)| (child, spread(&leaf, to_usize(LEAF_BLOCKS))));
+        let cell = |at: usize| old.as_ref().map_or(Cell::Hole, |(_, cells)| cells[at]);
+        self.leaf.new = (0..actions.len())
+            .map(|at| if actions[at] == Action::Hole { Cell::Hole } else { cell(at) })
+            .collect();
+        self.leaf.index = index;
+        self.leaf.old = old;
+        self.indexes.clear();
+        Ok(())
+    }
+
+    fn blocks(&mut self, first: usize, bytes: &[u8]) -> Result<()> {
+        for (at, block) in (first..).zip(bytes.chunks_exact(BLOCK_BYTES)) {
+            if block == ZERO_BLOCK {
+                self.leaf.new[at] = Cell::Hole;
+                continue;
+            }
+            let id = self.shared.hasher.id(block);
+            if self.is_as_before(at, &id)? {
+                continue;
+            }
+            self.leaf.plain.extend_from_slice(block);
+            self.leaf.ids.push(id);
+            self.leaf.places.push(at);
+            if self.leaf.places.len() >= self.shared.frame_blocks {
+                self.store_frame()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the parent has a block of this id at this place.
+    fn is_as_before(&mut self, at: usize, id: &BlockId) -> Result<bool> {
+        // Nothing has been decided about this block yet, so the new cell still is the old one.
+        let Cell::Data { slot, index } = self.leaf.new[at] else { return Ok(false) };
+        let tables = match self.indexes.get(&slot.pack) {
+            Some(tables) => tables,
+            None => {
+                let tables = self.shared.packs.index(PackKind::Data, slot.pack)?;
+                self.indexes.entry(slot.pack).or_insert(tables)
+            }
+        };
+        let known = tables.ids(find(tables, &slot)?).get(usize::from(index));
+        match known {
+            Some(known) => Ok(known == id),
+            None => Err(Error::damaged(tables.key(), "the map points beyond a slot")),
+        }
+    }
+
+    fn store_frame(&mut self) -> Result<()> {
+        let leaf = &mut self.leaf;
+        if leaf.places.is_empty() {
+            return Ok(());
+        }
+        let codec = self.encoder.encode(&leaf.plain, &mut self.encoded);
+        let slot = self.shared.packer.append(codec, leaf.plain.len(), &self.encoded, &leaf.ids)?;
+        for (index, at) in (0_u8..).zip(&leaf.places) {
+            leaf.new[*at] = Cell::Data { slot, index };
+        }
+        self.shared.changed_blocks.fetch_add(leaf.places.len() as u64, Ordering::Relaxed);
+        leaf.plain.clear();
+        leaf.ids.clear();
+        leaf.places.clear();
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.store_frame()?;
+        let (old, new) = (self.leaf.old.take(), std::mem::take(&mut self.leaf.new));
+        self.shared.assembler.leaf_done(LeafDone { index: self.leaf.index, old, new })
+    }
+}
