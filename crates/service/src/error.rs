@@ -293,6 +293,25 @@ impl Error {
     }
 }
 
+/// An error with its causes in one line, for people.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// For `map_err` on database calls.
+pub(crate) fn db(doing: &'static str) -> impl FnOnce(cbr_db::DbError) -> Error {
+    move |source| match source {
+        cbr_db::DbError::UnknownMarker => Error::invalid("marker", source),
+        source => Error::Internal { doing, source: Box::new(source) },
+    }
+}
+
 fn reasons(skipped: &[SkippedResource]) -> String {
     match skipped {
         [] => "the vault holds no resource".to_owned(),

@@ -12,20 +12,20 @@ pub(crate) enum Code {
     RestoreRunning,
     /// The disk's state does not allow a restore.
     VolumeNotRestorable,
-    /// The server's state does not allow a restore.
-    ServerNotRestorable,
     /// The vault does not allow backups now.
     VaultStatus,
     /// The vault is full.
     VaultFull,
+    /// The resource is in a vault that is not shown.
+    InOtherVault,
     /// A backup of the resource runs.
     BackupRunning,
     /// The resource is being taken out.
     ResourceRemoving,
+    /// Some backups of a vault or resource cannot be deleted.
+    BackupsNotDeletable,
     /// The backup is gone.
     BackupNotFound,
-    /// The backup cannot be deleted.
-    BackupNotDeletable,
     /// The resource's state does not allow a backup.
     ResourceStatus,
     /// The disk is gone.
@@ -38,8 +38,6 @@ pub(crate) enum Code {
     ServerStatus,
     /// The server has no disk.
     ServerWithoutDisk,
-    /// Somebody cancelled it.
-    Cancelled,
     /// Anything else; the reason tells.
     Unknown,
 }
@@ -49,23 +47,22 @@ impl Code {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::TargetTooSmall => "BackupService.2001",
-            Self::ServerNotRestorable => "BackupService.2008",
             Self::RestoreRunning => "BackupService.2010",
             Self::VolumeNotRestorable => "BackupService.2011",
+            Self::InOtherVault => "BackupService.6103",
             Self::VaultStatus => "BackupService.6113",
             Self::VaultFull => "BackupService.6114",
+            Self::BackupsNotDeletable => "BackupService.6115",
             Self::BackupRunning => "BackupService.6125",
             Self::ResourceRemoving => "BackupService.6134",
             Self::BackupNotFound => "BackupService.6200",
-            Self::BackupNotDeletable => "BackupService.6201",
             Self::ResourceStatus => "BackupService.6215",
             Self::VolumeNotFound => "BackupService.7000",
             Self::VolumeStatus => "BackupService.7003",
             Self::ServerNotFound => "BackupService.7100",
             Self::ServerStatus => "BackupService.7101",
             Self::ServerWithoutDisk => "BackupService.7108",
-            // The public service has no code of its own for what it does not offer.
-            Self::Cancelled | Self::Unknown => "BackupService.9910",
+            Self::Unknown => "BackupService.9910",
         }
     }
 }

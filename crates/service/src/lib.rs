@@ -10,15 +10,23 @@
 
 pub mod access;
 pub mod backups;
+mod card;
 pub mod catalogue;
 pub mod checkpoints;
+mod content;
+mod core;
 pub mod error;
 mod failure;
 pub mod identity;
 pub mod operations;
+mod paging;
 pub mod protectables;
+mod resources;
 mod rules;
 pub mod servers;
+pub mod services;
+pub mod sweeps;
+mod tasks;
 pub mod vaults;
 pub mod volumes;
 
@@ -31,6 +39,8 @@ pub use identity::Identity;
 pub use operations::Operations;
 pub use protectables::Protectables;
 pub use servers::Servers;
+pub use services::{Deps, Services};
+pub use sweeps::Sweeps;
 pub use vaults::Vaults;
 pub use volumes::Volumes;
 

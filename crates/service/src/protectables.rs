@@ -1,13 +1,21 @@
 //! Protectables: resources a vault could take.
 
+use std::sync::Arc;
+
 use cbr_model::ResourceId;
 use cbr_model::query::Page;
 use cbr_model::resource::ResourceKind;
 use cbr_model::size::Gib;
 use cbr_model::vault::{Vault, VaultKind};
 
-use crate::servers::ServerView;
-use crate::volumes::VolumeView;
+use crate::core::Core;
+use crate::error::db;
+use crate::failure::Code;
+use crate::paging::cut;
+use crate::resources::{server_candidate, volume_candidate};
+use crate::rules::binding::Candidate;
+use crate::servers::{self, ServerView};
+use crate::volumes::{self, VolumeView};
 use crate::{Access, Error, Result};
 
 /// The largest page of protectables (contract C53).
@@ -15,7 +23,9 @@ pub const PROTECTABLES_LIMIT_MAX: u32 = 50;
 
 /// Use cases of protectables.
 #[derive(Debug)]
-pub struct Protectables {}
+pub struct Protectables {
+    core: Arc<Core>,
+}
 
 /// Which protectables (contract C53). Empty lists and `None` do not filter.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -104,6 +114,10 @@ impl Protectable {
 }
 
 impl Protectables {
+    pub(crate) const fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
     /// Lists protectables in order of their ids (contract C53).
     pub async fn list(
         &self,
@@ -112,8 +126,15 @@ impl Protectables {
         filter: &ProtectableFilter,
         page: Page,
     ) -> Result<Vec<Protectable>> {
-        let _ = (access, kind, filter, page);
-        Err(later("listing protectables"))
+        let mut found = match kind {
+            VaultKind::Server => self.servers(access).await?,
+            VaultKind::Disk => self.volumes(access).await?,
+        };
+        found.retain(|protectable| matches(protectable, filter));
+        found.sort_by_key(Protectable::id);
+        let mut page = cut(found, page, |protectable| protectable.id().as_uuid()).rows;
+        self.add_vaults(access, &mut page).await?;
+        Ok(page)
     }
 
     /// One protectable (contract C54).
@@ -123,11 +144,83 @@ impl Protectables {
         kind: VaultKind,
         id: ResourceId,
     ) -> Result<Protectable> {
-        let _ = (access, kind, id);
-        Err(later("reading a protectable"))
+        let filter = ProtectableFilter { ids: vec![id], ..ProtectableFilter::default() };
+        let found = self.list(access, kind, &filter, Page::default()).await?.pop();
+        found.ok_or(match kind {
+            VaultKind::Server => Error::ServerNotFound(id),
+            VaultKind::Disk => Error::VolumeNotFound(id),
+        })
+    }
+
+    async fn volumes(&self, access: &Access) -> Result<Vec<Protectable>> {
+        let volumes = self.core.resources.volumes(access.project()).await?;
+        Ok(volumes
+            .iter()
+            .map(|volume| Protectable {
+                obstacle: obstacle(&volume_candidate(volume)),
+                native: Native::Volume(volumes::view(volume)),
+                children: Vec::new(),
+                vault: None,
+            })
+            .collect())
+    }
+
+    async fn servers(&self, access: &Access) -> Result<Vec<Protectable>> {
+        let mut found = Vec::new();
+        for server in self.core.resources.servers(access.project()).await? {
+            let disks = self.core.resources.disks(access.project(), &server).await?;
+            found.push(Protectable {
+                obstacle: obstacle(&server_candidate(&server, &disks)),
+                native: Native::Server(servers::view(&server)),
+                children: disks.iter().map(volumes::view).collect(),
+                vault: None,
+            });
+        }
+        Ok(found)
+    }
+
+    /// Says of each where it is bound. A vault of another project is not shown, but hinders (RES-02).
+    async fn add_vaults(&self, access: &Access, page: &mut [Protectable]) -> Result<()> {
+        let ids: Vec<ResourceId> = page.iter().map(Protectable::id).collect();
+        let mut tx = self.core.db.read().await.map_err(db("listing protectables"))?;
+        let bindings = tx.bindings().list(&ids).await.map_err(db("reading bindings"))?;
+        for binding in bindings {
+            let Some(bound) = page.iter_mut().find(|p| p.id() == binding.resource.id) else {
+                continue;
+            };
+            let vault = tx.vaults().find(access.project(), binding.vault).await;
+            bound.vault = vault.map_err(db("reading a vault"))?;
+            if bound.vault.is_none() {
+                let reason = "it is in another vault".to_owned();
+                bound.obstacle =
+                    Some(Obstacle { code: Code::InOtherVault.as_str().to_owned(), reason });
+            }
+        }
+        Ok(())
     }
 }
 
-fn later(doing: &'static str) -> Error {
-    Error::internal(doing)("first phase")
+/// RES-03, RES-06.
+fn obstacle(candidate: &Candidate) -> Option<Obstacle> {
+    let (code, reason) = match (&candidate.obstacle, candidate.kind) {
+        (Some(reason), ResourceKind::Server) => (Code::ServerStatus, reason.clone()),
+        (Some(reason), ResourceKind::Volume) => (Code::VolumeStatus, reason.clone()),
+        (None, _) if !candidate.has_disk_without(&[]) => {
+            (Code::ServerWithoutDisk, "it has no disk".to_owned())
+        }
+        (None, _) => return None,
+    };
+    Some(Obstacle { code: code.as_str().to_owned(), reason })
+}
+
+fn matches(protectable: &Protectable, filter: &ProtectableFilter) -> bool {
+    let is_at = |server| match &protectable.native {
+        Native::Volume(volume) => volume.attachments.iter().any(|at| at.server == server),
+        Native::Server(_) => false,
+    };
+    (filter.ids.is_empty() || filter.ids.contains(&protectable.id()))
+        && filter.name.as_ref().is_none_or(|name| protectable.name().contains(name.as_str()))
+        && (filter.statuses.is_empty()
+            || filter.statuses.iter().any(|status| status == protectable.status()))
+        && filter.server.is_none_or(is_at)
 }

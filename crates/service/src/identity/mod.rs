@@ -10,4 +10,5 @@ pub use credentials::{
     VerifiedToken,
 };
 pub use seal::SealingKey;
+pub(crate) use service::PROVIDER_PROJECT;
 pub use service::{Identity, TOKEN_SECONDS};

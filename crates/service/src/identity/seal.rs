@@ -61,9 +61,9 @@ impl SealingKey {
     }
 }
 
-/// What is kept of a token: its SHA-256 in hexadecimal.
-pub(crate) fn token_hash(secret: &str) -> String {
-    hex::encode(digest(&SHA256, secret.as_bytes()))
+/// What is kept of a token: its SHA-256.
+pub(crate) fn token_digest(secret: &str) -> [u8; 32] {
+    digest(&SHA256, secret.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
 #[cfg(test)]

@@ -27,10 +27,12 @@ pub(crate) struct Candidate {
 }
 
 /// One disk of a candidate.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct CandidateDisk {
     pub(crate) id: ResourceId,
+    pub(crate) name: String,
     pub(crate) size: Bytes,
+    pub(crate) is_system_disk: bool,
 }
 
 impl Candidate {
@@ -44,7 +46,8 @@ impl Candidate {
         self.included(excluded).next().is_some()
     }
 
-    fn included<'a>(
+    /// The disks that are not left out, in the resource's order.
+    pub(crate) fn included<'a>(
         &'a self,
         excluded: &'a [ResourceId],
     ) -> impl Iterator<Item = &'a CandidateDisk> {
@@ -174,7 +177,12 @@ pub(crate) mod tests {
             obstacle: None,
             disks: disks
                 .iter()
-                .map(|(n, gib)| CandidateDisk { id: id(*n), size: Bytes(gib * GIB) })
+                .map(|(n, gib)| CandidateDisk {
+                    id: id(*n),
+                    name: format!("d{n}"),
+                    size: Bytes(gib * GIB),
+                    is_system_disk: false,
+                })
                 .collect(),
         }
     }

@@ -1,14 +1,7 @@
-//! Disks as their own service (EVS, contract F.3) shows them.
+//! What disks, their jobs and requests for them look like.
 
-use cbr_model::query::{Listing, Page};
 use cbr_model::size::{Bytes, Gib};
 use cbr_model::{BackupId, ResourceId, TaskId, Timestamp};
-
-use crate::{Access, Error, Result};
-
-/// Use cases of disks.
-#[derive(Debug)]
-pub struct Volumes {}
 
 /// A disk.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -171,49 +164,4 @@ pub enum VolumeJobStatus {
     Success,
     /// Ended without its result.
     Fail,
-}
-
-impl Volumes {
-    /// Lists disks in order of their ids.
-    pub async fn list(
-        &self,
-        access: &Access,
-        filter: &VolumeFilter,
-        page: Page,
-    ) -> Result<Listing<VolumeView>> {
-        let _ = (access, filter, page);
-        Err(later("listing disks"))
-    }
-
-    /// One disk; one that is still being made has the status `creating`.
-    pub async fn show(&self, access: &Access, id: ResourceId) -> Result<VolumeView> {
-        let _ = (access, id);
-        Err(later("reading a disk"))
-    }
-
-    /// Makes a disk, empty or from a backup (NEW-01 … NEW-06).
-    pub async fn create(
-        &self,
-        access: &Access,
-        wanted: NewVolumeRequest,
-    ) -> Result<VolumeJobStarted> {
-        let _ = (access, wanted);
-        Err(later("creating a disk"))
-    }
-
-    /// Deletes a disk that is neither attached nor bound nor at work.
-    pub async fn delete(&self, access: &Access, id: ResourceId) -> Result<TaskId> {
-        let _ = (access, id);
-        Err(later("deleting a disk"))
-    }
-
-    /// One job.
-    pub async fn job(&self, access: &Access, id: TaskId) -> Result<VolumeJob> {
-        let _ = (access, id);
-        Err(later("reading a job"))
-    }
-}
-
-fn later(doing: &'static str) -> Error {
-    Error::internal(doing)("first phase")
 }

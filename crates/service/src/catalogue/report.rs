@@ -1,10 +1,4 @@
-//! The catalogue and the store: rebuilding one from the other (P8), and the doctor's checks.
-
-use crate::{Error, Result};
-
-/// Use cases of the operator.
-#[derive(Debug)]
-pub struct Catalogue {}
+//! What the operator is told.
 
 /// What a rebuild did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -21,6 +15,10 @@ pub struct Rebuilt {
     pub known: u64,
     /// Versions whose card could not be read, so that only the store's tools reach them.
     pub unreadable: u64,
+    /// Versions of server backups that never became complete.
+    pub incomplete: u64,
+    /// Backups the database has and the store has not: they cannot be restored.
+    pub lost: u64,
 }
 
 /// One thing the doctor looked at.
@@ -43,20 +41,4 @@ pub enum Health {
     Warning,
     /// Does not work.
     Bad,
-}
-
-impl Catalogue {
-    /// Creates the rows that the store knows and the database does not (P8). Repeating is fine.
-    pub async fn rebuild(&self) -> Result<Rebuilt> {
-        Err(later("rebuilding the catalogue"))
-    }
-
-    /// Looks whether database, store and providers work and agree.
-    pub async fn doctor(&self) -> Result<Vec<Finding>> {
-        Err(later("examining the installation"))
-    }
-}
-
-fn later(doing: &'static str) -> Error {
-    Error::internal(doing)("first phase")
 }

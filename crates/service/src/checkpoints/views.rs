@@ -1,15 +1,9 @@
-//! Checkpoints: runs over a vault.
+//! What is asked of checkpoints, and what they look like.
 
 use cbr_model::checkpoint::{Checkpoint, CheckpointStatus};
 use cbr_model::resource::BoundResource;
 use cbr_model::vault::VaultKind;
-use cbr_model::{CheckpointId, ResourceId, VaultId};
-
-use crate::{Access, Error, Result};
-
-/// Use cases of checkpoints.
-#[derive(Debug)]
-pub struct Checkpoints {}
+use cbr_model::{ResourceId, VaultId};
 
 /// A run that is asked for (contract C23).
 #[derive(Clone, PartialEq, Debug)]
@@ -52,22 +46,4 @@ pub struct CheckpointView {
     pub vault_kind: VaultKind,
     /// What it really took; never empty. `protect_status` is the state of *this run's* backup.
     pub resources: Vec<BoundResource>,
-}
-
-impl Checkpoints {
-    /// Starts a run: one backup and one task for each resource (contract C23).
-    pub async fn create(&self, access: &Access, wanted: NewCheckpoint) -> Result<CheckpointView> {
-        let _ = (access, wanted);
-        Err(later("creating a checkpoint"))
-    }
-
-    /// One run; absent once its last backup is gone (contract C24).
-    pub async fn show(&self, access: &Access, id: CheckpointId) -> Result<CheckpointView> {
-        let _ = (access, id);
-        Err(later("reading a checkpoint"))
-    }
-}
-
-fn later(doing: &'static str) -> Error {
-    Error::internal(doing)("first phase")
 }

@@ -1,0 +1,191 @@
+//! Use cases of backups.
+
+use std::sync::Arc;
+
+use cbr_db::Tx;
+use cbr_model::backup::{Backup, BackupState};
+use cbr_model::query::{BackupFilter, Listing, Page};
+use cbr_model::resource::{ProtectStatus, ResourceKind};
+use cbr_model::vault::{Vault, VaultUse};
+use cbr_model::{BackupId, ProjectId, TaskId, Timestamp};
+
+use super::requests::{DeletePreview, RestoreRequest};
+use crate::content;
+use crate::core::Core;
+use crate::error::db;
+use crate::rules::restore;
+use crate::rules::vault::check_name;
+use crate::tasks::{delete_backup, restore as restore_task};
+use crate::vaults::existing as existing_vault;
+use crate::{Access, Error, Result};
+
+/// Use cases of backups.
+#[derive(Debug)]
+pub struct Backups {
+    core: Arc<Core>,
+}
+
+impl Backups {
+    pub(crate) const fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// Lists backups (contract C27); children only with `filter.parent`.
+    pub async fn list(
+        &self,
+        access: &Access,
+        filter: &BackupFilter,
+        page: Page,
+    ) -> Result<Listing<Backup>> {
+        let mut tx = self.core.db.read().await.map_err(db("listing backups"))?;
+        tx.backups().list(access.project(), filter, &page).await.map_err(db("listing backups"))
+    }
+
+    /// One backup with its children (contract C28).
+    pub async fn show(&self, access: &Access, id: BackupId) -> Result<Backup> {
+        let mut tx = self.core.db.read().await.map_err(db("reading a backup"))?;
+        existing(&mut tx, access.project(), id).await
+    }
+
+    /// Renames it (contract C29).
+    pub async fn rename(&self, access: &Access, id: BackupId, name: String) -> Result<Backup> {
+        let name = check_name("name", &name)?;
+        let mut tx = self.core.db.begin().await.map_err(db("renaming a backup"))?;
+        let mut backup = existing(&mut tx, access.project(), id).await?;
+        backup.name = name;
+        backup.updated_at = tx.now();
+        let expected = backup.state.as_str();
+        tx.backups().update(&backup, expected).await.map_err(db("renaming a backup"))?;
+        tx.commit().await.map_err(db("renaming a backup"))?;
+        Ok(backup)
+    }
+
+    /// Deletes it with its children (contract C30); done by the task whose id is returned.
+    pub async fn delete(&self, access: &Access, id: BackupId) -> Result<TaskId> {
+        let mut tx = self.core.db.begin().await.map_err(db("deleting a backup"))?;
+        let backup = existing(&mut tx, access.project(), id).await?;
+        let vault = existing_vault(&mut tx, access.project(), backup.vault).await?;
+        check_deletable(&backup, &vault, tx.now())?;
+        let readers = tx.tasks().list_by_backup(id).await.map_err(db("listing tasks"))?;
+        if !readers.is_empty() {
+            return Err(Error::BackupInUse(id));
+        }
+        begin_delete(&mut tx, &backup).await?;
+        let task = delete_backup::new(&self.core, access, &vault, &backup);
+        let id = task.id;
+        tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
+        tx.commit().await.map_err(db("deleting a backup"))?;
+        self.core.wake();
+        Ok(id)
+    }
+
+    /// What deleting it would free: known before, equal after.
+    pub async fn preview_delete(&self, access: &Access, id: BackupId) -> Result<DeletePreview> {
+        let backup = self.show(access, id).await?;
+        let versions = content::versions(&backup);
+        let logical_bytes = versions.iter().map(|version| version.logical_bytes.0).sum();
+        let repository = Arc::clone(&self.core.repository);
+        let previewed = tokio::task::spawn_blocking(move || {
+            let mut stored_bytes = 0;
+            for version in &versions {
+                let reference = content::reference(version);
+                stored_bytes += repository.preview_delete(&reference.chain, &[reference.seq])?;
+            }
+            Ok::<u64, cbr_store::Error>(stored_bytes)
+        });
+        let stored_bytes = previewed
+            .await
+            .map_err(Error::internal("previewing a deletion"))?
+            .map_err(Error::internal("previewing a deletion"))?;
+        Ok(DeletePreview { stored_bytes, logical_bytes })
+    }
+
+    /// Restores it (contract C31); done by the task whose id is returned.
+    pub async fn restore(
+        &self,
+        access: &Access,
+        id: BackupId,
+        request: RestoreRequest,
+    ) -> Result<TaskId> {
+        let project = access.project();
+        let backup = self.show(access, id).await?;
+        let target_id = restore::target_id(&backup, &request)?;
+        let target = self.core.resources.target(project, backup.resource_kind, target_id).await?;
+
+        let mut tx = self.core.db.begin().await.map_err(db("restoring a backup"))?;
+        let backup = existing(&mut tx, project, id).await?;
+        let vault = existing_vault(&mut tx, project, backup.vault).await?;
+        let bound = vault.resources.iter().find(|bound| bound.id == backup.resource);
+        restore::check_source(&backup, vault.status, bound)?;
+        let target = target.ok_or(match backup.resource_kind {
+            ResourceKind::Server => Error::ServerNotFound(target_id),
+            ResourceKind::Volume => Error::VolumeNotFound(target_id),
+        })?;
+        let disks = restore::plan(&backup, &request, &target)?;
+
+        let state = backup.state.clone().begin_restore();
+        let state = state.map_err(Error::internal("beginning a restore"))?;
+        set_state(&mut tx, &backup, state).await?;
+        let (from, to) =
+            ([ProtectStatus::Available, ProtectStatus::Error], ProtectStatus::Restoring);
+        let is_changed = tx.bindings().change_status(vault.id, backup.resource, &from, to).await;
+        if !is_changed.map_err(db("changing a resource's status"))? && bound.is_some() {
+            return Err(Error::ResourceRestoring(backup.resource));
+        }
+        let order = restore_task::Order { backup: &backup, target: &target, disks };
+        let task = restore_task::new(&self.core, access, &vault, order, request.power_on);
+        let id = task.id;
+        tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
+        tx.commit().await.map_err(db("restoring a backup"))?;
+        self.core.wake();
+        Ok(id)
+    }
+}
+
+/// The project's backup, or the refusal.
+pub(crate) async fn existing(tx: &mut Tx, project: ProjectId, id: BackupId) -> Result<Backup> {
+    let backup = tx.backups().find(project, id).await.map_err(db("reading a backup"))?;
+    backup.ok_or(Error::BackupNotFound(id))
+}
+
+/// BAK-70, VLT-57, Y.2, contract C30.
+fn check_deletable(backup: &Backup, vault: &Vault, now: Timestamp) -> Result<()> {
+    if backup.parent.is_some() {
+        return Err(Error::BackupNotDeletable { status: "part of a server backup" });
+    }
+    if !vault.status.allows(VaultUse::DeleteBackup) {
+        return Err(Error::VaultStatus { status: vault.status });
+    }
+    let is_unexpired = backup.expired_at.is_none_or(|end| end > now);
+    if vault.locked && backup.auto_trigger && is_unexpired {
+        return Err(Error::BackupLocked(backup.id));
+    }
+    match &backup.state {
+        BackupState::Available { .. } | BackupState::Error { .. } => Ok(()),
+        BackupState::Restoring { .. } => Err(Error::BackupInUse(backup.id)),
+        BackupState::Protecting | BackupState::Deleting { .. } => {
+            Err(Error::BackupNotDeletable { status: backup.state.as_str() })
+        }
+    }
+}
+
+/// Marks a backup and its children as being deleted, whatever of it can be.
+async fn begin_delete(tx: &mut Tx, backup: &Backup) -> Result<()> {
+    for part in std::iter::once(backup).chain(&backup.children) {
+        if let Ok(state) = part.state.clone().begin_delete() {
+            set_state(tx, part, state).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes a new state over the one `backup` was read with.
+async fn set_state(tx: &mut Tx, backup: &Backup, state: BackupState) -> Result<()> {
+    let expected = backup.state.as_str();
+    let changed = Backup { state, children: Vec::new(), ..backup.clone() };
+    let is_changed = tx.backups().update(&changed, expected).await;
+    if is_changed.map_err(db("changing a backup's state"))? {
+        return Ok(());
+    }
+    Err(Error::internal("changing a backup's state")("it changed meanwhile"))
+}

@@ -1,0 +1,8 @@
+//! The catalogue and the store: rebuilding one from the other (P8), and the doctor's checks.
+
+mod plan;
+mod report;
+mod service;
+
+pub use report::{Finding, Health, Rebuilt};
+pub use service::Catalogue;

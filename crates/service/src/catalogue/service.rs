@@ -1,0 +1,254 @@
+//! Use cases of the operator.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cbr_db::{DbError, Tx};
+use cbr_model::backup::StoredVersion;
+use cbr_model::identity::{Domain, Project};
+use cbr_model::vault::Vault;
+use cbr_model::{BackupId, ProjectId};
+use cbr_provider::LeftoverKind;
+use cbr_store::VersionRef;
+use tokio::task::spawn_blocking;
+
+use super::plan::{Found, Plan, plan};
+use super::report::{Finding, Health, Rebuilt};
+use crate::card::{AccountCard, Card};
+use crate::content::{reference, stored};
+use crate::core::Core;
+use crate::error::{chain, db};
+use crate::{Error, Result};
+
+/// Use cases of the operator.
+#[derive(Debug)]
+pub struct Catalogue {
+    core: Arc<Core>,
+}
+
+/// What the store holds.
+struct Contents {
+    found: Vec<Found>,
+    unreadable: u64,
+}
+
+impl Catalogue {
+    pub(crate) const fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// Creates the rows that the store knows and the database does not (P8). Repeating is fine.
+    ///
+    /// A project that is gone is found by the names of account and project, so that
+    /// a new first start and a rebuild may come in either order.
+    pub async fn rebuild(&self) -> Result<Rebuilt> {
+        let Contents { found, unreadable } = self.contents().await?;
+        let mut tx = self.core.db.begin().await.map_err(db("rebuilding the catalogue"))?;
+        let rows = tx.backups().stored_disks().await.map_err(db("listing stored disks"))?;
+        let rows: BTreeMap<VersionRef, BackupId> =
+            rows.iter().map(|disk| (reference(&disk.version), disk.backup)).collect();
+        let mut rebuilt = Rebuilt { unreadable, ..Rebuilt::default() };
+        let mut missing: BTreeMap<ProjectId, Vec<Found>> = BTreeMap::new();
+        let mut present = 0;
+        for one in found {
+            if rows.contains_key(&reference(&one.version)) {
+                present += 1;
+            } else {
+                missing.entry(one.card.account.project).or_default().push(one);
+            }
+        }
+        rebuilt.known = present;
+        rebuilt.lost = (rows.len() as u64).saturating_sub(present);
+        for found in missing.into_values() {
+            let Some(first) = found.first() else { continue };
+            let home = home(&mut tx, &first.card.account).await.map_err(db("finding a project"))?;
+            let plan = plan(home, &found);
+            write(&mut tx, plan, &mut rebuilt).await.map_err(db("writing the catalogue"))?;
+        }
+        tx.commit().await.map_err(db("rebuilding the catalogue"))?;
+        Ok(rebuilt)
+    }
+
+    async fn contents(&self) -> Result<Contents> {
+        let repository = Arc::clone(&self.core.repository);
+        let versions = spawn_blocking(move || repository.catalogue())
+            .await
+            .map_err(Error::internal("listing the store"))?
+            .map_err(Error::internal("listing the store"))?;
+        let mut contents = Contents { found: Vec::new(), unreadable: 0 };
+        for info in versions {
+            match Card::decode(&info.card) {
+                Ok(card) => contents.found.push(Found { version: stored(&info), card }),
+                Err(error) => {
+                    tracing::warn!(version = %info.version, %error, "a version has no card of ours");
+                    contents.unreadable += 1;
+                }
+            }
+        }
+        Ok(contents)
+    }
+
+    /// Looks whether database, store and provider work and agree.
+    pub async fn doctor(&self) -> Result<Vec<Finding>> {
+        let mut findings = vec![self.provider().await];
+        findings.extend(self.leftovers().await?);
+        findings.push(self.database().await);
+        findings.push(self.agreement().await);
+        Ok(findings)
+    }
+
+    async fn database(&self) -> Finding {
+        let count = async {
+            let mut tx = self.core.db.read().await?;
+            let accounts = tx.domains().count().await?;
+            let unfinished = tx.tasks().list_unfinished().await?.len();
+            Ok::<_, DbError>((accounts, unfinished))
+        };
+        match count.await {
+            Ok((accounts, unfinished)) => good(
+                "database",
+                format!(
+                    "{} answers; {accounts} accounts, {unfinished} unfinished tasks",
+                    self.core.db.engine_name()
+                ),
+            ),
+            Err(error) => bad("database", chain(&error)),
+        }
+    }
+
+    async fn provider(&self) -> Finding {
+        match self.core.resources.provider().inventory().pools().await {
+            Ok(pools) if pools.is_empty() => {
+                warning("provider", "it has no pool: no disk can be made".to_owned())
+            }
+            Ok(pools) => {
+                let names: Vec<&str> = pools.iter().map(|pool| pool.name.as_str()).collect();
+                good("provider", format!("it answers; pools: {}", names.join(", ")))
+            }
+            Err(error) => bad("provider", chain(&error)),
+        }
+    }
+
+    /// What tasks that are over have left at the provider.
+    async fn leftovers(&self) -> Result<Option<Finding>> {
+        let Ok(leftovers) = self.core.resources.provider().leftovers().await else {
+            return Ok(None);
+        };
+        let mut tx = self.core.db.read().await.map_err(db("listing tasks"))?;
+        let tasks = tx.tasks().list_unfinished().await.map_err(db("listing tasks"))?;
+        let is_orphan =
+            |name: &cbr_provider::SnapshotName| tasks.iter().all(|task| task.id != name.task());
+        let orphans: Vec<_> = leftovers.iter().filter(|left| is_orphan(&left.name)).collect();
+        if orphans.is_empty() {
+            return Ok(Some(good("leftovers", "none".to_owned())));
+        }
+        let restores =
+            orphans.iter().filter(|left| matches!(left.kind, LeftoverKind::Restore { .. })).count();
+        Ok(Some(warning(
+            "leftovers",
+            format!(
+                "{} snapshots and {restores} restores of tasks that are over; the service releases them",
+                orphans.len() - restores
+            ),
+        )))
+    }
+
+    /// Whether every backup has its content, and all content its backup.
+    async fn agreement(&self) -> Finding {
+        let compared = async {
+            let contents = self.contents().await?;
+            let mut tx = self.core.db.read().await.map_err(db("comparing"))?;
+            let rows = tx.backups().stored_disks().await.map_err(db("comparing"))?;
+            let is_in_store = |version: &StoredVersion| {
+                contents.found.iter().any(|found| reference(&found.version) == reference(version))
+            };
+            let lost = rows.iter().filter(|row| !is_in_store(&row.version)).count();
+            let unlisted = (contents.found.len() + lost).saturating_sub(rows.len());
+            Ok::<_, Error>((rows.len(), lost, unlisted, contents.unreadable))
+        };
+        match compared.await {
+            Ok((rows, 0, 0, 0)) => {
+                good("store", format!("it answers; {rows} disks, all agree with the database"))
+            }
+            Ok((_, 0, unlisted, unreadable)) => warning(
+                "store",
+                format!(
+                    "{unlisted} versions are not in the database ({unreadable} without a readable \
+                     card); `cbr repo rebuild` lists those that should be"
+                ),
+            ),
+            Ok((rows, lost, ..)) => {
+                bad("store", format!("{lost} of {rows} disks of the database are not in the store"))
+            }
+            Err(error) => bad("store", chain(&error)),
+        }
+    }
+}
+
+fn good(subject: &str, message: String) -> Finding {
+    Finding { subject: subject.to_owned(), health: Health::Good, message }
+}
+
+fn warning(subject: &str, message: String) -> Finding {
+    Finding { subject: subject.to_owned(), health: Health::Warning, message }
+}
+
+fn bad(subject: &str, message: String) -> Finding {
+    Finding { subject: subject.to_owned(), health: Health::Bad, message }
+}
+
+/// The project that takes what belonged to the card's: itself, the one of its names, or a new one.
+async fn home(tx: &mut Tx, card: &AccountCard) -> std::result::Result<ProjectId, DbError> {
+    if tx.projects().find(card.project).await?.is_some() {
+        return Ok(card.project);
+    }
+    let by_id = tx.domains().find(card.domain).await?;
+    let domain = match by_id {
+        Some(domain) => domain.id,
+        None => match tx.domains().find_by_name(&card.domain_name).await? {
+            Some(domain) => domain.id,
+            None => {
+                let domain = Domain { id: card.domain, name: card.domain_name.clone() };
+                tx.domains().insert(&domain).await?;
+                domain.id
+            }
+        },
+    };
+    if let Some(project) = tx.projects().find_by_name(domain, &card.project_name).await? {
+        return Ok(project.id);
+    }
+    let name = card.project_name.clone();
+    let project = Project { id: card.project, domain, name, enabled: true };
+    tx.projects().insert(&project).await?;
+    Ok(project.id)
+}
+
+async fn write(tx: &mut Tx, plan: Plan, rebuilt: &mut Rebuilt) -> std::result::Result<(), DbError> {
+    rebuilt.incomplete += plan.incomplete;
+    for vault in &plan.vaults {
+        if tx.vaults().find(vault.project, vault.id).await?.is_none() {
+            tx.vaults().insert(&Vault { resources: Vec::new(), ..vault.clone() }).await?;
+            rebuilt.vaults += 1;
+        }
+        for bound in &vault.resources {
+            // RES-02: bound anew meanwhile, it stays where it is; its old backups are restorable.
+            if tx.bindings().find(bound.id).await?.is_none() {
+                tx.bindings().insert(vault.id, bound).await?;
+                rebuilt.resources += 1;
+            }
+        }
+    }
+    for checkpoint in &plan.checkpoints {
+        if tx.checkpoints().find(checkpoint.project, checkpoint.id).await?.is_none() {
+            tx.checkpoints().insert(checkpoint).await?;
+            rebuilt.checkpoints += 1;
+        }
+    }
+    for backup in &plan.backups {
+        if tx.backups().find(backup.project, backup.id).await?.is_none() {
+            tx.backups().insert(backup).await?;
+            rebuilt.backups += 1;
+        }
+    }
+    Ok(())
+}

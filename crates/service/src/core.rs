@@ -1,0 +1,46 @@
+//! What the use cases and tasks are made of.
+
+use std::sync::Arc;
+
+use cbr_db::Db;
+use cbr_env::{Clock, Random};
+use cbr_model::{ResourceId, Timestamp};
+use cbr_store::Repository;
+use cbr_task::Wake;
+
+use crate::resources::Resources;
+
+/// What the use cases and tasks are made of. Nothing in it decides anything.
+pub(crate) struct Core {
+    pub(crate) db: Arc<Db>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) repository: Arc<Repository>,
+    pub(crate) resources: Resources,
+    /// This machine: where the provider's resources can be reached.
+    pub(crate) node: String,
+    pub(crate) wake: Wake,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core").field("node", &self.node).finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// Tells the engine that there is a new task, or one to be stopped.
+    pub(crate) fn wake(&self) {
+        self.wake.wake();
+    }
+
+    /// Shows when a resource was last backed up.
+    #[expect(clippy::unused_self, reason = "a metric belongs to what it is about")]
+    pub(crate) fn note_success(&self, resource: ResourceId, at: Timestamp) {
+        metrics::gauge!(
+            "cbr_backup_last_success_timestamp_seconds",
+            "resource" => resource.to_string()
+        )
+        .set(at.seconds() as f64);
+    }
+}

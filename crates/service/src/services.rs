@@ -1,0 +1,112 @@
+//! All use cases over one database, store and provider.
+
+use std::sync::Arc;
+
+use cbr_db::Db;
+use cbr_env::{Clock, Random};
+use cbr_provider::Provider;
+use cbr_store::Repository;
+use cbr_task::{Engine, Options, Wake};
+
+use crate::core::Core;
+use crate::identity::SealingKey;
+use crate::resources::Resources;
+use crate::sweeps::Sweeps;
+use crate::tasks::backup::BackupTask;
+use crate::tasks::create_volume::CreateVolume;
+use crate::tasks::delete_backup::DeleteTask;
+use crate::tasks::delete_volume::DeleteVolume;
+use crate::tasks::purge::PurgeTask;
+use crate::tasks::restore::RestoreTask;
+use crate::{
+    Backups, Catalogue, Checkpoints, Identity, Operations, Protectables, Servers, Vaults, Volumes,
+};
+
+/// What the service is built on.
+#[derive(Debug)]
+pub struct Deps {
+    /// The database.
+    pub db: Arc<Db>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// The store.
+    pub repository: Arc<Repository>,
+    /// Where the resources live. They belong to the project of the first start.
+    pub provider: Arc<dyn Provider>,
+    /// Seals secrets in the database.
+    pub sealing_key: SealingKey,
+    /// This machine's name: tasks on the provider's resources run here only.
+    pub node: String,
+}
+
+/// The use cases, for those who call them.
+#[derive(Clone, Debug)]
+pub struct Services {
+    /// Accounts, users, tokens, keys, and access.
+    pub identity: Arc<Identity>,
+    /// Vaults.
+    pub vaults: Arc<Vaults>,
+    /// What vaults could take.
+    pub protectables: Arc<Protectables>,
+    /// Runs.
+    pub checkpoints: Arc<Checkpoints>,
+    /// Backups.
+    pub backups: Arc<Backups>,
+    /// Operation logs.
+    pub operations: Arc<Operations>,
+    /// Disks.
+    pub volumes: Arc<Volumes>,
+    /// Servers.
+    pub servers: Arc<Servers>,
+    /// The operator's.
+    pub catalogue: Arc<Catalogue>,
+    /// What is tidied up from time to time.
+    pub sweeps: Arc<Sweeps>,
+    core: Arc<Core>,
+}
+
+impl Services {
+    /// The use cases over `deps`.
+    pub fn new(deps: Deps) -> Self {
+        let Deps { db, clock, random, repository, provider, sealing_key, node } = deps;
+        let identity = Arc::new(Identity::new(
+            Arc::clone(&db),
+            Arc::clone(&clock),
+            Arc::clone(&random),
+            sealing_key,
+        ));
+        let resources = Resources::new(provider, Arc::clone(&db));
+        let wake = Wake::default();
+        let core = Arc::new(Core { db, clock, random, repository, resources, node, wake });
+        Self {
+            vaults: Arc::new(Vaults::new(Arc::clone(&core))),
+            protectables: Arc::new(Protectables::new(Arc::clone(&core))),
+            checkpoints: Arc::new(Checkpoints::new(Arc::clone(&core))),
+            backups: Arc::new(Backups::new(Arc::clone(&core))),
+            operations: Arc::new(Operations::new(Arc::clone(&core))),
+            volumes: Arc::new(Volumes::new(Arc::clone(&core))),
+            servers: Arc::new(Servers::new(Arc::clone(&core))),
+            catalogue: Arc::new(Catalogue::new(Arc::clone(&core))),
+            sweeps: Arc::new(Sweeps::new(Arc::clone(&core), Arc::clone(&identity))),
+            identity,
+            core,
+        }
+    }
+
+    /// An engine that knows all kinds of tasks and is woken by these use cases.
+    /// Its node is that of the services, whatever `options` say.
+    pub fn engine(&self, options: Options) -> Engine {
+        let options = Options { node: self.core.node.clone(), ..options };
+        let core = || Arc::clone(&self.core);
+        let (db, clock) = (Arc::clone(&self.core.db), Arc::clone(&self.core.clock));
+        Engine::new(db, clock, self.core.wake.clone(), options)
+            .register::<BackupTask>(core())
+            .register::<RestoreTask>(core())
+            .register::<DeleteTask>(core())
+            .register::<PurgeTask>(core())
+            .register::<CreateVolume>(core())
+            .register::<DeleteVolume>(core())
+    }
+}

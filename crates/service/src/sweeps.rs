@@ -1,0 +1,169 @@
+//! What is tidied up from time to time: what tasks that are over have left behind.
+//!
+//! Every sweep may run at any time, on any node, and be interrupted anywhere. What
+//! an unfinished task may need is never touched.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cbr_db::DbError;
+use cbr_model::operation::OperationStatus;
+use cbr_model::{ProjectId, TaskId};
+use cbr_store::{VersionInfo, VersionRef};
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use crate::content::reference;
+use crate::core::Core;
+use crate::error::db;
+use crate::resources::refused;
+use crate::{Error, Identity, Result};
+
+/// How often the quick sweeps run.
+const EVERY: Duration = Duration::from_mins(1);
+/// Of so many rounds, one looks at the whole store.
+const STORE_ROUNDS: u64 = 6 * 60;
+/// TSK-01: operation logs are kept for 30 days.
+const HISTORY_SECONDS: i64 = 30 * 24 * 60 * 60;
+
+/// The sweeps.
+#[derive(Debug)]
+pub struct Sweeps {
+    core: Arc<Core>,
+    identity: Arc<Identity>,
+}
+
+impl Sweeps {
+    pub(crate) const fn new(core: Arc<Core>, identity: Arc<Identity>) -> Self {
+        Self { core, identity }
+    }
+
+    /// Sweeps until `shutdown`. The first round, right after a start, does everything.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        for round in 0.. {
+            report("tokens", self.tokens().await);
+            report("history", self.history().await);
+            report("leftovers", self.leftovers().await);
+            report("queue", self.queue().await.map(|()| 0));
+            if round % STORE_ROUNDS == 0 {
+                report("store", self.store().await);
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.core.clock.sleep(EVERY) => {}
+            }
+        }
+    }
+
+    /// Forgets tokens that are over; says how many.
+    pub async fn tokens(&self) -> Result<u64> {
+        self.identity.sweep_tokens().await
+    }
+
+    /// Forgets operation logs that are too old to be shown; says how many.
+    pub async fn history(&self) -> Result<u64> {
+        let mut tx = self.core.db.begin().await.map_err(db("sweeping tasks"))?;
+        let before = tx.now().plus_seconds(-HISTORY_SECONDS);
+        let swept = tx.tasks().delete_ended_before(before).await.map_err(db("sweeping tasks"))?;
+        tx.commit().await.map_err(db("sweeping tasks"))?;
+        Ok(swept)
+    }
+
+    /// Releases snapshots and restores whose task is over; says how many.
+    pub async fn leftovers(&self) -> Result<u64> {
+        let provider = self.core.resources.provider();
+        // In this order: what is opened after the list is not in it, and the task of what is in
+        // it was there before.
+        let leftovers = provider.leftovers().await.map_err(refused)?;
+        if leftovers.is_empty() {
+            return Ok(0);
+        }
+        let mut tx = self.core.db.read().await.map_err(db("listing tasks"))?;
+        let tasks = tx.tasks().list_unfinished().await.map_err(db("listing tasks"))?;
+        drop(tx);
+        let mut released = 0;
+        for leftover in leftovers {
+            if tasks.iter().any(|task| task.id == leftover.name.task()) {
+                continue;
+            }
+            tracing::warn!(name = %leftover.name, kind = ?leftover.kind, "releasing what a task left");
+            provider.release(&leftover.name).await.map_err(refused)?;
+            released += 1;
+        }
+        Ok(released)
+    }
+
+    /// Frees what tasks that are over have left in the store; says how many versions went.
+    ///
+    /// A version goes only if this database knows that its task is over and lists no
+    /// backup with it. So nothing goes when the database is lost or belongs to
+    /// another store.
+    pub async fn store(&self) -> Result<u64> {
+        let repository = Arc::clone(&self.core.repository);
+        let versions = blocking("listing the store", move || repository.catalogue()).await?;
+        let orphans = self.orphans(&versions).await.map_err(db("comparing with the store"))?;
+        for orphan in &orphans {
+            tracing::warn!(version = %orphan, "deleting a version that belongs to no backup");
+            let (repository, gone) = (Arc::clone(&self.core.repository), *orphan);
+            blocking("deleting", move || repository.delete(&gone.chain, &[gone.seq])).await?;
+        }
+        let repository = Arc::clone(&self.core.repository);
+        let chains = blocking("listing chains", move || repository.chains()).await?;
+        for chain in chains {
+            let repository = Arc::clone(&self.core.repository);
+            let freed = blocking("reclaiming", move || repository.reclaim(&chain)).await?;
+            metrics::counter!("cbr_reclaimed_bytes_total").increment(freed.removed_object_bytes);
+        }
+        Ok(orphans.len() as u64)
+    }
+
+    /// In this order: a version that was listed has its row by the time its task is over.
+    async fn orphans(
+        &self,
+        versions: &[VersionInfo],
+    ) -> std::result::Result<Vec<VersionRef>, DbError> {
+        let mut tx = self.core.db.read().await?;
+        let rows = tx.backups().stored_disks().await?;
+        let mut orphans = Vec::new();
+        for info in versions {
+            if rows.iter().any(|row| reference(&row.version) == info.version) {
+                continue;
+            }
+            let Ok(task) = info.owner.parse::<TaskId>() else { continue };
+            let project = ProjectId::from_uuid(info.version.chain.tenant);
+            let task = tx.operations().find(project, task).await?;
+            if task.is_some_and(|task| task.status.is_final()) {
+                orphans.push(info.version);
+            }
+        }
+        Ok(orphans)
+    }
+
+    /// Shows how many tasks wait and run.
+    async fn queue(&self) -> Result<()> {
+        let mut tx = self.core.db.read().await.map_err(db("listing tasks"))?;
+        let tasks = tx.tasks().list_unfinished().await.map_err(db("listing tasks"))?;
+        for status in [OperationStatus::Waiting, OperationStatus::Running] {
+            let count = tasks.iter().filter(|task| task.status == status).count();
+            metrics::gauge!("cbr_tasks", "status" => status.as_str()).set(count as f64);
+        }
+        Ok(())
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    doing: &'static str,
+    work: impl FnOnce() -> cbr_store::Result<T> + Send + 'static,
+) -> Result<T> {
+    spawn_blocking(work).await.map_err(Error::internal(doing))?.map_err(Error::internal(doing))
+}
+
+fn report(sweep: &'static str, result: Result<u64>) {
+    match result {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(sweep, count, "swept"),
+        Err(error) => {
+            tracing::warn!(sweep, error = &error as &dyn std::error::Error, "sweep failed");
+        }
+    }
+}

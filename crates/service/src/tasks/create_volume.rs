@@ -1,0 +1,178 @@
+//! Makes a disk, empty or with the content of a backup (NEW-01 … NEW-06).
+//!
+//! ```text
+//!   Make ──▶ Fill ──▶ Done{success}
+//!     └───────┴──▶ Undo ──▶ Done{failed}      a disk that is not complete does not stay
+//! ```
+
+use async_trait::async_trait;
+use cbr_db::NewTask;
+use cbr_model::ResourceId;
+use cbr_model::backup::{Backup, StoredVersion};
+use cbr_model::operation::OperationResource;
+use cbr_model::resource::ResourceKind;
+use cbr_model::size::Gib;
+use cbr_provider::{Factory, NewVolume, SnapshotName};
+use cbr_task::{Failure, Outcome, StepError, Task, TaskContext};
+use serde::{Deserialize, Serialize};
+
+use super::disk_bytes::Share;
+use super::order;
+use super::restore::fill;
+use super::trouble::Trouble;
+use crate::Access;
+use crate::core::Core;
+use crate::failure::Code;
+use crate::rules::restore::DiskPlan;
+
+/// The kind, for those who look at jobs.
+pub(crate) const KIND: &str = CreateVolume::KIND;
+/// Per cent when the disk is there.
+const MADE: u8 = 10;
+const FILLED: u8 = 95;
+
+/// The disk that is wanted.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Spec {
+    pub(crate) id: ResourceId,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) size: Gib,
+    pub(crate) pool: String,
+    /// Its first content; none: zeros.
+    pub(crate) version: Option<StoredVersion>,
+}
+
+/// What a job of the disk service is about.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Subject {
+    pub(crate) id: ResourceId,
+    pub(crate) name: String,
+    pub(crate) size: Gib,
+    pub(crate) pool: String,
+}
+
+/// The stages of the making of a disk.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "stage", rename_all = "snake_case")]
+pub(crate) enum CreateVolume {
+    /// Make it, empty.
+    Make { spec: Spec },
+    /// Write its content.
+    Fill { spec: Spec },
+    /// Remove it.
+    Undo { spec: Spec, failure: Failure },
+    /// Over.
+    Done { spec: Spec, outcome: Outcome },
+}
+
+/// The task that makes the disk, reading `backup` if it has content.
+pub(crate) fn new(core: &Core, access: &Access, spec: Spec, backup: Option<&Backup>) -> NewTask {
+    let resource =
+        OperationResource { id: spec.id, name: spec.name.clone(), kind: ResourceKind::Volume };
+    let task = order::new(core, access, &CreateVolume::Make { spec });
+    NewTask {
+        // Neither the backup nor its vault may go while they are read.
+        backup: backup.map(|backup| backup.id),
+        vault: backup.map(|backup| backup.vault),
+        ..order::on_resource(core, task, resource)
+    }
+}
+
+impl CreateVolume {
+    /// What it is about.
+    pub(crate) fn into_subject(self) -> Subject {
+        let (Self::Make { spec }
+        | Self::Fill { spec }
+        | Self::Undo { spec, .. }
+        | Self::Done { spec, .. }) = self;
+        Subject { id: spec.id, name: spec.name, size: spec.size, pool: spec.pool }
+    }
+}
+
+#[async_trait]
+impl Task for CreateVolume {
+    const KIND: &'static str = "create_volume";
+    type Ctx = Core;
+
+    async fn step(self, core: &Core, run: &TaskContext) -> Result<Self, StepError<Self>> {
+        let stage = self.clone();
+        let next = match self {
+            Self::Make { spec } => make(core, run, spec).await,
+            Self::Fill { spec } => fill_from_backup(core, run, spec).await,
+            Self::Undo { spec, failure } => remove(core, run, spec, failure).await,
+            Self::Done { .. } => Ok(self),
+        };
+        next.map_err(|trouble| trouble.at(stage))
+    }
+
+    fn unwind(self, failure: Failure) -> Self {
+        match self {
+            Self::Make { spec } | Self::Fill { spec } => Self::Undo { spec, failure },
+            Self::Undo { spec, failure } => Self::Done { spec, outcome: Outcome::Failed(failure) },
+            Self::Done { .. } => self,
+        }
+    }
+
+    fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Done { outcome, .. } => Some(outcome.clone()),
+            _ => None,
+        }
+    }
+
+    fn may_cancel(&self) -> bool {
+        false
+    }
+}
+
+pub(super) fn factory(core: &Core) -> Result<&dyn Factory, Trouble> {
+    let factory = core.resources.provider().factory();
+    factory.ok_or_else(|| Trouble::fail(Code::Unknown, "the provider makes no disks"))
+}
+
+async fn make(core: &Core, run: &TaskContext, spec: Spec) -> Result<CreateVolume, Trouble> {
+    let volume = NewVolume {
+        id: spec.id,
+        name: spec.name.clone(),
+        description: spec.description.clone(),
+        size_bytes: spec.size.bytes().0,
+        format: None,
+        pool: Some(spec.pool.clone()),
+    };
+    factory(core)?.create_volume(&volume).await?;
+    run.report_progress(MADE);
+    Ok(if spec.version.is_some() {
+        CreateVolume::Fill { spec }
+    } else {
+        CreateVolume::Done { spec, outcome: Outcome::Success }
+    })
+}
+
+async fn fill_from_backup(
+    core: &Core,
+    run: &TaskContext,
+    spec: Spec,
+) -> Result<CreateVolume, Trouble> {
+    if let (Some(version), Some(target)) = (&spec.version, core.resources.provider().target()) {
+        let disk = DiskPlan { version: version.clone(), volume: spec.id };
+        fill(core, run, &disk, Share::of(MADE, FILLED, &[version.disk_bytes.0], 0)).await?;
+        target.finish(spec.id, &SnapshotName::for_task(run.id())).await?;
+        return Ok(CreateVolume::Done { spec, outcome: Outcome::Success });
+    }
+    Err(Trouble::fail(Code::VolumeNotRestorable, "the provider does not let disks be written"))
+}
+
+async fn remove(
+    core: &Core,
+    run: &TaskContext,
+    spec: Spec,
+    failure: Failure,
+) -> Result<CreateVolume, Trouble> {
+    if let Some(target) = core.resources.provider().target() {
+        let name = SnapshotName::for_task(run.id());
+        target.abandon(spec.id, &name, &failure.error.message).await?;
+    }
+    factory(core)?.delete_volume(spec.id).await?;
+    Ok(CreateVolume::Done { spec, outcome: Outcome::Failed(failure) })
+}

@@ -1,0 +1,160 @@
+//! One disk of an open snapshot becomes one version of its chain.
+//!
+//! ```text
+//! look for a version of this task ──found──▶ done before the last crash
+//!        │ none
+//! abort what this task left ─▶ begin ─▶ write ─▶ confirm ─▶ commit
+//! ```
+//! The owner of a session is the task's id. The task has the resource to itself,
+//! so any other unfinished session of the chain belongs to a dead task.
+
+use std::sync::Arc;
+
+use cbr_model::backup::StoredVersion;
+use cbr_model::{ResourceId, TaskId};
+use cbr_provider::SnapshotName;
+use cbr_store::{ChainRef, Job, Repository, Session, VersionInfo, WriteStats};
+use cbr_task::TaskContext;
+use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
+
+use super::disk_bytes::{Share, Source};
+use super::trouble::Trouble;
+use crate::card::Card;
+use crate::content;
+use crate::core::Core;
+
+/// A version this task made.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Made {
+    /// Where it lies.
+    pub(crate) version: StoredVersion,
+    /// Whether it builds on an earlier one.
+    pub(crate) incremental: bool,
+}
+
+/// What to copy, and where to.
+pub(super) struct DiskCopy<'a> {
+    pub(super) core: &'a Core,
+    pub(super) run: &'a TaskContext,
+    pub(super) volume: ResourceId,
+    pub(super) chain: ChainRef,
+    pub(super) share: Share,
+}
+
+enum Begun {
+    /// A crashed attempt had finished it.
+    Before(VersionInfo),
+    Now(Box<Session>),
+}
+
+impl DiskCopy<'_> {
+    /// Copies the disk; `card` gets whether the version builds on an earlier one.
+    pub(super) async fn run(
+        &self,
+        card: impl FnOnce(bool) -> Card + Send,
+    ) -> Result<Made, Trouble> {
+        let snapshot = SnapshotName::for_task(self.run.id());
+        let source = self.core.resources.provider().source();
+        let repository = Arc::clone(&self.core.repository);
+        let (chain, owner) = (self.chain, owner(self.run.id()));
+        let session = match spawn_blocking(move || begin(&repository, &chain, &owner)).await?? {
+            Begun::Before(info) => return Ok(made(&info)),
+            Begun::Now(session) => session,
+        };
+        let reader = match source.reader(&snapshot, self.volume).await {
+            Ok(reader) => reader,
+            Err(error) => return Err(given_up(session, error.into()).await),
+        };
+        let job = self.share.job(self.run);
+        let (session, stats) = write(session, Source(reader), job).await?;
+        // Asked before the commit: what was read might be no point in time (P1).
+        if let Err(error) = source.confirm(&snapshot).await {
+            return Err(given_up(session, error.into()).await);
+        }
+        if self.run.is_cancelled() {
+            return Err(given_up(session, Trouble::Stopped).await);
+        }
+        let card = card(session.parent().is_some()).encode();
+        let info = spawn_blocking(move || session.commit(&card)).await??;
+        count(&stats);
+        Ok(made(&info))
+    }
+}
+
+/// Who the store says began a session.
+pub(super) fn owner(task: TaskId) -> String {
+    task.to_string()
+}
+
+fn begin(repository: &Repository, chain: &ChainRef, owner: &str) -> cbr_store::Result<Begun> {
+    if let Some(info) = repository.find_by_owner(chain, owner)? {
+        return Ok(Begun::Before(info));
+    }
+    repository.abort_unfinished(chain, owner)?;
+    // A commit that was on its way may have been faster than the abort.
+    if let Some(info) = repository.find_by_owner(chain, owner)? {
+        return Ok(Begun::Before(info));
+    }
+    match repository.begin(chain, owner) {
+        Err(cbr_store::Error::ChainBusy { owner: dead }) => {
+            repository.abort_unfinished(chain, &dead)?;
+            repository.begin(chain, owner)
+        }
+        begun => begun,
+    }
+    .map(|session| Begun::Now(Box::new(session)))
+}
+
+async fn write(
+    mut session: Box<Session>,
+    source: Source,
+    job: Job,
+) -> Result<(Box<Session>, WriteStats), Trouble> {
+    let (session, written) = spawn_blocking(move || {
+        let written = session.write(&source, None, &job);
+        (session, written)
+    })
+    .await?;
+    match written {
+        Ok(stats) => Ok((session, stats)),
+        Err(error) => Err(given_up(session, error.into()).await),
+    }
+}
+
+/// Frees what the session wrote. What cannot be freed now, the next attempt or the sweep frees.
+async fn given_up(session: Box<Session>, trouble: Trouble) -> Trouble {
+    match spawn_blocking(move || session.abort()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot abort a session");
+        }
+        Err(error) => tracing::warn!(%error, "cannot abort a session"),
+    }
+    trouble
+}
+
+/// Frees everything a failed task left in a chain, committed or not.
+pub(super) async fn undo(core: &Core, chain: ChainRef, task: TaskId) -> Result<(), Trouble> {
+    let repository = Arc::clone(&core.repository);
+    let owner = owner(task);
+    spawn_blocking(move || {
+        repository.abort_unfinished(&chain, &owner)?;
+        while let Some(info) = repository.find_by_owner(&chain, &owner)? {
+            repository.delete(&chain, &[info.version.seq])?;
+        }
+        Ok::<(), cbr_store::Error>(())
+    })
+    .await?
+    .map_err(Trouble::from)
+}
+
+fn made(info: &VersionInfo) -> Made {
+    Made { version: content::stored(info), incremental: info.parent.is_some() }
+}
+
+fn count(stats: &WriteStats) {
+    metrics::counter!("cbr_backup_read_bytes_total").increment(stats.read_bytes);
+    metrics::counter!("cbr_backup_changed_bytes_total").increment(stats.changed_bytes);
+    metrics::counter!("cbr_backup_stored_bytes_total").increment(stats.stored_bytes);
+}

@@ -1,0 +1,18 @@
+//! The kinds of tasks: what takes longer than a moment, or reaches outside the database.
+//!
+//! Each file is one kind: an enum of stages with the step of each. A step touches
+//! store and provider and may be repeated; what is true from a stage on is written
+//! by its `enter`, in the transaction that saves the stage, and so exactly once.
+//! Success and failure leave by the same door: a last stage that carries the outcome.
+
+pub(crate) mod backup;
+pub(crate) mod create_volume;
+pub(crate) mod delete_backup;
+pub(crate) mod delete_volume;
+mod disk_bytes;
+mod disk_copy;
+pub(crate) mod order;
+pub(crate) mod purge;
+pub(crate) mod restore;
+mod rows;
+mod trouble;

@@ -1,0 +1,49 @@
+//! Tasks as they are enqueued: what their operation logs show, and where they may run.
+
+use cbr_db::NewTask;
+use cbr_model::operation::{OperationResource, OperationType};
+use cbr_model::vault::Vault;
+use cbr_model::{ResourceId, TaskId};
+use cbr_task::Task;
+
+use crate::Access;
+use crate::core::Core;
+
+/// Of the tasks on one resource only one is at work (BAK-25, RST-27).
+pub(crate) fn resource_key(resource: ResourceId) -> String {
+    format!("resource:{resource}")
+}
+
+/// A task of the caller that begins at `first`.
+pub(super) fn new<T: Task>(core: &Core, access: &Access, first: &T) -> NewTask {
+    let id = TaskId::random(&*core.random);
+    let task = cbr_task::new_task(id, access.project(), first)
+        .expect("stages consist of texts, numbers and lists, which are JSON");
+    NewTask { request_id: access.request_id().to_owned(), ..task }
+}
+
+/// The same, shown as an operation log of a vault.
+pub(super) fn new_in_vault<T: Task>(
+    core: &Core,
+    access: &Access,
+    vault: &Vault,
+    operation: OperationType,
+    first: &T,
+) -> NewTask {
+    NewTask {
+        operation: Some(operation),
+        vault: Some(vault.id),
+        vault_name: Some(vault.name.to_string()),
+        ..new(core, access, first)
+    }
+}
+
+/// Works on this resource, which only this node reaches, alone.
+pub(super) fn on_resource(core: &Core, task: NewTask, resource: OperationResource) -> NewTask {
+    NewTask {
+        exclusive_key: Some(resource_key(resource.id)),
+        node: Some(core.node.clone()),
+        resource: Some(resource),
+        ..task
+    }
+}

@@ -1,0 +1,236 @@
+//! Deletes all backups of a vault, or of one resource in it, and then the vault or
+//! the binding (VLT-61, RES-15).
+//!
+//! ```text
+//!   Erase ──▶ Erase ──▶ … ──▶ Done        one backup per stage
+//! ```
+//! A backup that cannot be deleted is marked and passed over; in the end the vault
+//! or resource is in error, and deleting it again tries again.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cbr_db::{DbError, NewTask, Tx};
+use cbr_model::backup::{Backup, BackupState};
+use cbr_model::operation::{OperationDetails, OperationResource, OperationType};
+use cbr_model::query::{BackupFilter, Page};
+use cbr_model::resource::{BoundResource, ProtectStatus};
+use cbr_model::vault::{Vault, VaultStatus};
+use cbr_model::{BackupId, ProjectId, ResourceId, VaultId};
+use cbr_task::{Failure, Outcome, StepError, Task, TaskContext};
+use serde::{Deserialize, Serialize};
+
+use super::delete_backup::erase;
+use super::trouble::Trouble;
+use super::{order, rows};
+use crate::Access;
+use crate::content;
+use crate::core::Core;
+use crate::error::db;
+use crate::failure::Code;
+
+/// How long to wait for a deletion that somebody else has begun.
+const OTHERS_PAUSE: Duration = Duration::from_secs(1);
+
+/// What the task works on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Job {
+    pub(crate) project: ProjectId,
+    pub(crate) vault: VaultId,
+    /// Only this resource; none: the whole vault.
+    pub(crate) resource: Option<ResourceId>,
+    pub(crate) deleted: u64,
+    /// Those that could not be deleted.
+    pub(crate) failed: Vec<BackupId>,
+}
+
+/// The stages of a purge.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "stage", rename_all = "snake_case")]
+pub(crate) enum PurgeTask {
+    /// Free the content of `current` and choose the next; `erased` has none any more.
+    Erase { job: Job, current: Option<BackupId>, erased: Option<BackupId> },
+    /// Over.
+    Done { job: Job, erased: Option<BackupId>, outcome: Outcome },
+}
+
+/// The task that deletes a vault with everything in it.
+pub(crate) fn new_vault_delete(core: &Core, access: &Access, vault: &Vault) -> NewTask {
+    let task = new(core, access, vault, None, OperationType::VaultDelete);
+    NewTask { exclusive_key: Some(format!("vault:{}", vault.id)), ..task }
+}
+
+/// The task that takes a resource out of a vault, once nothing works on it any more (RES-17).
+pub(crate) fn new_remove_resource(
+    core: &Core,
+    access: &Access,
+    vault: &Vault,
+    bound: &BoundResource,
+) -> NewTask {
+    NewTask {
+        resource: Some(OperationResource {
+            id: bound.id,
+            name: bound.name.clone(),
+            kind: bound.kind,
+        }),
+        exclusive_key: Some(order::resource_key(bound.id)),
+        ..new(core, access, vault, Some(bound.id), OperationType::RemoveResource)
+    }
+}
+
+fn new(
+    core: &Core,
+    access: &Access,
+    vault: &Vault,
+    resource: Option<ResourceId>,
+    operation: OperationType,
+) -> NewTask {
+    let (deleted, failed) = (0, Vec::new());
+    let job = Job { project: vault.project, vault: vault.id, resource, deleted, failed };
+    let details = details(&job);
+    let first = PurgeTask::Erase { job, current: None, erased: None };
+    NewTask { details, ..order::new_in_vault(core, access, vault, operation, &first) }
+}
+
+fn details(job: &Job) -> OperationDetails {
+    let failed = job.failed.len() as u64;
+    match job.resource {
+        None => OperationDetails::VaultDelete { total: job.deleted + failed, failed },
+        Some(resource) => OperationDetails::RemoveResource {
+            resource_id: resource.to_string(),
+            backups: job.deleted + failed,
+        },
+    }
+}
+
+#[async_trait]
+impl Task for PurgeTask {
+    const KIND: &'static str = "purge";
+    type Ctx = Core;
+
+    async fn step(self, core: &Core, run: &TaskContext) -> Result<Self, StepError<Self>> {
+        let stage = self.clone();
+        match self {
+            Self::Erase { job, current, .. } => {
+                advance(core, run, job, current).await.map_err(|trouble| trouble.at(stage))
+            }
+            Self::Done { .. } => Ok(self),
+        }
+    }
+
+    async fn enter(&self, _core: &Core, run: &TaskContext, tx: &mut Tx) -> Result<(), DbError> {
+        let (Self::Erase { job, erased, .. } | Self::Done { job, erased, .. }) = self;
+        if let Some(erased) = erased {
+            rows::forget(tx, job.project, *erased).await?;
+        }
+        for failed in &job.failed {
+            let fail = |state: BackupState| state.fail("it could not be deleted".to_owned());
+            rows::advance_all(tx, job.project, *failed, &fail).await?;
+        }
+        match self {
+            Self::Erase { current: Some(current), .. } => {
+                // One whose task died before it was marked is given up first.
+                let lost = |state: BackupState| state.fail("its task is gone".to_owned());
+                if let Some(backup) = tx.backups().find(job.project, *current).await?
+                    && backup.state == BackupState::Protecting
+                {
+                    rows::advance_all(tx, job.project, *current, &lost).await?;
+                }
+                let begin = BackupState::begin_delete;
+                rows::advance_all(tx, job.project, *current, &begin).await
+            }
+            Self::Erase { current: None, .. } => Ok(()),
+            Self::Done { job, outcome, .. } => {
+                tx.tasks().set_details(run.id(), &details(job)).await?;
+                end(tx, job, *outcome == Outcome::Success).await
+            }
+        }
+    }
+
+    fn unwind(self, failure: Failure) -> Self {
+        match self {
+            Self::Erase { mut job, current: Some(current), .. } => {
+                job.failed.push(current);
+                Self::Erase { job, current: None, erased: None }
+            }
+            Self::Erase { job, current: None, .. } => {
+                Self::Done { job, erased: None, outcome: Outcome::Failed(failure) }
+            }
+            Self::Done { .. } => self,
+        }
+    }
+
+    fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Done { outcome, .. } => Some(outcome.clone()),
+            Self::Erase { .. } => None,
+        }
+    }
+
+    fn may_cancel(&self) -> bool {
+        false
+    }
+}
+
+/// Erases `current`, if there is one, and chooses what comes next.
+async fn advance(
+    core: &Core,
+    run: &TaskContext,
+    mut job: Job,
+    current: Option<BackupId>,
+) -> Result<PurgeTask, Trouble> {
+    let mut tx = core.db.read().await?;
+    if let Some(current) = current {
+        let backup = tx.backups().find(job.project, current).await?;
+        let others = tx.tasks().list_by_backup(current).await?;
+        drop(tx);
+        if others.iter().any(|task| task.id != run.id()) {
+            return Err(Trouble::Wait { after: OTHERS_PAUSE });
+        }
+        if let Some(backup) = backup {
+            erase(core, &content::versions(&backup)).await?;
+            job.deleted += 1;
+        }
+        tx = core.db.read().await?;
+    }
+    let left = remaining(&mut tx, &job).await?;
+    let is_next = |backup: &&Backup| Some(backup.id) != current && !job.failed.contains(&backup.id);
+    let next = left.iter().find(is_next).map(|backup| backup.id);
+    let count = left.iter().filter(is_next).count() as u64;
+    let percent = job.deleted * 100 / (job.deleted + count + 1);
+    run.report_progress(u8::try_from(percent).unwrap_or(99));
+    if next.is_some() {
+        return Ok(PurgeTask::Erase { job, current: next, erased: current });
+    }
+    let outcome = if job.failed.is_empty() {
+        Outcome::Success
+    } else {
+        let reason = format!("{} backups could not be deleted", job.failed.len());
+        Outcome::Failed(Failure::failed(Code::BackupsNotDeletable.as_str(), reason))
+    };
+    Ok(PurgeTask::Done { job, erased: current, outcome })
+}
+
+/// The backups that are left, oldest last: at most a page of them.
+async fn remaining(tx: &mut Tx, job: &Job) -> Result<Vec<Backup>, crate::Error> {
+    let filter =
+        BackupFilter { vault: Some(job.vault), resource: job.resource, ..BackupFilter::default() };
+    let listed = tx.backups().list(job.project, &filter, &Page::default()).await;
+    Ok(listed.map_err(db("listing backups"))?.rows)
+}
+
+/// The vault or the binding goes, or is in error if something is left in it.
+async fn end(tx: &mut Tx, job: &Job, is_empty: bool) -> Result<(), DbError> {
+    match (job.resource, is_empty) {
+        (Some(resource), true) => tx.bindings().delete(job.vault, resource).await.map(drop),
+        (Some(resource), false) => {
+            let (from, to) = (ProtectStatus::Removing, ProtectStatus::Error);
+            rows::release(tx, job.vault, resource, from, to).await
+        }
+        (None, true) => tx.vaults().delete(job.project, job.vault).await.map(drop),
+        (None, false) => {
+            let (from, to) = ([VaultStatus::Deleting], VaultStatus::Error);
+            tx.vaults().change_status(job.project, job.vault, &from, to).await.map(drop)
+        }
+    }
+}

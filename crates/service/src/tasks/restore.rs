@@ -1,0 +1,258 @@
+//! Writes a backup back over the disks it was made of (RST-01 … RST-27, RST-40 … RST-47).
+//!
+//! ```text
+//!   Stop ──▶ Write (once per disk) ──▶ Finish ──▶ Start ──▶ Done{success}
+//!     │        └─────────┬───────────────┘          │
+//!     │                  ▼                          ▼
+//!     │               Abandon ──▶ Done{failed}    Done{failed}: restored, but not started
+//!     └─▶ Done{failed}: nothing was touched
+//! ```
+//! A disk is handed back only when all disks are written: until then its content
+//! is nobody's, and a restore that fails leaves every disk marked (P1).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cbr_db::{DbError, NewTask, Tx};
+use cbr_model::backup::{Backup, BackupState};
+use cbr_model::operation::{OperationDetails, OperationResource, OperationType};
+use cbr_model::resource::{ProtectStatus, ResourceKind};
+use cbr_model::vault::Vault;
+use cbr_model::{BackupId, ProjectId, ResourceId, VaultId};
+use cbr_provider::{RestoreTarget, SnapshotName};
+use cbr_task::{Failure, Outcome, StepError, Task, TaskContext};
+use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
+
+use super::disk_bytes::{Share, Target as Disk};
+use super::trouble::Trouble;
+use super::{order, rows};
+use crate::Access;
+use crate::content::reference;
+use crate::core::Core;
+use crate::failure::Code;
+use crate::rules::restore::{DiskPlan, Target};
+
+const WRITE_FROM: u8 = 5;
+const WRITE_TO: u8 = 95;
+
+/// What the task works on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Job {
+    pub(crate) project: ProjectId,
+    pub(crate) vault: VaultId,
+    pub(crate) backup: BackupId,
+    pub(crate) resource: ResourceId,
+    pub(crate) kind: ResourceKind,
+    pub(crate) disks: Vec<DiskPlan>,
+    /// RST-07.
+    pub(crate) power_on: bool,
+}
+
+/// The stages of a restore.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "stage", rename_all = "snake_case")]
+pub(crate) enum RestoreTask {
+    /// Shut the server down.
+    Stop { job: Job },
+    /// Write disk `next`.
+    Write { job: Job, next: usize },
+    /// Hand the disks back.
+    Finish { job: Job },
+    /// Start the server.
+    Start { job: Job },
+    /// Mark the disks as unusable.
+    Abandon { job: Job, failure: Failure },
+    /// Over; `intact`: no disk was left half-written.
+    Done { job: Job, outcome: Outcome, intact: bool },
+}
+
+/// A restore as the rules have planned it.
+pub(crate) struct Order<'a> {
+    pub(crate) backup: &'a Backup,
+    pub(crate) target: &'a Target,
+    pub(crate) disks: Vec<DiskPlan>,
+}
+
+/// The task that carries out `wanted`.
+pub(crate) fn new(
+    core: &Core,
+    access: &Access,
+    vault: &Vault,
+    wanted: Order<'_>,
+    power_on: bool,
+) -> NewTask {
+    let Order { backup, target, disks } = wanted;
+    let (target_id, target_name) = match target {
+        Target::Volume(disk) => (disk.id, disk.name.clone()),
+        Target::Server { id, name, .. } => (*id, name.clone()),
+    };
+    let job = Job {
+        project: backup.project,
+        vault: vault.id,
+        backup: backup.id,
+        resource: backup.resource,
+        kind: backup.resource_kind,
+        disks,
+        power_on,
+    };
+    let first = RestoreTask::Stop { job };
+    let task = order::new_in_vault(core, access, vault, OperationType::Restore, &first);
+    let resource = OperationResource {
+        id: backup.resource,
+        name: backup.resource_name.clone(),
+        kind: backup.resource_kind,
+    };
+    NewTask {
+        checkpoint: Some(backup.checkpoint),
+        backup: Some(backup.id),
+        details: OperationDetails::Restore {
+            backup_id: backup.id.to_string(),
+            backup_name: backup.name.to_string(),
+            target_resource_id: target_id.to_string(),
+            target_resource_name: target_name,
+        },
+        ..order::on_resource(core, task, resource)
+    }
+}
+
+#[async_trait]
+impl Task for RestoreTask {
+    const KIND: &'static str = "restore";
+    type Ctx = Core;
+
+    async fn step(self, core: &Core, run: &TaskContext) -> Result<Self, StepError<Self>> {
+        let stage = self.clone();
+        let next = match self {
+            Self::Stop { job } => stop(core, run, job).await,
+            Self::Write { job, next } => write(core, run, job, next).await,
+            Self::Finish { job } => finish(core, run, job).await,
+            Self::Start { job } => start(core, job).await,
+            Self::Abandon { job, failure } => abandon(core, run, job, failure).await,
+            Self::Done { .. } => Ok(self),
+        };
+        next.map_err(|trouble| trouble.at(stage))
+    }
+
+    async fn enter(&self, _core: &Core, _run: &TaskContext, tx: &mut Tx) -> Result<(), DbError> {
+        let Self::Done { job, intact, .. } = self else { return Ok(()) };
+        if let Some(backup) = tx.backups().find(job.project, job.backup).await? {
+            rows::advance(tx, &backup, &BackupState::end_restore).await?;
+        }
+        let to = if *intact { ProtectStatus::Available } else { ProtectStatus::Error };
+        rows::release(tx, job.vault, job.resource, ProtectStatus::Restoring, to).await
+    }
+
+    fn unwind(self, failure: Failure) -> Self {
+        let done =
+            |job, failure, intact| Self::Done { job, outcome: Outcome::Failed(failure), intact };
+        match self {
+            Self::Stop { job } => done(job, failure, true),
+            Self::Write { job, .. } | Self::Finish { job } => Self::Abandon { job, failure },
+            Self::Start { job } => {
+                let error = &failure.error;
+                let reason = format!(
+                    "The disks are restored, but the server did not start: {}",
+                    error.message
+                );
+                done(job, Failure::failed(&error.code, reason), true)
+            }
+            // The provider is told again by the sweep.
+            Self::Abandon { job, failure } => done(job, failure, false),
+            Self::Done { .. } => self,
+        }
+    }
+
+    fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Done { outcome, .. } => Some(outcome.clone()),
+            _ => None,
+        }
+    }
+
+    /// RST-23.
+    fn may_cancel(&self) -> bool {
+        false
+    }
+}
+
+fn target(core: &Core) -> Result<&dyn RestoreTarget, Trouble> {
+    let target = core.resources.provider().target();
+    target.ok_or_else(|| {
+        Trouble::fail(Code::VolumeNotRestorable, "the provider does not let disks be overwritten")
+    })
+}
+
+async fn stop(core: &Core, run: &TaskContext, job: Job) -> Result<RestoreTask, Trouble> {
+    let target = target(core)?;
+    if job.kind == ResourceKind::Server {
+        target.power_off(job.resource).await?;
+    }
+    run.report_progress(WRITE_FROM);
+    Ok(RestoreTask::Write { job, next: 0 })
+}
+
+async fn write(
+    core: &Core,
+    run: &TaskContext,
+    job: Job,
+    next: usize,
+) -> Result<RestoreTask, Trouble> {
+    let Some(disk) = job.disks.get(next) else { return Ok(RestoreTask::Finish { job }) };
+    let sizes: Vec<u64> = job.disks.iter().map(|disk| disk.version.disk_bytes.0).collect();
+    fill(core, run, disk, Share::of(WRITE_FROM, WRITE_TO, &sizes, next)).await?;
+    let next = next + 1;
+    if next < job.disks.len() {
+        return Ok(RestoreTask::Write { job, next });
+    }
+    run.report_progress(WRITE_TO);
+    Ok(RestoreTask::Finish { job })
+}
+
+/// Writes a version over a disk that stays marked as being restored.
+pub(super) async fn fill(
+    core: &Core,
+    run: &TaskContext,
+    disk: &DiskPlan,
+    share: Share,
+) -> Result<(), Trouble> {
+    let (target, name) = (target(core)?, SnapshotName::for_task(run.id()));
+    target.prepare(disk.volume, disk.version.disk_bytes.0, &name).await?;
+    let writer = target.writer(disk.volume, &name).await?;
+    let (repository, version) = (Arc::clone(&core.repository), reference(&disk.version));
+    let job = share.job(run);
+    let stats = spawn_blocking(move || repository.restore(&version, &Disk(writer), &job)).await??;
+    metrics::counter!("cbr_restore_written_bytes_total").increment(stats.written_bytes);
+    Ok(())
+}
+
+async fn finish(core: &Core, run: &TaskContext, job: Job) -> Result<RestoreTask, Trouble> {
+    let name = SnapshotName::for_task(run.id());
+    for disk in &job.disks {
+        target(core)?.finish(disk.volume, &name).await?;
+    }
+    metrics::counter!("cbr_restores_total", "result" => "success").increment(1);
+    Ok(RestoreTask::Start { job })
+}
+
+async fn start(core: &Core, job: Job) -> Result<RestoreTask, Trouble> {
+    if job.kind == ResourceKind::Server && job.power_on {
+        target(core)?.power_on(job.resource).await?;
+    }
+    Ok(RestoreTask::Done { job, outcome: Outcome::Success, intact: true })
+}
+
+async fn abandon(
+    core: &Core,
+    run: &TaskContext,
+    job: Job,
+    failure: Failure,
+) -> Result<RestoreTask, Trouble> {
+    let name = SnapshotName::for_task(run.id());
+    for disk in &job.disks {
+        // A disk that was never prepared under this name is left as it is.
+        target(core)?.abandon(disk.volume, &name, &failure.error.message).await?;
+    }
+    metrics::counter!("cbr_restores_total", "result" => "failure").increment(1);
+    Ok(RestoreTask::Done { job, outcome: Outcome::Failed(failure), intact: false })
+}

@@ -1,0 +1,57 @@
+//! Changes of rows that several kinds of tasks make when they enter a stage.
+//!
+//! Each takes the row as it finds it: a row that is gone, or in another state,
+//! was changed by somebody who may, and is left alone.
+
+use cbr_db::{DbError, Tx};
+use cbr_model::backup::{Backup, BackupState, InvalidTransition};
+use cbr_model::resource::ProtectStatus;
+use cbr_model::{BackupId, ProjectId, ResourceId, VaultId};
+
+/// A transition of a backup's state.
+pub(super) type Transition<'a> =
+    &'a (dyn Fn(BackupState) -> Result<BackupState, InvalidTransition> + Sync);
+
+/// Moves one backup (not its children) to its next state, where its state allows it.
+pub(super) async fn advance(
+    tx: &mut Tx,
+    backup: &Backup,
+    transition: Transition<'_>,
+) -> Result<(), DbError> {
+    let Ok(state) = transition(backup.state.clone()) else { return Ok(()) };
+    let expected = backup.state.as_str();
+    let changed = Backup { state, children: Vec::new(), ..backup.clone() };
+    tx.backups().update(&changed, expected).await.map(drop)
+}
+
+/// Moves a backup and its children.
+pub(super) async fn advance_all(
+    tx: &mut Tx,
+    project: ProjectId,
+    id: BackupId,
+    transition: Transition<'_>,
+) -> Result<(), DbError> {
+    let Some(backup) = tx.backups().find(project, id).await? else { return Ok(()) };
+    for part in std::iter::once(&backup).chain(&backup.children) {
+        advance(tx, part, transition).await?;
+    }
+    Ok(())
+}
+
+/// Removes a backup that is being deleted, and its run with the last one.
+pub(super) async fn forget(tx: &mut Tx, project: ProjectId, id: BackupId) -> Result<(), DbError> {
+    let Some(backup) = tx.backups().find(project, id).await? else { return Ok(()) };
+    tx.backups().delete(project, id, "deleting").await?;
+    tx.checkpoints().delete_if_empty(project, backup.checkpoint).await.map(drop)
+}
+
+/// Ends what happened to a resource. One that is being taken out meanwhile stays so (RES-17).
+pub(super) async fn release(
+    tx: &mut Tx,
+    vault: VaultId,
+    resource: ResourceId,
+    from: ProtectStatus,
+    to: ProtectStatus,
+) -> Result<(), DbError> {
+    tx.bindings().change_status(vault, resource, &[from], to).await.map(drop)
+}

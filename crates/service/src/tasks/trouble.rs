@@ -1,0 +1,114 @@
+//! What went wrong in a task, by what the engine does next.
+
+use std::time::Duration;
+
+use cbr_db::DbError;
+use cbr_provider::ProviderError;
+use cbr_task::StepError;
+use tokio::task::JoinError;
+
+use crate::Error;
+use crate::error::chain;
+use crate::failure::Code;
+
+/// What went wrong in a step.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// Trying again later may help.
+    Again { reason: String },
+    /// Something else has to end first.
+    Wait { after: Duration },
+    /// Trying again will not help.
+    Fail { code: Code, reason: String },
+    /// Somebody wants it to stop, or the lease is lost.
+    Stopped,
+}
+
+impl Trouble {
+    /// What the engine is told: the trouble came up at `stage`.
+    pub(crate) fn at<T>(self, stage: T) -> StepError<T> {
+        match self {
+            Self::Again { reason } => {
+                StepError::Retry { stage, code: Code::Unknown.as_str(), reason, after: None }
+            }
+            Self::Wait { after } => StepError::Wait { stage, after },
+            Self::Fail { code, reason } => StepError::Fail { stage, code: code.as_str(), reason },
+            Self::Stopped => StepError::Cancelled { stage },
+        }
+    }
+
+    pub(crate) fn fail(code: Code, reason: impl Into<String>) -> Self {
+        Self::Fail { code, reason: reason.into() }
+    }
+}
+
+impl From<ProviderError> for Trouble {
+    fn from(error: ProviderError) -> Self {
+        let reason = chain(&error);
+        if error.is_retryable() {
+            return Self::Again { reason };
+        }
+        let code = match &error {
+            ProviderError::NotFound { .. } => Code::VolumeNotFound,
+            ProviderError::InUse { .. } => Code::VolumeStatus,
+            ProviderError::TooSmall { .. } => Code::TargetTooSmall,
+            ProviderError::Refused { .. } | ProviderError::Changed { .. } => Code::ResourceStatus,
+            ProviderError::Configuration { .. }
+            | ProviderError::Unavailable { .. }
+            | ProviderError::Io { .. } => Code::Unknown,
+        };
+        Self::Fail { code, reason }
+    }
+}
+
+impl From<cbr_store::Error> for Trouble {
+    fn from(error: cbr_store::Error) -> Self {
+        use cbr_store::Error as E;
+        match &error {
+            E::Cancelled => Self::Stopped,
+            // The disk may answer when it is opened again.
+            E::Source { .. } => Self::Again { reason: chain(&error) },
+            // A writer that failed once stays broken (P20): the restore has to begin anew.
+            E::Target { .. } => Self::fail(Code::VolumeNotRestorable, chain(&error)),
+            // Another worker of the same task decided this one's outcome (P14).
+            E::SessionLost { .. } => Self::Again { reason: chain(&error) },
+            other if other.is_transient() => Self::Again { reason: chain(&error) },
+            _ => Self::fail(Code::Unknown, chain(&error)),
+        }
+    }
+}
+
+impl From<DbError> for Trouble {
+    fn from(error: DbError) -> Self {
+        let reason = chain(&error);
+        if error.is_transient() {
+            Self::Again { reason }
+        } else {
+            Self::fail(Code::Unknown, reason)
+        }
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        match &error {
+            Error::ProviderUnavailable { .. } | Error::Busy => {
+                Self::Again { reason: chain(&error) }
+            }
+            Error::BackupNotFound(_) => Self::fail(Code::BackupNotFound, error.to_string()),
+            Error::VaultFull { .. } => Self::fail(Code::VaultFull, error.to_string()),
+            Error::VaultStatusForbidsBackup { .. } => {
+                Self::fail(Code::VaultStatus, error.to_string())
+            }
+            // The cause of an internal error belongs into the log, not to the tenant.
+            _ => Self::fail(Code::Unknown, chain(&error)),
+        }
+    }
+}
+
+/// A step's thread died: a defect, or the end of the process.
+impl From<JoinError> for Trouble {
+    fn from(error: JoinError) -> Self {
+        Self::Again { reason: chain(&error) }
+    }
+}

@@ -1,0 +1,74 @@
+//! What is asked of vaults.
+
+use cbr_model::ResourceId;
+use cbr_model::resource::ResourceKind;
+use cbr_model::size::Gib;
+use cbr_model::tag::Tag;
+use cbr_model::vault::{Consistency, VaultKind};
+
+/// A vault to be created. Defaults are the API's business; rules are ours.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NewVault {
+    /// VLT-22.
+    pub name: String,
+    /// Free text.
+    pub description: Option<String>,
+    /// What it holds.
+    pub kind: VaultKind,
+    /// Specification.
+    pub consistency: Consistency,
+    /// Capacity.
+    pub size: Gib,
+    /// `0` is the default one.
+    pub enterprise_project: String,
+    /// At most ten.
+    pub tags: Vec<Tag>,
+    /// RES-30.
+    pub auto_bind: bool,
+    /// RES-31.
+    pub bind_rules: Vec<Tag>,
+    /// VLT-72.
+    pub auto_expand: bool,
+    /// Whether somebody is told when `threshold` is passed.
+    pub smn_notify: bool,
+    /// Per cent, 1 to 100.
+    pub threshold: i64,
+    /// WORM; one-way.
+    pub locked: bool,
+    /// Bound at once, all or none (VLT-20).
+    pub resources: Vec<WantedResource>,
+}
+
+/// A resource that shall be bound.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WantedResource {
+    /// Its id at the provider.
+    pub id: ResourceId,
+    /// What the caller says it is.
+    pub kind: ResourceKind,
+    /// Disks of a server that are left out (RES-09).
+    pub exclude_volumes: Vec<ResourceId>,
+}
+
+/// A change of a vault; `None` leaves as it is (contract C5).
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct VaultChange {
+    /// VLT-22.
+    pub name: Option<String>,
+    /// New total.
+    pub size: Option<Gib>,
+    /// VLT-90.
+    pub consistency: Option<Consistency>,
+    /// RES-30.
+    pub auto_bind: Option<bool>,
+    /// RES-31; empty clears.
+    pub bind_rules: Option<Vec<Tag>>,
+    /// VLT-72.
+    pub auto_expand: Option<bool>,
+    /// Whether somebody is told when `threshold` is passed.
+    pub smn_notify: Option<bool>,
+    /// Per cent, 1 to 100.
+    pub threshold: Option<i64>,
+    /// WORM; one-way.
+    pub locked: Option<bool>,
+}

@@ -1,0 +1,205 @@
+//! Use cases of vaults.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use cbr_db::Tx;
+use cbr_model::query::{Listing, Page, VaultFilter};
+use cbr_model::resource::ProtectStatus;
+use cbr_model::vault::{Vault, VaultStatus, VaultUse};
+use cbr_model::{ChainId, ProjectId, ResourceId, TaskId, VaultId};
+
+use super::requests::{NewVault, VaultChange, WantedResource};
+use crate::core::Core;
+use crate::error::db;
+use crate::rules::binding::{self, Candidate, Facts};
+use crate::rules::vault as rules;
+use crate::tasks::purge;
+use crate::{Access, Error, Result};
+
+/// Use cases of vaults.
+#[derive(Debug)]
+pub struct Vaults {
+    core: Arc<Core>,
+}
+
+impl Vaults {
+    pub(crate) const fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// Creates a vault and binds `wanted.resources` (contract C1).
+    pub async fn create(&self, access: &Access, wanted: NewVault) -> Result<Vault> {
+        let id = VaultId::random(&*self.core.random);
+        let user = access.caller().user.id;
+        let now = self.core.clock.now();
+        let mut vault = rules::build(&wanted, id, access.project(), user, now)?;
+        let candidates = self.candidates(access.project(), &wanted.resources).await?;
+        let mut tx = self.core.db.begin().await.map_err(db("creating a vault"))?;
+        let facts = facts(&mut tx, &wanted.resources, candidates).await?;
+        vault.resources = binding::plan(&vault, &wanted.resources, &facts, || self.new_chain())?;
+        tx.vaults().insert(&vault).await.map_err(db("adding a vault"))?;
+        let vault = existing(&mut tx, access.project(), id).await?;
+        tx.commit().await.map_err(db("creating a vault"))?;
+        Ok(vault)
+    }
+
+    /// Lists vaults, newest first (contract C3).
+    pub async fn list(
+        &self,
+        access: &Access,
+        filter: &VaultFilter,
+        page: Page,
+    ) -> Result<Listing<Vault>> {
+        let mut tx = self.core.db.read().await.map_err(db("listing vaults"))?;
+        tx.vaults().list(access.project(), filter, &page).await.map_err(db("listing vaults"))
+    }
+
+    /// One vault (contract C4).
+    pub async fn show(&self, access: &Access, vault: VaultId) -> Result<Vault> {
+        let mut tx = self.core.db.read().await.map_err(db("reading a vault"))?;
+        existing(&mut tx, access.project(), vault).await
+    }
+
+    /// Changes what `change` names (contract C5).
+    pub async fn update(
+        &self,
+        access: &Access,
+        vault: VaultId,
+        change: VaultChange,
+    ) -> Result<Vault> {
+        let mut tx = self.core.db.begin().await.map_err(db("changing a vault"))?;
+        let before = existing(&mut tx, access.project(), vault).await?;
+        let after = rules::changed(before, &change, tx.now())?;
+        tx.vaults().update(&after).await.map_err(db("changing a vault"))?;
+        tx.commit().await.map_err(db("changing a vault"))?;
+        Ok(after)
+    }
+
+    /// Deletes the vault and everything in it (contract C7); done by the task whose id is returned.
+    pub async fn delete(&self, access: &Access, vault: VaultId) -> Result<TaskId> {
+        let mut tx = self.core.db.begin().await.map_err(db("deleting a vault"))?;
+        let vault = existing(&mut tx, access.project(), vault).await?;
+        if !vault.status.allows(VaultUse::Delete) {
+            return Err(Error::VaultNotDeletable { status: vault.status });
+        }
+        let unfinished = tx.tasks().list_unfinished().await.map_err(db("listing tasks"))?;
+        if let Some(task) = unfinished.iter().find(|task| task.vault == Some(vault.id)) {
+            return Err(Error::VaultBusy { task: task.id });
+        }
+        let (from, to) = ([VaultStatus::Available, VaultStatus::Error], VaultStatus::Deleting);
+        let is_changed = tx.vaults().change_status(vault.project, vault.id, &from, to).await;
+        if !is_changed.map_err(db("changing a vault's status"))? {
+            return Err(Error::VaultNotDeletable { status: vault.status });
+        }
+        let task = purge::new_vault_delete(&self.core, access, &vault);
+        let id = task.id;
+        tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
+        tx.commit().await.map_err(db("deleting a vault"))?;
+        self.core.wake();
+        Ok(id)
+    }
+
+    /// Puts resources under the protection of the vault, all or none (contract C8).
+    ///
+    /// A server that is in this vault already gets its `exclude_volumes` replaced.
+    pub async fn add_resources(
+        &self,
+        access: &Access,
+        vault: VaultId,
+        wanted: Vec<WantedResource>,
+    ) -> Result<Vec<ResourceId>> {
+        let candidates = self.candidates(access.project(), &wanted).await?;
+        let mut tx = self.core.db.begin().await.map_err(db("adding resources"))?;
+        let vault = existing(&mut tx, access.project(), vault).await?;
+        if !vault.status.allows(VaultUse::Bind) {
+            return Err(Error::VaultStatus { status: vault.status });
+        }
+        let facts = facts(&mut tx, &wanted, candidates).await?;
+        for resource in binding::plan(&vault, &wanted, &facts, || self.new_chain())? {
+            if vault.resources.iter().any(|bound| bound.id == resource.id) {
+                let changed = tx.bindings().update(vault.id, &resource).await;
+                changed.map_err(db("changing a binding"))?;
+            } else {
+                let added = tx.bindings().insert(vault.id, &resource).await;
+                added.map_err(db("adding a binding"))?;
+            }
+        }
+        tx.commit().await.map_err(db("adding resources"))?;
+        Ok(wanted.into_iter().map(|resource| resource.id).collect())
+    }
+
+    /// Takes resources out with all their backups (contract C9, RES-15), by one task each.
+    ///
+    /// A backup that runs is waited for and then deleted with the others (RES-17).
+    pub async fn remove_resources(
+        &self,
+        access: &Access,
+        vault: VaultId,
+        resources: Vec<ResourceId>,
+    ) -> Result<Vec<ResourceId>> {
+        use ProtectStatus::{Available, Error as Failed, Protecting, Removing, Restoring};
+        let mut tx = self.core.db.begin().await.map_err(db("removing resources"))?;
+        let vault = existing(&mut tx, access.project(), vault).await?;
+        if !vault.status.allows(VaultUse::Bind) {
+            return Err(Error::VaultStatus { status: vault.status });
+        }
+        if vault.locked {
+            let reason = "its backups are locked, so no resource can leave it".to_owned();
+            return Err(Error::VaultNotEditable { reason });
+        }
+        let wanted: BTreeSet<ResourceId> = resources.iter().copied().collect();
+        for &resource in &wanted {
+            let bound = vault.resources.iter().find(|bound| bound.id == resource);
+            let bound = bound.ok_or(Error::ResourceNotInVault { resource })?;
+            let from = [Available, Failed, Protecting, Restoring];
+            let is_changed = tx.bindings().change_status(vault.id, resource, &from, Removing).await;
+            if !is_changed.map_err(db("changing a resource's status"))? {
+                return Err(Error::ResourceRemoving { resource });
+            }
+            let task = purge::new_remove_resource(&self.core, access, &vault, bound);
+            tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
+        }
+        tx.commit().await.map_err(db("removing resources"))?;
+        self.core.wake();
+        Ok(resources)
+    }
+
+    fn new_chain(&self) -> ChainId {
+        ChainId::random(&*self.core.random)
+    }
+
+    async fn candidates(
+        &self,
+        project: ProjectId,
+        wanted: &[WantedResource],
+    ) -> Result<Vec<Option<Candidate>>> {
+        let mut candidates = Vec::with_capacity(wanted.len());
+        for resource in wanted {
+            let found = self.core.resources.candidate(project, resource.kind, resource.id).await?;
+            candidates.push(found);
+        }
+        Ok(candidates)
+    }
+}
+
+/// The project's vault, or the refusal.
+pub(crate) async fn existing(tx: &mut Tx, project: ProjectId, id: VaultId) -> Result<Vault> {
+    let vault = tx.vaults().find(project, id).await.map_err(db("reading a vault"))?;
+    vault.ok_or(Error::VaultNotFound(id))
+}
+
+async fn facts(
+    tx: &mut Tx,
+    wanted: &[WantedResource],
+    candidates: Vec<Option<Candidate>>,
+) -> Result<Vec<Facts>> {
+    let ids: Vec<ResourceId> = wanted.iter().map(|resource| resource.id).collect();
+    let bindings = tx.bindings().list(&ids).await.map_err(db("reading bindings"))?;
+    let bound_to = |id| bindings.iter().find(|b| b.resource.id == id).map(|b| b.vault);
+    Ok(candidates
+        .into_iter()
+        .zip(ids)
+        .map(|(candidate, id)| Facts { candidate, bound_to: bound_to(id) })
+        .collect())
+}

@@ -1,0 +1,11 @@
+//! Disks as their own service (EVS, contract F.3) shows them.
+
+mod service;
+mod views;
+
+pub use service::Volumes;
+pub(crate) use service::view;
+pub use views::{
+    AttachmentView, NewVolumeRequest, VolumeFilter, VolumeJob, VolumeJobKind, VolumeJobStarted,
+    VolumeJobStatus, VolumeStatus, VolumeView,
+};

@@ -1,0 +1,331 @@
+//! Use cases of disks.
+
+use std::sync::Arc;
+
+use cbr_db::{TaskRecord, Tx};
+use cbr_model::backup::{Backup, BackupState, Content};
+use cbr_model::name::check_description;
+use cbr_model::operation::OperationStatus;
+use cbr_model::query::{Listing, Page};
+use cbr_model::resource::ProtectStatus;
+use cbr_model::size::Gib;
+use cbr_model::vault::VaultUse;
+use cbr_model::{BackupId, ResourceId, TaskId, Timestamp};
+use cbr_provider::{Pool, Volume};
+
+use super::views::{
+    AttachmentView, NewVolumeRequest, VolumeFilter, VolumeJob, VolumeJobKind, VolumeJobStarted,
+    VolumeJobStatus, VolumeStatus, VolumeView,
+};
+use crate::core::Core;
+use crate::error::db;
+use crate::paging::cut;
+use crate::resources::{owner, refused};
+use crate::tasks::create_volume::{self, CreateVolume};
+use crate::tasks::delete_volume::{self, DeleteVolume};
+use crate::vaults::existing as existing_vault;
+use crate::{Access, Error, Result, backups};
+
+/// The largest disk that may be asked for: 64 TiB, as large as a provider believes.
+const VOLUME_MAX: Gib = Gib(65_536);
+/// The longest name of a disk.
+const NAME_CHARS_MAX: usize = 64;
+
+/// Use cases of disks.
+#[derive(Debug)]
+pub struct Volumes {
+    core: Arc<Core>,
+}
+
+impl Volumes {
+    pub(crate) const fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// Lists disks in order of their ids; also those that are still being made.
+    pub async fn list(
+        &self,
+        access: &Access,
+        filter: &VolumeFilter,
+        page: Page,
+    ) -> Result<Listing<VolumeView>> {
+        let mut volumes = self.all(access).await?;
+        volumes.retain(|volume| matches(volume, filter));
+        Ok(cut(volumes, page, |volume| volume.id.as_uuid()))
+    }
+
+    /// One disk; one that is still being made has the status `creating`.
+    pub async fn show(&self, access: &Access, id: ResourceId) -> Result<VolumeView> {
+        let all = self.all(access).await?;
+        all.into_iter().find(|volume| volume.id == id).ok_or(Error::VolumeNotFound(id))
+    }
+
+    async fn all(&self, access: &Access) -> Result<Vec<VolumeView>> {
+        let known = self.core.resources.volumes(access.project()).await?;
+        let mut views: Vec<VolumeView> = known.iter().map(view).collect();
+        let ids: Vec<ResourceId> = views.iter().map(|view| view.id).collect();
+        let mut tx = self.core.db.read().await.map_err(db("listing disks"))?;
+        let bindings = tx.bindings().list(&ids).await.map_err(db("reading bindings"))?;
+        let unfinished = tx.tasks().list_unfinished().await.map_err(db("listing tasks"))?;
+        drop(tx);
+        for binding in bindings {
+            let view = views.iter_mut().find(|view| view.id == binding.resource.id);
+            if let Some(view) = view
+                && binding.resource.protect_status == ProtectStatus::Protecting
+            {
+                view.status = VolumeStatus::BackingUp;
+            }
+        }
+        for task in unfinished.iter().filter(|task| task.project == access.project()) {
+            overlay(&mut views, task)?;
+        }
+        views.sort_by_key(|view| view.id);
+        Ok(views)
+    }
+
+    /// Makes a disk, empty or from a backup (NEW-01 … NEW-06).
+    pub async fn create(
+        &self,
+        access: &Access,
+        wanted: NewVolumeRequest,
+    ) -> Result<VolumeJobStarted> {
+        let provider = self.core.resources.provider();
+        let factory = provider.factory();
+        if factory.is_none() {
+            return Err(Error::Unsupported("making disks at this provider"));
+        }
+        let pools = provider.inventory().pools().await.map_err(refused)?;
+        let pool = pool(&pools, &wanted)?;
+        let volume = ResourceId::random(&*self.core.random);
+        let name = wanted.name.clone().unwrap_or_else(|| volume.to_string());
+        if name.is_empty() || name.chars().count() > NAME_CHARS_MAX {
+            return Err(Error::invalid("name", format!("1 to {NAME_CHARS_MAX} characters")));
+        }
+        check_description(&wanted.description).map_err(|e| Error::invalid("description", e))?;
+
+        let mut tx = self.core.db.begin().await.map_err(db("creating a disk"))?;
+        if owner(&mut tx).await? != Some(access.project()) {
+            return Err(Error::Forbidden);
+        }
+        let source = match wanted.backup {
+            Some(id) => Some(readable(&mut tx, access, id).await?),
+            None => None,
+        };
+        let least = source.as_ref().map(|(_, version)| version.disk_bytes);
+        let size = match (wanted.size, least) {
+            (Some(size), Some(least)) if size.bytes() < least => {
+                return Err(Error::TargetTooSmall { needed: least, target: size.bytes() });
+            }
+            (Some(size), _) => size,
+            (None, Some(least)) => least.gib_rounded_up(),
+            (None, None) => return Err(Error::invalid("size", "it is required")),
+        };
+        if size < Gib(1) || size > VOLUME_MAX {
+            return Err(Error::invalid("size", format!("1 to {} GB", VOLUME_MAX.0)));
+        }
+        let (backup, version) = source.unzip();
+        let spec = create_volume::Spec {
+            id: volume,
+            name,
+            description: wanted.description,
+            size,
+            pool: pool.name.clone(),
+            version,
+        };
+        let task = create_volume::new(&self.core, access, spec, backup.as_ref());
+        let job = task.id;
+        tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
+        tx.commit().await.map_err(db("creating a disk"))?;
+        self.core.wake();
+        Ok(VolumeJobStarted { job, volume })
+    }
+
+    /// Deletes a disk that is neither attached nor bound nor at work.
+    pub async fn delete(&self, access: &Access, id: ResourceId) -> Result<TaskId> {
+        let volume = self.show(access, id).await?;
+        let refused =
+            |reason: &str| Err(Error::VolumeNotDeletable { volume: id, reason: reason.to_owned() });
+        match volume.status {
+            VolumeStatus::Available | VolumeStatus::Error | VolumeStatus::ErrorRestoring => {}
+            other => return refused(&format!("it is {}", other.as_str())),
+        }
+        if !volume.attachments.is_empty() {
+            return refused("it is attached to a server");
+        }
+        if self.core.resources.provider().factory().is_none() {
+            return Err(Error::Unsupported("deleting disks at this provider"));
+        }
+        let mut tx = self.core.db.begin().await.map_err(db("deleting a disk"))?;
+        let key = delete_volume::key(id);
+        if tx.tasks().find_by_key(&key).await.map_err(db("reading a task"))?.is_some() {
+            return refused("a task works on it");
+        }
+        let task = delete_volume::new(&self.core, access, &volume);
+        let job = task.id;
+        tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
+        tx.commit().await.map_err(db("deleting a disk"))?;
+        self.core.wake();
+        Ok(job)
+    }
+
+    /// One job.
+    pub async fn job(&self, access: &Access, id: TaskId) -> Result<VolumeJob> {
+        let mut tx = self.core.db.read().await.map_err(db("reading a job"))?;
+        let task = tx.operations().find(access.project(), id).await;
+        let task = task.map_err(db("reading a job"))?.ok_or(Error::OperationNotFound(id))?;
+        let (kind, subject) = match task.kind.as_str() {
+            create_volume::KIND => {
+                (VolumeJobKind::Create, stage::<CreateVolume>(&task)?.into_subject())
+            }
+            delete_volume::KIND => {
+                (VolumeJobKind::Delete, stage::<DeleteVolume>(&task)?.into_subject())
+            }
+            _ => return Err(Error::OperationNotFound(id)),
+        };
+        let status = match task.status {
+            OperationStatus::Waiting => VolumeJobStatus::Init,
+            OperationStatus::Running => VolumeJobStatus::Running,
+            OperationStatus::Success => VolumeJobStatus::Success,
+            OperationStatus::Failed | OperationStatus::Timeout | OperationStatus::Skipped => {
+                VolumeJobStatus::Fail
+            }
+        };
+        Ok(VolumeJob {
+            id,
+            kind,
+            status,
+            volume: subject.id,
+            volume_name: subject.name,
+            size: subject.size,
+            volume_type: subject.pool,
+            began_at: task.created_at,
+            ended_at: task.ended_at,
+            failure: task.error.map(|error| (error.code, error.message)),
+        })
+    }
+}
+
+/// A disk as its provider sees it.
+pub(crate) fn view(volume: &Volume) -> VolumeView {
+    let status = match &volume.status {
+        cbr_provider::VolumeStatus::Available => VolumeStatus::Available,
+        cbr_provider::VolumeStatus::InUse => VolumeStatus::InUse,
+        cbr_provider::VolumeStatus::Restoring => VolumeStatus::RestoringBackup,
+        cbr_provider::VolumeStatus::Error { .. } => VolumeStatus::Error,
+    };
+    let format = match volume.format {
+        cbr_provider::VolumeFormat::Raw => "raw",
+        cbr_provider::VolumeFormat::Qcow2 => "qcow2",
+        cbr_provider::VolumeFormat::BlockDevice => "block_device",
+    };
+    let size_bytes = cbr_model::size::Bytes(volume.size_bytes);
+    VolumeView {
+        id: volume.id,
+        name: volume.name.clone(),
+        description: volume.description.clone(),
+        size: size_bytes.gib_rounded_up(),
+        size_bytes,
+        status,
+        volume_type: volume.pool.clone(),
+        format,
+        availability_zone: volume.availability_zone.clone(),
+        attachments: volume
+            .attachments
+            .iter()
+            .map(|at| AttachmentView { server: at.server, device: at.device.clone() })
+            .collect(),
+        bootable: volume.bootable,
+        created_at: volume.created_at,
+    }
+}
+
+/// Shows what unfinished tasks do to disks: the provider does not know it yet.
+fn overlay(views: &mut Vec<VolumeView>, task: &TaskRecord) -> Result<()> {
+    match task.kind.as_str() {
+        create_volume::KIND => {
+            let subject = stage::<CreateVolume>(task)?.into_subject();
+            match views.iter_mut().find(|view| view.id == subject.id) {
+                // NEW-06: creating, available, restoring, available.
+                Some(view) if view.status == VolumeStatus::RestoringBackup => {}
+                Some(view) => view.status = VolumeStatus::Creating,
+                None => views.push(coming(subject, task.created_at)),
+            }
+        }
+        delete_volume::KIND => {
+            let subject = stage::<DeleteVolume>(task)?.into_subject();
+            if let Some(view) = views.iter_mut().find(|view| view.id == subject.id) {
+                view.status = VolumeStatus::Deleting;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// A disk that is being made and not yet there.
+fn coming(subject: create_volume::Subject, created_at: Timestamp) -> VolumeView {
+    VolumeView {
+        id: subject.id,
+        name: subject.name,
+        description: String::new(),
+        size: subject.size,
+        size_bytes: subject.size.bytes(),
+        status: VolumeStatus::Creating,
+        volume_type: subject.pool,
+        format: "raw",
+        availability_zone: String::new(),
+        attachments: Vec::new(),
+        bootable: false,
+        created_at,
+    }
+}
+
+fn matches(volume: &VolumeView, filter: &VolumeFilter) -> bool {
+    (filter.ids.is_empty() || filter.ids.contains(&volume.id))
+        && filter.name.as_ref().is_none_or(|name| volume.name.contains(name.as_str()))
+        && filter.status.as_ref().is_none_or(|status| volume.status.as_str() == status)
+        && filter.availability_zone.as_ref().is_none_or(|az| *az == volume.availability_zone)
+        && filter.server.is_none_or(|id| volume.attachments.iter().any(|at| at.server == id))
+}
+
+/// The pool that is meant: the named one; otherwise one of the zone with the most room.
+fn pool<'a>(pools: &'a [Pool], wanted: &NewVolumeRequest) -> Result<&'a Pool> {
+    let zone = wanted.availability_zone.as_ref();
+    let is_in_zone = |pool: &&Pool| zone.is_none_or(|zone| pool.availability_zone == *zone);
+    let named = pools.iter().find(|pool| wanted.volume_type.as_ref() == Some(&pool.name));
+    if let Some(pool) = named.filter(is_in_zone) {
+        return Ok(pool);
+    }
+    let roomiest = pools.iter().filter(is_in_zone).max_by_key(|pool| pool.free_bytes);
+    roomiest.ok_or_else(|| match zone {
+        Some(zone) => Error::invalid("availability_zone", format!("no pool in {zone}")),
+        None => Error::Unsupported("making disks without a pool"),
+    })
+}
+
+/// A backup of one disk that may be read now (NEW-01, VLT-56, Y.2).
+async fn readable(
+    tx: &mut Tx,
+    access: &Access,
+    id: BackupId,
+) -> Result<(Backup, cbr_model::backup::StoredVersion)> {
+    let backup = backups::existing(tx, access.project(), id).await?;
+    let vault = existing_vault(tx, access.project(), backup.vault).await?;
+    if !vault.status.allows(VaultUse::Restore) {
+        return Err(Error::VaultStatusForbidsRestore { status: vault.status });
+    }
+    match &backup.state {
+        BackupState::Available { content: Content::Disk(version) } => {
+            let version = version.clone();
+            Ok((backup, version))
+        }
+        BackupState::Available { content: Content::Server } => {
+            Err(Error::invalid("backup_id", "it is a server's; name the backup of one disk"))
+        }
+        other => Err(Error::BackupNotRestorable { status: other.as_str() }),
+    }
+}
+
+fn stage<T: serde::de::DeserializeOwned>(task: &TaskRecord) -> Result<T> {
+    serde_json::from_str(&task.stage).map_err(Error::internal("reading the stage of a job"))
+}
