@@ -63,10 +63,15 @@ pub(crate) async fn answer(State(api): State<Api>, mut request: Request, next: N
 }
 
 fn count(method: &str, route: &str, status: StatusCode, micros: u64) {
+    // Methods are the client's words: only the known ones become labels.
+    let method = match method {
+        "GET" | "HEAD" | "POST" | "PUT" | "DELETE" => method,
+        _ => "other",
+    };
     let labels = [
         ("method", method.to_owned()),
         ("route", route.to_owned()),
-        ("status", status.to_string()),
+        ("status", status.as_str().to_owned()),
     ];
     metrics::counter!("cbr_api_requests_total", &labels).increment(1);
     metrics::histogram!("cbr_api_request_seconds").record(micros as f64 / 1e6);

@@ -13,7 +13,7 @@ use cbr_model::identity::Caller;
 use cbr_service::Access;
 use serde::de::DeserializeOwned;
 
-use crate::error::{ApiError, ErrorCode};
+use crate::error::{ApiError, ErrorCode, sentence};
 use crate::query::Query;
 
 /// A caller in a project it may use.
@@ -92,11 +92,17 @@ impl<S: Send + Sync, P: IdParameter> FromRequestParts<S> for PathId<P> {
             .await
             .map_err(|_| ApiError::invalid(P::NAME, "it is not UTF-8"))?;
         let text = params.iter().find(|(name, _)| *name == P::NAME).map_or("", |(_, value)| value);
-        text.parse().map(Self).map_err(|_| {
-            let shown: String = text.chars().take(64).filter(|c| !c.is_control()).collect();
-            ApiError::new(P::ABSENT, format!("{} {shown} does not exist.", P::Kind::NAME))
-        })
+        id_of(text, P::ABSENT).map(Self)
     }
+}
+
+/// The id that `text` says. Text that is no id is the id of nothing, so it is `absent`.
+pub(crate) fn id_of<K: Kind>(text: &str, absent: ErrorCode) -> Result<Id<K>, ApiError> {
+    text.parse().map_err(|_| {
+        let shown: String = text.chars().take(64).filter(|c| !c.is_control()).collect();
+        let message = format!("{} {shown} does not exist", K::NAME);
+        ApiError::new(absent, sentence(&message))
+    })
 }
 
 macro_rules! id_parameters {

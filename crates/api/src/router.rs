@@ -31,3 +31,20 @@ fn mounted(api: &Api, operation: &'static Operation) -> MethodRouter<Api> {
     (operation.mount)(operation.verb.filter())
         .route_layer(middleware::from_fn_with_state(state, guard))
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::on;
+
+    use super::*;
+
+    /// The router refuses overlapping routes with a panic when it is built.
+    #[test]
+    fn no_two_operations_want_the_same_route() {
+        let mut router: Router = Router::new();
+        for operation in OPERATIONS {
+            router = router.route(operation.path, on(operation.verb.filter(), || async {}));
+        }
+        assert!(router.has_routes());
+    }
+}

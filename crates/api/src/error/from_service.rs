@@ -72,7 +72,7 @@ const fn code(error: &Error) -> ErrorCode {
 }
 
 /// With a capital and a full stop, as messages of the contract are written.
-fn sentence(text: &str) -> String {
+pub(crate) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     let stop = if text.ends_with('.') { "" } else { "." };

@@ -14,6 +14,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 pub use code::ErrorCode;
+pub(crate) use from_service::sentence;
 pub use reference::reference_markdown;
 pub(crate) use shape::Shape;
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::error::{ApiError, ErrorCode};
-use crate::extract::{Authorised, JsonBody};
+use crate::extract::{Authorised, JsonBody, id_of};
 use crate::operation::{Admission, Operation, Verb, schema_of};
 use crate::state::Api;
 
@@ -100,11 +100,7 @@ impl Request {
         let backup = volume
             .backup_id
             .filter(|id| !id.is_empty())
-            .map(|id| {
-                id.parse().map_err(|why: cbr_model::id::InvalidId| {
-                    ApiError::new(ErrorCode::BackupNotFound, format!("{why}."))
-                })
-            })
+            .map(|id| id_of(&id, ErrorCode::BackupNotFound))
             .transpose()?;
         Ok(NewVolumeRequest {
             name: volume.name.filter(|name| !name.is_empty()),

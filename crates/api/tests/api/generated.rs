@@ -33,7 +33,7 @@ fn the_document_describes_every_operation_and_refers_to_nothing_it_has_not() {
         let verb = operation.verb.as_str().to_lowercase();
         let described = &document["paths"][operation.path][&verb];
         assert_eq!(described["operationId"], operation.name);
-        assert_eq!(described["responses"].get(operation.success.to_string()).is_some(), true);
+        assert!(described["responses"].get(operation.success.to_string()).is_some());
     }
     let text = document.to_string();
     for reference in text.split("\"$ref\":\"#/components/schemas/").skip(1) {

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::show::Response;
 use crate::error::{ApiError, ErrorCode};
-use crate::extract::{Authorised, JsonBody};
+use crate::extract::{Authorised, JsonBody, id_of};
 use crate::operation::{Admission, Operation, Verb, schema_of};
 use crate::state::Api;
 use crate::v3::vaults::wire::ResourceExtra;
@@ -83,16 +83,20 @@ async fn handle(
 impl CheckpointCreate {
     fn read(self) -> Result<NewCheckpoint, ApiError> {
         let parameters = self.parameters.unwrap_or_default();
-        let vault = self.vault_id.parse().map_err(|why: cbr_model::id::InvalidId| {
-            ApiError::new(ErrorCode::VaultNotFound, format!("{why}."))
-        })?;
+        let vault = id_of(&self.vault_id, ErrorCode::VaultNotFound)?;
         let mut resources = Vec::new();
         for id in parameters.resources.unwrap_or_default() {
-            resources.push(ResourceChoice { id: choice(&id)?, exclude_volumes: vec![] });
+            resources.push(ResourceChoice {
+                id: id_of(&id, ErrorCode::ResourceNotInVault)?,
+                exclude_volumes: vec![],
+            });
         }
         for details in parameters.resource_details.unwrap_or_default() {
             let exclude_volumes = details.extra_info.unwrap_or_default().exclude_volumes()?;
-            resources.push(ResourceChoice { id: choice(&details.id)?, exclude_volumes });
+            resources.push(ResourceChoice {
+                id: id_of(&details.id, ErrorCode::ResourceNotInVault)?,
+                exclude_volumes,
+            });
         }
         Ok(NewCheckpoint {
             vault,
@@ -104,12 +108,6 @@ impl CheckpointCreate {
             retention_days: parameters.retention_duration_days,
         })
     }
-}
-
-fn choice(id: &str) -> Result<cbr_model::ResourceId, ApiError> {
-    id.parse().map_err(|why: cbr_model::id::InvalidId| {
-        ApiError::new(ErrorCode::ResourceNotInVault, format!("{why}."))
-    })
 }
 
 #[cfg(test)]

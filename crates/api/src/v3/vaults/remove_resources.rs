@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::error::{ApiError, ErrorCode};
-use crate::extract::{Authorised, JsonBody, PathId, VaultInPath};
+use crate::extract::{Authorised, JsonBody, PathId, VaultInPath, id_of};
 use crate::operation::{Admission, Operation, Verb, schema_of};
 use crate::state::Api;
 
@@ -55,11 +55,7 @@ async fn handle(
     let resources: Vec<ResourceId> = request
         .resource_ids
         .iter()
-        .map(|id| {
-            id.parse().map_err(|why: cbr_model::id::InvalidId| {
-                ApiError::new(ErrorCode::ResourceNotInVault, format!("{why}."))
-            })
-        })
+        .map(|id| id_of(id, ErrorCode::ResourceNotInVault))
         .collect::<Result<_, _>>()?;
     let removed = api.services.vaults.remove_resources(&access, vault, resources).await?;
     Ok(Json(Response { remove_resource_ids: removed.iter().map(ToString::to_string).collect() }))

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::error::{ApiError, ErrorCode};
+use crate::extract::id_of;
 use crate::time;
 use crate::v3::provider_id::provider_id;
 
@@ -236,10 +237,7 @@ pub(crate) fn wanted(resources: Vec<ResourceCreate>) -> Result<Vec<WantedResourc
                 let message = "The vault does not take this type of resource.";
                 ApiError::new(ErrorCode::ResourceKindMismatch, message)
             })?;
-            // Text that is not an id is the id of nothing.
-            let id = resource.id.parse().map_err(|why: cbr_model::id::InvalidId| {
-                ApiError::new(ErrorCode::ResourceNotFound, format!("{why}."))
-            })?;
+            let id = id_of(&resource.id, ErrorCode::ResourceNotFound)?;
             let extra = resource.extra_info.unwrap_or_default();
             Ok(WantedResource { id, kind, exclude_volumes: extra.exclude_volumes()? })
         })
