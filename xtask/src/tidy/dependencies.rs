@@ -35,7 +35,7 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("cbr-testkit", &["cbr-env"]),
-    ("xtask", &["cbr-api"]),
+    ("xtask", &[]),
 ];
 
 /// For tests only: any crate may use it there, none elsewhere.
