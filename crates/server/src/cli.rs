@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::backup::BackupArgs;
+use crate::commands::config::ConfigArgs;
 use crate::commands::login::{LoginArgs, ProfileArgs};
 use crate::commands::manual::{CompletionsArgs, ManArgs};
 use crate::commands::restore::RestoreArgs;
@@ -44,6 +45,7 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Config(ConfigArgs),
     Vault(VaultArgs),
     Volume(VolumeArgs),
     Server(ServerArgs),

@@ -3,9 +3,13 @@
 mod cli;
 mod client;
 mod commands;
+mod config;
+mod data_dir;
 mod failure;
 mod output;
+mod telemetry;
 mod text;
+mod wiring;
 
 use std::process::ExitCode;
 
@@ -32,6 +36,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command, output: Output) -> anyhow::Result<()> {
     match command {
+        Command::Config(args) => args.run(output),
         Command::Vault(args) => block_on(args.run(output)),
         Command::Volume(args) => block_on(args.run(output)),
         Command::Server(args) => block_on(args.run(output)),

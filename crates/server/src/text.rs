@@ -74,6 +74,12 @@ texts! {
     col_kind() "KIND" | "备份方式";
     col_status() "STATUS" | "状态";
     col_size_gb() "SIZE (GB)" | "容量 (GB)";
+    col_size() "SIZE" | "容量";
+    col_version() "VERSION" | "版本";
+    col_object() "OBJECT" | "对象";
+    col_problem() "PROBLEM" | "问题";
+    col_subject() "SUBJECT" | "检查项";
+    col_finding() "FINDING" | "结果";
     col_used() "USED" | "已用";
     col_logical() "LOGICAL" | "逻辑大小";
     col_stored() "STORED" | "实际占用";
@@ -122,6 +128,9 @@ texts! {
     what_profile_file(path) "cannot use {path}" | "无法使用 {path}";
     what_bootstrap_file(path) "cannot use the account file {path}" | "无法使用账号文件 {path}";
     what_read_secret(variable) "cannot read a secret (neither {variable} nor input)" | "无法读取密钥（{variable} 未设置且无输入）";
+    what_no_repository() "cannot tell which repository" | "无法确定所用仓库";
+    what_repo_check() "the repository is damaged" | "仓库已损坏";
+    what_doctor() "the installation needs attention" | "安装需要处理";
     what_write_file(path) "cannot write {path}" | "无法写入 {path}";
 }
 
@@ -142,6 +151,10 @@ texts! {
     why_profile_readable() "others can read it, and it holds secrets" | "其他用户可读取该文件，而其中含有密钥";
     why_no_home() "neither XDG_CONFIG_HOME nor HOME is set" | "XDG_CONFIG_HOME 和 HOME 均未设置";
     why_several_projects(count, list) "the credential is good for {count} projects: {list}" | "该凭证可用于 {count} 个项目：{list}";
+    why_no_repository() "neither --data-dir nor --repository with --key is given" | "既没有给出 --data-dir，也没有给出 --repository 和 --key";
+    why_several_disks(count, names) "it has {count} disks: {names}" | "它有 {count} 个磁盘：{names}";
+    why_repo_damaged(count) "{count} objects are missing or damaged, as said above" | "有 {count} 个对象缺失或损坏，见上";
+    why_doctor(count) "{count} findings are bad, as said above" | "有 {count} 项异常，见上";
     why_map_needs_server() "--map is for backups of servers; this is the backup of a disk" | "--map 仅用于云服务器备份，而这是云硬盘备份";
 }
 
@@ -168,6 +181,8 @@ texts! {
     next_no_connection() "run `cbr login`, or name an account file with --bootstrap-file, or set CBR_URL, CBR_ACCESS_KEY and CBR_SECRET_KEY" | "请运行 `cbr login`，或用 --bootstrap-file 指定账号文件，或设置 CBR_URL、CBR_ACCESS_KEY 和 CBR_SECRET_KEY";
     next_no_profile() "`cbr profile list` shows the profiles" | "可用 `cbr profile list` 查看配置";
     next_bootstrap_file() "name the file that `cbr serve --bootstrap-file` wrote" | "请指定 `cbr serve --bootstrap-file` 写出的文件";
+    next_repo_ls() "`cbr repo ls` shows the names of all disks" | "可用 `cbr repo ls` 查看所有磁盘的名称";
+    next_repo_damaged() "restore these backups elsewhere as far as they go, check the disks the repository lies on, and make new full backups (`cbr backup create --full`)" | "请将受影响的备份尽量恢复到别处，检查仓库所在磁盘，并重新做全量备份（`cbr backup create --full`）";
     next_several_projects() "name one with --project or CBR_PROJECT_ID" | "请用 --project 或 CBR_PROJECT_ID 指定一个";
     next_login_how() "give --bootstrap-file, --access-key or --user" | "请给出 --bootstrap-file、--access-key 或 --user";
 }
@@ -186,6 +201,15 @@ texts! {
     done_unbind(resources, vault) "Took {resources} out of vault {vault}" | "已将 {resources} 移出存储库 {vault}";
     done_restore(backup, target) "Restored {backup} to {target}" | "已将 {backup} 恢复到 {target}";
     done_cancel_task(task) "Asked task {task} to stop" | "已请求停止任务 {task}";
+    done_check(path) "{path} is valid" | "{path} 有效";
+    done_repo_restore(path) "Restored to {path}" | "已恢复到 {path}";
+    done_repo_check(versions, objects, bytes) "Checked {versions} versions, {objects} objects, {bytes}" | "已检查 {versions} 个版本、{objects} 个对象，共 {bytes}";
+    done_rebuild(vaults, resources, checkpoints, backups, known) "Wrote {vaults} vaults, {resources} resources, {checkpoints} checkpoints and {backups} backups; {known} disks were known" | "已写入 {vaults} 个存储库、{resources} 个资源、{checkpoints} 个还原点和 {backups} 个备份；{known} 个磁盘版本原已存在";
+    note_unreadable(count) "{count} disks have no readable card: only `cbr repo restore` reaches them" | "{count} 个磁盘版本没有可读的卡片，只能用 `cbr repo restore` 恢复";
+    note_rebuild_account() "Accounts and keys are not in the repository: the next `cbr serve` makes the first account anew" | "账号和密钥不在仓库中：下次 `cbr serve` 会重新创建首个账号";
+    note_account_file(path) "the first account is in {path}; it is told nowhere else" | "首个账号已写入 {path}，不会再次显示";
+    note_account_once() "The first account. It is told only now: keep it." | "首个账号，仅显示这一次，请妥善保存。";
+    note_ready(url) "ready at {url}" | "服务已就绪：{url}";
     done_login(name, path) "Logged in; profile `{name}` is kept in {path}" | "登录成功；配置 `{name}` 保存在 {path}";
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod backup;
 mod conclude;
+pub(crate) mod config;
 pub(crate) mod login;
 pub(crate) mod manual;
 pub(crate) mod restore;

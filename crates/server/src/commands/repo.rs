@@ -1,0 +1,298 @@
+//! `cbr repo …`: the repository without the service, also with the database gone.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use anyhow::{Context, Result};
+use cbr_store::{
+    BlockTarget, CheckDepth, FileTarget, Job, MasterKey, NewFileTarget, Repository, VersionInfo,
+};
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::client::wire;
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::failure::{Failure, Kind};
+use crate::output::{Output, Show, bytes};
+use crate::wiring::{World, existing_repository};
+
+/// List, check, restore and rebuild from the repository alone, without service or database
+#[derive(Debug, Args)]
+pub(crate) struct RepoArgs {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    command: RepoCommand,
+}
+
+/// Which repository.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Repository")]
+struct Place {
+    /// Data directory of the service
+    #[arg(long, global = true, value_name = "DIR", conflicts_with_all = ["repository", "key"])]
+    data_dir: Option<PathBuf>,
+    /// Configuration file, when it names another place for the repository
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The repository itself, together with --key
+    #[arg(long, global = true, value_name = "DIR", requires = "key")]
+    repository: Option<PathBuf>,
+    /// The master key file
+    #[arg(long, global = true, value_name = "FILE", requires = "repository")]
+    key: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum RepoCommand {
+    /// List all backups in the repository
+    Ls,
+    /// Check that everything the backups need is there
+    Check {
+        /// Read and decode every byte as well
+        #[arg(long)]
+        read_data: bool,
+    },
+    /// Restore one disk to a file or block device
+    Restore {
+        /// Id of the backup, or CHAIN@NUMBER, as `cbr repo ls` shows them
+        version: String,
+        /// File to create
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        /// Overwrite the file or block device if it exists
+        #[arg(long)]
+        overwrite: bool,
+    },
+    /// Write a lost database anew from the repository (the service must be stopped)
+    Rebuild,
+}
+
+impl RepoArgs {
+    /// Runs the command.
+    pub(crate) async fn run(self, output: Output) -> Result<()> {
+        let config = Config::load(self.place.config.as_deref())?;
+        if matches!(self.command, RepoCommand::Rebuild) {
+            let data = self.place.data_dir(output)?;
+            return super::rebuild::run(&data, &config, output).await;
+        }
+        let repository = Arc::new(self.place.open(&config, output)?);
+        match self.command {
+            RepoCommand::Ls => list(&repository, output),
+            RepoCommand::Check { read_data } => check(repository, read_data, output).await,
+            RepoCommand::Restore { version, to, overwrite } => {
+                let found = find(&repository, &version, output)?;
+                restore(repository, found, &to, overwrite, output).await
+            }
+            RepoCommand::Rebuild => Ok(()),
+        }
+    }
+}
+
+impl Place {
+    fn data_dir(&self, output: Output) -> Result<DataDir> {
+        match &self.data_dir {
+            Some(path) => Ok(DataDir::open(path)?),
+            None => Err(Failure::new(
+                Kind::Usage,
+                output.lang.what_no_repository(),
+                output.lang.why_no_repository(),
+            )
+            .into()),
+        }
+    }
+
+    fn open(&self, config: &Config, output: Output) -> Result<Repository> {
+        let world = World::real();
+        if let (Some(path), Some(key)) = (&self.repository, &self.key) {
+            return existing_repository(path, MasterKey::read_file(key)?, config, &world);
+        }
+        let data = self.data_dir(output)?;
+        let key = MasterKey::read_file(&data.key_path())?;
+        existing_repository(&data.repository_path(config), key, config, &world)
+    }
+}
+
+/// What the card says, with the store's own facts beside it.
+fn as_json(info: &VersionInfo) -> Value {
+    let card: Value = serde_json::from_slice(&info.card).unwrap_or(Value::Null);
+    json!({
+        "version": name(info),
+        "disk_bytes": info.disk_bytes,
+        "logical_bytes": info.logical_bytes,
+        "added_bytes": info.added_bytes,
+        "card": card,
+    })
+}
+
+fn name(info: &VersionInfo) -> String {
+    format!("{}@{}", info.version.chain.chain, info.version.seq)
+}
+
+fn list(repository: &Repository, output: Output) -> Result<()> {
+    let lang = output.lang;
+    let mut versions: Vec<Value> =
+        repository.catalogue().context("cannot list the repository")?.iter().map(as_json).collect();
+    versions.sort_by_key(|version| wire::number(version, "/card/checkpoint/created_at"));
+    output.list(
+        &versions,
+        &[
+            (lang.noun_backup(), Show::At("/card/backup/id")),
+            (lang.col_name(), Show::At("/card/backup/name")),
+            (lang.col_resource(), Show::At("/card/resource/name")),
+            (lang.col_vault(), Show::At("/card/vault/name")),
+            (lang.col_size(), Show::With(|thing| size_at(thing, "/disk_bytes"))),
+            (lang.col_logical(), Show::With(|thing| size_at(thing, "/logical_bytes"))),
+            (lang.col_stored(), Show::With(|thing| size_at(thing, "/added_bytes"))),
+            (lang.col_version(), Show::At("/version")),
+        ],
+    )?;
+    Ok(())
+}
+
+fn size_at(thing: &Value, pointer: &str) -> String {
+    bytes(wire::number(thing, pointer).unwrap_or(0))
+}
+
+/// The one version a person means by the id of a backup or by CHAIN@NUMBER.
+fn find(repository: &Repository, wanted: &str, output: Output) -> Result<VersionInfo> {
+    let lang = output.lang;
+    let mut found = repository.catalogue().context("cannot list the repository")?;
+    found.retain(|info| {
+        let thing = as_json(info);
+        name(info) == wanted
+            || ["/card/disk/backup", "/card/backup/id"]
+                .iter()
+                .any(|pointer| wire::text(&thing, pointer) == wanted)
+    });
+    let what = lang.what_find(&lang.noun_backup(), wanted);
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => Err(Failure::new(Kind::NotFound, what, lang.why_no_such(&lang.noun_backup(), wanted))
+            .with_next(lang.next_repo_ls())
+            .into()),
+        count => {
+            let names: Vec<String> = found.iter().map(name).collect();
+            Err(Failure::new(Kind::Usage, what, lang.why_several_disks(count, &names.join(", ")))
+                .with_next(lang.next_repo_ls())
+                .into())
+        }
+    }
+}
+
+async fn restore(
+    repository: Arc<Repository>,
+    info: VersionInfo,
+    to: &Path,
+    overwrite: bool,
+    output: Output,
+) -> Result<()> {
+    let cannot = || format!("cannot restore to {}", to.display());
+    let path = to.to_owned();
+    let work = move |job: &Job| -> Result<()> {
+        if overwrite && path.try_exists()? {
+            let target = FileTarget::open(&path)?;
+            repository.restore(&info.version, &target, job)?;
+            target.flush()?;
+        } else {
+            let target = NewFileTarget::create(&path, info.disk_bytes)?;
+            repository.restore(&info.version, &target, job)?;
+            target.publish()?;
+        }
+        Ok(())
+    };
+    long(output, work).await.with_context(cannot)?;
+    output.line(output.lang.done_repo_restore(&to.display()))?;
+    Ok(())
+}
+
+async fn check(repository: Arc<Repository>, read_data: bool, output: Output) -> Result<()> {
+    let lang = output.lang;
+    let depth = if read_data { CheckDepth::ReadData } else { CheckDepth::Structure };
+    let report = long(output, move |job| Ok(repository.check(depth, job)?))
+        .await
+        .context("cannot check the repository")?;
+    let problems: Vec<Value> = report
+        .problems
+        .iter()
+        .map(|problem| {
+            json!({
+                "object": problem.object,
+                "what": problem.what,
+                "versions": problem.versions.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    if output.is_json() {
+        output.json(&json!({
+            "objects": report.objects,
+            "bytes": report.bytes,
+            "versions": report.versions,
+            "problems": problems,
+        }))?;
+    } else {
+        output.list(
+            &problems,
+            &[
+                (lang.col_object(), Show::At("/object")),
+                (lang.col_problem(), Show::At("/what")),
+                (lang.col_version(), Show::With(|problem| {
+                    let versions: Vec<_> = wire::items(problem, "/versions")
+                        .iter()
+                        .map(|version| wire::text(version, ""))
+                        .collect();
+                    versions.join(", ")
+                })),
+            ],
+        )?;
+        output.line(lang.done_repo_check(report.versions, report.objects, &bytes(report.bytes)))?;
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let why = lang.why_repo_damaged(problems.len());
+    Err(Failure::new(Kind::Failed, lang.what_repo_check(), why)
+        .with_next(lang.next_repo_damaged())
+        .into())
+}
+
+/// Runs long work of the engine on a thread of its own, with a bar, stopped by Ctrl-C.
+async fn long<T: Send + 'static>(
+    output: Output,
+    work: impl FnOnce(&Job) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let bar = byte_bar(output);
+    let shown = bar.clone();
+    let mut job = Job::quiet();
+    job.progress = Arc::new(move |progress| {
+        shown.set_length(progress.total_bytes);
+        shown.set_position(progress.done_bytes);
+    });
+    let cancel = Arc::clone(&job.cancel);
+    let mut running = tokio::task::spawn_blocking(move || work(&job));
+    let result = tokio::select! {
+        result = &mut running => result,
+        _ = tokio::signal::ctrl_c() => {
+            cancel.store(true, Ordering::Relaxed);
+            running.await
+        }
+    };
+    bar.finish_and_clear();
+    result.context("the work ended unexpectedly")?
+}
+
+fn byte_bar(output: Output) -> ProgressBar {
+    if !output.is_watched {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(0);
+    let template = "[{bar:40}] {percent:>3}%  {binary_bytes} / {binary_total_bytes}  \
+                    {binary_bytes_per_sec}  ETA {eta}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}

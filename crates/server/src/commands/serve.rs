@@ -1,0 +1,156 @@
+//! `cbr serve`: the service.
+//!
+//! Order of a start: configuration, data directory and its lock, master key,
+//! database, repository, provider, first account, tasks, and last the listener: who
+//! gets an answer finds everything working. A stop goes the other way round; what is
+//! killed instead is taken up by the next start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, HttpConfig};
+use crate::data_dir::DataDir;
+use crate::node::Node;
+use crate::output::Output;
+use crate::wiring::{self, World};
+use crate::{bootstrap, ready, telemetry};
+
+/// Run the service
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Where it keeps its data; made if need be
+    #[arg(long, env = "CBR_DATA_DIR", value_name = "DIR")]
+    data_dir: PathBuf,
+    /// Address and port to listen at
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Configuration file (`cbr config example` shows one)
+    #[arg(long, env = "CBR_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Write the first account to this file instead of printing it
+    #[arg(long, value_name = "FILE")]
+    bootstrap_file: Option<PathBuf>,
+}
+
+impl ServeArgs {
+    /// Runs the command until it is told to stop.
+    pub(crate) fn run(self, output: Output) -> Result<()> {
+        let config = Config::load(self.config.as_deref())?;
+        telemetry::start_log(&config.log)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .context("cannot start the runtime")?;
+        runtime.block_on(self.serve(config, output))
+    }
+
+    async fn serve(self, config: Config, output: Output) -> Result<()> {
+        let address = self.listen.unwrap_or(config.http.listen);
+        config.http.check_address(address)?;
+        let data = DataDir::create(&self.data_dir)?;
+        let _lock = data.lock()?;
+        let stopping = stop_signals()?;
+        let node = Node::start(&data, &config, World::real()).await?;
+
+        let listener = std::net::TcpListener::bind(address)
+            .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+            .with_context(|| format!("cannot listen at {address}"))?;
+        // Port 0 means: any. Only now it is known which.
+        let address = listener.local_addr().context("cannot tell the port")?;
+        let url = config.http.url_at(address);
+        bootstrap::first_account(
+            node.identity(),
+            &data,
+            &config.account,
+            &url,
+            self.bootstrap_file.as_deref(),
+            output,
+        )
+        .await?;
+        let router = node.router(&config, &url)?;
+        let handle = Handle::new();
+        let closing = close_on_stop(stopping.clone(), handle.clone(), &config.http);
+        let tasks = tokio::spawn(node.run_tasks(stopping.clone()));
+        ready::tell(&url);
+        output.line(output.lang.note_ready(&url))?;
+        let served = listen(listener, &config.http, handle, router).await;
+        stopping.cancel();
+        tasks.await.context("the tasks ended unexpectedly")?;
+        closing.abort();
+        node_stopped(served, &url)
+    }
+}
+
+fn node_stopped(served: Result<()>, url: &str) -> Result<()> {
+    tracing::info!(url, "stopped");
+    served
+}
+
+async fn listen(
+    listener: std::net::TcpListener,
+    http: &HttpConfig,
+    handle: Handle<SocketAddr>,
+    router: axum::Router,
+) -> Result<()> {
+    let service = router.into_make_service();
+    let served = match http.tls() {
+        None => {
+            axum_server::from_tcp(listener)
+                .context("cannot use the listener")?
+                .handle(handle)
+                .serve(service)
+                .await
+        }
+        Some((certificate, key)) => {
+            // An installed provider from an earlier call is the same one.
+            drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+            let tls = RustlsConfig::from_pem_file(certificate, key)
+                .await
+                .context("cannot use http.certificate_file and http.key_file")?;
+            axum_server::from_tcp_rustls(listener, tls)
+                .context("cannot use the listener")?
+                .handle(handle)
+                .serve(service)
+                .await
+        }
+    };
+    served.context("the listener failed")
+}
+
+/// Cancelled by SIGTERM and SIGINT.
+fn stop_signals() -> Result<CancellationToken> {
+    let stopping = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let token = stopping.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: requests and tasks may come to a good end");
+        token.cancel();
+    });
+    Ok(stopping)
+}
+
+/// Lets running requests end, but takes no new ones.
+fn close_on_stop(
+    stopping: CancellationToken,
+    handle: Handle<SocketAddr>,
+    http: &HttpConfig,
+) -> tokio::task::JoinHandle<()> {
+    let grace = http.shutdown();
+    tokio::spawn(async move {
+        stopping.cancelled().await;
+        ready::tell_stopping();
+        handle.graceful_shutdown(Some(grace));
+    })
+}

@@ -1,0 +1,59 @@
+//! `[repository]`: where backups are kept, and how they are made.
+
+use std::path::PathBuf;
+
+use cbr_store::Options;
+use serde::{Deserialize, Serialize};
+
+use super::{ConfigError, check_absolute, check_range};
+
+/// Where backups are kept, and how they are made.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RepositoryConfig {
+    /// A directory; none: `repository` in the data directory.
+    pub(crate) path: Option<PathBuf>,
+    /// The directory lies on a network file system, and the operator knows what that means.
+    pub(crate) accept_network_file_system: bool,
+    /// Threads that compress and check; none: one per core, at most 16.
+    pub(crate) threads: Option<u64>,
+    /// What the buffers of one backup or restore may take, in MiB.
+    pub(crate) memory_mib: u64,
+    /// 1 is fast, 19 is small.
+    pub(crate) zstd_level: u64,
+}
+
+impl Default for RepositoryConfig {
+    fn default() -> Self {
+        Self {
+            path: None,
+            accept_network_file_system: false,
+            threads: None,
+            memory_mib: 192,
+            zstd_level: 1,
+        }
+    }
+}
+
+impl RepositoryConfig {
+    /// The engine's settings.
+    pub(crate) fn options(&self) -> Options {
+        let defaults = Options::default();
+        Options {
+            threads: self
+                .threads
+                .and_then(|threads| usize::try_from(threads).ok())
+                .unwrap_or(defaults.threads),
+            memory_bytes: self.memory_mib << 20,
+            zstd_level: i32::try_from(self.zstd_level).unwrap_or(defaults.zstd_level),
+            ..defaults
+        }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        check_absolute("repository.path", self.path.as_ref())?;
+        check_range("repository.threads", self.threads.unwrap_or(1), 1..=256)?;
+        check_range("repository.memory_mib", self.memory_mib, 64..=65_536)?;
+        check_range("repository.zstd_level", self.zstd_level, 1..=19)
+    }
+}
