@@ -33,9 +33,9 @@ impl RequestId {
 
 /// Wraps the handling of every request.
 pub(crate) async fn answer(State(api): State<Api>, mut request: Request, next: Next) -> Response {
-    let id = RequestId(api.services.random.uuid());
+    let id = RequestId(api.random.uuid());
     request.extensions_mut().insert(id);
-    let started = api.services.clock.monotonic_micros();
+    let started = api.clock.monotonic_micros();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let route =
@@ -55,7 +55,7 @@ pub(crate) async fn answer(State(api): State<Api>, mut request: Request, next: N
     }
     // The path is logged as the route: what a client puts into a path stays out of the labels.
     let route = route.as_deref().unwrap_or("-");
-    let micros = api.services.clock.monotonic_micros().saturating_sub(started);
+    let micros = api.clock.monotonic_micros().saturating_sub(started);
     let status = response.status();
     tracing::info!(request.id = %id.log(), %method, route, status = status.as_u16(), micros, "answered");
     count(method.as_str(), route, status, micros);

@@ -73,7 +73,7 @@ impl Guard {
         }
         tokio::select! {
             read = to_bytes(body, settings.body_bytes_max) => read.map_err(|_| too_large()),
-            () = self.api.services.clock.sleep(settings.body_timeout) => {
+            () = self.api.clock.sleep(settings.body_timeout) => {
                 Err(ApiError::new(ErrorCode::BodyTooSlow, "The body did not arrive in time."))
             }
         }
@@ -95,7 +95,7 @@ impl Guard {
             .access_key(&signed.access_key)
             .await
             .map_err(|error| unauthenticated(error, "verify aksk signature fail"))?;
-        let now = self.api.services.clock.now();
+        let now = self.api.clock.now();
         signed
             .verify(&text(parts, body), key.secret.as_bytes(), now, self.limits())
             .map_err(|why| refused(&why.to_string()))?;

@@ -1,19 +1,28 @@
 //! The router: every row of the operation table behind its guard.
 
+use std::sync::Arc;
+
 use axum::routing::MethodRouter;
 use axum::{Router, middleware};
+use cbr_env::{Clock, Random};
+use cbr_service::Services;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::answer::{answer, panicked, unknown_method, unknown_path};
 use crate::guard::{Guard, guard};
 use crate::operation::Operation;
 use crate::settings::Settings;
-use crate::state::{Api, Services};
+use crate::state::Api;
 use crate::table::OPERATIONS;
 
 /// The whole API as a service that can be served.
-pub fn router(services: Services, settings: Settings) -> Router {
-    let api = Api::new(services, settings);
+pub fn router(
+    services: Services,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    settings: Settings,
+) -> Router {
+    let api = Api::new(services, clock, random, settings);
     let mut router = Router::new();
     for operation in OPERATIONS {
         router = router.route(operation.path, mounted(&api, operation));
