@@ -21,8 +21,7 @@ class Damage(unittest.TestCase):
         rng = random.Random(4)
         with World(rng, size_mib=8) as world:
             backup = world.back_up("whole")["id"]
-            files = [path for path in world.repository.rglob("*") if path.is_file()]
-            objects = [path for path in files if path.stat().st_size > 0]
+            objects = world.objects()
             for _ in range(TRIALS):
                 self.damage_and_look(world, backup, rng.choice(objects), rng)
             world.service.stop()

@@ -78,8 +78,8 @@ class Rig:
             self.api.delete_backup(backup["id"])
         self.api.wait_for_all()
         assert not self.api.backups(limit=1000)
-        left = world.object_bytes()
-        assert left == 0, f"{left} bytes are left of backups that are all deleted"
+        left = world.packs()
+        assert not left, f"packs are left of backups that are all deleted: {left}"
         world.service.stop()
         world.check_repository()
 

@@ -80,10 +80,12 @@ class World:
         """The stopped service's repository is without fault, every byte read."""
         return self.service.run("repo", "check", "--read-data", *self.service.place())
 
-    def object_bytes(self):
-        """Bytes of backup data in the repository: packs of data and of maps."""
-        return sum(self.size(folder) for folder in ("p", "m"))
+    def objects(self):
+        """The repository's objects: every file but the backend's own, whose names begin with a dot."""
+        files = [path for path in self.repository.rglob("*") if path.is_file()]
+        own = lambda path: any(part.startswith(".") for part in path.relative_to(self.repository).parts)
+        return [path for path in files if not own(path)]
 
-    def size(self, folder):
-        files = (self.repository / folder).rglob("*")
-        return sum(file.stat().st_size for file in files if file.is_file())
+    def packs(self):
+        """Objects that hold backup data: packs of blocks and of maps (docs/format/v1.md)."""
+        return [path for path in self.objects() if path.parts[-3] in ("p", "m")]
