@@ -6,6 +6,7 @@
 
 pub mod backend;
 mod chain;
+mod check;
 pub mod contract;
 pub mod crypto;
 mod delete;
@@ -24,6 +25,7 @@ mod version;
 mod write;
 
 pub use backend::LocalBackend;
+pub use check::{Affected, CheckReport, Problem};
 pub use crypto::MasterKey;
 pub use error::{Error, Result};
 pub use format::id::ChainRef;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::lifetime::{Account, Lineage};
 use crate::error::{Error, Result};
 use crate::format::id::ChainRef;
-use crate::format::record::{Claim, Commit, Outcome};
+use crate::format::record::{Claim, Commit};
 use crate::version::{VersionInfo, VersionRef};
 
 /// The log of one chain as it was read.
@@ -13,8 +13,8 @@ use crate::version::{VersionInfo, VersionRef};
 pub(crate) struct History {
     pub(crate) chain: ChainRef,
     pub(crate) sessions: BTreeMap<u64, Session>,
-    /// Outcomes whose claim is gone.
-    pub(crate) stray_outcomes: BTreeMap<u64, Outcome>,
+    /// The last number that was ever claimed.
+    pub(crate) last_seq: u64,
     pub(crate) deleted: BTreeSet<u64>,
     /// The number of the next delete record.
     pub(crate) next_delete: u64,
@@ -93,15 +93,8 @@ impl History {
 
     /// The number of a new session: above all that were ever seen.
     pub(crate) fn next_seq(&self) -> u64 {
-        let claimed = self.sessions.last_key_value().map_or(0, |(seq, _)| *seq);
-        let stray = self.stray_outcomes.last_key_value().map_or(0, |(seq, _)| *seq);
         let deleted = self.deleted.last().copied().unwrap_or(0);
-        claimed.max(stray).max(deleted) + 1
-    }
-
-    /// The last committed number, deleted or not.
-    pub(crate) fn last_committed(&self) -> Option<u64> {
-        self.sessions.keys().rev().copied().find(|seq| self.committed(*seq).is_some())
+        self.last_seq.max(deleted).saturating_add(1)
     }
 
     /// The lineage if exactly `live` were live.

@@ -65,10 +65,6 @@ impl Lineage {
         self.members.contains(&seq)
     }
 
-    pub(crate) fn live(&self) -> &BTreeSet<u64> {
-        &self.live
-    }
-
     /// Whether what was born in `birth` and has not died is needed.
     pub(crate) fn needs_current(&self, birth: u64) -> bool {
         self.has(birth) && self.live.range(birth..).next().is_some()

@@ -15,6 +15,10 @@ use crate::format::record::{Abort, Claim, Delete, Outcome, Record};
 
 /// How many times a racing put is tried under the next number.
 const RACES_MAX: usize = 64;
+/// How often a listing that lacks records is asked for again.
+const LISTINGS_MAX: usize = 3;
+/// How many missing records are named.
+const COMPLAINTS_MAX: usize = 100;
 
 /// The log of one chain.
 #[derive(Clone, Debug)]
@@ -26,29 +30,29 @@ pub(crate) struct ChainLog {
 }
 
 impl ChainLog {
-    /// Reads the whole log. Records that cannot be read are listed, not skipped silently.
+    /// Reads the whole log. Records that are missing or cannot be read are listed, not skipped
+    /// silently.
     pub(crate) fn read(&self) -> Result<History> {
+        // Deletions first, claims after: a session whose claim is missed here made it after these
+        // deletions were durable, and looks at them before it builds on anything.
+        let deletes = self.backend.list_all(&place::deletes(&self.chain))?;
+        let listed = self.list_sessions()?;
         let mut history = History {
             chain: self.chain,
             sessions: BTreeMap::new(),
-            stray_outcomes: BTreeMap::new(),
+            last_seq: listed.last_seq(),
             deleted: BTreeSet::new(),
             next_delete: 1,
             unreadable: Vec::new(),
         };
-        // Deletions first, claims after: a session whose claim is missed here made it after these
-        // deletions were durable, and looks at them before it builds on anything.
-        let deletes = self.backend.list_all(&place::deletes(&self.chain))?;
-        let mut outcomes = BTreeSet::new();
-        for entry in self.backend.list_all(&place::chain(&self.chain))? {
-            match Place::parse(&entry.key) {
-                Some(Place::Claim(_, seq)) => self.read_claim(seq, &entry.key, &mut history)?,
-                Some(Place::Outcome(_, seq)) => drop(outcomes.insert(seq)),
-                _ => {}
-            }
+        for key in listed.missing(&self.chain) {
+            history.unreadable.push(Error::Missing { object: key.to_string() });
         }
-        for seq in outcomes {
-            self.read_outcome(seq, &mut history)?;
+        for seq in &listed.claims {
+            self.read_claim(*seq, &mut history)?;
+        }
+        for seq in &listed.outcomes {
+            self.read_outcome(*seq, &mut history)?;
         }
         for entry in deletes {
             let Some(Place::Delete(_, n)) = Place::parse(&entry.key) else { continue };
@@ -67,34 +71,60 @@ impl ChainLog {
         Ok(history)
     }
 
-    fn read_claim(&self, seq: u64, key: &Key, history: &mut History) -> Result<()> {
-        match self.get::<Claim>(key) {
+    /// Lists claims and outcomes. A listing that lacks some (a backend that answers in part, or
+    /// a session that began just now) is asked for again.
+    fn list_sessions(&self) -> Result<Listed> {
+        let mut listed = Listed::default();
+        for _ in 0..LISTINGS_MAX {
+            listed = Listed::default();
+            for entry in self.backend.list_all(&place::chain(&self.chain))? {
+                match Place::parse(&entry.key) {
+                    Some(Place::Claim(_, seq)) => drop(listed.claims.insert(seq)),
+                    Some(Place::Outcome(_, seq)) => drop(listed.outcomes.insert(seq)),
+                    _ => {}
+                }
+            }
+            // Numbers have no gaps, so the one way to lack claims without a trace is at the end.
+            let next = listed.last_seq().saturating_add(1);
+            listed.has_more = self.backend.size(&place::claim(&self.chain, next))?.is_some();
+            if listed.missing(&self.chain).is_empty() {
+                break;
+            }
+        }
+        Ok(listed)
+    }
+
+    fn read_claim(&self, seq: u64, history: &mut History) -> Result<()> {
+        let key = place::claim(&self.chain, seq);
+        match self.get::<Claim>(&key) {
             Ok(Some((claim, _))) => {
                 history.sessions.insert(seq, Session { claim, verdict: Verdict::Open });
             }
-            // Cleaned away since it was listed.
-            Ok(None) => {}
+            Ok(None) => history.unreadable.push(Error::Missing { object: key.to_string() }),
             Err(error) => keep_damage(error, history)?,
         }
         Ok(())
     }
 
     fn read_outcome(&self, seq: u64, history: &mut History) -> Result<()> {
-        let outcome = match self.get::<Outcome>(&place::outcome(&self.chain, seq)) {
-            Ok(Some(outcome)) => outcome,
-            Ok(None) => return Ok(()),
+        let key = place::outcome(&self.chain, seq);
+        let (outcome, hash) = match self.get::<Outcome>(&key) {
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                history.unreadable.push(Error::Missing { object: key.to_string() });
+                return Ok(());
+            }
             Err(error) => return keep_damage(error, history),
         };
-        let Some(session) = history.sessions.get_mut(&seq) else {
-            history.stray_outcomes.insert(seq, outcome.0);
+        // An outcome whose claim cannot be read: that is on the list of complaints already.
+        let Some(session) = history.sessions.get_mut(&seq) else { return Ok(()) };
+        if outcome.nonce() != session.claim.nonce {
+            history.unreadable.push(Error::damaged(&key, "it is the verdict on another claim"));
             return Ok(());
-        };
+        }
         session.verdict = match outcome {
-            // A commit of another nonce is a zombie's: that session had been aborted, cleaned
-            // away and its number given to a new one, which can now only fail.
-            (outcome, _) if outcome.nonce() != session.claim.nonce => Verdict::Aborted,
-            (Outcome::Abort(_), _) => Verdict::Aborted,
-            (Outcome::Commit(commit), hash) => {
+            Outcome::Abort(_) => Verdict::Aborted,
+            Outcome::Commit(commit) => {
                 Verdict::Committed(Box::new(Committed { commit: *commit, hash }))
             }
         };
@@ -169,6 +199,39 @@ impl ChainLog {
         let Some(object) = self.backend.get(key)? else { return Ok(None) };
         let record = R::open(&object, key, self.keys.as_ref())?;
         Ok(Some((record, *blake3::hash(&object).as_bytes())))
+    }
+}
+
+/// The numbers of the claims and outcomes that a listing shows.
+///
+/// Claims are never removed, and a number is claimed only when all before it have their verdict.
+/// So what a listing lacks shows, and nothing is concluded from half a log (P4, P10).
+#[derive(Debug, Default)]
+struct Listed {
+    claims: BTreeSet<u64>,
+    outcomes: BTreeSet<u64>,
+    /// There is a claim behind the last listed one.
+    has_more: bool,
+}
+
+impl Listed {
+    fn last_seq(&self) -> u64 {
+        let last = |seqs: &BTreeSet<u64>| seqs.last().copied().unwrap_or(0);
+        last(&self.claims).max(last(&self.outcomes))
+    }
+
+    /// The records that must be there and are not listed; the first few.
+    fn missing(&self, chain: &ChainRef) -> Vec<Key> {
+        let last = self.last_seq();
+        let claims = (1..=last).filter(|seq| !self.claims.contains(seq));
+        let outcomes = (1..last).filter(|seq| !self.outcomes.contains(seq));
+        let more = self.has_more.then(|| place::claim(chain, last.saturating_add(1)));
+        claims
+            .map(|seq| place::claim(chain, seq))
+            .chain(outcomes.map(|seq| place::outcome(chain, seq)))
+            .chain(more)
+            .take(COMPLAINTS_MAX)
+            .collect()
     }
 }
 

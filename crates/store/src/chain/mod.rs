@@ -2,7 +2,8 @@
 //!
 //! A version is valid if its claim and a commit of the same nonce exist and no delete record
 //! names it. All three are put-if-absent, so there is exactly one verdict on every session,
-//! whoever gives it.
+//! whoever gives it. Claims and verdicts are never removed: numbers have no gaps, so a listing
+//! that lacks records cannot pass for a shorter log (P4, P10).
 
 pub(crate) mod history;
 pub(crate) mod lifetime;

@@ -1,6 +1,6 @@
 //! Reading the map of a committed version.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -127,52 +127,69 @@ impl MapReader {
         Error::damaged(object, format!("slot {}: {what}", child.slot.slot))
     }
 
-    /// The nodes of `level` that have a leaf in `leaves`, calls `visit` for each, in order and
-    /// after those below it. Where a node cannot be read, `visit` gets the error and the leaves
-    /// it covers; what is below it is not visited.
+    /// Calls `visit` for every node that has a leaf in `leaves`, in order, inner nodes after those
+    /// below them. Where a node cannot be read, `visit` gets the error and the leaves it covers;
+    /// what is below it is not visited.
     pub(crate) fn walk(
         &self,
         leaves: &Range<u64>,
         scratch: &mut Scratch,
         visit: &mut dyn FnMut(Visit<'_>) -> Result<()>,
     ) -> Result<()> {
-        match self.root.node {
-            Some(root) => self.walk_node(&root, self.root.height, 0, leaves, (scratch, visit)),
-            None => Ok(()),
-        }
+        self.walk_unseen(leaves, scratch, None, visit)
     }
 
-    fn walk_node(
+    /// As [`MapReader::walk`], but without the subtrees whose hash is in `seen`, and adding to it.
+    pub(crate) fn walk_unseen(
         &self,
-        child: &Child,
-        level: u8,
-        first: u64,
         leaves: &Range<u64>,
-        (scratch, visit): (&mut Scratch, &mut dyn FnMut(Visit<'_>) -> Result<()>),
+        scratch: &mut Scratch,
+        seen: Option<&mut HashSet<[u8; 16]>>,
+        visit: &mut dyn FnMut(Visit<'_>) -> Result<()>,
     ) -> Result<()> {
-        let covered = first..first.saturating_add(leaves_below(level));
-        if covered.end <= leaves.start || covered.start >= leaves.end {
-            return Ok(());
-        }
-        if level == 0 {
-            return match self.leaf(child, scratch) {
-                Ok(leaf) => visit(Visit::Leaf { child, index: first, leaf: &leaf }),
-                Err(error) => visit(Visit::Unreadable { leaves: covered, error }),
-            };
-        }
-        let inner = match self.inner(child, level, scratch) {
-            Ok(inner) => inner,
-            Err(error) => return visit(Visit::Unreadable { leaves: covered, error }),
-        };
-        for (position, below) in &inner.children {
-            let start = first + u64::from(*position) * leaves_below(level - 1);
-            self.walk_node(below, level - 1, start, leaves, (scratch, visit))?;
-        }
-        visit(Visit::Inner { child, level, first })
+        let Some(root) = self.root.node else { return Ok(()) };
+        let mut walk = Walk { map: self, leaves, scratch, seen, visit };
+        walk.node(&root, self.root.height, 0)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 16], Arc<Inner>>> {
         self.inners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A walk under way.
+struct Walk<'a> {
+    map: &'a MapReader,
+    leaves: &'a Range<u64>,
+    scratch: &'a mut Scratch,
+    seen: Option<&'a mut HashSet<[u8; 16]>>,
+    visit: &'a mut dyn FnMut(Visit<'_>) -> Result<()>,
+}
+
+impl Walk<'_> {
+    fn node(&mut self, child: &Child, level: u8, first: u64) -> Result<()> {
+        let leaves = first..first.saturating_add(leaves_below(level));
+        if leaves.end <= self.leaves.start || leaves.start >= self.leaves.end {
+            return Ok(());
+        }
+        if self.seen.as_mut().is_some_and(|seen| !seen.insert(child.hash)) {
+            return Ok(());
+        }
+        if level == 0 {
+            return match self.map.leaf(child, self.scratch) {
+                Ok(leaf) => (self.visit)(Visit::Leaf { child, index: first, leaf: &leaf }),
+                Err(error) => (self.visit)(Visit::Unreadable { child, leaves, error }),
+            };
+        }
+        let inner = match self.map.inner(child, level, self.scratch) {
+            Ok(inner) => inner,
+            Err(error) => return (self.visit)(Visit::Unreadable { child, leaves, error }),
+        };
+        for (position, below) in &inner.children {
+            let start = first + u64::from(*position) * leaves_below(level - 1);
+            self.node(below, level - 1, start)?;
+        }
+        (self.visit)(Visit::Inner { child, level, first })
     }
 }
 
@@ -199,6 +216,8 @@ pub(crate) enum Visit<'a> {
     },
     /// A node that cannot be read, and the leaves that are lost with it.
     Unreadable {
+        /// The pointer to it.
+        child: &'a Child,
         /// The leaves.
         leaves: Range<u64>,
         /// Why.

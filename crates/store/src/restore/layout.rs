@@ -59,7 +59,7 @@ impl Layout {
             match visit {
                 Visit::Leaf { index, leaf, .. } => layout.leaf(index * LEAF_BLOCKS, leaf),
                 Visit::Inner { .. } => {}
-                Visit::Unreadable { leaves: lost, error } => {
+                Visit::Unreadable { leaves: lost, error, .. } => {
                     let start = lost.start.max(leaves.start) * LEAF_BLOCKS;
                     let end = lost.end.min(leaves.end) * LEAF_BLOCKS;
                     layout.lose(start..end, error);

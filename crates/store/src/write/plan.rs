@@ -104,12 +104,6 @@ impl Plan {
         actions
     }
 
-    /// Whether `leaf` may be without any data.
-    pub(crate) fn is_unallocated(&self, leaf: u64) -> bool {
-        let first = leaf * LEAF_BLOCKS;
-        overlapping(&self.allocated, &(first..first + LEAF_BLOCKS)).next().is_none()
-    }
-
     pub(crate) fn disk_bytes(&self) -> u64 {
         self.disk_bytes
     }

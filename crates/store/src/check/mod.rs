@@ -1,0 +1,12 @@
+//! Checking a repository: is everything there that a version needs, and is it what was written?
+//!
+//! The result is a value: which object, what is wrong with it, and which versions are affected in
+//! which bytes (P4, P5). Nothing is repaired or removed here.
+
+mod affected;
+mod chains;
+mod found;
+mod packs;
+mod report;
+
+pub use report::{Affected, CheckReport, Problem};

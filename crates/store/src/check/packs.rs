@@ -1,0 +1,141 @@
+//! Checking the packs of one domain: tables always, every byte and every slot if asked to.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+
+use super::found::Found;
+use crate::backend::Key;
+use crate::crypto::BlockHasher;
+use crate::error::{Error, Result};
+use crate::format::id::PackRef;
+use crate::format::pack::{PackIndex, SlotEntry};
+use crate::format::place;
+use crate::job::Meter;
+use crate::packs::{Packs, Scratch};
+use crate::size::to_usize;
+use crate::version::CheckDepth;
+use crate::write::packer::has_ids;
+use crate::write::stop::{Stop, Stopped};
+
+/// One object of a pack, as listed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Listed {
+    pub(super) pack: PackRef,
+    pub(super) generation: u32,
+    pub(super) object_bytes: u64,
+    /// What the version that wrote it recorded, for first generations of committed packs.
+    pub(super) expected_bytes: Option<u64>,
+}
+
+/// The packs of one domain under check.
+pub(super) struct PackCheck<'a> {
+    pub(super) packs: &'a Packs,
+    pub(super) hasher: &'a BlockHasher,
+    pub(super) depth: CheckDepth,
+    pub(super) found: &'a Found,
+    pub(super) meter: &'a Meter<'a>,
+    pub(super) read_bytes: &'a AtomicU64,
+}
+
+impl PackCheck<'_> {
+    /// Checks all of `listed` on `threads` threads.
+    pub(super) fn run(&self, listed: &[Listed], threads: usize) -> Result<()> {
+        let (stop, next) = (Stop::default(), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| self.work(listed, &next, &stop));
+            }
+        });
+        stop.finish()
+    }
+
+    fn work(&self, listed: &[Listed], next: &AtomicUsize, stop: &Stop) -> Result<(), Stopped> {
+        let mut scratch = stop.check(Scratch::new())?;
+        while let Some(one) = listed.get(next.fetch_add(1, Ordering::Relaxed)) {
+            stop.check(self.meter.check_cancelled())?;
+            stop.check(self.object(one, &mut scratch))?;
+            self.meter.add(one.object_bytes, 0);
+        }
+        Ok(())
+    }
+
+    fn object(&self, one: &Listed, scratch: &mut Scratch) -> Result<()> {
+        let key = place::pack(&one.pack, one.generation);
+        if let Some(expected) = one.expected_bytes
+            && expected != one.object_bytes
+        {
+            let what = format!("it has {} bytes instead of {expected}", one.object_bytes);
+            self.damaged(one, &key, &Error::damaged(&key, what));
+        }
+        let checked = match self.depth {
+            CheckDepth::Structure => self.tables(one).map(drop),
+            CheckDepth::ReadData => self.whole(one, &key, scratch),
+        };
+        match checked {
+            // The backend does not answer: that says nothing about the object.
+            Err(error @ Error::Backend(_)) if error.is_transient() => Err(error),
+            Err(error) => {
+                self.damaged(one, &key, &error);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn tables(&self, one: &Listed) -> Result<Option<PackIndex>> {
+        let (backend, keys) = (self.packs.backend(), self.packs.keys());
+        // An object that is gone since it was listed was compacted; its slots are looked for by
+        // the walk through the maps.
+        PackIndex::read(backend, &one.pack, one.generation, keys)
+    }
+
+    fn whole(&self, one: &Listed, key: &Key, scratch: &mut Scratch) -> Result<()> {
+        let Some(object) = self.packs.backend().get(key)? else { return Ok(()) };
+        self.read_bytes.fetch_add(object.len() as u64, Ordering::Relaxed);
+        match PackIndex::open(&object, &one.pack, one.generation, self.packs.keys()) {
+            Ok(index) => self.slots(&index, &object, key, scratch),
+            Err(error) => {
+                // The object is damaged somewhere. If its tables are not, they tell where.
+                if let Ok(Some(index)) = self.tables(one) {
+                    self.slots(&index, &object, key, scratch);
+                    self.found.record(key, &error);
+                    return Ok(());
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn slots(&self, index: &PackIndex, object: &[u8], key: &Key, scratch: &mut Scratch) {
+        let pack = index.pack();
+        for entry in index.slots() {
+            if let Err(error) = self.slot(index, entry, object, scratch) {
+                self.found.spot((pack.kind, pack.id, Some(entry.head.slot)), key, &error);
+            }
+        }
+    }
+
+    fn slot(
+        &self,
+        index: &PackIndex,
+        entry: &SlotEntry,
+        object: &[u8],
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let start = to_usize(entry.offset);
+        let wrong =
+            |what: &str| Error::damaged(index.key(), format!("slot {} {what}", entry.head.slot));
+        let sealed = object.get(start..start + entry.stored_bytes as usize);
+        scratch.open(index, entry, sealed.ok_or_else(|| wrong("is cut off"))?)?;
+        if has_ids(&scratch.plain, index.ids(entry), self.hasher, index.pack().kind) {
+            Ok(())
+        } else {
+            Err(wrong("is not what its id says"))
+        }
+    }
+
+    fn damaged(&self, one: &Listed, key: &Key, error: &Error) {
+        self.found.spot((one.pack.kind, one.pack.id, None), key, error);
+    }
+}
