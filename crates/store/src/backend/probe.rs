@@ -38,8 +38,8 @@ fn ask(backend: &dyn Backend, base: &str) -> Result<Vec<Probe>, BackendError> {
     let mut probes = Vec::new();
     let mut note = |name: &str, holds: bool| probes.push(Probe { name: name.to_owned(), holds });
 
-    note("a new object is created", backend.put_new(&key, body)? == Put::Created);
-    note("an object is never overwritten", backend.put_new(&key, &[b"other"])? == Put::Existed);
+    note("a new object is created", put(backend, &key, body)? == Put::Created);
+    note("an object is never overwritten", put(backend, &key, &[b"other"])? == Put::Existed);
     note("what was put is read", backend.get(&key)?.as_deref() == Some(b"first body"));
     let mut part = [0; 4];
     let is_found = match backend.get_range(&key, 3, &mut part) {
@@ -48,7 +48,7 @@ fn ask(backend: &dyn Backend, base: &str) -> Result<Vec<Probe>, BackendError> {
     };
     note("a range is read", is_found && part == *b"st b");
     note("names differ by case", backend.get(&folded)?.is_none());
-    note("long names work", backend.put_new(&long, body)? == Put::Created);
+    note("long names work", put(backend, &long, body)? == Put::Created);
     let listed = backend.list_all(base)?;
     let keys: Vec<&Key> = listed.iter().map(|entry| &entry.key).collect();
     note("what was put is listed at once", keys == [&key, &long]);
@@ -65,7 +65,7 @@ fn race(backend: &dyn Backend, key: &Key) -> Result<bool, BackendError> {
             .map(|_| {
                 scope.spawn(|| {
                     start.wait();
-                    backend.put_new(key, &[b"winner"])
+                    put(backend, key, &[b"winner"])
                 })
             })
             .collect();
@@ -75,6 +75,17 @@ fn race(backend: &dyn Backend, key: &Key) -> Result<bool, BackendError> {
     let created = answers.iter().filter(|put| **put == Put::Created).count();
     let existed = answers.iter().filter(|put| **put == Put::Existed).count();
     Ok(created == 1 && existed == RACERS - 1)
+}
+
+/// A put whose answer got lost proves nothing either way.
+fn put(backend: &dyn Backend, key: &Key, body: &[&[u8]]) -> Result<Put, BackendError> {
+    match backend.put_new(key, body)? {
+        Put::Unknown => {
+            let source = std::io::Error::other("no answer to a put");
+            Err(BackendError::Unavailable { op: Op::Put, key: key.to_string(), source })
+        }
+        put => Ok(put),
+    }
 }
 
 fn clean(backend: &dyn Backend, base: &str) -> Result<(), BackendError> {

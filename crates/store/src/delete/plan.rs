@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::chain::{History, Lineage, Verdict};
 use crate::error::{Error, Result};
 use crate::format::id::{PackId, PackKind, SessionNonce, SlotRef};
-use crate::format::record::Outcome;
 
 /// A pack's name within its domain.
 pub(crate) type PackName = (PackKind, PackId);
@@ -20,8 +19,6 @@ pub(crate) struct Plan {
     pub(crate) remove: BTreeSet<PackName>,
     /// Packs of which some slots are needed; deaths decide which.
     pub(crate) inspect: BTreeSet<PackName>,
-    /// Aborted sessions whose records can go, after their packs.
-    pub(crate) forget: BTreeSet<u64>,
 }
 
 /// Sorts the packs by what the log says about the sessions that wrote them.
@@ -35,10 +32,9 @@ pub(crate) fn plan(history: &History, lineage: &Lineage, listed: &Listed) -> Res
     let mut plan = Plan::default();
     for name in listed.keys() {
         let Some(seq) = authors.get(&name.1.session()) else {
-            // Written by a session that did not know it had been aborted and cleaned away.
-            check_orphan(history, name)?;
-            plan.remove.insert(*name);
-            continue;
+            // A claim is put before the first pack and is never removed: somebody hides it.
+            let what = format!("pack {} belongs to no session of the chain", name.1);
+            return Err(Error::Implausible { what });
         };
         match &history.sessions[seq].verdict {
             Verdict::Open => {}
@@ -57,11 +53,6 @@ pub(crate) fn plan(history: &History, lineage: &Lineage, listed: &Listed) -> Res
             }
         }
     }
-    let last = history.last_committed().unwrap_or(0);
-    let is_old = |seq: &u64| *seq < last;
-    let aborted = history.sessions.iter().filter(|(_, s)| matches!(s.verdict, Verdict::Aborted));
-    let aborted = aborted.map(|(seq, _)| *seq);
-    plan.forget.extend(aborted.chain(history.stray_outcomes.keys().copied()).filter(is_old));
     Ok(plan)
 }
 
@@ -82,19 +73,6 @@ fn check_presence(history: &History, listed: &Listed) -> Result<()> {
                 });
             }
         }
-    }
-    Ok(())
-}
-
-/// No commit names this pack: its session really came to nothing.
-fn check_orphan(history: &History, name: &PackName) -> Result<()> {
-    let is_named = history.stray_outcomes.values().any(|outcome| match outcome {
-        Outcome::Commit(commit) => commit.nonce == name.1.session(),
-        Outcome::Abort(_) => false,
-    });
-    if is_named {
-        let what = format!("pack {} is named by a commit without a claim", name.1);
-        return Err(Error::Implausible { what });
     }
     Ok(())
 }

@@ -41,10 +41,6 @@ impl Sweep<'_> {
                 removed += self.shrink(name, &listed[name], &BTreeSet::new())?;
             }
         }
-        for seq in &plan.forget {
-            self.log.backend.delete(&place::claim(&self.log.chain, *seq))?;
-            self.log.backend.delete(&place::outcome(&self.log.chain, *seq))?;
-        }
         Ok(removed)
     }
 

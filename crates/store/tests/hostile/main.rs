@@ -1,0 +1,5 @@
+//! The store in a hostile world: crashes, failing backends, damaged bytes, old repositories.
+#![expect(clippy::unwrap_used, reason = "a test may stop anywhere")]
+
+mod crash;
+mod world;

@@ -1,0 +1,232 @@
+//! A small disk, its repository, and what must hold about them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use cbr_env::{Random, RandomExt, SeededRandom};
+use cbr_store::backend::{Backend, BackendExt, Key, MemoryBackend};
+use cbr_store::crypto::{TenantKey, TenantKeys};
+use cbr_store::format::id::SessionNonce;
+use cbr_store::format::place::{self, Place};
+use cbr_store::format::record::{Claim, Outcome, Record};
+use cbr_store::{
+    BlockSource, BlockTarget, ChainRef, Job, MasterKey, Options, Repository, Result, VersionInfo,
+    VersionRef,
+};
+use uuid::Uuid;
+
+pub(crate) const BLOCK: usize = 64 * 1024;
+pub(crate) const CHAIN: ChainRef =
+    ChainRef { tenant: Uuid::from_u128(1), epoch: 0, chain: Uuid::from_u128(2) };
+
+pub(crate) fn master() -> MasterKey {
+    MasterKey::from_bytes([0x11; 32])
+}
+
+/// Small packs and single-block slots, so that a small disk has many of each.
+pub(crate) fn options() -> Options {
+    Options {
+        threads: 1,
+        memory_bytes: 32 << 20,
+        frame_blocks: 1,
+        pack_bytes: 1 << 17,
+        map_pack_bytes: 1 << 16,
+        ..Options::default()
+    }
+}
+
+/// Every process has randomness of its own; all of it repeats with the run's seed.
+#[derive(Debug)]
+pub(crate) struct Seeds(AtomicU64);
+
+impl Seeds {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed << 20))
+    }
+
+    pub(crate) fn random(&self) -> Arc<dyn Random> {
+        Arc::new(SeededRandom::new(self.0.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
+/// A new process opens the repository, and makes it if it is not there.
+pub(crate) fn open(backend: &Arc<dyn Backend>, seeds: &Seeds) -> Result<Repository> {
+    Repository::init(Arc::clone(backend), master(), seeds.random(), options())
+}
+
+/// A disk in memory, as source and as target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Disk(pub(crate) Vec<u8>);
+
+impl Disk {
+    /// Blocks of noise where `seeds` says so, zeros where it says 0.
+    pub(crate) fn of(seeds: &[u64]) -> Self {
+        let mut bytes = Vec::with_capacity(seeds.len() * BLOCK);
+        for seed in seeds {
+            bytes.extend(block(*seed));
+        }
+        Self(bytes)
+    }
+
+    pub(crate) fn with(&self, at: usize, seed: u64) -> Self {
+        let mut bytes = self.0.clone();
+        bytes[at * BLOCK..(at + 1) * BLOCK].copy_from_slice(&block(seed));
+        Self(bytes)
+    }
+}
+
+/// A block that is half noise, half zeros.
+fn block(seed: u64) -> Vec<u8> {
+    let mut block = vec![0; BLOCK];
+    if seed != 0 {
+        SeededRandom::new(seed).fill(&mut block[..BLOCK / 2]);
+    }
+    block
+}
+
+impl BlockSource for Disk {
+    fn size_bytes(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn extents(&self) -> io::Result<Vec<Range<u64>>> {
+        let all = 0..self.size_bytes();
+        Ok(vec![all])
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        let start = usize::try_from(offset).map_err(io::Error::other)?;
+        into.copy_from_slice(&self.0[start..start + into.len()]);
+        Ok(())
+    }
+}
+
+/// A disk full of old bytes, to restore onto.
+struct Target(Mutex<Vec<u8>>);
+
+impl BlockTarget for Target {
+    fn size_bytes(&self) -> u64 {
+        self.0.lock().unwrap().len() as u64
+    }
+
+    fn is_known_zero(&self) -> bool {
+        false
+    }
+
+    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let start = usize::try_from(offset).map_err(io::Error::other)?;
+        self.0.lock().unwrap()[start..start + data.len()].copy_from_slice(data);
+        Ok(())
+    }
+
+    fn zero(&self, range: Range<u64>) -> io::Result<()> {
+        let start = usize::try_from(range.start).map_err(io::Error::other)?;
+        let end = usize::try_from(range.end).map_err(io::Error::other)?;
+        self.0.lock().unwrap()[start..end].fill(0);
+        Ok(())
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Begins, writes, commits.
+pub(crate) fn backup(repository: &Repository, owner: &str, disk: &Disk) -> Result<VersionInfo> {
+    let mut session = repository.begin(&CHAIN, owner)?;
+    session.write(disk, None, &Job::quiet())?;
+    session.commit(owner.as_bytes())
+}
+
+/// What a task does when it runs again: end what it had begun, see whether it was done, do it.
+pub(crate) fn backup_again(
+    repository: &Repository,
+    owner: &str,
+    disk: &Disk,
+) -> Result<VersionInfo> {
+    repository.abort_unfinished(&CHAIN, owner)?;
+    match repository.find_by_owner(&CHAIN, owner)? {
+        Some(version) => Ok(version),
+        None => backup(repository, owner, disk),
+    }
+}
+
+/// Restores onto a disk full of old bytes.
+pub(crate) fn restore(repository: &Repository, seq: u64, disk_bytes: usize) -> Result<Disk> {
+    let target = Target(Mutex::new(vec![0xee; disk_bytes]));
+    repository.restore(&VersionRef { chain: CHAIN, seq }, &target, &Job::quiet())?;
+    Ok(Disk(target.0.into_inner().unwrap()))
+}
+
+/// P1, P2: exactly these versions are listed, and each restores to its disk.
+pub(crate) fn assert_versions(repository: &Repository, expected: &BTreeMap<u64, Disk>) {
+    let listed = repository.versions(&CHAIN).unwrap();
+    let seqs: Vec<u64> = listed.iter().map(|info| info.version.seq).collect();
+    assert_eq!(seqs, expected.keys().copied().collect::<Vec<_>>());
+    for (seq, disk) in expected {
+        assert!(restore(repository, *seq, disk.0.len()).unwrap() == *disk, "version {seq}");
+    }
+}
+
+/// P3: every pack belongs to a session that committed, and every object is of a known kind.
+pub(crate) fn assert_no_leak(backend: &MemoryBackend) {
+    let keys = tenant_keys(backend);
+    let mut committed: BTreeSet<SessionNonce> = BTreeSet::new();
+    let (mut packs, mut claims) = (Vec::new(), Vec::new());
+    for (key, bytes) in backend.snapshot() {
+        match Place::parse(&key) {
+            Some(Place::Pack(pack, _)) => packs.push((key, pack.id)),
+            Some(Place::Claim(_, seq)) => {
+                claims.push((seq, Claim::open(&bytes, &key, keys.as_ref().unwrap()).unwrap()));
+            }
+            Some(Place::Outcome(..)) => {
+                let outcome = Outcome::open(&bytes, &key, keys.as_ref().unwrap()).unwrap();
+                if let Outcome::Commit(commit) = outcome {
+                    committed.insert(commit.nonce);
+                }
+            }
+            Some(_) => {}
+            None => assert!(key.as_str().starts_with("probe/"), "{key} is nothing"),
+        }
+    }
+    for (key, id) in packs {
+        assert!(committed.contains(&id.session()), "{key} leaked");
+    }
+    for (seq, _) in claims {
+        let outcome = backend.get(&place::outcome(&CHAIN, seq)).unwrap();
+        assert!(outcome.is_some(), "claim {seq} is still open");
+    }
+}
+
+/// P3: when all versions are deleted, no pack is left.
+pub(crate) fn assert_all_can_go(repository: &Repository, backend: &MemoryBackend) {
+    let versions = repository.versions(&CHAIN).unwrap();
+    let seqs: Vec<u64> = versions.iter().map(|info| info.version.seq).collect();
+    repository.delete(&CHAIN, &seqs).unwrap();
+    repository.reclaim(&CHAIN).unwrap();
+    let left: Vec<Key> = packs(backend);
+    assert_eq!(left, Vec::<Key>::new());
+}
+
+pub(crate) fn packs(backend: &dyn Backend) -> Vec<Key> {
+    let all = backend.list_all("").unwrap().into_iter().map(|entry| entry.key);
+    all.filter(|key| matches!(Place::parse(key), Some(Place::Pack(..)))).collect()
+}
+
+pub(crate) fn tenant_keys(backend: &dyn Backend) -> Option<TenantKeys> {
+    let key = place::tenant_key(CHAIN.tenant, 1);
+    let object = backend.get(&key).unwrap()?;
+    let tenant_key = TenantKey::open(&object, &key, &master().keys()).unwrap();
+    Some(TenantKeys::derive(CHAIN.tenant, 1, &tenant_key))
+}
+
+/// Which disks are expected; kept beside the repository, as a user's memory would be.
+pub(crate) type Expected = BTreeMap<u64, Disk>;
+
+/// A number below `end`.
+pub(crate) fn below(random: &dyn Random, end: u64) -> u64 {
+    u64::from_le_bytes(random.bytes()) % end
+}
