@@ -13,8 +13,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use cbr_service::identity::{Bootstrapped, FirstAccount};
 use cbr_service::Identity;
+use cbr_service::identity::{Bootstrapped, FirstAccount};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -104,9 +104,7 @@ fn read(path: &Path) -> Result<Option<Zeroizing<String>>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(Zeroizing::new(text))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => {
-            Err(error).with_context(|| format!("cannot read {}", path.display()))
-        }
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
 }
 

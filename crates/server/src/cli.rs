@@ -4,9 +4,12 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::backup::BackupArgs;
 use crate::commands::config::ConfigArgs;
+use crate::commands::doctor::DoctorArgs;
 use crate::commands::login::{LoginArgs, ProfileArgs};
 use crate::commands::manual::{CompletionsArgs, ManArgs};
+use crate::commands::repo::RepoArgs;
 use crate::commands::restore::RestoreArgs;
+use crate::commands::serve::ServeArgs;
 use crate::commands::task::{CheckpointArgs, TaskArgs};
 use crate::commands::vault::VaultArgs;
 use crate::commands::volume::{ServerArgs, VolumeArgs};
@@ -45,7 +48,10 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Serve(ServeArgs),
+    Doctor(DoctorArgs),
     Config(ConfigArgs),
+    Repo(RepoArgs),
     Vault(VaultArgs),
     Volume(VolumeArgs),
     Server(ServerArgs),

@@ -7,6 +7,7 @@
 //!   repository/    backups (unless repository.path names another place)
 //!   pool/          disk images, when the configuration names no pool
 //!   local/         what the local provider has open
+//!   node           this machine's name; tasks on its disks run here only
 //!   server.lock    held by the running service
 //!   account.new    the first account's secrets until somebody has got them
 //! ```
@@ -15,11 +16,11 @@
 //! have sealed: a missing key beside existing data is an error, never a new key.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use cbr_env::Random;
+use cbr_env::{Random, RandomExt};
 use cbr_store::MasterKey;
 
 use crate::config::Config;
@@ -191,6 +192,31 @@ impl DataDir {
         fs::rename(&draft, &path).map_err(|source| failed("create", &path, source))?;
         sync_directory(&self.path)?;
         Ok(key)
+    }
+
+    /// The name of this machine among the nodes of a database, made once.
+    ///
+    /// The caller holds the lock.
+    pub(crate) fn node_name(&self, random: &dyn Random) -> Result<String, DataDirError> {
+        let path = self.path.join("node");
+        match fs::read_to_string(&path) {
+            Ok(name) if !name.trim().is_empty() => return Ok(name.trim().to_owned()),
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(failed("read", &path, source));
+            }
+            _ => {}
+        }
+        let name = format!("node-{}", random.uuid());
+        let draft = self.path.join("node.new");
+        File::create(&draft)
+            .and_then(|mut file| {
+                file.write_all(name.as_bytes())?;
+                file.sync_all()
+            })
+            .map_err(|source| failed("write", &draft, source))?;
+        fs::rename(&draft, &path).map_err(|source| failed("create", &path, source))?;
+        sync_directory(&self.path)?;
+        Ok(name)
     }
 
     /// Makes a directory of ours inside, durably, if need be.

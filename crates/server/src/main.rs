@@ -1,12 +1,15 @@
 //! The programme `cbr`: the service, the operator's tools and the client in one binary.
 
+mod bootstrap;
 mod cli;
 mod client;
 mod commands;
 mod config;
 mod data_dir;
 mod failure;
+mod node;
 mod output;
+mod ready;
 mod telemetry;
 mod text;
 mod wiring;
@@ -16,7 +19,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Command};
-use crate::commands::block_on;
+use crate::commands::{block_on, run_async};
 use crate::output::Output;
 use crate::text::Lang;
 
@@ -36,6 +39,9 @@ fn main() -> ExitCode {
 
 fn run(command: Command, output: Output) -> anyhow::Result<()> {
     match command {
+        Command::Serve(args) => args.run(output),
+        Command::Doctor(args) => run_async(args.run(output)),
+        Command::Repo(args) => run_async(args.run(output)),
         Command::Config(args) => args.run(output),
         Command::Vault(args) => block_on(args.run(output)),
         Command::Volume(args) => block_on(args.run(output)),

@@ -1,24 +1,107 @@
-//! One running installation: everything `wiring.rs` makes, joined to services.
+//! One installation at work: everything `wiring.rs` makes, joined to services.
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use axum::Router;
+use cbr_api::settings::RenderMetrics;
 use cbr_db::Db;
 use cbr_provider::Provider;
-use cbr_service::{Catalogue, Identity, SealingKey, Services, ServicesConfig};
+use cbr_service::identity::SealingKey;
+use cbr_service::{Catalogue, Deps, Identity, Services};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::data_dir::DataDir;
-use crate::telemetry;
 use crate::wiring::{self, World};
 
-/// One running installation.
+/// What the key that seals secrets in the database is derived for. Never to be changed.
+const SEALING_PURPOSE: &str = "database secrets";
+
+/// One installation at work.
 #[derive(Debug)]
 pub(crate) struct Node {
     world: World,
     db: Arc<Db>,
     provider: Arc<dyn Provider>,
     services: Services,
+}
+
+impl Node {
+    /// Opens everything; what is not there yet is made. The caller holds the data directory's lock.
+    pub(crate) async fn start(data: &DataDir, config: &Config, world: World) -> Result<Self> {
+        let key = data.key(config, &*world.random)?;
+        let sealing_key = SealingKey::new(&key.derived(SEALING_PURPOSE));
+        let name = data.node_name(&*world.random)?;
+        let db = wiring::database(data, config, &world).await?;
+        let repository = wiring::repository(data, config, key, &world)?;
+        let provider: Arc<dyn Provider> = wiring::provider(data, config, &world)?;
+        let services = Services::new(Deps {
+            db: Arc::clone(&db),
+            clock: Arc::clone(&world.clock),
+            random: Arc::clone(&world.random),
+            repository,
+            provider: Arc::clone(&provider),
+            sealing_key,
+            node: name,
+        });
+        Ok(Self { world, db, provider, services })
+    }
+
+    /// Accounts and keys.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.services.identity
+    }
+
+    /// The operator's use cases.
+    pub(crate) fn catalogue(&self) -> &Catalogue {
+        &self.services.catalogue
+    }
+
+    /// Where the resources live.
+    pub(crate) fn provider(&self) -> &dyn Provider {
+        &*self.provider
+    }
+
+    /// The API for clients that reach it at `url`.
+    pub(crate) fn router(&self, config: &Config, url: &str, metrics: RenderMetrics) -> Router {
+        let http = &config.http;
+        let settings = cbr_api::Settings {
+            public_url: url.to_owned(),
+            region: config.account.region.clone(),
+            body_bytes_max: usize::try_from(http.body_bytes_max).unwrap_or(usize::MAX),
+            signature_skew: http.signature_skew(),
+            accepts_unsigned_payload: http.accept_unsigned_payload,
+            metrics: Some(metrics),
+            ..cbr_api::Settings::default()
+        };
+        let (clock, random) = (Arc::clone(&self.world.clock), Arc::clone(&self.world.random));
+        cbr_api::router(self.services.clone(), clock, random, settings)
+    }
+
+    /// Works on tasks and tidies up until `stopping`; returns when all work has stopped.
+    pub(crate) fn work(
+        &self,
+        config: &Config,
+        stopping: &CancellationToken,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let options = cbr_task::Options {
+            workers: usize::try_from(config.tasks.workers).unwrap_or(1),
+            ..cbr_task::Options::default()
+        };
+        let engine = self.services.engine(options);
+        let sweeps = Arc::clone(&self.services.sweeps);
+        let (stop_engine, stop_sweeps) = (stopping.clone(), stopping.clone());
+        async move {
+            // A sweep may be dropped anywhere; a task's step may not.
+            let tidying = tokio::spawn(async move { sweeps.run(stop_sweeps).await });
+            engine.run(stop_engine).await;
+            tidying.abort();
+        }
+    }
+
+    /// Closes the database; without it the next start checks the file.
+    pub(crate) async fn close(self) -> Result<()> {
+        self.db.close().await.context("cannot close the database")
+    }
 }

@@ -6,7 +6,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use cbr_provider::Provider;
 use cbr_service::catalogue::{Finding, Health};
 use cbr_store::MasterKey;
 use clap::Args;
@@ -59,9 +58,7 @@ impl DoctorArgs {
         )?;
         match findings.iter().filter(|finding| finding.health == Health::Bad).count() {
             0 => Ok(()),
-            bad => {
-                Err(Failure::new(Kind::Failed, lang.what_doctor(), lang.why_doctor(bad)).into())
-            }
+            bad => Err(Failure::new(Kind::Failed, lang.what_doctor(), lang.why_doctor(bad)).into()),
         }
     }
 
@@ -88,7 +85,10 @@ impl DoctorArgs {
         findings.push(first_account(&data));
         match MasterKey::read_file(&data.key_path()) {
             Ok(key) => {
-                findings.push(good("master key", "readable by its owner alone; is there a copy elsewhere?"));
+                findings.push(good(
+                    "master key",
+                    "readable by its owner alone; is there a copy elsewhere?",
+                ));
                 findings.extend(behind_the_key(&data, &config, key).await);
             }
             Err(error) => findings.push(bad("master key", chain(&error))),
@@ -105,10 +105,8 @@ async fn behind_the_key(data: &DataDir, config: &Config, key: MasterKey) -> Vec<
         Err(error) => bad("repository", format!("{error:#}")),
     }];
     match data.lock() {
-        Err(DataDirError::InUse { .. }) => findings.push(good(
-            "service",
-            "runs; database and pools are open there and were not examined",
-        )),
+        Err(DataDirError::InUse { .. }) => findings
+            .push(good("service", "runs; database and pools are open there and were not examined")),
         Err(error) => findings.push(bad("service", chain(&error))),
         Ok(_lock) => {
             findings.push(warning("service", "does not run (systemctl start cbr)"));
@@ -154,7 +152,9 @@ async fn at_rest(data: &DataDir, config: &Config, world: World) -> Vec<Finding> 
         })),
         Err(error) => findings.push(bad("pools", chain(&error))),
     }
-    node.close().await;
+    if let Err(error) = node.close().await {
+        findings.push(bad("database", format!("{error:#}")));
+    }
     findings
 }
 
@@ -179,8 +179,7 @@ fn space(subject: &str, path: &Path) -> Finding {
 fn programs(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     for server in &config.local.servers {
-        let commands =
-            [&server.start, &server.stop, &server.status, &server.freeze, &server.thaw];
+        let commands = [&server.start, &server.stop, &server.status, &server.freeze, &server.thaw];
         for program in commands.into_iter().flatten().filter_map(|command| command.first()) {
             let path = Path::new(program);
             if rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_err() {
@@ -194,10 +193,7 @@ fn programs(config: &Config) -> Vec<Finding> {
 
 fn first_account(data: &DataDir) -> Finding {
     if data.account_path().exists() {
-        warning(
-            "first account",
-            "nobody has its secrets yet; the next `cbr serve` tells them",
-        )
+        warning("first account", "nobody has its secrets yet; the next `cbr serve` tells them")
     } else {
         good("first account", "its secrets were told")
     }

@@ -3,13 +3,17 @@
 pub(crate) mod backup;
 mod conclude;
 pub(crate) mod config;
+pub(crate) mod doctor;
 pub(crate) mod login;
 pub(crate) mod manual;
+mod rebuild;
+pub(crate) mod repo;
 pub(crate) mod restore;
+pub(crate) mod serve;
 mod session;
 pub(crate) mod task;
 pub(crate) mod vault;
 pub(crate) mod volume;
 
 use conclude::{conclude, started};
-pub(crate) use session::block_on;
+pub(crate) use session::{block_on, run_async};

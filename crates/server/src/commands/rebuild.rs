@@ -16,7 +16,7 @@ pub(super) async fn run(data: &DataDir, config: &Config, output: Output) -> Resu
     let node = Node::start(data, config, World::real()).await?;
     let rebuilt =
         node.catalogue().rebuild().await.context("cannot rebuild the database from the repository");
-    node.close().await;
+    node.close().await?;
     let rebuilt = rebuilt?;
     if output.is_json() {
         output.json(&json!({

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result};
 use cbr_store::{
-    BlockTarget, CheckDepth, FileTarget, Job, MasterKey, NewFileTarget, Repository, VersionInfo,
+    Affected, BlockTarget, CheckDepth, FileTarget, Job, MasterKey, NewFileTarget, Repository,
+    VersionInfo, VersionRef,
 };
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -129,7 +130,11 @@ fn as_json(info: &VersionInfo) -> Value {
 }
 
 fn name(info: &VersionInfo) -> String {
-    format!("{}@{}", info.version.chain.chain, info.version.seq)
+    version_name(&info.version)
+}
+
+fn version_name(version: &VersionRef) -> String {
+    format!("{}@{}", version.chain.chain, version.seq)
 }
 
 fn list(repository: &Repository, output: Output) -> Result<()> {
@@ -222,14 +227,16 @@ async fn check(repository: Arc<Repository>, read_data: bool, output: Output) -> 
             json!({
                 "object": problem.object,
                 "what": problem.what,
-                "versions": problem.versions.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "affected": problem.affected.iter().map(affected).collect::<Vec<_>>(),
             })
         })
         .collect();
     if output.is_json() {
         output.json(&json!({
             "objects": report.objects,
-            "bytes": report.bytes,
+            "read_bytes": report.read_bytes,
+            "leftover_bytes": report.leftover_bytes,
+            "unknown_objects": report.unknown_objects,
             "versions": report.versions,
             "problems": problems,
         }))?;
@@ -239,16 +246,23 @@ async fn check(repository: Arc<Repository>, read_data: bool, output: Output) -> 
             &[
                 (lang.col_object(), Show::At("/object")),
                 (lang.col_problem(), Show::At("/what")),
-                (lang.col_version(), Show::With(|problem| {
-                    let versions: Vec<_> = wire::items(problem, "/versions")
-                        .iter()
-                        .map(|version| wire::text(version, ""))
-                        .collect();
-                    versions.join(", ")
-                })),
+                (
+                    lang.col_version(),
+                    Show::With(|problem| {
+                        let versions: Vec<_> = wire::items(problem, "/affected")
+                            .iter()
+                            .map(|version| wire::text(version, "/version"))
+                            .collect();
+                        versions.join(", ")
+                    }),
+                ),
             ],
         )?;
-        output.line(lang.done_repo_check(report.versions, report.objects, &bytes(report.bytes)))?;
+        output.line(lang.done_repo_check(
+            report.versions,
+            report.objects,
+            &bytes(report.read_bytes),
+        ))?;
     }
     if problems.is_empty() {
         return Ok(());
@@ -257,6 +271,12 @@ async fn check(repository: Arc<Repository>, read_data: bool, output: Output) -> 
     Err(Failure::new(Kind::Failed, lang.what_repo_check(), why)
         .with_next(lang.next_repo_damaged())
         .into())
+}
+
+fn affected(affected: &Affected) -> Value {
+    let ranges: Vec<Value> =
+        affected.ranges.iter().map(|range| json!([range.start, range.end])).collect();
+    json!({"version": version_name(&affected.version), "ranges": ranges})
 }
 
 /// Runs long work of the engine on a thread of its own, with a bar, stopped by Ctrl-C.

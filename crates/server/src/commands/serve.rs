@@ -7,6 +7,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use axum_server::Handle;
@@ -19,7 +20,7 @@ use crate::config::{Config, HttpConfig};
 use crate::data_dir::DataDir;
 use crate::node::Node;
 use crate::output::Output;
-use crate::wiring::{self, World};
+use crate::wiring::World;
 use crate::{bootstrap, ready, telemetry};
 
 /// Run the service
@@ -74,23 +75,22 @@ impl ServeArgs {
             output,
         )
         .await?;
-        let router = node.router(&config, &url)?;
+        let metrics = telemetry::start_metrics()?;
+        let router = node.router(&config, &url, Arc::new(move || metrics.render()));
         let handle = Handle::new();
-        let closing = close_on_stop(stopping.clone(), handle.clone(), &config.http);
-        let tasks = tokio::spawn(node.run_tasks(stopping.clone()));
+        close_on_stop(stopping.clone(), handle.clone(), &config.http);
+        let working = tokio::spawn(node.work(&config, &stopping));
         ready::tell(&url);
+        tracing::info!(url, "ready");
         output.line(output.lang.note_ready(&url))?;
         let served = listen(listener, &config.http, handle, router).await;
+        // Also when the listener failed by itself.
         stopping.cancel();
-        tasks.await.context("the tasks ended unexpectedly")?;
-        closing.abort();
-        node_stopped(served, &url)
+        let worked = working.await.context("the tasks ended unexpectedly");
+        node.close().await?;
+        tracing::info!(url, "stopped");
+        served.and(worked)
     }
-}
-
-fn node_stopped(served: Result<()>, url: &str) -> Result<()> {
-    tracing::info!(url, "stopped");
-    served
 }
 
 async fn listen(
@@ -141,16 +141,12 @@ fn stop_signals() -> Result<CancellationToken> {
     Ok(stopping)
 }
 
-/// Lets running requests end, but takes no new ones.
-fn close_on_stop(
-    stopping: CancellationToken,
-    handle: Handle<SocketAddr>,
-    http: &HttpConfig,
-) -> tokio::task::JoinHandle<()> {
+/// When told to stop: lets running requests end, but takes no new ones.
+fn close_on_stop(stopping: CancellationToken, handle: Handle<SocketAddr>, http: &HttpConfig) {
     let grace = http.shutdown();
     tokio::spawn(async move {
         stopping.cancelled().await;
         ready::tell_stopping();
         handle.graceful_shutdown(Some(grace));
-    })
+    });
 }

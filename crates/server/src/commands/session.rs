@@ -92,10 +92,15 @@ impl Session {
 }
 
 /// Runs a client command on the calling thread.
-pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T> {
+pub(crate) fn block_on(future: impl Future<Output = Result<(), Failure>>) -> Result<()> {
+    run_async(async { Ok(future.await?) })
+}
+
+/// Runs a command that waits for things on the calling thread.
+pub(crate) fn run_async(future: impl Future<Output = Result<()>>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    Ok(runtime.block_on(future)?)
+    runtime.block_on(future)
 }

@@ -66,6 +66,11 @@ impl HttpConfig {
         Duration::from_secs(self.shutdown_seconds)
     }
 
+    /// How far the clock of a client may be off.
+    pub(crate) const fn signature_skew(&self) -> Duration {
+        Duration::from_secs(self.signature_skew_seconds)
+    }
+
     /// Refuses to answer in the clear where others can listen in.
     pub(crate) fn check_address(&self, address: SocketAddr) -> Result<(), ConfigError> {
         if address.ip().is_loopback() || self.tls().is_some() || self.allow_plain_http {
