@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cbr_env::Clock;
-use sqlx::AnyPool;
+use sqlx::{AnyPool, SqlSafeStr, Transaction};
 
 use crate::engine::Engine;
 use crate::error::DbError;
@@ -46,10 +46,15 @@ impl Db {
     }
 
     async fn begin_on(&self, pool: &AnyPool, statement: &'static str) -> Result<Tx, DbError> {
-        let inner = pool
-            .begin_with(statement)
-            .await
-            .map_err(|error| DbError::from_sqlx("begin a transaction", error))?;
+        let failed = |error| DbError::from_sqlx("begin a transaction", error);
+        let connection = pool.acquire().await.map_err(failed)?;
+        // On a task of its own, because a caller may go away while it waits: dropped in
+        // the middle, the driver would give the connection back with an open
+        // transaction, and on PostgreSQL with the lock of all writers.
+        let begun = tokio::spawn(async move {
+            Transaction::begin(connection, Some(statement.into_sql_str())).await
+        });
+        let inner = begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)).map_err(failed)?;
         Ok(Tx::new(inner, self.engine, self.clock.now()))
     }
 

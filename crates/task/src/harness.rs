@@ -32,6 +32,8 @@ pub struct World<T: Task> {
     pub ctx: Arc<T::Ctx>,
     /// The task, enqueued and due.
     pub task: TaskId,
+    /// Whatever else has to live as long as the world, e.g. a temporary folder.
+    pub keep: Box<dyn std::any::Any>,
 }
 
 /// What goes wrong, and at which step (counted from 0).

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use cbr_env::{Clock, SystemClock};
 use cbr_testkit::{TestDatabase, on_both_engines};
 
 use crate::builders::World;
@@ -11,6 +13,7 @@ on_both_engines! {
     what_is_not_committed_is_gone,
     a_read_transaction_sees_one_state_and_cannot_write,
     write_transactions_run_one_after_the_other,
+    a_caller_that_goes_away_holds_up_nobody,
 }
 
 async fn what_is_not_committed_is_gone(database: TestDatabase) {
@@ -62,4 +65,29 @@ async fn write_transactions_run_one_after_the_other(database: TestDatabase) {
         writer.await.unwrap();
     }
     assert_eq!(world.read().await.settings().find("n").await.unwrap().as_deref(), Some("20"));
+}
+
+/// A client that hangs up drops its request's future at any point of it, also while
+/// it waits for its turn.
+async fn a_caller_that_goes_away_holds_up_nobody(database: TestDatabase) {
+    let world = Arc::new(World::on(database).await);
+    let clock = SystemClock::default();
+    let started = clock.monotonic_micros();
+    let write = |world: Arc<World>| async move {
+        let mut tx = world.begin().await;
+        tx.settings().set("n", "1").await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    for round in 0..40 {
+        let holder = world.begin().await;
+        let callers: Vec<_> = (0..6).map(|_| tokio::spawn(write(Arc::clone(&world)))).collect();
+        clock.sleep(Duration::from_micros(round * 500)).await;
+        for caller in callers {
+            caller.abort();
+        }
+        holder.commit().await.unwrap();
+        write(Arc::clone(&world)).await;
+    }
+    let taken = clock.monotonic_micros() - started;
+    assert!(taken < 15_000_000, "somebody waited for an abandoned transaction: {taken} us");
 }
