@@ -69,6 +69,6 @@ mod tests {
         assert_ne!(of(ResourceKind::Server, 3), of(ResourceKind::Server, 4));
         // Fixed for ever: with another one the next backup would not find its parent.
         let known = of(ResourceKind::Server, 3).to_string();
-        assert_eq!(known, "CHAIN");
+        assert_eq!(known, "4c2b1b25-d671-5b9c-bb9a-8491b7f0de1d");
     }
 }

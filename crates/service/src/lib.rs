@@ -27,6 +27,8 @@ pub mod servers;
 pub mod services;
 pub mod sweeps;
 mod tasks;
+#[cfg(test)]
+mod tests;
 pub mod vaults;
 pub mod volumes;
 

@@ -202,17 +202,16 @@ async fn home(tx: &mut Tx, card: &AccountCard) -> std::result::Result<ProjectId,
     if tx.projects().find(card.project).await?.is_some() {
         return Ok(card.project);
     }
-    let by_id = tx.domains().find(card.domain).await?;
-    let domain = match by_id {
-        Some(domain) => domain.id,
-        None => match tx.domains().find_by_name(&card.domain_name).await? {
-            Some(domain) => domain.id,
-            None => {
-                let domain = Domain { id: card.domain, name: card.domain_name.clone() };
-                tx.domains().insert(&domain).await?;
-                domain.id
-            }
-        },
+    let mut known = tx.domains().find(card.domain).await?;
+    if known.is_none() {
+        known = tx.domains().find_by_name(&card.domain_name).await?;
+    }
+    let domain = if let Some(domain) = known {
+        domain.id
+    } else {
+        let domain = Domain { id: card.domain, name: card.domain_name.clone() };
+        tx.domains().insert(&domain).await?;
+        domain.id
     };
     if let Some(project) = tx.projects().find_by_name(domain, &card.project_name).await? {
         return Ok(project.id);

@@ -67,15 +67,15 @@ impl Passwords {
         if password.len() > PASSWORD_BYTES_MAX {
             return Ok(false);
         }
-        self.run(move || match phc {
-            Some(phc) => {
-                Argon2::default().verify_password(password.as_bytes(), phc.as_str()).is_ok()
+        self.run(move || {
+            if let Some(phc) = phc {
+                return Argon2::default()
+                    .verify_password(password.as_bytes(), phc.as_str())
+                    .is_ok();
             }
-            None => {
-                // The result is not used: only its cost is.
-                drop(Argon2::default().hash_password_with_salt(password.as_bytes(), &[0; 16]));
-                false
-            }
+            // The result is not used: only its cost is.
+            drop(Argon2::default().hash_password_with_salt(password.as_bytes(), &[0; 16]));
+            false
         })
         .await
     }

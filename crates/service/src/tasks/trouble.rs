@@ -66,12 +66,11 @@ impl From<cbr_store::Error> for Trouble {
         use cbr_store::Error as E;
         match &error {
             E::Cancelled => Self::Stopped,
-            // The disk may answer when it is opened again.
-            E::Source { .. } => Self::Again { reason: chain(&error) },
+            // The disk may answer when it is opened again. Or another worker of the same
+            // task decided this one's outcome (P14): then it has something to say.
+            E::Source { .. } | E::SessionLost { .. } => Self::Again { reason: chain(&error) },
             // A writer that failed once stays broken (P20): the restore has to begin anew.
             E::Target { .. } => Self::fail(Code::VolumeNotRestorable, chain(&error)),
-            // Another worker of the same task decided this one's outcome (P14).
-            E::SessionLost { .. } => Self::Again { reason: chain(&error) },
             other if other.is_transient() => Self::Again { reason: chain(&error) },
             _ => Self::fail(Code::Unknown, chain(&error)),
         }

@@ -1,0 +1,11 @@
+//! The use cases and tasks on the provider's fake, a store in memory and a real database.
+
+mod backup;
+mod catalogue;
+mod delete;
+mod identity;
+mod restore;
+mod rules;
+mod sweeps;
+mod volumes;
+mod world;

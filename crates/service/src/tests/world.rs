@@ -1,0 +1,273 @@
+//! A small installation: one account, disks and a server at the fake provider.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cbr_db::Db;
+use cbr_env::{Clock, ManualClock, Random, SeededRandom, Timestamp};
+use cbr_model::backup::{Backup, BackupState};
+use cbr_model::operation::{OperationLog, OperationStatus};
+use cbr_model::query::{BackupFilter, OperationFilter, Page};
+use cbr_model::resource::ResourceKind;
+use cbr_model::vault::{Vault, VaultKind};
+use cbr_model::{BackupId, ResourceId, TaskId};
+use cbr_provider::Provider;
+use cbr_provider::fake::FakeProvider;
+use cbr_store::backend::MemoryBackend;
+use cbr_store::{MasterKey, Repository};
+use cbr_task::Options;
+use cbr_testkit::TestDatabase;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::backups::RestoreRequest;
+use crate::checkpoints::{CheckpointView, NewCheckpoint, ResourceChoice};
+use crate::core::Core;
+use crate::identity::{Bootstrapped, FirstAccount, SealingKey};
+use crate::resources::Resources;
+use crate::rules::vault::tests::wanted;
+use crate::vaults::{NewVault, WantedResource};
+use crate::{Access, Deps, Result, Services};
+
+/// Blocks are this large in the store.
+pub(super) const BLOCK: u64 = 64 << 10;
+/// Every disk of a world.
+pub(super) const DISK_BYTES: u64 = 20 * BLOCK;
+/// 2026-11-23.
+const START: Timestamp = Timestamp(1_795_000_000_000_000);
+
+/// A resource of the fake provider.
+pub(super) fn id(n: u128) -> ResourceId {
+    ResourceId::from_uuid(Uuid::from_u128(n))
+}
+
+/// A disk on its own.
+pub(super) const VOLUME: u128 = 1;
+/// Another one.
+pub(super) const SECOND_VOLUME: u128 = 2;
+/// A server with a system disk and a data disk.
+pub(super) const SERVER: u128 = 10;
+pub(super) const SYSTEM_DISK: u128 = 11;
+pub(super) const DATA_DISK: u128 = 12;
+
+/// An installation.
+pub(super) struct World {
+    pub(super) services: Services,
+    pub(super) access: Access,
+    pub(super) account: Bootstrapped,
+    pub(super) provider: Arc<FakeProvider>,
+    pub(super) repository: Arc<Repository>,
+    pub(super) clock: ManualClock,
+    pub(super) db: Arc<Db>,
+    random: Arc<dyn Random>,
+    keep: TestDatabase,
+}
+
+impl World {
+    pub(super) async fn new() -> Self {
+        let provider = Arc::new(FakeProvider::default());
+        for (n, name) in [(VOLUME, "one"), (SECOND_VOLUME, "two"), (SYSTEM_DISK, "root")] {
+            provider.add_volume(id(n), name, DISK_BYTES);
+        }
+        provider.add_volume(id(DATA_DISK), "data", DISK_BYTES);
+        provider.add_server(id(SERVER), "web", vec![id(SYSTEM_DISK), id(DATA_DISK)]);
+        for n in [VOLUME, SECOND_VOLUME, SYSTEM_DISK, DATA_DISK] {
+            let byte = u8::try_from(n).unwrap();
+            provider.write(id(n), 0, &[byte; 4096]);
+            provider.write(id(n), 7 * BLOCK, &[byte; 100_000]);
+        }
+        let random: Arc<dyn Random> = Arc::new(SeededRandom::new(7));
+        let repository = Repository::init(
+            Arc::new(MemoryBackend::default()),
+            MasterKey::from_bytes([3; 32]),
+            Arc::clone(&random),
+            cbr_store::Options::default(),
+        );
+        Self::over(provider, Arc::new(repository.unwrap()), random).await
+    }
+
+    /// The same provider and store with an empty database: the old one is lost.
+    pub(super) async fn without_database(self) -> Self {
+        Self::over(self.provider, self.repository, Arc::new(SeededRandom::new(8))).await
+    }
+
+    async fn over(
+        provider: Arc<FakeProvider>,
+        repository: Arc<Repository>,
+        random: Arc<dyn Random>,
+    ) -> Self {
+        let keep = TestDatabase::sqlite();
+        let clock = ManualClock::new(START);
+        let db = Db::open(keep.url(), Arc::new(clock.clone())).await.unwrap();
+        let db = Arc::new(db);
+        let services = Services::new(Deps {
+            db: Arc::clone(&db),
+            clock: Arc::new(clock.clone()),
+            random: Arc::clone(&random),
+            repository: Arc::clone(&repository),
+            provider: Arc::clone(&provider) as Arc<dyn Provider>,
+            sealing_key: SealingKey::new(&Zeroizing::new([9; 32])),
+            node: "node".to_owned(),
+        });
+        let first = FirstAccount {
+            domain_name: "acme".into(),
+            project_name: "lab".into(),
+            user_name: "admin".into(),
+        };
+        let account = services.identity.bootstrap(&first, |_| Ok(())).await.unwrap().unwrap();
+        let access = enter(&services, &account).await.unwrap();
+        Self { services, access, account, provider, repository, clock, db, random, keep }
+    }
+
+    /// What the steps of tasks need, for the crash matrix.
+    pub(super) fn core(&self) -> Arc<Core> {
+        let provider = Arc::clone(&self.provider) as Arc<dyn Provider>;
+        Arc::new(Core {
+            db: Arc::clone(&self.db),
+            clock: Arc::new(self.clock.clone()),
+            random: Arc::clone(&self.random),
+            repository: Arc::clone(&self.repository),
+            resources: Resources::new(provider, Arc::clone(&self.db)),
+            node: "node".to_owned(),
+            wake: cbr_task::Wake::default(),
+        })
+    }
+
+    /// This world with one task, for the crash matrix.
+    pub(super) fn with_task<T: cbr_task::Task<Ctx = Core>>(
+        self,
+        task: TaskId,
+    ) -> cbr_task::harness::World<T> {
+        cbr_task::harness::World {
+            db: Arc::clone(&self.db),
+            clock: Arc::new(self.clock.clone()) as Arc<dyn Clock>,
+            ctx: self.core(),
+            task,
+            keep: Box::new(self),
+        }
+    }
+
+    /// Runs every task to its end, retries included.
+    pub(super) async fn settle(&self) {
+        loop {
+            self.services.engine(Options::default()).run_due().await.unwrap();
+            let unfinished = self.db.read().await.unwrap().tasks().list_unfinished().await;
+            if unfinished.unwrap().is_empty() {
+                return;
+            }
+            self.clock.advance(Duration::from_secs(61));
+        }
+    }
+
+    /// A vault of 100 GB with these resources.
+    pub(super) async fn vault(&self, kind: VaultKind, resources: &[u128]) -> Vault {
+        let resources = resources.iter().map(|n| bind(kind.resource_kind(), *n)).collect();
+        let wanted = NewVault { kind, resources, ..wanted() };
+        self.services.vaults.create(&self.access, wanted).await.unwrap()
+    }
+
+    pub(super) async fn reread(&self, vault: &Vault) -> Vault {
+        self.services.vaults.show(&self.access, vault.id).await.unwrap()
+    }
+
+    /// Starts a run over the vault.
+    pub(super) async fn start(&self, vault: &Vault, incremental: bool) -> Result<CheckpointView> {
+        let wanted = NewCheckpoint { incremental, ..run(vault) };
+        self.services.checkpoints.create(&self.access, wanted).await
+    }
+
+    /// One whole run over a vault with one resource.
+    pub(super) async fn back_up(&self, vault: &Vault) -> Backup {
+        let view = self.start(vault, true).await.unwrap();
+        self.settle().await;
+        let backup = self.backups_of(&view).await.pop().unwrap();
+        assert_eq!(backup.state.as_str(), "available", "{:?}", backup.state);
+        self.clock.advance(Duration::from_secs(1));
+        backup
+    }
+
+    pub(super) async fn backups_of(&self, view: &CheckpointView) -> Vec<Backup> {
+        let checkpoint = Some(view.checkpoint.id);
+        self.list(&BackupFilter { checkpoint, ..BackupFilter::default() }).await
+    }
+
+    pub(super) async fn backups(&self) -> Vec<Backup> {
+        self.list(&BackupFilter::default()).await
+    }
+
+    async fn list(&self, filter: &BackupFilter) -> Vec<Backup> {
+        let listed = self.services.backups.list(&self.access, filter, Page::default()).await;
+        listed.unwrap().rows
+    }
+
+    pub(super) async fn state(&self, id: BackupId) -> BackupState {
+        self.services.backups.show(&self.access, id).await.unwrap().state
+    }
+
+    pub(super) async fn restore(&self, id: BackupId) -> Result<OperationLog> {
+        let task = self.services.backups.restore(&self.access, id, in_place()).await?;
+        self.settle().await;
+        self.services.operations.show(&self.access, task).await
+    }
+
+    /// All operation logs, newest first.
+    pub(super) async fn logs(&self) -> Vec<OperationLog> {
+        let filter = OperationFilter::default();
+        let listed = self.services.operations.list(&self.access, &filter, Page::default()).await;
+        listed.unwrap().rows
+    }
+
+    /// The log of the only task that has not ended.
+    pub(super) async fn waiting(&self) -> TaskId {
+        let mut tx = self.db.read().await.unwrap();
+        let unfinished = tx.tasks().list_unfinished().await.unwrap();
+        assert_eq!(unfinished.len(), 1, "{unfinished:?}");
+        unfinished[0].id
+    }
+
+    /// The store's versions by their owners.
+    pub(super) fn versions(&self) -> BTreeMap<String, usize> {
+        let mut owners = BTreeMap::new();
+        for version in self.repository.catalogue().unwrap() {
+            *owners.entry(version.owner).or_default() += 1;
+        }
+        owners
+    }
+}
+
+/// Lets the first account's key in.
+pub(super) async fn enter(services: &Services, account: &Bootstrapped) -> Result<Access> {
+    let key = services.identity.access_key(&account.access_key).await?;
+    services.identity.access(key.caller, account.project, "req-1".into()).await
+}
+
+pub(super) fn bind(kind: ResourceKind, n: u128) -> WantedResource {
+    WantedResource { id: id(n), kind, exclude_volumes: Vec::new() }
+}
+
+/// A run over all of a vault.
+pub(super) fn run(vault: &Vault) -> NewCheckpoint {
+    NewCheckpoint {
+        vault: vault.id,
+        name: Some("b".into()),
+        description: String::new(),
+        resources: Vec::new(),
+        incremental: true,
+        auto_trigger: false,
+        retention_days: None,
+    }
+}
+
+pub(super) fn only(n: u128) -> ResourceChoice {
+    ResourceChoice { id: id(n), exclude_volumes: Vec::new() }
+}
+
+pub(super) fn in_place() -> RestoreRequest {
+    RestoreRequest { server: None, volume: None, mappings: Vec::new(), power_on: true }
+}
+
+pub(super) fn succeeded(log: &OperationLog) {
+    assert_eq!(log.status, OperationStatus::Success, "{:?}", log.error);
+    assert_eq!(log.progress, 100);
+}
