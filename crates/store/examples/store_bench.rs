@@ -1,5 +1,6 @@
 //! Measures the store on a raw disk image: full backup, backup without changes, incremental
-//! backup after scattered writes, restore; time, stored bytes and peak memory of each.
+//! backup after scattered writes, restore; time, stored bytes and peak memory of each. Times include making everything durable; so the disk under the work directory
+//! counts, and the processor time tells how much of it was work.
 //!
 //! ```text
 //! cargo run --release -p cbr-store --example store_bench -- <image> <work directory> [--level N]
@@ -107,12 +108,22 @@ fn step<T>(
 ) -> Anyhow<T> {
     // Resets the peak, so each step shows its own.
     fs::write("/proc/self/clear_refs", "5")?;
-    let began = clock.monotonic_micros();
+    let (began, cpu_began) = (clock.monotonic_micros(), cpu_seconds()?);
     let (bytes, stored, value) = run()?;
+    let cpu = cpu_seconds()? - cpu_began;
     let seconds = (clock.monotonic_micros() - began) as f64 / 1e6;
     let speed = bytes as f64 / seconds / f64::from(1 << 20);
-    println!("{name:<22} {seconds:>9.3} {speed:>12.0} {stored:>14} {:>10}", peak_rss_mib()?);
+    let rss = peak_rss_mib()?;
+    println!("{name:<22} {seconds:>8.2} {cpu:>8.2} {speed:>8.0} {stored:>13} {rss:>8}");
     Ok(value)
+}
+
+/// Processor time of all threads, in the program and in the kernel.
+fn cpu_seconds() -> Anyhow<f64> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    let fields: Vec<&str> = stat.rsplit(')').next().ok_or("no stat")?.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());
+    Ok((ticks(11).ok_or("no utime")? + ticks(12).ok_or("no stime")?) / 100.0)
 }
 
 fn peak_rss_mib() -> Anyhow<u64> {

@@ -1,5 +1,4 @@
 //! Sparse disks in memory: one to back up, one full of garbage to restore to.
-#![expect(dead_code, reason = "each test binary uses a part of it")]
 
 use std::collections::BTreeMap;
 use std::io;
