@@ -111,7 +111,8 @@ pub(crate) fn check(packages: &[Package]) -> Vec<Complaint> {
             let in_tests = dependency.kind.as_deref() == Some("dev");
             let ours = EDGES.iter().any(|(crate_name, _)| *crate_name == name);
             let in_table = allowed.contains(&name);
-            let for_tests = in_tests && (name == TESTKIT || name == package.name);
+            let for_tests = in_tests
+                && (name == TESTKIT || name == package.name || is_below(&package.name, name));
             if ours && !in_table && !for_tests {
                 let text = format!("may not depend on {name}");
                 complaints.push(Complaint::new(RULE, &manifest, 0, text));
@@ -124,6 +125,12 @@ pub(crate) fn check(packages: &[Package]) -> Vec<Complaint> {
         }
     }
     complaints
+}
+
+/// Whether `lower` is what `upper` is made of. Tests may put the whole of it together.
+fn is_below(upper: &str, lower: &str) -> bool {
+    let direct = EDGES.iter().find(|(name, _)| *name == upper).map_or(&[][..], |(_, below)| below);
+    direct.iter().any(|below| *below == lower || is_below(below, lower))
 }
 
 #[cfg(test)]
@@ -142,6 +149,13 @@ mod tests {
         assert_eq!(complaints("cbr-store", "cbr-model", None), 1);
         assert_eq!(complaints("cbr-store", "cbr-model", Some("dev")), 1);
         assert_eq!(complaints("cbr-new", "serde", None), 1);
+    }
+
+    #[test]
+    fn a_test_may_put_together_all_that_is_below_its_crate() {
+        assert_eq!(complaints("cbr-api", "cbr-db", None), 1);
+        assert_eq!(complaints("cbr-api", "cbr-db", Some("dev")), 0);
+        assert_eq!(complaints("cbr-db", "cbr-api", Some("dev")), 1);
     }
 
     #[test]

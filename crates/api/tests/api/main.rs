@@ -3,5 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+mod app;
+mod authorisation;
+mod backups;
+mod client;
 mod contract;
 mod generated;
+mod identity;
+mod protocol;
+mod vaults;

@@ -21,7 +21,7 @@ pub(crate) const OPERATION: Operation = Operation {
     verb: Verb::Get,
     path: "/v3/{project_id}/vaults",
     group: "Vaults",
-    summary: "Lists vaults, oldest first.",
+    summary: "Lists vaults, newest first.",
     admission: Admission::Project,
     action: Some("cbr:vaults:list"),
     success: 200,

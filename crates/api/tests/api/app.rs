@@ -1,0 +1,236 @@
+//! The whole service in the test's process: real services on SQLite, a fake provider
+//! with two disks, a store in memory, a clock that the test moves.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::Router;
+use cbr_api::{Settings, router};
+use cbr_db::{Db, Token};
+use cbr_env::{ManualClock, Random, SeededRandom, Timestamp};
+use cbr_model::identity::{Domain, Project, User};
+use cbr_model::{DomainId, ProjectId, ResourceId, UserId};
+use cbr_provider::fake::FakeProvider;
+use cbr_service::identity::{Bootstrapped, FirstAccount, SealingKey};
+use cbr_service::{Deps, Services};
+use cbr_store::backend::MemoryBackend;
+use cbr_store::{MasterKey, Repository};
+use cbr_testkit::TestDatabase;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::client::{Answer, Call, send};
+
+/// 2026-01-15T08:00:00Z.
+const START: Timestamp = Timestamp(1_768_464_000_000_000);
+/// Small enough for a test; shown as 1 GB.
+const DISK_BYTES: u64 = 4 << 20;
+/// Names of the first account.
+pub(crate) const DOMAIN_NAME: &str = "acme";
+pub(crate) const PROJECT_NAME: &str = "local-1";
+pub(crate) const USER_NAME: &str = "admin";
+/// The disks.
+pub(crate) const VOLUMES: [&str; 2] =
+    ["5b0c7f6e-0d0f-4c3a-9d5e-00000000000a", "5b0c7f6e-0d0f-4c3a-9d5e-00000000000b"];
+
+/// The service with a logged-in administrator.
+pub(crate) struct App {
+    pub(crate) router: Router,
+    pub(crate) clock: ManualClock,
+    services: Services,
+    provider: Arc<FakeProvider>,
+    db: Arc<Db>,
+    random: Arc<dyn Random>,
+    account: Bootstrapped,
+    token: String,
+    _database: TestDatabase,
+}
+
+impl App {
+    pub(crate) async fn start() -> Self {
+        let database = TestDatabase::sqlite();
+        let clock = ManualClock::new(START);
+        let shared: Arc<dyn cbr_env::Clock> = Arc::new(clock.clone());
+        let random: Arc<dyn Random> = Arc::new(SeededRandom::new(1));
+        let db = Arc::new(Db::open(database.url(), Arc::clone(&shared)).await.unwrap());
+        let backend = Arc::new(MemoryBackend::default());
+        let master = MasterKey::generate(&*random);
+        let options = cbr_store::Options { threads: 1, ..cbr_store::Options::default() };
+        let repository = Repository::init(backend, master, Arc::clone(&random), options).unwrap();
+        let provider = Arc::new(FakeProvider::default());
+        for (i, id) in VOLUMES.iter().enumerate() {
+            let id: ResourceId = id.parse().unwrap();
+            provider.add_volume(id, &format!("disk-{i}"), DISK_BYTES);
+            provider.write(id, 70_000, format!("content of disk {i}").as_bytes());
+        }
+        let services = Services::new(Deps {
+            db: Arc::clone(&db),
+            clock: Arc::clone(&shared),
+            random: Arc::clone(&random),
+            repository: Arc::new(repository),
+            provider: provider.clone(),
+            sealing_key: SealingKey::new(&Zeroizing::new([7; 32])),
+            node: "node-1".to_owned(),
+        });
+        let first = FirstAccount {
+            domain_name: DOMAIN_NAME.into(),
+            project_name: PROJECT_NAME.into(),
+            user_name: USER_NAME.into(),
+        };
+        let account = services.identity.bootstrap(&first, |_| Ok(())).await.unwrap().unwrap();
+        let router = router(services.clone(), shared, Arc::clone(&random), Settings::default());
+        let mut app = Self {
+            router,
+            clock,
+            services,
+            provider,
+            db,
+            random,
+            account,
+            token: String::new(),
+            _database: database,
+        };
+        app.token = app.insert_token(app.account.user, app.account.project, "own").await;
+        app
+    }
+
+    // --- who
+
+    pub(crate) fn project(&self) -> String {
+        self.account.project.to_string()
+    }
+
+    pub(crate) fn password(&self) -> &str {
+        &self.account.password
+    }
+
+    pub(crate) fn access_key(&self) -> &str {
+        &self.account.access_key
+    }
+
+    pub(crate) fn secret_key(&self) -> &str {
+        &self.account.secret_key
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// A token that was good and is no more.
+    pub(crate) async fn revoked_token(&self) -> String {
+        let token = self.insert_token(self.account.user, self.account.project, "revoked").await;
+        self.services.identity.revoke_token(&token).await.unwrap();
+        token
+    }
+
+    /// The administrator of another account: token and project.
+    pub(crate) async fn stranger(&self) -> (String, String) {
+        let random = &*self.random;
+        let domain = Domain { id: DomainId::random(random), name: "other".into() };
+        let project = Project {
+            id: ProjectId::random(random),
+            domain: domain.id,
+            name: "local-1".into(),
+            enabled: true,
+        };
+        let user = User {
+            id: UserId::random(random),
+            domain: domain.id,
+            name: "admin".into(),
+            enabled: true,
+            is_admin: true,
+        };
+        let mut tx = self.db.begin().await.unwrap();
+        tx.domains().insert(&domain).await.unwrap();
+        tx.projects().insert(&project).await.unwrap();
+        tx.users().insert(&user, None).await.unwrap();
+        tx.commit().await.unwrap();
+        (self.insert_token(user.id, project.id, "stranger").await, project.id.to_string())
+    }
+
+    async fn insert_token(&self, user: UserId, project: ProjectId, secret: &str) -> String {
+        let mut sha256 = [0; 32];
+        sha256.copy_from_slice(digest(&SHA256, secret.as_bytes()).as_ref());
+        let mut tx = self.db.begin().await.unwrap();
+        let token = Token {
+            digest: sha256,
+            user,
+            project: Some(project),
+            issued_at: START,
+            expires_at: START.plus_seconds(86_400),
+        };
+        tx.tokens().insert(&token).await.unwrap();
+        tx.commit().await.unwrap();
+        secret.to_owned()
+    }
+
+    /// The time of the service moved by `seconds`, as signatures have it.
+    pub(crate) fn date(&self, seconds: i64) -> String {
+        use cbr_env::Clock as _;
+        let at = self.clock.now().plus_seconds(seconds).seconds();
+        chrono::DateTime::from_timestamp(at, 0).unwrap().format("%Y%m%dT%H%M%SZ").to_string()
+    }
+
+    // --- requests of the administrator; paths are below `/v3/{project_id}`
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call("GET", &self.below_project(path), None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.call("POST", &self.below_project(path), Some(body)).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.call("PUT", &self.below_project(path), Some(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.call("DELETE", &self.below_project(path), None).await
+    }
+
+    fn below_project(&self, path: &str) -> String {
+        format!("/v3/{}{path}", self.account.project)
+    }
+
+    pub(crate) async fn call(&self, method: &str, uri: &str, body: Option<&Value>) -> Answer {
+        let mut call = Call::new(method, uri).token(&self.token);
+        if let Some(body) = body {
+            call = call.json(body);
+        }
+        send(&self.router, call.build()).await
+    }
+
+    /// Runs all tasks to their end.
+    pub(crate) async fn settle(&self) {
+        let engine = self.services.engine(cbr_task::Options::default());
+        engine.run_due().await.unwrap();
+    }
+
+    // --- things
+
+    pub(crate) async fn create_vault(&self, name: &str) -> String {
+        // A second apart, so that the order of creation is the order of times.
+        self.clock.advance(std::time::Duration::from_secs(1));
+        let answer = self.post("/vaults", &vault_body(name)).await.expect(200);
+        answer.body["vault"]["id"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn content(&self, number: usize) -> Vec<u8> {
+        self.provider.content(VOLUMES[number].parse().unwrap())
+    }
+
+    /// Overwrites the disk's content.
+    pub(crate) fn damage(&self, number: usize) {
+        let id = VOLUMES[number].parse().unwrap();
+        self.provider.write(id, 0, &vec![0xee; 200_000]);
+        self.provider.write(id, DISK_BYTES - 10, b"bad");
+    }
+}
+
+/// The body that creates a disk vault.
+pub(crate) fn vault_body(name: &str) -> Value {
+    json!({"vault": {"name": name, "resources": [], "billing": {
+        "consistent_level": "crash_consistent", "object_type": "disk",
+        "protect_type": "backup", "size": 100}}})
+}

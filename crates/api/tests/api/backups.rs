@@ -1,0 +1,137 @@
+//! The main job over HTTP: back up, look, restore, delete (contract C23 to C31, C51, C52).
+
+use serde_json::{Value, json};
+
+use crate::app::{App, VOLUMES};
+
+/// A vault with the app's first disk in it, backed up once: vault, restore point, backup.
+async fn backed_up(app: &App) -> (String, Value, Value) {
+    let vault = app.create_vault("vault-a").await;
+    let body = json!({"resources": [{"id": VOLUMES[0], "type": "OS::Cinder::Volume"}]});
+    app.post(&format!("/vaults/{vault}/addresources"), &body).await.expect(200);
+    let run = json!({"checkpoint": {"vault_id": vault, "parameters": {
+        "name": "before-upgrade", "description": "d", "auto_trigger": false}}});
+    let checkpoint = app.post("/checkpoints", &run).await.expect(200).body["checkpoint"].clone();
+    app.settle().await;
+    let listed = app.get(&format!("/backups?vault_id={vault}")).await.expect(200).body;
+    assert_eq!(listed["count"], 1, "{listed}");
+    (vault, checkpoint, listed["backups"][0].clone())
+}
+
+#[tokio::test]
+async fn a_disk_is_backed_up_restored_and_its_backup_deleted() {
+    let app = App::start().await;
+    let before = app.content(0);
+    let (vault, checkpoint, backup) = backed_up(&app).await;
+    // E.4: read from the immediate answer.
+    assert_eq!(checkpoint["extra_info"]["name"], "before-upgrade");
+    assert_eq!(checkpoint["extra_info"]["description"], "d");
+    assert_eq!(checkpoint["vault"]["resources"][0]["type"], "OS::Cinder::Volume");
+    assert_eq!(checkpoint["vault"]["resources"][0]["resource_size"], "1");
+    assert_eq!(checkpoint["vault"]["skipped_resources"], json!([]));
+
+    assert_eq!(backup["status"], "available");
+    assert!(backup["protected_at"].is_string());
+    let id = backup["id"].as_str().unwrap();
+    let point = checkpoint["id"].as_str().unwrap();
+    let shown = app.get(&format!("/checkpoints/{point}")).await.expect(200).body;
+    assert_eq!(shown["checkpoint"]["status"], "available");
+    assert_eq!(shown["checkpoint"]["vault"]["resources"][0]["protect_status"], "available");
+
+    app.damage(0);
+    assert_ne!(app.content(0), before);
+    let body = json!({"restore": {"volume_id": VOLUMES[0], "mappings": []}});
+    let started = app.post(&format!("/backups/{id}/restore"), &body).await.expect(202).body;
+    let job = started["job_id"].as_str().unwrap().to_owned();
+    app.settle().await;
+    let log = app.get(&format!("/operation-logs/{job}")).await.expect(200).body;
+    assert_eq!(log["operation_log"]["status"], "success", "{log}");
+    assert_eq!(log["operation_log"]["extra_info"]["common"]["progress"], 100);
+    assert_eq!(log["operation_log"]["vault_id"], vault.as_str());
+    assert!(app.content(0) == before, "the disk is what it was");
+
+    let sizes = app.get(&format!("/x/backups/{id}/sizes")).await.expect(200).body;
+    assert!(sizes["sizes"]["logical_bytes"].as_u64().unwrap() > 0, "{sizes}");
+    app.delete(&format!("/backups/{id}")).await.expect(204);
+    app.settle().await;
+    assert_eq!(app.get(&format!("/backups/{id}")).await.expect(404).code(), "BackupService.6200");
+    // E.5 number 3: gone with its last backup.
+    assert_eq!(
+        app.get(&format!("/checkpoints/{point}")).await.expect(404).code(),
+        "BackupService.6217"
+    );
+}
+
+#[tokio::test]
+async fn a_backup_is_renamed_and_its_tasks_are_listed() {
+    let app = App::start().await;
+    let (vault, checkpoint, backup) = backed_up(&app).await;
+    let id = backup["id"].as_str().unwrap();
+    let renamed = app.put(&format!("/backups/{id}"), &json!({"backup": {"name": "new"}})).await;
+    assert_eq!(renamed.expect(200).body["backup"]["name"], "new");
+    let bad = app.put(&format!("/backups/{id}"), &json!({"backup": {"name": "a b"}})).await;
+    assert_eq!(bad.expect(400).code(), "BackupService.9900");
+
+    let logs = app.get(&format!("/operation-logs?vault_id={vault}&operation_type=backup")).await;
+    let logs = logs.expect(200).body;
+    assert_eq!(logs["count"], 1, "{logs}");
+    let log = &logs["operation_logs"][0];
+    assert_eq!(log["checkpoint_id"], checkpoint["id"]);
+    assert_eq!(log["extra_info"]["backup"]["backup_id"], id);
+    assert!(log["extra_info"]["common"]["request_id"].as_str().unwrap().starts_with("req-"));
+    assert_eq!(log["error_info"], json!({"code": "", "message": ""}));
+    let none = app.get("/operation-logs?operation_type=restore").await.expect(200).body;
+    assert_eq!(none["operation_logs"], json!([]));
+    let absent = app.get("/operation-logs/5b0c7f6e-0d0f-4c3a-9d5e-0c7e3f1b2a01").await.expect(404);
+    assert_eq!(absent.code(), "BackupService.6500");
+}
+
+#[tokio::test]
+async fn a_finished_task_cannot_be_cancelled() {
+    let app = App::start().await;
+    backed_up(&app).await;
+    let logs = app.get("/operation-logs").await.body;
+    let task = logs["operation_logs"][0]["id"].as_str().unwrap();
+    let refused = app.post(&format!("/x/operation-logs/{task}/cancel"), &json!({})).await;
+    assert_eq!(refused.expect(409).code(), "CBRX.0003");
+}
+
+/// Contract C23: nothing to back up, absent vault.
+#[tokio::test]
+async fn a_run_over_nothing_is_refused() {
+    let app = App::start().await;
+    let vault = app.create_vault("empty").await;
+    let run = |vault: &str| json!({"checkpoint": {"vault_id": vault}});
+    let refused = app.post("/checkpoints", &run(&vault)).await.expect(400);
+    assert_eq!(refused.code(), "BackupService.0001");
+    let absent = app.post("/checkpoints", &run("my-vault")).await.expect(404);
+    assert_eq!(absent.code(), "BackupService.6105");
+}
+
+/// Contract F.3, NEW-01: a disk made from a backup has its content.
+#[tokio::test]
+async fn disks_are_listed_created_from_a_backup_and_deleted() {
+    let app = App::start().await;
+    let (_, _, backup) = backed_up(&app).await;
+    let body = json!({"volume": {"backup_id": backup["id"], "name": "copy", "count": 1}});
+    let path = |suffix: &str| format!("/v2/{}/cloudvolumes{suffix}", app.project());
+    let started = app.call("POST", &path(""), Some(&body)).await.expect(202).body;
+    let (job, volume) =
+        (started["job_id"].as_str().unwrap(), started["volume_ids"][0].as_str().unwrap());
+    app.settle().await;
+    let shown = app.call("GET", &format!("/v1/{}/jobs/{job}", app.project()), None).await;
+    let shown = shown.expect(200).body;
+    assert_eq!(shown["status"], "SUCCESS", "{shown}");
+    assert_eq!(shown["entities"]["volume_id"], volume);
+    let made = app.call("GET", &path(&format!("/{volume}")), None).await.expect(200).body;
+    assert_eq!(made["volume"]["status"], "available");
+    assert_eq!(made["volume"]["bootable"], "false");
+    let listed = app.call("GET", &path("/detail?name=copy"), None).await.expect(200).body;
+    assert_eq!(listed["count"], 1);
+    assert!(listed.get("volumes_links").is_none());
+
+    app.call("DELETE", &path(&format!("/{volume}")), None).await.expect(200);
+    app.settle().await;
+    let gone = app.call("GET", &path(&format!("/{volume}")), None).await.expect(404);
+    assert_eq!(gone.code(), "BackupService.7000");
+}

@@ -1,0 +1,169 @@
+//! What holds for every operation: ids of requests, shapes of refusals, limits (reliability 10.3, P24, P29).
+
+use serde_json::{Value, json};
+
+use crate::app::{App, vault_body};
+use crate::client::{Call, send};
+
+/// Contract A.5, A.7.
+#[tokio::test]
+async fn every_answer_has_a_request_id_of_32_hexadecimal_digits() {
+    let app = App::start().await;
+    let calls = [
+        Call::new("GET", "/healthz"),
+        Call::new("GET", "/nowhere"),
+        Call::new("PATCH", "/healthz"),
+        Call::new("GET", format!("/v3/{}/vaults", app.project())),
+        Call::new("GET", format!("/v3/{}/vaults", app.project())).token(app.token()),
+    ];
+    let mut seen = std::collections::HashSet::new();
+    for call in calls {
+        let answer = send(&app.router, call.build()).await;
+        let id = answer.headers["x-request-id"].to_str().unwrap().to_owned();
+        assert!(id.len() == 32 && id.chars().all(|c| c.is_ascii_hexdigit()), "{id}");
+        assert!(seen.insert(id), "ids are not repeated");
+    }
+}
+
+#[tokio::test]
+async fn unknown_paths_and_methods_are_refused_in_json() {
+    let app = App::start().await;
+    let unknown =
+        send(&app.router, Call::new("GET", "/v3/x/policies/y/z").build()).await.expect(404);
+    assert_eq!(unknown.code(), "APIG.0101");
+    assert!(unknown.body["request_id"].is_string());
+    let method =
+        send(&app.router, Call::new("PATCH", "/v2/x/cloudvolumes/y").build()).await.expect(405);
+    assert_eq!(method.code(), "APIG.0106");
+    assert!(method.headers["allow"].to_str().unwrap().contains("DELETE"));
+}
+
+/// Operations of the contract that are not built yet do not exist: no stub answers for them.
+#[tokio::test]
+async fn operations_that_are_not_built_do_not_exist() {
+    let app = App::start().await;
+    for path in ["/policies", "/agents", "/organization-policies"] {
+        assert_eq!(app.get(path).await.expect(404).code(), "APIG.0101", "{path}");
+    }
+}
+
+/// Contract A.1: a client that knows no project sends the literal text.
+#[tokio::test]
+async fn a_literal_project_placeholder_is_a_bad_request() {
+    let app = App::start().await;
+    let call = Call::new("GET", "/v3/%7Bproject_id%7D/vaults").token(app.token());
+    assert_eq!(send(&app.router, call.build()).await.expect(400).code(), "BackupService.9900");
+}
+
+#[tokio::test]
+async fn bodies_that_are_too_large_are_refused_before_they_are_read() {
+    let app = App::start().await;
+    let call = || Call::new("POST", format!("/v3/{}/vaults", app.project())).token(app.token());
+    let large = call().bytes(vec![b' '; (1 << 20) + 1]);
+    assert_eq!(send(&app.router, large.build()).await.expect(413).code(), "APIG.0201");
+    let announced = call().header("content-length", "999999999999");
+    assert_eq!(send(&app.router, announced.build()).await.expect(413).code(), "APIG.0201");
+}
+
+/// Reliability 10.3: hostile bodies are refused, and never as a fault of ours.
+#[tokio::test]
+async fn hostile_bodies_are_bad_requests() {
+    let app = App::start().await;
+    let deep = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
+    let long = json!({"vault": {"name": "x".repeat(900_000)}}).to_string();
+    let name = |name: Value| {
+        let mut body = vault_body("a");
+        body["vault"]["name"] = name;
+        body.to_string()
+    };
+    let size = |size: &str| {
+        vault_body("a").to_string().replace("\"size\":100", &format!("\"size\":{size}"))
+    };
+    let bodies = [
+        String::new(),
+        "{".into(),
+        "null".into(),
+        "[]".into(),
+        "{}".into(),
+        r#"{"vault":null}"#.into(),
+        r#"{"vault":{},"vault":{}}"#.into(),
+        deep,
+        long,
+        name(json!(null)),
+        name(json!(1)),
+        name(json!({})),
+        name(json!("")),
+        name(json!("a\u{0}b")),
+        name(json!("长".repeat(65))),
+        size("-1"),
+        size("0"),
+        size("10485761"),
+        size("9007199254740993"),
+        size("9223372036854775808"),
+        size("1e400"),
+        size("1.5"),
+        size("NaN"),
+        size("\"100\""),
+    ];
+    for body in bodies {
+        let call = Call::new("POST", format!("/v3/{}/vaults", app.project()))
+            .token(app.token())
+            .bytes(body.clone());
+        let answer = send(&app.router, call.build()).await;
+        let shown: String = body.chars().take(80).collect();
+        assert_eq!(answer.status, 400, "{shown}: {}", answer.body);
+        assert!(answer.code().starts_with("BackupService."), "{shown}");
+    }
+    let bad_utf8 = Call::new("POST", format!("/v3/{}/vaults", app.project()))
+        .token(app.token())
+        .bytes(b"{\"vault\":{\"name\":\"\xff\"}}".to_vec());
+    send(&app.router, bad_utf8.build()).await.expect(400);
+    assert_eq!(app.get("/vaults").await.body["count"], 0, "nothing was made");
+}
+
+/// Reliability 10.3: hostile paths and queries are refused, and never as a fault of ours.
+#[tokio::test]
+async fn hostile_paths_and_queries_are_refused() {
+    let app = App::start().await;
+    for path in [
+        "/vaults/%2e%2e",
+        "/vaults/%00",
+        "/vaults/..%2Fx",
+        "/vaults/a;b",
+        "/vaults/%ff",
+        "/vaults/my-vault",
+        "//vaults",
+        "/vaults/",
+        "/backups/%7B%7D",
+    ] {
+        let status = app.get(path).await.status.as_u16();
+        assert!(status == 404 || status == 400, "{path}: {status}");
+    }
+    for query in [
+        "limit=-1",
+        "limit=0",
+        "limit=1000000000",
+        "limit=99999999999999999999",
+        "offset=-1",
+        "marker=x",
+        "status=odd",
+        "id=%00",
+    ] {
+        let answer = app.get(&format!("/vaults?{query}")).await.expect(400);
+        assert_eq!(answer.code(), "BackupService.9900", "{query}");
+    }
+    for fine in ["offset=0", "unknown=1", "%ff=%ff", "&&&", "="] {
+        app.get(&format!("/vaults?{fine}")).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn health_and_the_document_need_no_credential() {
+    let app = App::start().await;
+    let health = send(&app.router, Call::new("GET", "/healthz").build()).await.expect(200);
+    assert_eq!(health.body["status"], "ok");
+    let document = send(&app.router, Call::new("GET", "/openapi.json").build()).await.expect(200);
+    assert_eq!(document.body["openapi"], "3.1.0");
+    // Not switched on in this test.
+    send(&app.router, Call::new("GET", "/metrics").build()).await.expect(404);
+}
