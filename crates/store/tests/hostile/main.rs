@@ -1,5 +1,7 @@
 //! The store in a hostile world: crashes, failing backends, damaged bytes, old repositories.
 #![expect(clippy::unwrap_used, reason = "a test may stop anywhere")]
 
+mod corruption;
 mod crash;
+mod golden;
 mod world;

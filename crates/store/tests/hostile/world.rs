@@ -78,12 +78,15 @@ impl Disk {
     }
 }
 
-/// A block that is half noise, half zeros.
+/// Noise, then zeros: half and half, or (seeds from a million on) a sixty-fourth.
 fn block(seed: u64) -> Vec<u8> {
     let mut block = vec![0; BLOCK];
-    if seed != 0 {
-        SeededRandom::new(seed).fill(&mut block[..BLOCK / 2]);
-    }
+    let noise = match seed {
+        0 => 0,
+        1..1_000_000 => BLOCK / 2,
+        _ => BLOCK / 64,
+    };
+    SeededRandom::new(seed).fill(&mut block[..noise]);
     block
 }
 
