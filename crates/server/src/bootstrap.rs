@@ -42,15 +42,12 @@ pub(crate) async fn first_account(
     identity.bootstrap(&wanted, keep).await.context("cannot create the first account")?;
     // Present after a creation just now, or by a process that died before it told them.
     let Some(text) = read(&waiting)? else { return Ok(()) };
-    match told_in {
-        Some(path) => {
-            tell_in(path, &text)?;
-            output.note(output.lang.note_account_file(&path.display()));
-        }
-        None => {
-            output.line(output.lang.note_account_once())?;
-            output.line(text.trim_end())?;
-        }
+    if let Some(path) = told_in {
+        tell_in(path, &text)?;
+        output.note(output.lang.note_account_file(path.display()));
+    } else {
+        output.line(output.lang.note_account_once())?;
+        output.line(text.trim_end())?;
     }
     fs::remove_file(&waiting)
         .and_then(|()| File::open(data.path())?.sync_all())

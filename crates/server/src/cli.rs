@@ -73,7 +73,10 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        // Also what subcommands inherit, which `debug_assert` alone does not look at.
+        let mut command = Cli::command();
+        command.build();
+        command.debug_assert();
     }
 
     #[test]

@@ -11,8 +11,10 @@ use crate::config::{LogConfig, LogFormat};
 
 /// Turns log lines on. To be called once.
 pub(crate) fn start_log(config: &LogConfig) -> Result<()> {
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(config.filter()?).with_ansi(io::stderr().is_terminal()).with_writer(io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(config.filter()?)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
     let started = match config.format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

@@ -86,6 +86,7 @@ texts! {
     col_resource() "RESOURCE" | "资源";
     col_resources() "RESOURCES" | "资源数";
     col_resource_id() "RESOURCE ID" | "资源 ID";
+    col_backup() "BACKUP" | "备份";
     col_backups() "BACKUPS" | "备份数";
     col_vault() "VAULT" | "存储库";
     col_checkpoint() "CHECKPOINT" | "还原点";
@@ -96,6 +97,7 @@ texts! {
     col_auto_expand() "AUTO EXPAND" | "自动扩容";
     col_progress() "PROGRESS" | "进度";
     col_pool() "POOL" | "存储池";
+    col_frees() "FREES WHEN DELETED" | "删除可释放";
     col_zone() "ZONE" | "可用区";
     col_server() "SERVER" | "云服务器";
     col_disks() "DISKS" | "磁盘数";
@@ -145,6 +147,7 @@ texts! {
     why_interrupted() "stopped at the keyboard; the work goes on in the service" | "已被键盘中断；任务仍在服务端继续";
     why_timeout() "the time given is over; the work goes on in the service" | "已超过等待时间；任务仍在服务端继续";
     why_cancelled() "you did not say yes" | "您没有确认";
+    why_url_missing() "no URL is given" | "没有给出地址";
     why_no_url(url) "`{url}` is not a URL of http or https" | "`{url}` 不是 http 或 https 地址";
     why_no_credential() "there is neither an access key nor a token" | "既没有访问密钥也没有令牌";
     why_no_profile(name) "there is no profile called `{name}`" | "没有名为 `{name}` 的配置";
@@ -205,6 +208,7 @@ texts! {
     done_repo_restore(path) "Restored to {path}" | "已恢复到 {path}";
     done_repo_check(versions, objects, bytes) "Checked {versions} versions, {objects} objects, {bytes}" | "已检查 {versions} 个版本、{objects} 个对象，共 {bytes}";
     done_rebuild(vaults, resources, checkpoints, backups, known) "Wrote {vaults} vaults, {resources} resources, {checkpoints} checkpoints and {backups} backups; {known} disks were known" | "已写入 {vaults} 个存储库、{resources} 个资源、{checkpoints} 个还原点和 {backups} 个备份；{known} 个磁盘版本原已存在";
+    note_lost(count) "{count} disks of the database are not in the repository" | "数据库中有 {count} 个磁盘版本不在仓库中";
     note_unreadable(count) "{count} disks have no readable card: only `cbr repo restore` reaches them" | "{count} 个磁盘版本没有可读的卡片，只能用 `cbr repo restore` 恢复";
     note_rebuild_account() "Accounts and keys are not in the repository: the next `cbr serve` makes the first account anew" | "账号和密钥不在仓库中：下次 `cbr serve` 会重新创建首个账号";
     note_account_file(path) "the first account is in {path}; it is told nowhere else" | "首个账号已写入 {path}，不会再次显示";

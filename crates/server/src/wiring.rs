@@ -1,6 +1,6 @@
 //! Making the parts and joining them: the only place that knows all of them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -107,6 +107,6 @@ pub(crate) fn provider(
     Ok(Arc::new(provider))
 }
 
-fn utf8(path: &PathBuf) -> Result<&str> {
+fn utf8(path: &Path) -> Result<&str> {
     path.to_str().with_context(|| format!("{} is not a name in UTF-8", path.display()))
 }

@@ -151,6 +151,9 @@ impl Connection {
                 .with_next(lang.next_no_connection())
         };
         let url = profile.url.trim_end_matches('/').to_owned();
+        if url.is_empty() {
+            return Err(incomplete(lang.why_url_missing()));
+        }
         if !(url.starts_with("http://") || url.starts_with("https://")) {
             return Err(incomplete(lang.why_no_url(&url)));
         }

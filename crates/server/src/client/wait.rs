@@ -76,7 +76,7 @@ async fn follow(
             match one(client, id).await {
                 Ok(log) => {
                     last_answer = client.clock().monotonic_micros();
-                    board.update(index, &log, last_answer);
+                    board.update(client, index, &log, last_answer).await;
                     logs[index] = log;
                 }
                 Err(error) if error.is_transient() => {
@@ -131,6 +131,8 @@ struct Board {
     output: Output,
     bars: Option<(MultiProgress, Vec<ProgressBar>)>,
     lines: Vec<(String, u64)>,
+    /// Per task, once asked: what it works on, in bytes; 0 where that cannot be told.
+    totals: Vec<Option<u64>>,
 }
 
 impl Board {
@@ -140,17 +142,22 @@ impl Board {
             let bars = (0..tasks).map(|_| all.add(ProgressBar::new(100))).collect();
             (all, bars)
         });
-        Self { output, bars, lines: vec![(String::new(), 0); tasks] }
+        Self { output, bars, lines: vec![(String::new(), 0); tasks], totals: vec![None; tasks] }
     }
 
-    fn update(&mut self, index: usize, log: &Value, now_micros: u64) {
+    async fn update(&mut self, client: &Client, index: usize, log: &Value, now_micros: u64) {
+        // Asked once, when the first state is known.
+        if self.totals[index].is_none() {
+            self.totals[index] = Some(total_bytes(client, log).await.unwrap_or(0));
+        }
+        let total = self.totals[index].filter(|total| *total > 0);
         match &self.bars {
-            Some((_, bars)) => draw(&bars[index], log),
-            None => self.write(index, log, now_micros),
+            Some((_, bars)) => draw(&bars[index], log, total),
+            None => self.write(index, log, total, now_micros),
         }
     }
 
-    fn write(&mut self, index: usize, log: &Value, now_micros: u64) {
+    fn write(&mut self, index: usize, log: &Value, total: Option<u64>, now_micros: u64) {
         let status = wire::text(log, "/status");
         let (last, at) = &mut self.lines[index];
         let due = now_micros.saturating_sub(*at) >= LINE_EVERY_MICROS;
@@ -159,7 +166,8 @@ impl Board {
         }
         last.clone_from(&status);
         *at = now_micros;
-        let sizes = sizes(log).map(|(done, total)| {
+        let sizes = total.map(|total| {
+            let done = total / 100 * percent(log);
             format!("  {} / {}", crate::output::bytes(done), crate::output::bytes(total))
         });
         self.output.note(format_args!(
@@ -182,16 +190,21 @@ fn title(log: &Value) -> String {
     format!("{kind} {name}")
 }
 
-/// Bytes done and in total, where the service tells (an extension of the contract).
-fn sizes(log: &Value) -> Option<(u64, u64)> {
-    let total = wire::number(log, "/extra_info/common/total_bytes")?;
-    let done = wire::number(log, "/extra_info/common/done_bytes")?;
-    (total > 0).then_some((done.min(total), total))
+/// What is being worked on, in bytes: the size of the backed-up disks. Progress is
+/// weighed by bytes, so a share of them is done.
+async fn total_bytes(client: &Client, log: &Value) -> Option<u64> {
+    let backup = ["/extra_info/backup/backup_id", "/extra_info/restore/backup_id"]
+        .into_iter()
+        .map(|pointer| wire::text(log, pointer))
+        .find(|id| !id.is_empty())?;
+    let path = client.cbr(&format!("backups/{backup}"));
+    let body = client.get(&path, Query::new()).await.ok()?;
+    let gigabytes = wire::number(&body, "/backup/resource_size")?;
+    Some(gigabytes << 30)
 }
 
-fn draw(bar: &ProgressBar, log: &Value) {
-    let sizes = sizes(log);
-    let template = match sizes {
+fn draw(bar: &ProgressBar, log: &Value, total: Option<u64>) {
+    let template = match total {
         Some(_) => {
             "{prefix:<28} [{bar:30}] {percent:>3}%  {binary_bytes} / {binary_total_bytes}  \
              {binary_bytes_per_sec}  ETA {eta}  {msg}"
@@ -203,9 +216,8 @@ fn draw(bar: &ProgressBar, log: &Value) {
     }
     bar.set_prefix(title(log));
     bar.set_message(wire::text(log, "/status"));
-    let (done, total) = sizes.unwrap_or((percent(log), 100));
-    bar.set_length(total);
-    bar.set_position(done);
+    bar.set_length(total.unwrap_or(100));
+    bar.set_position(total.map_or(percent(log), |total| total / 100 * percent(log)));
     if is_final(log) {
         bar.abandon();
     }
@@ -239,13 +251,5 @@ mod tests {
         assert_eq!(failure.why, "full");
         assert_eq!(failure.code.as_deref(), Some("BackupService.6114"));
         assert_eq!(failure.request_id.as_deref(), Some("req-1"));
-    }
-
-    #[test]
-    fn bytes_are_shown_only_when_the_service_tells_them() {
-        let common = |value: Value| json!({"extra_info": {"common": value}});
-        assert_eq!(sizes(&common(json!({"progress": 5}))), None);
-        assert_eq!(sizes(&common(json!({"done_bytes": 5, "total_bytes": 0}))), None);
-        assert_eq!(sizes(&common(json!({"done_bytes": 5, "total_bytes": 9}))), Some((5, 9)));
     }
 }

@@ -94,6 +94,9 @@ struct ListArgs {
     /// At most this many
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Show what each costs and what deleting it would free (one request for each)
+    #[arg(long)]
+    sizes: bool,
 }
 
 impl BackupArgs {
@@ -104,7 +107,9 @@ impl BackupArgs {
             BackupCommand::Create(args) => create(&session, args).await,
             BackupCommand::List(args) => list(&session, args).await,
             BackupCommand::Show { backup } => {
-                show(output, &session.find(Noun::Backup, &backup).await?)
+                let mut found = [session.find(Noun::Backup, &backup).await?];
+                with_sizes(&session, &mut found).await?;
+                show(output, &found[0])
             }
             BackupCommand::Rename { backup, name } => rename(&session, &backup, &name).await,
             BackupCommand::Delete { backups, yes, wait } => {
@@ -172,7 +177,9 @@ async fn create(session: &Session, args: CreateArgs) -> Result<(), Failure> {
         return output
             .json(&json!({"checkpoint": checkpoint, "backups": backups, "operation_logs": logs}));
     }
-    output.list(&backups, &columns(output))?;
+    let mut columns = columns(output);
+    columns.extend(size_columns(output));
+    output.list(&backups, &columns)?;
     match skipped.len() {
         0 => Ok(()),
         count => {
@@ -244,8 +251,35 @@ async fn delete(
     super::conclude(session, &tasks, wait, &done).await
 }
 
+/// Columns for what backups cost, once [`with_sizes`] has asked.
+fn size_columns(output: Output) -> Vec<Column> {
+    let lang = output.lang;
+    vec![
+        (lang.col_logical(), Show::With(|backup| size(backup, "/sizes/logical_bytes"))),
+        (lang.col_stored(), Show::With(|backup| size(backup, "/sizes/stored_bytes"))),
+        (lang.col_frees(), Show::With(|backup| size(backup, "/sizes/deletion/stored_bytes"))),
+    ]
+}
+
+/// Puts beside each backup what it costs (an extension: a service without it costs nothing).
+async fn with_sizes(session: &Session, backups: &mut [Value]) -> Result<(), Failure> {
+    let lang = session.output.lang;
+    for backup in backups {
+        let id = wire::text(backup, "/id");
+        let path = session.client.cbr(&format!("x/backups/{id}/sizes"));
+        match session.client.get(&path, Vec::new()).await {
+            Ok(answer) => backup["sizes"] = answer["sizes"].clone(),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => {
+                return Err(error.failure(lang, lang.what_find(lang.noun_backup(), &id)));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The columns of a list of backups.
-pub(super) fn columns(output: Output) -> Vec<Column> {
+fn columns(output: Output) -> Vec<Column> {
     let lang = output.lang;
     vec![
         (lang.col_id(), Show::At("/id")),
@@ -254,8 +288,6 @@ pub(super) fn columns(output: Output) -> Vec<Column> {
         (lang.col_status(), Show::At("/status")),
         (lang.col_kind(), Show::With(kind)),
         (lang.col_size_gb(), Show::At("/resource_size")),
-        (lang.col_logical(), Show::With(|backup| size(backup, "/extend_info/logical_bytes"))),
-        (lang.col_stored(), Show::With(|backup| size(backup, "/extend_info/stored_bytes"))),
         (lang.col_created(), Show::With(|backup| wire::time(backup, "/created_at"))),
     ]
 }
@@ -263,6 +295,7 @@ pub(super) fn columns(output: Output) -> Vec<Column> {
 fn show(output: Output, backup: &Value) -> Result<(), Failure> {
     let lang = output.lang;
     let mut particulars = columns(output);
+    particulars.extend(size_columns(output));
     particulars.extend([
         (lang.col_description(), Show::At("/description")),
         (lang.col_vault(), Show::At("/vault_id")),

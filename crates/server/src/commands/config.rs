@@ -36,7 +36,7 @@ impl ConfigArgs {
                 let config = Config::load(Some(&path))?;
                 config.http.check_address(config.http.listen)?;
                 config.database.url()?;
-                output.line(output.lang.done_check(&path.display()))?;
+                output.line(output.lang.done_check(path.display()))?;
             }
         }
         Ok(())

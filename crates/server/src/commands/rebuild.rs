@@ -25,6 +25,7 @@ pub(super) async fn run(data: &DataDir, config: &Config, output: Output) -> Resu
             "checkpoints": rebuilt.checkpoints,
             "backups": rebuilt.backups,
             "known": rebuilt.known,
+            "lost": rebuilt.lost,
             "unreadable": rebuilt.unreadable,
         }))?;
         return Ok(());
@@ -36,6 +37,9 @@ pub(super) async fn run(data: &DataDir, config: &Config, output: Output) -> Resu
         rebuilt.backups,
         rebuilt.known,
     ))?;
+    if rebuilt.lost > 0 {
+        output.note(lang.note_lost(rebuilt.lost));
+    }
     if rebuilt.unreadable > 0 {
         output.note(lang.note_unreadable(rebuilt.unreadable));
     }

@@ -59,8 +59,8 @@ enum RepoCommand {
     },
     /// Restore one disk to a file or block device
     Restore {
-        /// Id of the backup, or CHAIN@NUMBER, as `cbr repo ls` shows them
-        version: String,
+        /// Id of the backup, or its version, as `cbr repo ls` shows them
+        backup: String,
         /// File to create
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
@@ -84,8 +84,8 @@ impl RepoArgs {
         match self.command {
             RepoCommand::Ls => list(&repository, output),
             RepoCommand::Check { read_data } => check(repository, read_data, output).await,
-            RepoCommand::Restore { version, to, overwrite } => {
-                let found = find(&repository, &version, output)?;
+            RepoCommand::Restore { backup, to, overwrite } => {
+                let found = find(&repository, &backup, output)?;
                 restore(repository, found, &to, overwrite, output).await
             }
             RepoCommand::Rebuild => Ok(()),
@@ -145,7 +145,7 @@ fn list(repository: &Repository, output: Output) -> Result<()> {
     output.list(
         &versions,
         &[
-            (lang.noun_backup(), Show::At("/card/backup/id")),
+            (lang.col_backup(), Show::At("/card/backup/id")),
             (lang.col_name(), Show::At("/card/backup/name")),
             (lang.col_resource(), Show::At("/card/resource/name")),
             (lang.col_vault(), Show::At("/card/vault/name")),
@@ -173,15 +173,15 @@ fn find(repository: &Repository, wanted: &str, output: Output) -> Result<Version
                 .iter()
                 .any(|pointer| wire::text(&thing, pointer) == wanted)
     });
-    let what = lang.what_find(&lang.noun_backup(), wanted);
+    let what = lang.what_find(lang.noun_backup(), wanted);
     match found.len() {
         1 => Ok(found.remove(0)),
-        0 => Err(Failure::new(Kind::NotFound, what, lang.why_no_such(&lang.noun_backup(), wanted))
+        0 => Err(Failure::new(Kind::NotFound, what, lang.why_no_such(lang.noun_backup(), wanted))
             .with_next(lang.next_repo_ls())
             .into()),
         count => {
             let names: Vec<String> = found.iter().map(name).collect();
-            Err(Failure::new(Kind::Usage, what, lang.why_several_disks(count, &names.join(", ")))
+            Err(Failure::new(Kind::Usage, what, lang.why_several_disks(count, names.join(", ")))
                 .with_next(lang.next_repo_ls())
                 .into())
         }
@@ -210,7 +210,7 @@ async fn restore(
         Ok(())
     };
     long(output, work).await.with_context(cannot)?;
-    output.line(output.lang.done_repo_restore(&to.display()))?;
+    output.line(output.lang.done_repo_restore(to.display()))?;
     Ok(())
 }
 
@@ -240,6 +240,12 @@ async fn check(repository: Arc<Repository>, read_data: bool, output: Output) -> 
             "versions": report.versions,
             "problems": problems,
         }))?;
+    } else if problems.is_empty() {
+        output.line(lang.done_repo_check(
+            report.versions,
+            report.objects,
+            bytes(report.read_bytes),
+        ))?;
     } else {
         output.list(
             &problems,
@@ -258,11 +264,6 @@ async fn check(repository: Arc<Repository>, read_data: bool, output: Output) -> 
                 ),
             ],
         )?;
-        output.line(lang.done_repo_check(
-            report.versions,
-            report.objects,
-            &bytes(report.read_bytes),
-        ))?;
     }
     if problems.is_empty() {
         return Ok(());
