@@ -27,6 +27,8 @@ CREATE TABLE tasks (
     node             TEXT,
     run_at           BIGINT NOT NULL,
     lease_until      BIGINT NOT NULL,
+    -- The node of the last claim: after a restart it need not wait for its own leases.
+    claimed_by       TEXT,
     -- Raised by each claim; a save with an older number changes nothing (P14).
     fencing          BIGINT NOT NULL,
     -- Claims since the stage last changed.

@@ -69,13 +69,15 @@ impl Tasks<'_> {
         let found = task_record(&row)?;
         let sql = Sql::new(
             "UPDATE tasks SET status = 'running', lease_until = $3, fencing = fencing + 1,
-                 attempts = attempts + 1, started_at = COALESCE(started_at, $4), updated_at = $4
+                 attempts = attempts + 1, started_at = COALESCE(started_at, $4), updated_at = $4,
+                 claimed_by = $5
              WHERE id = $1 AND fencing = $2",
         )
         .bind(found.id)
         .bind(found.fencing)
         .bind(claim.lease_until)
-        .bind(now);
+        .bind(now)
+        .bind(claim.node);
         if !self.tx.execute_one("tasks.claim", sql).await? {
             return Ok(None);
         }
@@ -90,6 +92,17 @@ impl Tasks<'_> {
             cancel_requested: found.cancel_requested,
             started_at: found.started_at.unwrap_or(now),
         }))
+    }
+
+    /// Ends the leases a node holds; says how many. For a node that has just started and is
+    /// the only one of its name: who held them is dead.
+    pub async fn release_claims_of(&mut self, node: &str) -> Result<u64, DbError> {
+        let sql = Sql::new(
+            "UPDATE tasks SET lease_until = 0
+             WHERE status = 'running' AND claimed_by = $1 AND lease_until > 0",
+        )
+        .bind(node);
+        self.tx.execute("tasks.release_claims_of", sql).await
     }
 
     /// Prolongs the lease and notes the progress. Gives whether somebody wants the

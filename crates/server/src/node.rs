@@ -93,6 +93,15 @@ impl Node {
         let sweeps = Arc::clone(&self.services.sweeps);
         let (stop_engine, stop_sweeps) = (stopping.clone(), stopping.clone());
         async move {
+            // The data directory's lock makes this the only process with this node's name.
+            match engine.take_back().await {
+                Ok(0) => {}
+                Ok(count) => tracing::info!(count, "going on with tasks of before the restart"),
+                Err(error) => tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "tasks of before the restart wait for their leases"
+                ),
+            }
             // A sweep may be dropped anywhere; a task's step may not.
             let tidying = tokio::spawn(async move { sweeps.run(stop_sweeps).await });
             engine.run(stop_engine).await;

@@ -40,6 +40,17 @@ impl Engine {
         self
     }
 
+    /// Takes back the tasks that an earlier process of this node was at work on when it died,
+    /// so that they need not wait for its leases; says how many. Only for a node whose name
+    /// nobody else can be using now. (If somebody is, its saves are fenced out, as ever.)
+    pub async fn take_back(&self) -> Result<u64, TaskError> {
+        let failed = |error| TaskError::db("take back tasks")(error);
+        let mut tx = self.db.begin().await.map_err(failed)?;
+        let count = tx.tasks().release_claims_of(&self.options.node).await.map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        Ok(count)
+    }
+
     /// Runs tasks until `shutdown`, then lets those at work stop: at the end of
     /// their step, or earlier where the step looks at
     /// [`TaskContext::is_cancelled`]. A step that does neither within

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cbr_env::Clock;
 use cbr_model::operation::OperationStatus;
 use cbr_task::harness::{self, Ended, Fault, crash_matrix};
-use cbr_task::{Cause, Outcome};
+use cbr_task::{Cause, Options, Outcome};
 use cbr_testkit::{TestDatabase, on_both_engines};
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +14,7 @@ use crate::toy::{Act, Toy, World, entered};
 
 on_both_engines! {
     a_worker_that_slept_through_its_lease_stops_and_another_finishes,
+    a_restarted_node_takes_its_tasks_back_without_waiting,
     a_task_of_a_dead_worker_goes_on_where_it_was_saved,
 }
 
@@ -89,6 +90,24 @@ async fn a_worker_that_slept_through_its_lease_stops_and_another_finishes(databa
     shutdown.cancel();
     world.manual.advance(Duration::from_secs(1));
     first.await.unwrap();
+}
+
+/// P14: a restarted node goes on at once; another one waits for the lease.
+async fn a_restarted_node_takes_its_tasks_back_without_waiting(database: TestDatabase) {
+    let world = World::on(database).await;
+    world.script([Act::Progress(30), Act::Hang]);
+    let task = world.enqueue(3).await;
+    let dead = tokio::spawn(world.engine().run(CancellationToken::new()));
+    world.until("the second part runs", async || world.entered("work 1").await == 1).await;
+    dead.abort();
+    let _ = dead.await;
+    let other = Options { node: "other".into(), ..World::options() };
+    assert_eq!(world.engine_with(other).take_back().await.unwrap(), 0, "not its own");
+    assert_eq!(world.run_due().await, 0, "the lease holds");
+    assert_eq!(world.engine().take_back().await.unwrap(), 1);
+    world.script([Act::Progress(10)]);
+    assert_eq!(world.run_due().await, 1);
+    assert_eq!(world.record(task).await.status, OperationStatus::Success);
 }
 
 async fn a_task_of_a_dead_worker_goes_on_where_it_was_saved(database: TestDatabase) {

@@ -228,8 +228,12 @@ impl World {
     }
 
     pub(crate) fn engine(&self) -> Engine {
+        self.engine_with(Self::options())
+    }
+
+    pub(crate) fn engine_with(&self, options: Options) -> Engine {
         let (db, clock) = (Arc::clone(&self.db), Arc::clone(&self.clock));
-        Engine::new(db, clock, self.wake.clone(), Self::options())
+        Engine::new(db, clock, self.wake.clone(), options)
             .register::<Toy>(Arc::clone(&self.outside))
     }
 
