@@ -3,6 +3,7 @@
 //! Every sweep may run at any time, on any node, and be interrupted anywhere. What
 //! an unfinished task may need is never touched.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,11 +125,9 @@ impl Sweeps {
     ) -> std::result::Result<Vec<VersionRef>, DbError> {
         let mut tx = self.core.db.read().await?;
         let rows = tx.backups().stored_disks().await?;
+        let listed: BTreeSet<_> = rows.iter().map(|row| reference(&row.version)).collect();
         let mut orphans = Vec::new();
-        for info in versions {
-            if rows.iter().any(|row| reference(&row.version) == info.version) {
-                continue;
-            }
+        for info in versions.iter().filter(|info| !listed.contains(&info.version)) {
             let Ok(task) = info.owner.parse::<TaskId>() else { continue };
             let project = ProjectId::from_uuid(info.version.chain.tenant);
             let task = tx.operations().find(project, task).await?;

@@ -15,7 +15,7 @@ use crate::core::Core;
 use crate::error::db;
 use crate::rules::restore;
 use crate::rules::vault::check_name;
-use crate::tasks::{delete_backup, restore as restore_task};
+use crate::tasks::{delete_backup, restore as restore_task, rows};
 use crate::vaults::existing as existing_vault;
 use crate::{Access, Error, Result};
 
@@ -66,8 +66,7 @@ impl Backups {
         let backup = existing(&mut tx, access.project(), id).await?;
         let vault = existing_vault(&mut tx, access.project(), backup.vault).await?;
         check_deletable(&backup, &vault, tx.now())?;
-        let readers = tx.tasks().list_by_backup(id).await.map_err(db("listing tasks"))?;
-        if !readers.is_empty() {
+        if rows::is_used(&mut tx, &backup, None).await.map_err(db("listing tasks"))? {
             return Err(Error::BackupInUse(id));
         }
         begin_delete(&mut tx, &backup).await?;

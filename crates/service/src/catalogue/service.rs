@@ -1,10 +1,9 @@
 //! Use cases of the operator.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cbr_db::{DbError, Tx};
-use cbr_model::backup::StoredVersion;
 use cbr_model::identity::{Domain, Project};
 use cbr_model::vault::Vault;
 use cbr_model::{BackupId, ProjectId};
@@ -159,11 +158,12 @@ impl Catalogue {
             let contents = self.contents().await?;
             let mut tx = self.core.db.read().await.map_err(db("comparing"))?;
             let rows = tx.backups().stored_disks().await.map_err(db("comparing"))?;
-            let is_in_store = |version: &StoredVersion| {
-                contents.found.iter().any(|found| reference(&found.version) == reference(version))
-            };
-            let lost = rows.iter().filter(|row| !is_in_store(&row.version)).count();
-            let unlisted = (contents.found.len() + lost).saturating_sub(rows.len());
+            let stored: BTreeSet<VersionRef> =
+                contents.found.iter().map(|found| reference(&found.version)).collect();
+            let listed: BTreeSet<VersionRef> =
+                rows.iter().map(|row| reference(&row.version)).collect();
+            let lost = listed.difference(&stored).count();
+            let unlisted = stored.difference(&listed).count();
             Ok::<_, Error>((rows.len(), lost, unlisted, contents.unreadable))
         };
         match compared.await {

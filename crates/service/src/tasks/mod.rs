@@ -14,5 +14,5 @@ mod disk_copy;
 pub(crate) mod order;
 pub(crate) mod purge;
 pub(crate) mod restore;
-mod rows;
+pub(crate) mod rows;
 mod trouble;

@@ -182,11 +182,12 @@ async fn advance(
     let mut tx = core.db.read().await?;
     if let Some(current) = current {
         let backup = tx.backups().find(job.project, current).await?;
-        let others = tx.tasks().list_by_backup(current).await?;
-        drop(tx);
-        if others.iter().any(|task| task.id != run.id()) {
+        if let Some(backup) = &backup
+            && rows::is_used(&mut tx, backup, Some(run.id())).await?
+        {
             return Err(Trouble::Wait { after: OTHERS_PAUSE });
         }
+        drop(tx);
         if let Some(backup) = backup {
             erase(core, &content::versions(&backup)).await?;
             job.deleted += 1;

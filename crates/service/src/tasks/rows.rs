@@ -6,7 +6,7 @@
 use cbr_db::{DbError, Tx};
 use cbr_model::backup::{Backup, BackupState, InvalidTransition};
 use cbr_model::resource::ProtectStatus;
-use cbr_model::{BackupId, ProjectId, ResourceId, VaultId};
+use cbr_model::{BackupId, ProjectId, ResourceId, TaskId, VaultId};
 
 /// A transition of a backup's state.
 pub(super) type Transition<'a> =
@@ -36,6 +36,21 @@ pub(super) async fn advance_all(
         advance(tx, part, transition).await?;
     }
     Ok(())
+}
+
+/// Whether a task other than `me` works on the backup or one of its disks.
+pub(crate) async fn is_used(
+    tx: &mut Tx,
+    backup: &Backup,
+    me: Option<TaskId>,
+) -> Result<bool, DbError> {
+    for part in std::iter::once(backup).chain(&backup.children) {
+        let tasks = tx.tasks().list_by_backup(part.id).await?;
+        if tasks.iter().any(|task| Some(task.id) != me) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Removes a backup that is being deleted, and its run with the last one.

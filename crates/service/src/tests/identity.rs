@@ -1,1 +1,132 @@
-//! To come.
+//! Accounts, tokens, keys, and who may enter which project.
+
+use std::time::Duration;
+
+use cbr_model::identity::{Domain, Project};
+use cbr_model::query::{Page, VaultFilter};
+use cbr_model::vault::VaultKind;
+use cbr_model::{DomainId, ProjectId};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::world::{VOLUME, World, enter, id};
+use crate::identity::{DomainRef, FirstAccount, Login, Scope, UserRef};
+use crate::{Error, Result};
+
+fn login(password: &str, scope: Scope) -> Login {
+    Login {
+        user: UserRef::Name { domain: DomainRef::Name("acme".into()), name: "admin".into() },
+        password: Zeroizing::new(password.to_owned()),
+        scope,
+    }
+}
+
+#[tokio::test]
+async fn the_first_account_is_made_once_and_its_key_works() {
+    let world = World::new().await;
+    let again = FirstAccount {
+        domain_name: "other".into(),
+        project_name: "p".into(),
+        user_name: "u".into(),
+    };
+    let told = |_: &_| -> std::io::Result<()> { panic!("there is nothing to tell") };
+    assert!(world.services.identity.bootstrap(&again, told).await.unwrap().is_none());
+    let key = world.services.identity.access_key(&world.account.access_key).await.unwrap();
+    assert_eq!(*key.secret, *world.account.secret_key);
+    let unknown = world.services.identity.access_key("AKNOBODY").await;
+    assert!(matches!(unknown, Err(Error::CredentialRefused)));
+}
+
+#[tokio::test]
+async fn a_token_is_good_for_a_day_and_until_it_is_revoked() {
+    let world = World::new().await;
+    let password = world.account.password.to_string();
+    let identity = &world.services.identity;
+    let scope = || Scope::ProjectName { domain: None, name: "lab".into() };
+    let token = identity.login(login(&password, scope())).await.unwrap();
+    let caller = identity.verify_token(&token.secret).await.unwrap().caller;
+    assert_eq!(caller.project.as_ref().map(|p| p.id), Some(world.account.project));
+    world.clock.advance(Duration::from_secs(24 * 3600 - 1));
+    assert!(identity.verify_token(&token.secret).await.is_ok());
+    world.clock.advance(Duration::from_secs(1));
+    let over = identity.verify_token(&token.secret).await;
+    assert!(matches!(over, Err(Error::CredentialRefused)));
+    let late = identity.access(caller, world.account.project, String::new()).await;
+    assert!(matches!(late, Err(Error::CredentialRefused)));
+    assert_eq!(world.services.sweeps.tokens().await.unwrap(), 1);
+
+    let token = identity.login(login(&password, scope())).await.unwrap();
+    identity.revoke_token(&token.secret).await.unwrap();
+    let revoked = identity.verify_token(&token.secret).await;
+    assert!(matches!(revoked, Err(Error::CredentialRefused)));
+}
+
+#[tokio::test]
+async fn wrong_credentials_look_alike() {
+    let world = World::new().await;
+    let password = world.account.password.to_string();
+    let identity = &world.services.identity;
+    let nobody = Login {
+        user: UserRef::Name { domain: DomainRef::Name("acme".into()), name: "nobody".into() },
+        ..login(&password, Scope::Unscoped)
+    };
+    let nowhere = Login {
+        user: UserRef::Name { domain: DomainRef::Name("nowhere".into()), name: "admin".into() },
+        ..login(&password, Scope::Unscoped)
+    };
+    let foreign = Scope::Project(ProjectId::from_uuid(Uuid::from_u128(5)));
+    for bad in [nobody, nowhere, login("wrong", Scope::Unscoped), login(&password, foreign)] {
+        assert!(matches!(identity.login(bad).await, Err(Error::CredentialRefused)));
+    }
+}
+
+/// Design 7: another project's things look like absent ones; its door stays shut.
+#[tokio::test]
+async fn a_caller_enters_only_projects_of_its_account() {
+    let world = World::new().await;
+    let uuid = Uuid::from_u128;
+    let mine = DomainId::from_uuid(world.account.domain.as_uuid());
+    let (other, theirs) = (DomainId::from_uuid(uuid(1)), ProjectId::from_uuid(uuid(2)));
+    let second = ProjectId::from_uuid(uuid(3));
+    let mut tx = world.db.begin().await.unwrap();
+    tx.domains().insert(&Domain { id: other, name: "theirs".into() }).await.unwrap();
+    for (id, domain, name) in [(theirs, other, "lab"), (second, mine, "second")] {
+        let project = Project { id, domain, name: name.into(), enabled: true };
+        tx.projects().insert(&project).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+
+    let identity = &world.services.identity;
+    let caller = identity.access_key(&world.account.access_key).await.unwrap().caller;
+    let access = |project| identity.access(caller.clone(), project, "r".into());
+    assert!(matches!(access(theirs).await, Err(Error::Forbidden)));
+    let absent = ProjectId::from_uuid(uuid(9));
+    assert!(matches!(access(absent).await, Err(Error::Forbidden)));
+    let names: Vec<String> = identity
+        .projects(&caller, None)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|project| project.name)
+        .collect();
+    assert_eq!(names, ["lab", "second"]);
+
+    // The second project of the account sees neither the first one's vaults nor its disks.
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let inside = access(second).await.unwrap();
+    let shown = world.services.vaults.show(&inside, vault.id).await;
+    assert!(matches!(shown, Err(Error::VaultNotFound(_))));
+    let filter = VaultFilter::default();
+    let listed = world.services.vaults.list(&inside, &filter, Page::default()).await.unwrap();
+    assert_eq!(listed.total, 0);
+    let disk = world.services.volumes.show(&inside, id(VOLUME)).await;
+    assert!(matches!(disk, Err(Error::VolumeNotFound(_))));
+
+    // A token of one project does not open another.
+    let scoped = login(&world.account.password, Scope::Project(second));
+    let token = identity.login(scoped).await.unwrap();
+    let entered: Result<_> =
+        identity.access(token.caller, world.account.project, String::new()).await;
+    assert!(matches!(entered, Err(Error::Forbidden)));
+    assert!(enter(&world.services, &world.account).await.is_ok());
+}

@@ -1,1 +1,215 @@
-//! To come.
+//! Restores in place.
+
+use cbr_model::BackupId;
+use cbr_model::operation::OperationStatus;
+use cbr_model::resource::ProtectStatus;
+use cbr_model::vault::{VaultKind, VaultStatus};
+use cbr_provider::ServerStatus;
+use cbr_provider::fake::{Fault as Break, Operation};
+use cbr_task::Outcome;
+use cbr_task::harness::crash_matrix;
+
+use super::world::{BLOCK, DATA_DISK, SERVER, SYSTEM_DISK, VOLUME, World, id, in_place, succeeded};
+use crate::Error;
+use crate::backups::{DiskMapping, RestoreRequest};
+use crate::tasks::restore::RestoreTask;
+
+/// Damages a disk in a place that was written and in one that was not.
+fn spoil(world: &World, volume: u128) {
+    world.provider.write(id(volume), 7 * BLOCK, &[0xee; 5000]);
+    world.provider.write(id(volume), 15 * BLOCK, &[0xee; 5000]);
+}
+
+/// RST-12, RST-24: any of several backups brings its own point in time back.
+#[tokio::test]
+async fn every_backup_restores_its_own_bytes() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let mut points = Vec::new();
+    for at in [0, 3, 7] {
+        world.provider.write(id(VOLUME), at * BLOCK + 9, &[0x40 + u8::try_from(at).unwrap(); 70]);
+        let content = world.provider.content(id(VOLUME));
+        points.push((world.back_up(&vault).await, content));
+    }
+    for (backup, content) in points {
+        spoil(&world, VOLUME);
+        succeeded(&world.restore(backup.id).await.unwrap());
+        assert!(world.provider.content(id(VOLUME)) == content, "{}", backup.name);
+        assert_eq!(world.state(backup.id).await.as_str(), "available");
+    }
+    assert_eq!(world.reread(&vault).await.resources[0].protect_status, ProtectStatus::Available);
+}
+
+/// RST-07, RST-08: the server is stopped, its disks written, and it is started if that is wished.
+#[tokio::test]
+async fn a_server_is_stopped_restored_and_started() {
+    let world = World::new().await;
+    world.provider.set_server_status(id(SERVER), ServerStatus::Running);
+    let vault = world.vault(VaultKind::Server, &[SERVER]).await;
+    let backup = world.back_up(&vault).await;
+    let before = [SYSTEM_DISK, DATA_DISK].map(|n| world.provider.content(id(n)));
+    for power_on in [true, false] {
+        spoil(&world, SYSTEM_DISK);
+        spoil(&world, DATA_DISK);
+        let request = RestoreRequest { power_on, ..in_place() };
+        world.services.backups.restore(&world.access, backup.id, request).await.unwrap();
+        world.settle().await;
+        succeeded(&world.logs().await[0]);
+        assert!([SYSTEM_DISK, DATA_DISK].map(|n| world.provider.content(id(n))) == before);
+        let server = world.services.servers.show(&world.access, id(SERVER)).await.unwrap();
+        assert_eq!(server.status.as_str() == "ACTIVE", power_on);
+    }
+}
+
+/// P1, P14, RST-23: however it is interrupted, the disk is whole in the end; it cannot be cancelled.
+#[tokio::test]
+async fn a_crash_at_any_step_of_a_restore_changes_nothing() {
+    for (kind, resource) in [(VaultKind::Disk, VOLUME), (VaultKind::Server, SERVER)] {
+        let make = async || {
+            let world = World::new().await;
+            let vault = world.vault(kind, &[resource]).await;
+            let backup = world.back_up(&vault).await;
+            for n in [VOLUME, SYSTEM_DISK, DATA_DISK] {
+                spoil(&world, n);
+            }
+            let task = world.services.backups.restore(&world.access, backup.id, in_place()).await;
+            world.with_task::<RestoreTask>(task.unwrap())
+        };
+        let untouched = World::new().await;
+        crash_matrix(make, async |made, fault, ended| {
+            let world: &World = made.keep.downcast_ref().unwrap();
+            assert_eq!(ended.outcome, Outcome::Success, "{fault:?}");
+            let disks: &[u128] =
+                if kind == VaultKind::Disk { &[VOLUME] } else { &[SYSTEM_DISK, DATA_DISK] };
+            for &n in disks {
+                let (got, want) =
+                    (world.provider.content(id(n)), untouched.provider.content(id(n)));
+                assert!(got == want, "disk {n}: {fault:?}");
+            }
+            assert_eq!(world.provider.open_restores(), 0, "{fault:?}");
+            let backup = world.backups().await.remove(0);
+            assert_eq!(backup.state.as_str(), "available", "{fault:?}");
+            let vault = world.services.vaults.show(&world.access, backup.vault).await.unwrap();
+            assert_eq!(vault.resources[0].protect_status, ProtectStatus::Available, "{fault:?}");
+        })
+        .await;
+    }
+}
+
+/// P1: a half-written disk is marked, the failure is on the task, the backup stays usable (Y.2),
+/// and another restore repairs the disk.
+#[tokio::test]
+async fn a_failed_restore_marks_the_disk_until_another_one_succeeds() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let content = world.provider.content(id(VOLUME));
+    let backup = world.back_up(&vault).await;
+    spoil(&world, VOLUME);
+    world.provider.set_bad_byte(id(VOLUME), Some(7 * BLOCK));
+    let log = world.restore(backup.id).await.unwrap();
+    assert_eq!(log.status, OperationStatus::Failed);
+    assert_eq!(world.state(backup.id).await.as_str(), "available");
+    let volume = world.services.volumes.show(&world.access, id(VOLUME)).await.unwrap();
+    assert_eq!(volume.status.as_str(), "error");
+    assert_eq!(world.reread(&vault).await.resources[0].protect_status, ProtectStatus::Error);
+    let refused = world.start(&vault, true).await;
+    assert!(matches!(refused, Err(Error::NothingToBackUp { .. })), "it is no point in time");
+
+    world.provider.set_bad_byte(id(VOLUME), None);
+    succeeded(&world.restore(backup.id).await.unwrap());
+    assert!(world.provider.content(id(VOLUME)) == content);
+    assert_eq!(world.reread(&vault).await.resources[0].protect_status, ProtectStatus::Available);
+}
+
+/// RST-07: the data are back even if the server does not start; the task says so.
+#[tokio::test]
+async fn a_server_that_does_not_start_is_restored_all_the_same() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Server, &[SERVER]).await;
+    let backup = world.back_up(&vault).await;
+    let task = world.services.backups.restore(&world.access, backup.id, in_place()).await.unwrap();
+    // The task stands before its last step when the server turns out to be broken.
+    let mut tx = world.db.begin().await.unwrap();
+    let record = tx.operations().find(vault.project, task).await.unwrap().unwrap();
+    let RestoreTask::Stop { job } = serde_json::from_str(&record.stage).unwrap() else { panic!() };
+    let last = serde_json::to_string(&RestoreTask::Start { job }).unwrap();
+    let (kinds, node) = ([<RestoreTask as cbr_task::Task>::KIND], "node");
+    let claim = cbr_db::Claim { node, kinds: &kinds, lease_until: tx.now() };
+    let claimed = tx.tasks().claim(&claim).await.unwrap().unwrap();
+    assert!(tx.tasks().save(task, claimed.fencing, &last, 90).await.unwrap());
+    tx.commit().await.unwrap();
+    let fault = ServerStatus::Fault { why: "no power".into() };
+    world.provider.set_server_status(id(SERVER), fault);
+    world.settle().await;
+    let log = world.services.operations.show(&world.access, task).await.unwrap();
+    assert_eq!(log.status, OperationStatus::Failed);
+    let message = log.error.unwrap().message;
+    assert!(message.contains("restored, but") && message.contains("no power"), "{message}");
+    assert_eq!(world.reread(&vault).await.resources[0].protect_status, ProtectStatus::Available);
+    assert_eq!(world.state(backup.id).await.as_str(), "available");
+}
+
+/// A provider that is away for a while only delays a restore.
+#[tokio::test]
+async fn every_call_of_a_restore_is_tried_again() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Server, &[SERVER]).await;
+    let before = world.provider.content(id(DATA_DISK));
+    let backup = world.back_up(&vault).await;
+    for operation in [Operation::Power, Operation::Prepare, Operation::Writer, Operation::Finish] {
+        spoil(&world, DATA_DISK);
+        world.provider.fail(operation, 2, Break::Unavailable);
+        succeeded(&world.restore(backup.id).await.unwrap());
+        assert!(world.provider.content(id(DATA_DISK)) == before, "{operation:?}");
+    }
+}
+
+/// RST-27, VLT-56, Y.1, Y.2: each refusal, with nothing changed.
+#[tokio::test]
+async fn what_forbids_a_restore() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let backup = world.back_up(&vault).await;
+    let ask = async |request: RestoreRequest| {
+        world.services.backups.restore(&world.access, backup.id, request).await
+    };
+    let elsewhere = RestoreRequest { volume: Some(id(2)), ..in_place() };
+    assert!(matches!(ask(elsewhere).await, Err(Error::RestoreElsewhere { .. })));
+    let absent = BackupId::from_uuid(uuid::Uuid::from_u128(99));
+    let none = world.services.backups.restore(&world.access, absent, in_place()).await;
+    assert!(matches!(none, Err(Error::BackupNotFound(_))));
+
+    world.start(&vault, true).await.unwrap();
+    assert!(matches!(ask(in_place()).await, Err(Error::ResourceBackingUp(_))));
+    world.settle().await;
+
+    world.provider.set_busy(id(VOLUME), Some("qemu"));
+    let in_use = ask(in_place()).await;
+    assert!(matches!(in_use, Err(Error::VolumeStatusForbidsRestore { .. })), "{in_use:?}");
+    world.provider.set_busy(id(VOLUME), None);
+
+    let mut tx = world.db.begin().await.unwrap();
+    let (from, to) = ([VaultStatus::Available], VaultStatus::Frozen);
+    tx.vaults().change_status(vault.project, vault.id, &from, to).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(matches!(ask(in_place()).await, Err(Error::VaultStatusForbidsRestore { .. })));
+    assert_eq!(world.state(backup.id).await.as_str(), "available");
+}
+
+/// RST-08: a child can go to another disk of the same server.
+#[tokio::test]
+async fn a_data_disk_goes_to_the_disk_that_is_chosen() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Server, &[SERVER]).await;
+    let backup = world.back_up(&vault).await;
+    world.provider.add_volume(id(13), "spare", 30 * BLOCK);
+    world.provider.attach(id(SERVER), id(13));
+    let data = world.provider.content(id(DATA_DISK));
+    let child = backup.children.iter().find(|child| child.resource == id(DATA_DISK)).unwrap();
+    let mapping = DiskMapping { backup: child.id, volume: id(13) };
+    let request = RestoreRequest { mappings: vec![mapping], ..in_place() };
+    world.services.backups.restore(&world.access, backup.id, request).await.unwrap();
+    world.settle().await;
+    succeeded(&world.logs().await[0]);
+    assert!(world.provider.content(id(13))[..data.len()] == data);
+}

@@ -1,1 +1,121 @@
-//! To come.
+//! What dead tasks leave is tidied up; what is needed is not touched.
+
+use std::time::Duration;
+
+use cbr_model::vault::VaultKind;
+use cbr_provider::{BackupSource, DiskSelection, SnapshotName};
+use cbr_store::{BlockSource, Job};
+
+use super::world::{VOLUME, World, id};
+use crate::content::{reference, versions};
+
+/// A disk of one block.
+struct OneBlock;
+
+impl BlockSource for OneBlock {
+    fn size_bytes(&self) -> u64 {
+        64 << 10
+    }
+
+    fn extents(&self) -> std::io::Result<Vec<std::ops::Range<u64>>> {
+        Ok(std::iter::once(0..64 << 10).collect())
+    }
+
+    fn read_at(&self, _offset: u64, into: &mut [u8]) -> std::io::Result<()> {
+        into.fill(5);
+        Ok(())
+    }
+}
+
+/// P14: a worker that lost its task cannot commit, and its attempt leaves nothing.
+#[tokio::test]
+async fn a_fenced_out_worker_cannot_commit() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    world.start(&vault, true).await.unwrap();
+    let task = world.waiting().await;
+    let chain = crate::content::disk_chain(
+        vault.project,
+        vault.resources[0].chain,
+        vault.resources[0].kind,
+        0,
+        id(VOLUME),
+    );
+    // The first worker has written everything and sleeps before its commit.
+    let mut zombie = world.repository.begin(&chain, &task.to_string()).unwrap();
+    zombie.write(&OneBlock, None, &Job::quiet()).unwrap();
+    // Another one takes the task over and finishes it.
+    world.settle().await;
+    let backup = world.backups().await.remove(0);
+    assert_eq!(backup.state.as_str(), "available");
+    let lost = zombie.commit(b"{}");
+    assert!(matches!(lost, Err(cbr_store::Error::SessionLost { .. })), "{lost:?}");
+    let found: Vec<_> =
+        world.repository.versions(&chain).unwrap().into_iter().map(|info| info.version).collect();
+    assert_eq!(found, [reference(&versions(&backup)[0])]);
+}
+
+/// P3: snapshots of tasks that are over are closed, those of unfinished ones stay.
+#[tokio::test]
+async fn snapshots_of_dead_tasks_are_closed() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    world.start(&vault, true).await.unwrap();
+    let alive = SnapshotName::for_task(world.waiting().await);
+    let dead = SnapshotName::for_task("a1c7f6de-0d0f-4c3a-9d5e-0c7e3f1b2a01".parse().unwrap());
+    for name in [alive, dead] {
+        world.provider.open(id(VOLUME), &DiskSelection::All, &name).await.unwrap();
+    }
+    assert_eq!(world.services.sweeps.leftovers().await.unwrap(), 1);
+    assert_eq!(world.provider.open_snapshots(), 1);
+    world.settle().await;
+    assert_eq!(world.provider.open_snapshots(), 0);
+    assert_eq!(world.backups().await[0].state.as_str(), "available");
+}
+
+/// P3: a version whose task is over and that no backup lists is freed; all others stay.
+#[tokio::test]
+async fn versions_that_belong_to_no_backup_are_freed() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let backup = world.back_up(&vault).await;
+    let chain = reference(&versions(&backup)[0]).chain;
+    let known = world.logs().await[0].id;
+    // Left by a task that this database knows to be over, and by one it has never heard of.
+    for owner in [known.to_string(), "a1c7f6de-0d0f-4c3a-9d5e-0c7e3f1b2a01".to_owned()] {
+        let mut session = world.repository.begin(&chain, &owner).unwrap();
+        session.write(&OneBlock, None, &Job::quiet()).unwrap();
+        session.commit(b"{}").unwrap();
+    }
+    assert_eq!(world.services.sweeps.store().await.unwrap(), 1);
+    let left: Vec<u64> =
+        world.repository.versions(&chain).unwrap().iter().map(|info| info.version.seq).collect();
+    assert_eq!(left, [1, 3]);
+}
+
+/// P8: with the database lost, the sweep must not take the store for garbage.
+#[tokio::test]
+async fn an_empty_database_frees_nothing() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    world.back_up(&vault).await;
+    let world = world.without_database().await;
+    assert_eq!(world.services.sweeps.store().await.unwrap(), 0);
+    assert_eq!(world.versions().len(), 1);
+}
+
+/// TSK-01: operation logs are kept for 30 days, unfinished tasks for ever.
+#[tokio::test]
+async fn old_operation_logs_go() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    world.back_up(&vault).await;
+    world.start(&vault, true).await.unwrap();
+    let waiting = world.waiting().await;
+    world.clock.advance(Duration::from_hours(29 * 24));
+    assert_eq!(world.services.sweeps.history().await.unwrap(), 0);
+    world.clock.advance(Duration::from_hours(2 * 24));
+    assert_eq!(world.services.sweeps.history().await.unwrap(), 1);
+    let left: Vec<_> = world.logs().await.into_iter().map(|log| log.id).collect();
+    assert_eq!(left, [waiting]);
+}

@@ -14,7 +14,7 @@ use cbr_model::vault::{Vault, VaultKind};
 use cbr_model::{BackupId, ResourceId, TaskId};
 use cbr_provider::Provider;
 use cbr_provider::fake::FakeProvider;
-use cbr_store::backend::MemoryBackend;
+use cbr_store::backend::{Backend, Key, MemoryBackend};
 use cbr_store::{MasterKey, Repository};
 use cbr_task::Options;
 use cbr_testkit::TestDatabase;
@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::backups::RestoreRequest;
 use crate::checkpoints::{CheckpointView, NewCheckpoint, ResourceChoice};
+use crate::content::{reference, versions};
 use crate::core::Core;
 use crate::identity::{Bootstrapped, FirstAccount, SealingKey};
 use crate::resources::Resources;
@@ -58,10 +59,11 @@ pub(super) struct World {
     pub(super) account: Bootstrapped,
     pub(super) provider: Arc<FakeProvider>,
     pub(super) repository: Arc<Repository>,
+    backend: Arc<MemoryBackend>,
     pub(super) clock: ManualClock,
     pub(super) db: Arc<Db>,
     random: Arc<dyn Random>,
-    keep: TestDatabase,
+    _keep: TestDatabase,
 }
 
 impl World {
@@ -75,26 +77,28 @@ impl World {
         for n in [VOLUME, SECOND_VOLUME, SYSTEM_DISK, DATA_DISK] {
             let byte = u8::try_from(n).unwrap();
             provider.write(id(n), 0, &[byte; 4096]);
-            provider.write(id(n), 7 * BLOCK, &[byte; 100_000]);
+            provider.write(id(n), 7 * BLOCK, &vec![byte; 100_000]);
         }
         let random: Arc<dyn Random> = Arc::new(SeededRandom::new(7));
+        let backend = Arc::new(MemoryBackend::default());
         let repository = Repository::init(
-            Arc::new(MemoryBackend::default()),
+            Arc::clone(&backend) as Arc<dyn Backend>,
             MasterKey::from_bytes([3; 32]),
             Arc::clone(&random),
             cbr_store::Options::default(),
         );
-        Self::over(provider, Arc::new(repository.unwrap()), random).await
+        Self::over(provider, (backend, Arc::new(repository.unwrap())), random).await
     }
 
     /// The same provider and store with an empty database: the old one is lost.
     pub(super) async fn without_database(self) -> Self {
-        Self::over(self.provider, self.repository, Arc::new(SeededRandom::new(8))).await
+        let store = (self.backend, self.repository);
+        Self::over(self.provider, store, Arc::new(SeededRandom::new(8))).await
     }
 
     async fn over(
         provider: Arc<FakeProvider>,
-        repository: Arc<Repository>,
+        (backend, repository): (Arc<MemoryBackend>, Arc<Repository>),
         random: Arc<dyn Random>,
     ) -> Self {
         let keep = TestDatabase::sqlite();
@@ -117,7 +121,18 @@ impl World {
         };
         let account = services.identity.bootstrap(&first, |_| Ok(())).await.unwrap().unwrap();
         let access = enter(&services, &account).await.unwrap();
-        Self { services, access, account, provider, repository, clock, db, random, keep }
+        Self {
+            services,
+            access,
+            account,
+            provider,
+            repository,
+            backend,
+            clock,
+            db,
+            random,
+            _keep: keep,
+        }
     }
 
     /// What the steps of tasks need, for the crash matrix.
@@ -224,6 +239,24 @@ impl World {
         let unfinished = tx.tasks().list_unfinished().await.unwrap();
         assert_eq!(unfinished.len(), 1, "{unfinished:?}");
         unfinished[0].id
+    }
+
+    /// Flips a byte of the record that commits the backup's version.
+    pub(super) fn damage_commit(&self, backup: &Backup) {
+        let version = reference(&versions(backup)[0]);
+        let part = version.chain.chain.to_string();
+        let objects = self.backend.snapshot();
+        let is_commit = |key: &Key| {
+            let key = key.to_string();
+            (key.contains(&part) || key.contains(&part.replace('-', "")))
+                && key.ends_with("outcome")
+        };
+        let found: Vec<_> = objects.into_iter().filter(|(key, _)| is_commit(key)).collect();
+        let [(key, bytes)] = found.as_slice() else { panic!("one commit: {}", found.len()) };
+        let mut bytes = bytes.clone();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        self.backend.overwrite(key, bytes);
     }
 
     /// The store's versions by their owners.
