@@ -45,7 +45,7 @@ class Damage(unittest.TestCase):
     def check_not_served(self, world, backup, where):
         target = world.folder / "target.raw"
         target.unlink(missing_ok=True)
-        arguments = ["repo", "restore", backup, str(target), *world.service.place()]
+        arguments = ["repo", "restore", backup, "--to", str(target), *world.service.place()]
         done = world.service.run(*arguments, check=False)
         if done.returncode == 0:
             self.assertEqual(disks.sha256(target), world.committed[backup], f"{where}: wrong bytes")

@@ -46,7 +46,7 @@ class LostDatabase(unittest.TestCase):
         for backup, sha in world.committed.items():
             self.assertIn(backup, listed)
             target = world.folder / "restored.raw"
-            world.service.run("repo", "restore", backup, str(target), *world.service.place())
+            world.service.run("repo", "restore", backup, "--to", str(target), *world.service.place())
             self.assertEqual(disks.sha256(target), sha)
             target.unlink()
 
