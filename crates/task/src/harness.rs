@@ -13,7 +13,7 @@ use cbr_env::Clock;
 use cbr_model::TaskId;
 
 use crate::context::TaskContext;
-use crate::kind::Kinds;
+use crate::kind::{AnyTask, Kinds};
 use crate::options::Options;
 use crate::task::{Outcome, Task};
 use crate::work::{After, SaveError, Saved, Worker};
@@ -146,7 +146,7 @@ impl Runner {
                 run.request_cancel();
             }
             run.begin_stage(stage.may_cancel());
-            let next = match self.worker.advance(stage, attempts, &run).await {
+            let next = match self.worker.advance(stage, &json, attempts, &run).await {
                 After::Next(next) => next,
                 After::Pause { stage, attempts, .. } => {
                     let stage = stage.to_json().expect("a stage that writes");
@@ -180,21 +180,29 @@ impl Runner {
         }
     }
 
-    /// Another worker finishes the task; what the first one then saves changes nothing (P14).
-    async fn overtake(&mut self, zombie: &TaskContext, next: crate::kind::AnyTask) {
+    /// Another worker claims the task, the first one tries to save, the other one
+    /// finishes, and the first one tries again: neither save changes anything (P14).
+    async fn overtake(&mut self, zombie: &TaskContext, next: AnyTask) {
+        let json = next.to_json().expect("a stage that writes");
+        let claimed = self.claim().await;
+        self.save_in_vain(zombie, &json).await;
+        if let Some(task) = claimed {
+            Box::pin(self.work(task)).await;
+        }
         while let Some(task) = self.claim().await {
             Box::pin(self.work(task)).await;
         }
-        let before = self.record(zombie).await;
-        let json = next.to_json().expect("a stage that writes");
-        let saved = self.worker.save(zombie, next, &json).await;
+        self.save_in_vain(zombie, &json).await;
+    }
+
+    async fn save_in_vain(&self, zombie: &TaskContext, json: &str) {
+        let before = self.record(zombie).await.expect("a row");
+        let next = self.worker.kinds.read(&before.kind, json);
+        let next = next.expect("a registered kind").expect("a stage that reads");
+        let saved = self.worker.save(zombie, next, json).await;
         assert!(matches!(saved, Ok(Saved::Over)), "a zombie's save does not fail, it is void");
-        assert_eq!(
-            self.record(zombie).await,
-            before,
-            "a zombie changed the row ({:?})",
-            self.fault
-        );
+        let after = self.record(zombie).await;
+        assert_eq!(after, Some(before), "a zombie changed the row ({:?})", self.fault);
     }
 
     async fn record(&self, run: &TaskContext) -> Option<TaskRecord> {

@@ -59,13 +59,10 @@ impl Worker {
                 return Ok(());
             };
             run.begin_stage(stage.may_cancel());
-            let next = match self.advance(stage, attempts, run).await {
+            let next = match self.advance(stage, &json, attempts, run).await {
                 After::Abandon => return Ok(()),
-                After::Pause { stage, attempts: tries, pause } => {
-                    let stage = stage.to_json()?;
-                    // A retry that got further starts counting again.
-                    let tries = if stage == json { tries } else { tries.min(1) };
-                    return self.postpone(run, &stage, tries, pause).await;
+                After::Pause { stage, attempts, pause } => {
+                    return self.postpone(run, &stage.to_json()?, attempts, pause).await;
                 }
                 After::Panicked => {
                     let pause = self.options.pause(attempts);
@@ -88,7 +85,13 @@ impl Worker {
     }
 
     /// Runs the step, unless there is a reason not to.
-    pub(crate) async fn advance(&self, stage: AnyTask, attempts: u32, run: &TaskContext) -> After {
+    pub(crate) async fn advance(
+        &self,
+        stage: AnyTask,
+        json: &str,
+        attempts: u32,
+        run: &TaskContext,
+    ) -> After {
         if stage.outcome().is_some() {
             return After::Next(stage);
         }
@@ -111,6 +114,9 @@ impl Worker {
             }
             Ok(Err(StepError::Retry { stage, code, reason, after })) => {
                 tracing::warn!(task.id = %run.id(), code, reason, attempts, "step to be tried again");
+                // One that got further starts counting again.
+                let is_further = stage.to_json().is_ok_and(|reached| reached != json);
+                let attempts = if is_further { 1 } else { attempts };
                 if attempts >= self.options.attempts {
                     return After::Next(stage.unwind(Failure::failed(code, reason)));
                 }

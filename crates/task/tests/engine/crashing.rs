@@ -1,6 +1,7 @@
 //! Crashes, takeovers and zombies.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cbr_env::Clock;
@@ -87,6 +88,8 @@ async fn a_worker_that_slept_through_its_lease_stops_and_another_finishes(databa
     let after = world.record(task).await;
     assert_eq!(after.status, OperationStatus::Success);
     assert_eq!(world.entered("done").await, 1);
+    let is_idle = async || world.outside.working.load(Ordering::SeqCst) == 0;
+    world.until("the first worker stopped by itself", is_idle).await;
     shutdown.cancel();
     world.manual.advance(Duration::from_secs(1));
     first.await.unwrap();

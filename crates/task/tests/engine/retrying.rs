@@ -11,6 +11,7 @@ use crate::toy::{Act, World};
 on_both_engines! {
     a_step_is_tried_again_after_growing_pauses_and_then_unwinds,
     a_step_that_gets_through_starts_counting_again,
+    a_retry_that_got_further_starts_counting_again,
     waiting_is_not_failing,
     a_failed_task_cleans_up_and_says_why,
     a_step_that_panics_is_tried_again_and_then_unwinds,
@@ -56,6 +57,20 @@ async fn a_step_that_gets_through_starts_counting_again(database: TestDatabase) 
     }
     assert_eq!(world.record(task).await.status, OperationStatus::Success);
     assert_eq!(world.outside.tries.load(Ordering::SeqCst), 17);
+}
+
+async fn a_retry_that_got_further_starts_counting_again(database: TestDatabase) {
+    let world = World::on(database).await;
+    let task = world.enqueue(2).await;
+    world.script(vec![Act::Retry; 7]);
+    // The eighth try of the first part is the first of the second.
+    world.script([Act::RetryFurther]);
+    world.script(vec![Act::Retry; 6]);
+    for _ in 0..20 {
+        world.run_due().await;
+        world.manual.advance(Duration::from_mins(1));
+    }
+    assert_eq!(world.record(task).await.status, OperationStatus::Success);
 }
 
 async fn waiting_is_not_failing(database: TestDatabase) {

@@ -21,6 +21,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
     Retry,
+    /// Got a part further before it failed.
+    RetryFurther,
     Wait(Duration),
     Fail,
     Panic,
@@ -143,6 +145,11 @@ async fn play(
         None => Ok(()),
         Some(Act::Retry) => {
             let reason = "the store is away".to_owned();
+            Err(StepError::Retry { stage, code: "BackupService.0001", reason, after: None })
+        }
+        Some(Act::RetryFurther) => {
+            let Toy::Work { next, parts } = stage else { return Ok(()) };
+            let (stage, reason) = (Toy::Work { next: next + 1, parts }, "cut off".to_owned());
             Err(StepError::Retry { stage, code: "BackupService.0001", reason, after: None })
         }
         Some(Act::Wait(after)) => Err(StepError::Wait { stage, after }),
