@@ -14,6 +14,7 @@ use utoipa::openapi::{
     ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required, ResponseBuilder,
 };
 
+use crate::error::Shape;
 use crate::operation::{Admission, Form, Operation, Parameter, SchemaOf, Verb};
 use crate::table::OPERATIONS;
 
@@ -22,7 +23,8 @@ pub fn openapi() -> OpenApi {
     let mut schemas = BTreeMap::new();
     let mut paths = PathsBuilder::new();
     for operation in OPERATIONS {
-        for body in [operation.request, operation.response].into_iter().flatten() {
+        let refusal = Some(Shape::of(operation.path).schema());
+        for body in [operation.request, operation.response, refusal].into_iter().flatten() {
             let mut found = Vec::new();
             (body.collect)(&mut found);
             schemas.extend(found);
@@ -99,7 +101,10 @@ fn described(operation: &Operation) -> utoipa::openapi::path::Operation {
         .response(operation.success.to_string(), success.build())
         .response(
             "default",
-            ResponseBuilder::new().description("A refusal; see docs/api/errors.md.").build(),
+            ResponseBuilder::new()
+                .description("A refusal; see docs/api/errors.md.")
+                .content("application/json", content(Shape::of(operation.path).schema()))
+                .build(),
         )
         .build()
 }

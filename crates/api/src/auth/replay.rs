@@ -14,8 +14,9 @@ use std::sync::{Mutex, PoisonError};
 use aws_lc_rs::digest::{SHA256, digest};
 use cbr_model::Timestamp;
 
-/// How long a signed read may be repeated.
-const READ_REPEAT_SECONDS: i64 = 2;
+/// How long a signed read may be repeated: the second its date names, and what a busy
+/// network or server adds.
+const READ_REPEAT_SECONDS: i64 = 10;
 
 /// What has been seen.
 #[derive(Debug)]
@@ -86,11 +87,11 @@ mod tests {
 
     /// A client that polls twice in one second signs the same bytes twice.
     #[test]
-    fn a_read_may_be_repeated_for_two_seconds() {
+    fn a_read_may_be_repeated_for_ten_seconds() {
         let seen = SeenSignatures::new(900, 100);
         assert!(seen.admit(b"a", false, START));
-        assert!(seen.admit(b"a", false, START.plus_seconds(2)));
-        assert!(!seen.admit(b"a", false, START.plus_seconds(3)));
+        assert!(seen.admit(b"a", false, START.plus_seconds(10)));
+        assert!(!seen.admit(b"a", false, START.plus_seconds(11)));
     }
 
     #[test]

@@ -92,3 +92,45 @@ impl VolumeAttached {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Contract F.4: the system disk has boot index "0", others "-1".
+    #[test]
+    fn a_server_has_the_shape_of_the_contract() {
+        let id = "5b0c7f6e-0d0f-4c3a-9d5e-0c7e3f1b2a01";
+        let project = "0605767b5780d5762fc5c0118072a564";
+        let disk = |boot_index| ServerVolume {
+            id: id.parse().unwrap(),
+            device: "/dev/vda".into(),
+            boot_index,
+        };
+        let server = ServerView {
+            id: id.parse().unwrap(),
+            name: "ecs-1".into(),
+            status: ServerStatus::Shutoff,
+            fault: None,
+            availability_zone: "az1".into(),
+            volumes: vec![disk(0), disk(1)],
+            created_at: time::parse("2026-01-15T08:00:00").unwrap(),
+        };
+        let attached = |boot_index: &str| {
+            json!({"id": id, "device": "/dev/vda", "bootIndex": boot_index,
+                   "delete_on_termination": "false"})
+        };
+        let golden = json!({
+            "id": id, "name": "ecs-1", "status": "SHUTOFF", "OS-EXT-STS:vm_state": "stopped",
+            "OS-EXT-STS:task_state": null, "OS-EXT-STS:power_state": 4,
+            "OS-EXT-AZ:availability_zone": "az1", "fault": null, "metadata": {},
+            "os-extended-volumes:volumes_attached": [attached("0"), attached("-1")],
+            "created": "2026-01-15T08:00:00.000000Z", "updated": "2026-01-15T08:00:00.000000Z",
+            "tenant_id": project, "tags": [], "enterprise_project_id": "0"
+        });
+        let wire = Server::of(server, project.parse().unwrap());
+        assert_eq!(serde_json::to_value(wire).unwrap(), golden);
+    }
+}

@@ -1,8 +1,10 @@
 //! The body of a refusal: its shape depends on the service of the path (contract A.5).
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::ApiError;
+use crate::operation::{SchemaOf, schema_of};
 
 /// Which shape a refusal takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,45 +26,99 @@ impl Shape {
     }
 
     /// The body.
-    pub(crate) fn body(self, error: &ApiError, request_id: &str) -> Value {
+    pub(crate) fn body(self, error: &ApiError, request_id: &str) -> Body {
         let (status, code) = error.code.wire();
+        let message = error.message.clone();
         match self {
-            Self::Keystone => json!({"error": {
-                "code": status.as_u16(),
-                "message": error.message,
-                "title": status.canonical_reason().unwrap_or("Error"),
-            }}),
-            // The gateway's refusals carry the request id in the body as well.
-            Self::Service if code.starts_with("APIG.") => json!({
-                "error_code": code,
-                "error_msg": error.message,
-                "request_id": request_id,
+            Self::Keystone => Body::Keystone(KeystoneRefusal {
+                error: KeystoneError {
+                    code: status.as_u16(),
+                    message,
+                    title: status.canonical_reason().unwrap_or("Error"),
+                },
             }),
-            Self::Service => json!({"error_code": code, "error_msg": error.message}),
+            Self::Service => Body::Service(Refusal {
+                error_code: code,
+                error_msg: message,
+                request_id: code.starts_with("APIG.").then(|| request_id.to_owned()),
+            }),
+        }
+    }
+
+    /// The schema of the body.
+    pub(crate) const fn schema(self) -> SchemaOf {
+        match self {
+            Self::Keystone => schema_of::<KeystoneRefusal>(),
+            Self::Service => schema_of::<Refusal>(),
         }
     }
 }
 
+/// The body of a refusal.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Body {
+    /// Of CBR and its neighbours.
+    Service(Refusal),
+    /// Of Keystone.
+    Keystone(KeystoneRefusal),
+}
+
+/// Why a request was refused.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+pub(crate) struct Refusal {
+    /// See docs/api/errors.md.
+    error_code: &'static str,
+    /// For people.
+    error_msg: String,
+    /// Only with `APIG.` codes; the header X-Request-Id always has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+}
+
+/// Why a request was refused, as Keystone says it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+pub(crate) struct KeystoneRefusal {
+    error: KeystoneError,
+}
+
+/// The particulars of Keystone's refusal.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+struct KeystoneError {
+    /// The HTTP status.
+    code: u16,
+    /// For people.
+    message: String,
+    /// The HTTP status in words.
+    title: &'static str,
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::error::ErrorCode;
+
+    fn body(path: &str, error: &ApiError) -> Value {
+        serde_json::to_value(Shape::of(path).body(error, "r")).unwrap()
+    }
 
     /// Contract A.5.
     #[test]
     fn each_service_has_its_shape() {
         let error = ApiError::new(ErrorCode::Unauthenticated, "no");
         assert_eq!(
-            Shape::of("/v3/auth/tokens").body(&error, "r"),
+            body("/v3/auth/tokens", &error),
             json!({"error": {"code": 401, "message": "no", "title": "Unauthorized"}})
         );
         assert_eq!(
-            Shape::of("/v3/0605767b5780d5762fc5c0118072a564/vaults").body(&error, "r"),
+            body("/v3/0605767b5780d5762fc5c0118072a564/vaults", &error),
             json!({"error_code": "APIG.0301", "error_msg": "no", "request_id": "r"})
         );
         let absent = ApiError::new(ErrorCode::VaultNotFound, "gone");
         assert_eq!(
-            Shape::of("/v2/x/cloudvolumes/y").body(&absent, "r"),
+            body("/v2/x/cloudvolumes/y", &absent),
             json!({"error_code": "BackupService.6105", "error_msg": "gone"})
         );
         assert_eq!(Shape::of("/v3"), Shape::Keystone);

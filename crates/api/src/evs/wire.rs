@@ -112,3 +112,49 @@ impl Attachment {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cbr_model::size::{Bytes, Gib};
+    use cbr_service::volumes::VolumeStatus;
+    use serde_json::json;
+
+    use super::*;
+
+    /// Contract F.3: `bootable` and `shareable` are text, `encrypted` and `multiattach` are not.
+    #[test]
+    fn a_disk_has_the_shape_of_the_contract() {
+        let id = "5b0c7f6e-0d0f-4c3a-9d5e-0c7e3f1b2a01";
+        let project = "0605767b5780d5762fc5c0118072a564";
+        let volume = VolumeView {
+            id: id.parse().unwrap(),
+            name: "disk".into(),
+            description: String::new(),
+            size: Gib(40),
+            size_bytes: Bytes(40 << 30),
+            status: VolumeStatus::InUse,
+            volume_type: "images".into(),
+            format: "raw",
+            availability_zone: "az1".into(),
+            attachments: vec![AttachmentView {
+                server: id.parse().unwrap(),
+                device: "/dev/vda".into(),
+            }],
+            bootable: true,
+            created_at: time::parse("2026-01-15T08:00:00.123456").unwrap(),
+        };
+        let golden = json!({
+            "id": id, "name": "disk", "description": "", "status": "in-use", "size": 40,
+            "volume_type": "images", "availability_zone": "az1",
+            "attachments": [{"id": id, "attachment_id": id, "server_id": id, "volume_id": id,
+                             "device": "/dev/vda", "host_name": null, "attached_at": null}],
+            "bootable": "true", "encrypted": false, "multiattach": false, "shareable": "false",
+            "metadata": {}, "tags": {}, "created_at": "2026-01-15T08:00:00.123456",
+            "updated_at": "2026-01-15T08:00:00.123456", "os-vol-tenant-attr:tenant_id": project,
+            "links": [], "volume_image_metadata": {}, "service_type": "EVS",
+            "enterprise_project_id": "0", "x-format": "raw", "x-size-bytes": 40_u64 << 30
+        });
+        let wire = Volume::of(volume, project.parse().unwrap());
+        assert_eq!(serde_json::to_value(wire).unwrap(), golden);
+    }
+}

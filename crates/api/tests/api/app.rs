@@ -48,6 +48,10 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) async fn start() -> Self {
+        Self::start_with(Settings::default()).await
+    }
+
+    pub(crate) async fn start_with(settings: Settings) -> Self {
         let database = TestDatabase::sqlite();
         let clock = ManualClock::new(START);
         let shared: Arc<dyn cbr_env::Clock> = Arc::new(clock.clone());
@@ -78,7 +82,7 @@ impl App {
             user_name: USER_NAME.into(),
         };
         let account = services.identity.bootstrap(&first, |_| Ok(())).await.unwrap().unwrap();
-        let router = router(services.clone(), shared, Arc::clone(&random), Settings::default());
+        let router = router(services.clone(), shared, Arc::clone(&random), settings);
         let mut app = Self {
             router,
             clock,

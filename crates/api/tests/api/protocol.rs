@@ -1,5 +1,8 @@
 //! What holds for every operation: ids of requests, shapes of refusals, limits (reliability 10.3, P24, P29).
 
+use std::sync::Arc;
+
+use cbr_api::Settings;
 use serde_json::{Value, json};
 
 use crate::app::{App, vault_body};
@@ -166,4 +169,27 @@ async fn health_and_the_document_need_no_credential() {
     assert_eq!(document.body["openapi"], "3.1.0");
     // Not switched on in this test.
     send(&app.router, Call::new("GET", "/metrics").build()).await.expect(404);
+}
+
+#[tokio::test]
+async fn metrics_are_rendered_where_they_are_switched_on() {
+    let render = Arc::new(|| "cbr_up 1\n".to_owned());
+    let app = App::start_with(Settings { metrics: Some(render), ..Settings::default() }).await;
+    let answer = send(&app.router, Call::new("GET", "/metrics").build()).await.expect(200);
+    assert_eq!(answer.bytes, b"cbr_up 1\n");
+    assert!(answer.headers["content-type"].to_str().unwrap().starts_with("text/plain"));
+}
+
+/// P29: a fault of ours is a 500 with a request id, tells nothing, and the service goes on.
+#[tokio::test]
+async fn a_panic_is_answered_and_survived() {
+    let render = Arc::new(|| panic!("secret of the house"));
+    let app = App::start_with(Settings { metrics: Some(render), ..Settings::default() }).await;
+    for _ in 0..2 {
+        let answer = send(&app.router, Call::new("GET", "/metrics").build()).await.expect(500);
+        assert_eq!(answer.code(), "BackupService.9910");
+        assert!(answer.headers.contains_key("x-request-id"));
+        assert!(!String::from_utf8_lossy(&answer.bytes).contains("secret"));
+    }
+    send(&app.router, Call::new("GET", "/healthz").build()).await.expect(200);
 }

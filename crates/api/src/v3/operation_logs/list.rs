@@ -66,28 +66,38 @@ async fn handle(
     query: Query,
 ) -> Result<Json<Response>, ApiError> {
     let page = query.page()?;
-    let found = api.services.operations.list(&access, &filter(&query)?, page).await?;
-    Ok(Json(Response {
-        operation_logs: found.rows.into_iter().map(OperationLog::from).collect(),
-        count: found.total,
-        limit: page.limit,
-        offset: page.offset,
-    }))
+    let (logs, count) = match filter(&query)? {
+        None => (vec![], 0),
+        Some(filter) => {
+            let found = api.services.operations.list(&access, &filter, page).await?;
+            (found.rows, found.total)
+        }
+    };
+    let operation_logs = logs.into_iter().map(OperationLog::from).collect();
+    Ok(Json(Response { operation_logs, count, limit: page.limit, offset: page.offset }))
 }
 
-fn filter(query: &Query) -> Result<OperationFilter, ApiError> {
-    Ok(OperationFilter {
+/// What is asked for; `None`: something this service never has, so nothing matches.
+fn filter(query: &Query) -> Result<Option<OperationFilter>, ApiError> {
+    let resource_kind = match query.text("provider_id") {
+        None => None,
+        Some(id) => match kind_of_provider(id) {
+            None => return Ok(None),
+            kind => kind,
+        },
+    };
+    Ok(Some(OperationFilter {
         operation: query.word("operation_type", OperationType::from_str_exact)?,
         statuses: query.words("status", OperationStatus::from_str_exact)?,
         vault: query.value("vault_id")?,
         vault_name: query.text("vault_name").map(str::to_owned),
         resource: query.value("resource_id")?,
-        resource_kind: query.word("provider_id", kind_of_provider)?,
+        resource_kind,
         resource_name: query.text("resource_name").map(str::to_owned),
         checkpoint: query.value("checkpoint_id")?,
         request_id: query.text("request_id").map(str::to_owned),
         policy: query.value("policy_id")?,
         started_from: query.time("start_time")?,
         ended_until: query.time("end_time")?,
-    })
+    }))
 }
