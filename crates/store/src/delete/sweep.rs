@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::compact::{Survivors, rewrite};
 use super::plan::{Listed, PackName, Plan, author, lists_to_read, plan};
-use crate::backend::BackendExt;
+use crate::backend::{BackendError, BackendExt};
 use crate::chain::{ChainLog, History, Lineage};
 use crate::error::{Error, Result};
 use crate::format::deaths::Deaths;
@@ -125,6 +125,10 @@ impl Sweep<'_> {
                     saved += self.remove(&(*kind, *id), &old)?.saturating_sub(new_size);
                 }
                 Ok(None) => {}
+                // On a full disk removing must go on (P19); another sweep will rewrite it.
+                Err(Error::Backend(BackendError::NoSpace { .. })) => {
+                    tracing::warn!(pack = %index.key(), "no space to rewrite a pack");
+                }
                 Err(error @ (Error::Damaged { .. } | Error::Missing { .. })) => {
                     let error = &error as &dyn std::error::Error;
                     tracing::error!(pack = %index.key(), error, "a damaged pack is not rewritten");

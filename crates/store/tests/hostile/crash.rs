@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use cbr_env::SeededRandom;
 use cbr_store::backend::layer::{Fault, Faulty};
-use cbr_store::backend::{Backend, Key, MemoryBackend};
+use cbr_store::backend::{Backend, Key, MemoryBackend, Op};
 use cbr_store::{Error, Repository, Result};
 
 use crate::world::{
@@ -256,6 +256,28 @@ fn a_torn_answer_at_any_call_of_a_deletion_costs_no_other_version() {
                 break;
             }
         }
+    }
+}
+
+/// P10, P21: a backend whose every listing lacks its second half, for a while. Whatever is done then,
+/// nothing that is needed is gone afterwards.
+#[test]
+fn a_backend_that_lists_in_part_all_the_time_costs_no_version() {
+    for seqs in [&[2u64, 3][..], &[4], &[1]] {
+        let start = four_versions();
+        let memory = Arc::new(MemoryBackend::from_snapshot(start.objects));
+        let faulty = Arc::new(Faulty::new(memory.clone()));
+        let backend: Arc<dyn Backend> = faulty.clone();
+        let seeds = Seeds::new(1);
+        let repository = open(&backend, &seeds).unwrap();
+        faulty.only(Op::List);
+        faulty.fail_all(Fault::Torn);
+        assert!(repository.delete(&CHAIN, seqs).is_err(), "half a log is noticed");
+        assert!(repository.reclaim(&CHAIN).is_err());
+        assert!(repository.versions(&CHAIN).is_err());
+        assert!(repository.begin(&CHAIN, "task").is_err());
+        faulty.heal();
+        assert_versions(&repository, &start.expected);
     }
 }
 

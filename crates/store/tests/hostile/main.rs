@@ -3,5 +3,6 @@
 
 mod corruption;
 mod crash;
+mod full_disk;
 mod golden;
 mod world;

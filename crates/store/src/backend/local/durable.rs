@@ -19,7 +19,9 @@ use super::files::{FileOps, is_absent, is_no_space, is_passing};
 use crate::backend::{BackendError, Key, Op, Put};
 
 /// Objects up to this size may use the reserve of a full disk: records, not packs.
-const SMALL_BYTES: usize = 256 * 1024;
+const SMALL_BYTES: u64 = 16 * 1024;
+/// How often a put asks the reserve: somebody else may take what it gives.
+const GIFTS_MAX: usize = 4;
 /// How many directories are remembered as durable.
 const KNOWN_DIRS_MAX: usize = 65_536;
 const TEMP_NAMES_MAX: usize = 1000;
@@ -38,14 +40,19 @@ impl LocalBackend {
             // Cheaper than writing the body first; only the link below decides.
             return self.existed(key, &path);
         }
-        let is_small = body.iter().map(|part| part.len()).sum::<usize>() <= SMALL_BYTES;
-        let first = self.put_once(key, &path, body);
-        let again = match &first {
-            Err(Failure::NoSpace) => is_small && self.reserve.release(),
-            Err(Failure::Write(_)) => true,
-            _ => false,
-        };
-        let last = if again { self.put_once(key, &path, body) } else { first };
+        let object_bytes = body.iter().map(|part| part.len() as u64).sum::<u64>();
+        let mut last = self.put_once(key, &path, body);
+        if matches!(last, Err(Failure::Write(_))) {
+            last = self.put_once(key, &path, body);
+        }
+        for _ in 0..GIFTS_MAX {
+            let may_use_reserve = object_bytes <= SMALL_BYTES;
+            let is_full = matches!(last, Err(Failure::NoSpace));
+            if !(is_full && may_use_reserve && self.reserve.give(object_bytes)) {
+                break;
+            }
+            last = self.put_once(key, &path, body);
+        }
         match last {
             Ok(put) => Ok(put),
             Err(Failure::NoSpace) => {

@@ -304,23 +304,26 @@ fn fill_and_empty(mount: &Path) {
     let pack = vec![7; 1024 * 1024];
     let full = (0..64).find_map(|n| backend.put_new(&key(&format!("p/{n}")), &[&pack]).err());
     assert!(matches!(full, Some(BackendError::NoSpace { .. })), "{full:?}");
-    while let Ok(put) = backend.put_new(&key(&format!("fill/{}", free(mount))), &[&[1; 4096]]) {
-        assert_eq!(put, Put::Created);
-        if !reserve.exists() {
-            break;
-        }
+    // Somebody else takes the rest, and whatever becomes free.
+    fill_to_the_last_byte(mount);
+    for n in 0..4 {
+        assert_eq!(backend.put_new(&key(&format!("r/{n}")), &[&[2; 4096]]).unwrap(), Put::Created);
+        fill_to_the_last_byte(mount);
     }
-    assert!(!reserve.exists(), "the reserve was given up for a record");
-    assert_eq!(backend.put_new(&key("record"), &[&[2; 4096]]).unwrap(), Put::Created);
+    let left = reserve.metadata().unwrap().len();
+    assert!((1..512 * 1024).contains(&left), "{left} bytes are left of the reserve");
     assert_eq!(backend.get(&key("p/0")).unwrap().unwrap(), pack);
     for n in 0..8 {
         backend.delete(&key(&format!("p/{n}"))).unwrap();
     }
-    assert!(reserve.exists(), "the reserve is taken again");
+    assert_eq!(reserve.metadata().unwrap().len(), 512 * 1024, "the reserve is taken again");
     assert_eq!(backend.put_new(&key("p/new"), &[&pack]).unwrap(), Put::Created);
     assert_eq!(incoming(&backend), Vec::<PathBuf>::new());
 }
 
-fn free(mount: &Path) -> u64 {
-    rustix::fs::statvfs(mount).unwrap().f_bavail
+fn fill_to_the_last_byte(mount: &Path) {
+    use std::io::Write;
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(mount.join("other"));
+    let mut other = file.unwrap();
+    while other.write_all(&[1; 4096]).is_ok() {}
 }
