@@ -113,7 +113,7 @@ async fn an_incomplete_server_backup_is_not_rebuilt() {
     let backup = world.back_up(&vault).await;
     let version = crate::content::versions(&backup).remove(0);
     let version = crate::content::reference(&version);
-    world.repository.delete(&version.chain, &[version.seq]).unwrap();
+    world.store.repository.delete(&version.chain, &[version.seq]).unwrap();
     let world = world.without_database().await;
     let rebuilt = world.services.catalogue.rebuild().await.unwrap();
     assert_eq!(rebuilt, Rebuilt { incomplete: 1, ..Rebuilt::default() });
@@ -131,7 +131,7 @@ async fn the_doctor_sees_what_does_not_agree() {
     };
     assert_eq!(worst(&world).await, Health::Good);
     let version = crate::content::reference(&crate::content::versions(&backup)[0]);
-    world.repository.delete(&version.chain, &[version.seq]).unwrap();
+    world.store.repository.delete(&version.chain, &[version.seq]).unwrap();
     assert_eq!(worst(&world).await, Health::Bad, "a backup without its content");
 }
 

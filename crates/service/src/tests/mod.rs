@@ -3,6 +3,7 @@
 mod backup;
 mod catalogue;
 mod delete;
+mod faults;
 mod identity;
 mod restore;
 mod rules;

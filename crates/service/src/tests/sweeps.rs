@@ -10,7 +10,7 @@ use super::world::{VOLUME, World, id};
 use crate::content::{reference, versions};
 
 /// A disk of one block.
-struct OneBlock;
+pub(super) struct OneBlock;
 
 impl BlockSource for OneBlock {
     fn size_bytes(&self) -> u64 {
@@ -42,7 +42,7 @@ async fn a_fenced_out_worker_cannot_commit() {
         id(VOLUME),
     );
     // The first worker has written everything and sleeps before its commit.
-    let mut zombie = world.repository.begin(&chain, &task.to_string()).unwrap();
+    let mut zombie = world.store.repository.begin(&chain, &task.to_string()).unwrap();
     zombie.write(&OneBlock, None, &Job::quiet()).unwrap();
     // Another one takes the task over and finishes it.
     world.settle().await;
@@ -50,8 +50,14 @@ async fn a_fenced_out_worker_cannot_commit() {
     assert_eq!(backup.state.as_str(), "available");
     let lost = zombie.commit(b"{}");
     assert!(matches!(lost, Err(cbr_store::Error::SessionLost { .. })), "{lost:?}");
-    let found: Vec<_> =
-        world.repository.versions(&chain).unwrap().into_iter().map(|info| info.version).collect();
+    let found: Vec<_> = world
+        .store
+        .repository
+        .versions(&chain)
+        .unwrap()
+        .into_iter()
+        .map(|info| info.version)
+        .collect();
     assert_eq!(found, [reference(&versions(&backup)[0])]);
 }
 
@@ -83,13 +89,19 @@ async fn versions_that_belong_to_no_backup_are_freed() {
     let known = world.logs().await[0].id;
     // Left by a task that this database knows to be over, and by one it has never heard of.
     for owner in [known.to_string(), "a1c7f6de-0d0f-4c3a-9d5e-0c7e3f1b2a01".to_owned()] {
-        let mut session = world.repository.begin(&chain, &owner).unwrap();
+        let mut session = world.store.repository.begin(&chain, &owner).unwrap();
         session.write(&OneBlock, None, &Job::quiet()).unwrap();
         session.commit(b"{}").unwrap();
     }
     assert_eq!(world.services.sweeps.store().await.unwrap(), 1);
-    let left: Vec<u64> =
-        world.repository.versions(&chain).unwrap().iter().map(|info| info.version.seq).collect();
+    let left: Vec<u64> = world
+        .store
+        .repository
+        .versions(&chain)
+        .unwrap()
+        .iter()
+        .map(|info| info.version.seq)
+        .collect();
     assert_eq!(left, [1, 3]);
 }
 

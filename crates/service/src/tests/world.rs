@@ -14,6 +14,7 @@ use cbr_model::vault::{Vault, VaultKind};
 use cbr_model::{BackupId, ResourceId, TaskId};
 use cbr_provider::Provider;
 use cbr_provider::fake::FakeProvider;
+use cbr_store::backend::layer::Faulty;
 use cbr_store::backend::{Backend, Key, MemoryBackend};
 use cbr_store::{MasterKey, Repository};
 use cbr_task::Options;
@@ -52,14 +53,20 @@ pub(super) const SERVER: u128 = 10;
 pub(super) const SYSTEM_DISK: u128 = 11;
 pub(super) const DATA_DISK: u128 = 12;
 
+/// A store in memory that can be made to fail.
+pub(super) struct Store {
+    backend: Arc<MemoryBackend>,
+    pub(super) faulty: Arc<Faulty>,
+    pub(super) repository: Arc<Repository>,
+}
+
 /// An installation.
 pub(super) struct World {
     pub(super) services: Services,
     pub(super) access: Access,
     pub(super) account: Bootstrapped,
     pub(super) provider: Arc<FakeProvider>,
-    pub(super) repository: Arc<Repository>,
-    backend: Arc<MemoryBackend>,
+    pub(super) store: Store,
     pub(super) clock: ManualClock,
     pub(super) db: Arc<Db>,
     random: Arc<dyn Random>,
@@ -81,26 +88,23 @@ impl World {
         }
         let random: Arc<dyn Random> = Arc::new(SeededRandom::new(7));
         let backend = Arc::new(MemoryBackend::default());
+        let faulty = Arc::new(Faulty::new(Arc::clone(&backend) as Arc<dyn Backend>));
         let repository = Repository::init(
-            Arc::clone(&backend) as Arc<dyn Backend>,
+            Arc::clone(&faulty) as Arc<dyn Backend>,
             MasterKey::from_bytes([3; 32]),
             Arc::clone(&random),
             cbr_store::Options::default(),
         );
-        Self::over(provider, (backend, Arc::new(repository.unwrap())), random).await
+        let store = Store { backend, faulty, repository: Arc::new(repository.unwrap()) };
+        Self::over(provider, store, random).await
     }
 
     /// The same provider and store with an empty database: the old one is lost.
     pub(super) async fn without_database(self) -> Self {
-        let store = (self.backend, self.repository);
-        Self::over(self.provider, store, Arc::new(SeededRandom::new(8))).await
+        Self::over(self.provider, self.store, Arc::new(SeededRandom::new(8))).await
     }
 
-    async fn over(
-        provider: Arc<FakeProvider>,
-        (backend, repository): (Arc<MemoryBackend>, Arc<Repository>),
-        random: Arc<dyn Random>,
-    ) -> Self {
+    async fn over(provider: Arc<FakeProvider>, store: Store, random: Arc<dyn Random>) -> Self {
         let keep = TestDatabase::sqlite();
         let clock = ManualClock::new(START);
         let db = Db::open(keep.url(), Arc::new(clock.clone())).await.unwrap();
@@ -109,7 +113,7 @@ impl World {
             db: Arc::clone(&db),
             clock: Arc::new(clock.clone()),
             random: Arc::clone(&random),
-            repository: Arc::clone(&repository),
+            repository: Arc::clone(&store.repository),
             provider: Arc::clone(&provider) as Arc<dyn Provider>,
             sealing_key: SealingKey::new(&Zeroizing::new([9; 32])),
             node: "node".to_owned(),
@@ -121,18 +125,7 @@ impl World {
         };
         let account = services.identity.bootstrap(&first, |_| Ok(())).await.unwrap().unwrap();
         let access = enter(&services, &account).await.unwrap();
-        Self {
-            services,
-            access,
-            account,
-            provider,
-            repository,
-            backend,
-            clock,
-            db,
-            random,
-            _keep: keep,
-        }
+        Self { services, access, account, provider, store, clock, db, random, _keep: keep }
     }
 
     /// What the steps of tasks need, for the crash matrix.
@@ -142,7 +135,7 @@ impl World {
             db: Arc::clone(&self.db),
             clock: Arc::new(self.clock.clone()),
             random: Arc::clone(&self.random),
-            repository: Arc::clone(&self.repository),
+            repository: Arc::clone(&self.store.repository),
             resources: Resources::new(provider, Arc::clone(&self.db)),
             node: "node".to_owned(),
             wake: cbr_task::Wake::default(),
@@ -245,7 +238,7 @@ impl World {
     pub(super) fn damage_commit(&self, backup: &Backup) {
         let version = reference(&versions(backup)[0]);
         let part = version.chain.chain.to_string();
-        let objects = self.backend.snapshot();
+        let objects = self.store.backend.snapshot();
         let is_commit = |key: &Key| {
             let key = key.to_string();
             (key.contains(&part) || key.contains(&part.replace('-', "")))
@@ -256,13 +249,13 @@ impl World {
         let mut bytes = bytes.clone();
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
-        self.backend.overwrite(key, bytes);
+        self.store.backend.overwrite(key, bytes);
     }
 
     /// The store's versions by their owners.
     pub(super) fn versions(&self) -> BTreeMap<String, usize> {
         let mut owners = BTreeMap::new();
-        for version in self.repository.catalogue().unwrap() {
+        for version in self.store.repository.catalogue().unwrap() {
             *owners.entry(version.owner).or_default() += 1;
         }
         owners
