@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cbr_db::DbError;
+use cbr_db::{DbError, Tx};
 use cbr_model::operation::OperationStatus;
 use cbr_model::{ProjectId, TaskId};
-use cbr_store::{VersionInfo, VersionRef};
+use cbr_store::{ChainRef, VersionInfo, VersionRef};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
@@ -111,11 +111,28 @@ impl Sweeps {
         let repository = Arc::clone(&self.core.repository);
         let chains = blocking("listing chains", move || repository.chains()).await?;
         for chain in chains {
+            self.end_dead_sessions(chain).await?;
             let repository = Arc::clone(&self.core.repository);
             let freed = blocking("reclaiming", move || repository.reclaim(&chain)).await?;
             metrics::counter!("cbr_reclaimed_bytes_total").increment(freed.removed_object_bytes);
         }
         Ok(orphans.len() as u64)
+    }
+
+    /// Ends sessions of tasks that this database knows to be over: they pin what they build on.
+    async fn end_dead_sessions(&self, chain: ChainRef) -> Result<()> {
+        let repository = Arc::clone(&self.core.repository);
+        for owner in blocking("listing sessions", move || repository.unfinished(&chain)).await? {
+            let mut tx = self.core.db.read().await.map_err(db("reading a task"))?;
+            let is_over = is_over(&mut tx, &owner, chain).await.map_err(db("reading a task"))?;
+            drop(tx);
+            if is_over {
+                tracing::warn!(%chain, owner, "ending a session whose task is over");
+                let repository = Arc::clone(&self.core.repository);
+                blocking("aborting", move || repository.abort_unfinished(&chain, &owner)).await?;
+            }
+        }
+        Ok(())
     }
 
     /// In this order: a version that was listed has its row by the time its task is over.
@@ -128,10 +145,7 @@ impl Sweeps {
         let listed: BTreeSet<_> = rows.iter().map(|row| reference(&row.version)).collect();
         let mut orphans = Vec::new();
         for info in versions.iter().filter(|info| !listed.contains(&info.version)) {
-            let Ok(task) = info.owner.parse::<TaskId>() else { continue };
-            let project = ProjectId::from_uuid(info.version.chain.tenant);
-            let task = tx.operations().find(project, task).await?;
-            if task.is_some_and(|task| task.status.is_final()) {
+            if is_over(&mut tx, &info.owner, info.version.chain).await? {
                 orphans.push(info.version);
             }
         }
@@ -148,6 +162,14 @@ impl Sweeps {
         }
         Ok(())
     }
+}
+
+/// Whether this database knows the task that owns a session or version, and knows it to be over.
+async fn is_over(tx: &mut Tx, owner: &str, chain: ChainRef) -> std::result::Result<bool, DbError> {
+    let Ok(task) = owner.parse::<TaskId>() else { return Ok(false) };
+    let project = ProjectId::from_uuid(chain.tenant);
+    let task = tx.operations().find(project, task).await?;
+    Ok(task.is_some_and(|task| task.status.is_final()))
 }
 
 async fn blocking<T: Send + 'static>(

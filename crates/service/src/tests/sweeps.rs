@@ -105,6 +105,24 @@ async fn versions_that_belong_to_no_backup_are_freed() {
     assert_eq!(left, [1, 3]);
 }
 
+/// P3: an unfinished session pins what it builds on; when its task is over, it is ended.
+#[tokio::test]
+async fn sessions_of_dead_tasks_are_ended_and_those_of_unknown_ones_are_not() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let backup = world.back_up(&vault).await;
+    let chain = reference(&versions(&backup)[0]).chain;
+    let over = world.logs().await[0].id.to_string();
+    for (owner, left) in [(over, 0), ("a1c7f6de-0d0f-4c3a-9d5e-0c7e3f1b2a01".to_owned(), 1)] {
+        let mut session = world.store.repository.begin(&chain, &owner).unwrap();
+        session.write(&OneBlock, None, &Job::quiet()).unwrap();
+        drop(session);
+        world.services.sweeps.store().await.unwrap();
+        assert_eq!(world.store.repository.unfinished(&chain).unwrap().len(), left, "{owner}");
+    }
+    assert_eq!(world.versions().len(), 1);
+}
+
 /// P8: with the database lost, the sweep must not take the store for garbage.
 #[tokio::test]
 async fn an_empty_database_frees_nothing() {

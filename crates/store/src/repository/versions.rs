@@ -76,6 +76,14 @@ impl Repository {
         Ok(all)
     }
 
+    /// Who has unfinished sessions on the chain. A caller that knows one of them to be dead
+    /// ends its sessions with [`Repository::abort_unfinished`].
+    pub fn unfinished(&self, chain: &ChainRef) -> Result<Vec<String>> {
+        let Some(log) = self.log(chain)? else { return Ok(Vec::new()) };
+        let history = log.read()?.sound()?;
+        Ok(history.open().map(|(_, claim)| claim.owner.clone()).collect())
+    }
+
     /// Ends every unfinished session of `owner` on the chain and removes what it wrote.
     ///
     /// A session that had committed before is left alone: see [`Repository::find_by_owner`].
