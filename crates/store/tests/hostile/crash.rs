@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use cbr_env::SeededRandom;
 use cbr_store::backend::layer::{Fault, Faulty};
-use cbr_store::backend::{Backend, Key, MemoryBackend, Op};
+use cbr_store::backend::{Backend, MemoryBackend, Op};
 use cbr_store::{Error, Repository, Result};
 
 use crate::world::{
-    CHAIN, Disk, Expected, Seeds, assert_all_can_go, assert_no_leak, assert_versions, backup,
-    backup_again, below, open,
+    CHAIN, Disk, Expected, Seeds, Start, assert_all_can_go, assert_no_leak, assert_versions,
+    backup, backup_again, below, four_versions, open,
 };
 
 const CRASHES: [Fault; 2] = [Fault::CrashBefore, Fault::CrashAfter];
@@ -21,30 +21,8 @@ const FAILURES: [Fault; 4] = [Fault::Io, Fault::NoSpace, Fault::LostAnswer, Faul
 /// No operation of these tests needs more calls.
 const CALLS_MAX: u64 = 2000;
 
-/// The objects of a repository, and what is in it.
-#[derive(Clone)]
-struct Start {
-    objects: BTreeMap<Key, Vec<u8>>,
-    expected: Expected,
-}
-
 fn empty() -> Start {
     Start { objects: BTreeMap::new(), expected: Expected::new() }
-}
-
-/// Four versions; each changes a few blocks, one of them twice.
-fn four_versions() -> Start {
-    let (memory, seeds) = (Arc::new(MemoryBackend::default()), Seeds::new(1000));
-    let backend: Arc<dyn Backend> = memory.clone();
-    let repository = open(&backend, &seeds).unwrap();
-    let mut expected = Expected::new();
-    let mut disk = Disk::of(&[1, 2, 0, 3, 4, 5, 6, 7]);
-    for (n, at) in [(0, 0), (1, 1), (2, 4), (3, 1)] {
-        disk = disk.with(at, 100 + n);
-        let info = backup(&repository, &format!("old {n}"), &disk).unwrap();
-        expected.insert(info.version.seq, disk.clone());
-    }
-    Start { objects: memory.snapshot(), expected }
 }
 
 /// Runs `operation` again and again, failing it at call 0, 1, 2 …, and then `after` in a new process.

@@ -5,4 +5,5 @@ mod corruption;
 mod crash;
 mod full_disk;
 mod golden;
+mod interleaving;
 mod world;

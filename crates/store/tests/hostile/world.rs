@@ -233,3 +233,25 @@ pub(crate) type Expected = BTreeMap<u64, Disk>;
 pub(crate) fn below(random: &dyn Random, end: u64) -> u64 {
     u64::from_le_bytes(random.bytes()) % end
 }
+
+/// The objects of a repository, and what is in it.
+#[derive(Clone)]
+pub(crate) struct Start {
+    pub(crate) objects: BTreeMap<Key, Vec<u8>>,
+    pub(crate) expected: Expected,
+}
+
+/// Four versions; each changes a few blocks, one of them twice.
+pub(crate) fn four_versions() -> Start {
+    let (memory, seeds) = (Arc::new(MemoryBackend::default()), Seeds::new(1000));
+    let backend: Arc<dyn Backend> = memory.clone();
+    let repository = open(&backend, &seeds).unwrap();
+    let mut expected = Expected::new();
+    let mut disk = Disk::of(&[1, 2, 0, 3, 4, 5, 6, 7]);
+    for (n, at) in [(0, 0), (1, 1), (2, 4), (3, 1)] {
+        disk = disk.with(at, 100 + n);
+        let info = backup(&repository, &format!("old {n}"), &disk).unwrap();
+        expected.insert(info.version.seq, disk.clone());
+    }
+    Start { objects: memory.snapshot(), expected }
+}

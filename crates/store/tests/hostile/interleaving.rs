@@ -1,0 +1,245 @@
+//! Two processes on one chain: at every call of the one, the other runs from start to end
+//! (P7, P9, P14; I3, I4).
+//!
+//! Not every interleaving, but every one with a single switch, and that is where protocols that
+//! look before they leap break: whatever A has seen before the switch may be false after it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use cbr_store::backend::{Backend, BackendError, Key, MemoryBackend, Page, Put};
+use cbr_store::{Repository, Result};
+
+use crate::world::{
+    CHAIN, Disk, Expected, Seeds, assert_all_can_go, assert_no_leak, assert_versions, backup,
+    backup_again, four_versions, open, restore,
+};
+
+const CALLS_MAX: u64 = 2000;
+
+type Other = Box<dyn FnOnce() + Send>;
+
+/// Lets somebody else run before call number `at`.
+struct Switching {
+    inner: Arc<MemoryBackend>,
+    at: u64,
+    calls: AtomicU64,
+    other: Mutex<Option<Other>>,
+}
+
+impl Switching {
+    fn step(&self) {
+        if self.calls.fetch_add(1, Ordering::Relaxed) == self.at {
+            let other = self.other.lock().unwrap().take();
+            other.unwrap()();
+        }
+    }
+}
+
+impl fmt::Debug for Switching {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Switching")
+    }
+}
+
+impl Backend for Switching {
+    fn put_new(&self, key: &Key, body: &[&[u8]]) -> Result<Put, BackendError> {
+        self.step();
+        self.inner.put_new(key, body)
+    }
+
+    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, BackendError> {
+        self.step();
+        self.inner.get(key)
+    }
+
+    fn get_range(&self, key: &Key, at: u64, to: &mut [u8]) -> Result<Option<()>, BackendError> {
+        self.step();
+        self.inner.get_range(key, at, to)
+    }
+
+    fn size(&self, key: &Key) -> Result<Option<u64>, BackendError> {
+        self.step();
+        self.inner.size(key)
+    }
+
+    fn list(&self, prefix: &str, after: Option<&Key>) -> Result<Page, BackendError> {
+        self.step();
+        self.inner.list(prefix, after)
+    }
+
+    fn delete(&self, key: &Key) -> Result<(), BackendError> {
+        self.step();
+        self.inner.delete(key)
+    }
+
+    fn describe(&self) -> String {
+        "switching".to_owned()
+    }
+}
+
+/// What came of one interleaving.
+struct Outcome<A, B> {
+    /// What A returned.
+    a: Result<A>,
+    /// What B returned.
+    b: Result<B>,
+    repository: Repository,
+    memory: Arc<MemoryBackend>,
+    /// The versions before either ran.
+    before: Expected,
+}
+
+/// Runs A again and again on the same four versions; before its call 0, 1, 2 … B runs.
+fn at_every_call<A, B: Send + 'static>(
+    a: impl Fn(&Repository) -> Result<A>,
+    b: impl Fn(&Repository) -> Result<B> + Clone + Send + 'static,
+    after: impl Fn(Outcome<A, B>),
+) {
+    let start = four_versions();
+    for at in 0..=CALLS_MAX {
+        assert!(at < CALLS_MAX, "the operation never gets through");
+        let memory = Arc::new(MemoryBackend::from_snapshot(start.objects.clone()));
+        let alone: Arc<dyn Backend> = memory.clone();
+        let answer: Arc<Mutex<Option<Result<B>>>> = Arc::default();
+        let other: Other = {
+            let (b, alone, answer) = (b.clone(), Arc::clone(&alone), Arc::clone(&answer));
+            Box::new(move || {
+                let repository = open(&alone, &Seeds::new(7000 + at)).unwrap();
+                *answer.lock().unwrap() = Some(b(&repository));
+            })
+        };
+        let (calls, other) = (AtomicU64::new(0), Mutex::new(Some(other)));
+        let switching = Arc::new(Switching { inner: Arc::clone(&memory), at, calls, other });
+        let backend: Arc<dyn Backend> = switching.clone();
+        let a = a(&open(&backend, &Seeds::new(8000 + at)).unwrap());
+        let Some(b) = answer.lock().unwrap().take() else { break };
+        let repository = open(&alone, &Seeds::new(9000 + at)).unwrap();
+        let before = start.expected.clone();
+        after(Outcome { a, b, repository, memory, before });
+    }
+}
+
+impl<A, B> Outcome<A, B> {
+    /// Exactly these versions are there, nothing else is left, and everything can go.
+    fn finish(self, expected: &Expected) {
+        assert_versions(&self.repository, expected);
+        self.repository.reclaim(&CHAIN).unwrap();
+        assert_versions(&self.repository, expected);
+        assert_no_leak(&self.memory);
+        assert_all_can_go(&self.repository, &self.memory);
+    }
+}
+
+fn new_disk() -> Disk {
+    four_versions().expected.values().last().unwrap().with(0, 50).with(6, 0)
+}
+
+/// P9: a backup and a deletion of whatever it builds on.
+#[test]
+fn a_backup_survives_any_deletion_in_its_middle() {
+    const CASES: [&[u64]; 4] = [&[4], &[1], &[2, 3], &[1, 2, 3, 4]];
+    for seqs in CASES {
+        let disk = new_disk();
+        at_every_call(
+            |repository| backup(repository, "task", &disk),
+            |repository| repository.delete(&CHAIN, seqs),
+            |outcome| {
+                let mut expected = outcome.before.clone();
+                expected.retain(|seq, _| !seqs.contains(seq));
+                outcome.b.as_ref().unwrap();
+                let version = outcome.a.as_ref().unwrap().version;
+                expected.insert(version.seq, disk.clone());
+                outcome.finish(&expected);
+            },
+        );
+    }
+}
+
+/// P9, P7: a deletion and a whole backup that begins after the deletion has looked.
+#[test]
+fn a_deletion_harms_no_backup_that_begins_and_ends_in_its_middle() {
+    const CASES: [&[u64]; 3] = [&[4], &[1, 2], &[1, 2, 3, 4]];
+    for seqs in CASES {
+        at_every_call(
+            |repository| repository.delete(&CHAIN, seqs),
+            |repository| backup(repository, "task", &new_disk()),
+            |outcome| {
+                let mut expected = outcome.before.clone();
+                let version = outcome.b.as_ref().unwrap().version;
+                expected.insert(version.seq, new_disk());
+                // A backup makes packs appear that the deletion had not listed; it may stop there.
+                if outcome.a.is_err() {
+                    outcome.repository.delete(&CHAIN, seqs).unwrap();
+                }
+                expected.retain(|seq, _| !seqs.contains(seq));
+                outcome.finish(&expected);
+            },
+        );
+    }
+}
+
+/// P14: a worker that sleeps while another takes its task over never makes a second version.
+#[test]
+fn of_a_sleeping_worker_and_the_one_that_took_over_exactly_one_commits() {
+    let disk = new_disk();
+    at_every_call(
+        |repository| backup(repository, "task", &disk),
+        |repository| backup_again(repository, "task", &new_disk()),
+        |outcome| {
+            let mut expected = outcome.before.clone();
+            let taken_over = outcome.b.as_ref().unwrap().version;
+            expected.insert(taken_over.seq, disk.clone());
+            if let Ok(own) = &outcome.a {
+                // Before its claim the first worker had done nothing yet: it makes one more, which
+                // only the task's own record could prevent.
+                let is_same = own.version == taken_over;
+                assert!(is_same || own.parent == Some(taken_over.seq), "{own:?}");
+                expected.insert(own.version.seq, disk.clone());
+            }
+            outcome.finish(&expected);
+        },
+    );
+}
+
+/// P9: two deletions and their compactions at once.
+#[test]
+fn two_deletions_at_once_delete_both_and_nothing_else() {
+    const CASES: [(&[u64], &[u64]); 3] = [(&[1], &[2]), (&[2], &[2, 4]), (&[1, 2, 3], &[4])];
+    for (ours, theirs) in CASES {
+        at_every_call(
+            |repository| repository.delete(&CHAIN, ours),
+            |repository| repository.delete(&CHAIN, theirs),
+            |outcome| {
+                outcome.b.as_ref().unwrap();
+                if outcome.a.is_err() {
+                    outcome.repository.delete(&CHAIN, ours).unwrap();
+                }
+                let mut expected = outcome.before.clone();
+                expected.retain(|seq, _| !ours.contains(seq) && !theirs.contains(seq));
+                outcome.finish(&expected);
+            },
+        );
+    }
+}
+
+/// P1, P7: a restore while other versions are deleted and their packs rewritten under it.
+#[test]
+fn a_restore_is_not_disturbed_by_the_deletion_of_other_versions() {
+    for kept in [1u64, 2, 4] {
+        let disk = four_versions().expected[&kept].clone();
+        at_every_call(
+            |repository| restore(repository, kept, disk.0.len()),
+            move |repository| {
+                let others: Vec<u64> = (1..=4).filter(|seq| *seq != kept).collect();
+                repository.delete(&CHAIN, &others)
+            },
+            |outcome| {
+                assert!(*outcome.a.as_ref().unwrap() == disk);
+                let expected = [(kept, disk.clone())].into();
+                outcome.finish(&expected);
+            },
+        );
+    }
+}
