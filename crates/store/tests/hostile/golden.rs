@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use cbr_store::backend::{Backend, Key, LocalBackend, LocalOptions, MemoryBackend, Put};
@@ -110,6 +111,32 @@ fn the_golden_repository_is_backed_up_to_deleted_from_and_emptied() {
     assert_versions(&repository, &expected);
     assert_no_leak(&memory);
     assert_all_can_go(&repository, &memory);
+}
+
+/// P8: the page `docs/format/v1.md` is complete: a reader written from it alone restores the same.
+#[test]
+fn an_independent_reader_restores_the_golden_repository() {
+    let reader = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/format/reader.py");
+    let modules = "import blake3, zstandard, cryptography";
+    let found = Command::new("python3").args(["-c", modules]).output();
+    if !found.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: needs python3 with {modules}");
+        return;
+    }
+    let outputs = tempfile::tempdir().unwrap();
+    let key = outputs.path().join("master.key");
+    master().write_new_file(&key).unwrap();
+    for (seq, disk) in expected() {
+        let output = outputs.path().join(seq.to_string());
+        let version = format!("{CHAIN}@{seq}");
+        let status = Command::new("python3")
+            .arg(&reader)
+            .arg(directory())
+            .args([&key.display().to_string(), &version, &output.display().to_string()])
+            .status();
+        assert!(status.unwrap().success());
+        assert!(std::fs::read(&output).unwrap() == disk.0, "version {seq}");
+    }
 }
 
 #[test]

@@ -1,0 +1,333 @@
+#!/usr/bin/env python3
+"""Reads a repository of format v1 without the program that wrote it.
+
+A second implementation, written from v1.md alone: it proves that the page is complete, and it
+is the last resort of somebody who has the objects and the master key and nothing else. It
+checks every checksum, seal and id it meets and stops at the first that is wrong.
+
+    pip install cryptography blake3 zstandard
+    reader.py DIRECTORY MASTER-KEY-FILE                   lists all versions
+    reader.py DIRECTORY MASTER-KEY-FILE VERSION OUTPUT    restores one, as the list names it
+"""
+
+import hashlib
+import hmac
+import os
+import struct
+import sys
+import uuid
+
+import zstandard
+from blake3 import blake3
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+BLOCK = 65536
+MAGIC, TRAILER = bytes.fromhex("894342520d0a1a0a"), bytes.fromhex("0a1a0a0d52424398")
+DESCRIPTOR, TENANT_KEY, DOMAIN, DATA_PACK, META_PACK, CLAIM, OUTCOME, DELETE = range(1, 9)
+ROLES = {1: b"mac", 2: b"wrap", 3: b"metadata", 4: b"maintenance"}
+
+
+def check(holds, what):
+    if not holds:
+        sys.exit(f"damaged: {what}")
+
+
+def hkdf(key, salt, info):
+    return HKDF(hashes.SHA256(), 32, salt, info).derive(key)
+
+
+def crc(data, polynomial, bits):
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = (value >> 1) ^ (polynomial if value & 1 else 0)
+        table.append(value)
+    ones = (1 << bits) - 1
+    value = ones
+    for byte in data:
+        value = table[(value ^ byte) & 0xFF] ^ (value >> 8)
+    return value ^ ones
+
+
+def crc32c(data):
+    return crc(data, 0x82F63B78, 32)
+
+
+def crc64nvme(data):
+    return crc(data, 0x9A6C9329AC4BC9B5, 64)
+
+
+class Decoder:
+    """Section 1: takes values from the front."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def raw(self, count):
+        check(self.at + count <= len(self.data), "cut short")
+        self.at += count
+        return self.data[self.at - count : self.at]
+
+    def u8(self):
+        return self.raw(1)[0]
+
+    def u32(self):
+        return int.from_bytes(self.raw(4), "little")
+
+    def varint(self):
+        value = shift = 0
+        while True:
+            byte = self.u8()
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    def many(self, decode):
+        return [decode() for _ in range(self.varint())]
+
+    def bytes(self):
+        return self.raw(self.varint())
+
+    def option(self, decode):
+        return decode() if self.u8() else None
+
+    def slot(self):
+        return self.raw(16), self.varint(), self.varint(), self.varint()
+
+    def pointer(self):
+        return self.slot(), self.raw(16)
+
+    def slot_table(self):
+        packs = self.many(lambda: self.raw(16))
+        return self.many(
+            lambda: (packs[self.varint()], self.varint(), self.varint(), self.varint())
+        )
+
+    def end(self):
+        check(self.at == len(self.data), "bytes left over")
+
+
+class Objects:
+    """Sections 3 and 4: objects in a directory, opened with the keys of one owner."""
+
+    def __init__(self, directory, secret, owner):
+        self.directory, self.secret, self.owner = directory, secret, owner
+
+    def path(self, key):
+        return os.path.join(self.directory, key)
+
+    def names(self, prefix):
+        path = self.path(prefix)
+        return sorted(os.listdir(path)) if os.path.isdir(path) else []
+
+    def get(self, key):
+        with open(self.path(key), "rb") as file:
+            return file.read()
+
+    def role_key(self, role):
+        return hkdf(self.secret, b"cbr/v1/role", self.owner + b"/" + ROLES[role])
+
+    def open(self, key, kind):
+        """The sections of an object, by type."""
+        data = self.get(key)
+        header, trailer = data[:64], data[-32:]
+        length, footer_length, footer_crc, total = struct.unpack("<QIIQ", trailer[:24])
+        footer = data[-footer_length:]
+        check(header[:8] == MAGIC and trailer[24:] == TRAILER, f"{key}: magic")
+        check(header[10] == 1 and header[12:16] == bytes(4), f"{key}: needs a newer reader")
+        check(struct.unpack("<H", header[8:10])[0] == kind, f"{key}: kind")
+        check(struct.unpack("<I", header[60:])[0] == crc32c(header[:60]), f"{key}: header")
+        check(length == len(data) and footer[:64] == header, f"{key}: length")
+        check(crc32c(footer[:-20]) == footer_crc, f"{key}: footer")
+        check(crc64nvme(data[:-16]) == total, f"{key}: total checksum")
+        sections, end = {}, 64
+        for at in range(64, footer_length - 32, 40):
+            tag, role, offset, size, digest = struct.unpack("<HB5xQQ16s", footer[at : at + 40])
+            check(offset == end, f"{key}: directory")
+            end += size
+            stored = data[offset:end]
+            check(blake3(stored).digest()[:16] == digest, f"{key}: section {tag}")
+            aad = header + struct.pack("<H", tag) + key.encode()
+            sections[tag] = self.unprotect(role, tag, header[28:44], aad, stored)
+        check(end + footer_length == length, f"{key}: gaps")
+        return sections
+
+    def unprotect(self, role, tag, object_uuid, aad, stored):
+        if role == 0:
+            return stored
+        key = self.role_key(role)
+        if role == 1:
+            code = hmac.new(key, aad + stored[:-32], hashlib.sha256).digest()
+            check(hmac.compare_digest(code, stored[-32:]), "not this master key")
+            return stored[:-32]
+        section_key = hkdf(key, b"cbr/v1/section", object_uuid + struct.pack("<H", tag))
+        return AESGCM(section_key).decrypt(bytes(12), stored, aad)
+
+
+class Domain:
+    """Sections 5 to 8: one disk in one epoch."""
+
+    def __init__(self, objects, tenant, name):
+        self.objects, self.prefix = objects, f"t/{tenant}/d/{name}"
+        self.volume, epoch = name[1:].split(".")
+        tenant, volume = uuid.UUID(tenant).bytes, uuid.UUID(self.volume).bytes
+        self.epoch = int(epoch, 16)
+        epoch = struct.pack("<I", self.epoch)
+        record = Decoder(objects.open(f"{self.prefix}/domain.v1", DOMAIN)[3])
+        rules = record.u8(), record.u32(), record.u8(), record.varint(), record.u8(), record.u8()
+        check(rules == (1, self.epoch, 1, BLOCK, 1, 1), "rules that v1 does not know")
+        dedup = hkdf(objects.secret, b"cbr/v1/dedup", tenant)
+        self.block_key = hkdf(dedup, b"cbr/v1/block", tenant + b"\1" + volume + epoch)
+        self.slot_aad = lambda kind, codec: tenant + bytes([1, kind, codec, 0]) + epoch + volume
+        self.packs = {}
+
+    def pack(self, kind, name):
+        """The plain slots of a pack, by number, each with its sealed length."""
+        if (kind, name) in self.packs:
+            return self.packs[kind, name]
+        prefix = f"{self.prefix}/{'pm'[kind - 1]}/{blake3(name).digest()[:1].hex()}"
+        found = [n for n in self.objects.names(prefix) if n.startswith(name.hex() + ".")]
+        check(found, f"pack {name.hex()} is missing")
+        sections = self.objects.open(f"{prefix}/{found[-1]}", DATA_PACK if kind == 1 else META_PACK)
+        layout, identity = Decoder(sections[5]), Decoder(sections[6])
+        entries, number, offset = [], 0, 0
+        for gap, length, blocks in layout.many(
+            lambda: (layout.varint(), layout.varint(), layout.varint())
+        ):
+            number += gap
+            entries.append((number, sections[4][offset : offset + length], blocks))
+            number, offset = number + 1, offset + length
+        layout.end()
+        check(offset == len(sections[4]), "slots")
+        heads = [(identity.u8(), identity.varint()) for _ in entries]
+        slots, cipher = {}, AESGCM(sections[7])
+        for (number, sealed, blocks), (codec, length) in zip(entries, heads):
+            aad = self.slot_aad(kind, codec) + name + struct.pack("<II", number, length)
+            plain = cipher.decrypt(number.to_bytes(12, "big"), sealed, aad)
+            if codec == 1:
+                plain = zstandard.ZstdDecompressor().decompress(plain, max_output_size=length)
+            check(len(plain) == length, "plain length")
+            size = BLOCK if kind == 1 else length
+            for at in range(0, length, size):
+                digest = blake3(plain[at : at + size], key=self.block_key).digest()
+                check(digest == identity.raw(32), "block id")
+            slots[number] = plain, len(sealed)
+        identity.end()
+        self.packs[kind, name] = slots
+        return slots
+
+    def slot(self, kind, reference):
+        pack, number, _birth, length = reference
+        plain, sealed_length = self.pack(kind, pack)[number]
+        check(sealed_length == length, "slot length")
+        return plain
+
+    def versions(self):
+        """Section 9: (sequence number, claim's owner, commit) of all versions that exist."""
+        log = f"{self.prefix}/c/{self.volume}"
+        deleted = set()
+        for name in self.objects.names(f"{log}/d"):
+            record = Decoder(self.objects.open(f"{log}/d/{name}", DELETE)[3])
+            deleted.update(record.many(record.varint))
+        claims = [n for n in self.objects.names(log) if n.endswith(".claim")]
+        for seq, name in enumerate(claims, 1):
+            check(int(name[:16], 16) == seq, f"claim {seq} of {log} is missing")
+            claim = Decoder(self.objects.open(f"{log}/{name}", CLAIM)[3])
+            nonce, parent, owner = claim.raw(12), claim.option(claim.varint), claim.bytes()
+            outcome = f"{log}/{seq:016x}.outcome"
+            if seq in deleted or not os.path.exists(self.objects.path(outcome)):
+                continue
+            commit = self.commit(outcome, nonce, parent)
+            if commit:
+                yield seq, owner.decode(), commit
+
+    def commit(self, key, nonce, parent):
+        record = Decoder(self.objects.open(key, OUTCOME)[3])
+        tag = record.u8()
+        check(record.raw(12) == nonce, f"{key}: nonce")
+        if tag == 2:
+            return None
+        before = record.option(lambda: (record.varint(), record.raw(32)))
+        if before:
+            outcome = self.objects.get(f"{key[:-24]}{before[0]:016x}.outcome")
+            check(before == (parent, blake3(outcome).digest()), f"{key}: parent")
+        height, top = record.u8(), record.option(record.pointer)
+        sizes = [record.varint() for _ in range(4)]
+        record.many(lambda: (record.u8(), record.raw(16), record.varint()))
+        lists = record.many(record.slot)
+        births = record.many(lambda: (record.varint(), record.varint()))
+        check(self.births(lists) == births, f"{key}: births")
+        card = record.bytes()
+        record.end()
+        return height, top, sizes[0], card
+
+    def births(self, lists):
+        totals = {}
+        for reference in lists:
+            deaths = Decoder(self.slot(2, reference))
+            check(deaths.u8() == 3, "death list")
+            for _ in range(deaths.varint()):
+                deaths.raw(17)
+                for _, birth, length in deaths.many(
+                    lambda: (deaths.varint(), deaths.varint(), deaths.varint())
+                ):
+                    totals[birth] = totals.get(birth, 0) + length
+            deaths.end()
+        return sorted(totals.items())
+
+    def restore(self, commit, output):
+        height, top, disk_bytes, _card = commit
+        with open(output, "xb") as file:
+            if top:
+                self.write(top, 0, height, file)
+            file.truncate(disk_bytes)
+
+    def write(self, pointer, first_block, level, file):
+        plain = self.slot(2, pointer[0])
+        check(blake3(plain).digest()[:16] == pointer[1], "map node")
+        node = Decoder(plain)
+        check(node.u8() == (2 if level else 1) and (not level or node.u8() == level), "level")
+        table = node.slot_table()
+        at = 0
+        for _ in range(node.varint()):
+            if level:
+                position, slot, digest = node.u8(), table[node.varint()], node.raw(16)
+                self.write((slot, digest), first_block + position * 256**level, level - 1, file)
+                continue
+            at += node.varint()
+            run = node.varint()
+            check(node.u8() == 1, f"blocks from {first_block + at} on are lost")
+            content, first = self.slot(1, table[node.varint()]), node.u8()
+            file.seek((first_block + at) * BLOCK)
+            file.write(content[first * BLOCK : (first + run) * BLOCK])
+            at += run
+        node.end()
+
+
+def main(directory, key_file, wanted=None, output=None):
+    with open(key_file) as file:
+        master = bytes.fromhex(file.read().strip().removeprefix("cbr-master-key-v1 "))
+    objects = Objects(directory, master, b"master")
+    descriptor = Decoder(objects.open("store.v1", DESCRIPTOR)[1])
+    descriptor.raw(16)
+    check(descriptor.u32() == 0, "the store needs a newer reader")
+    for tenant in objects.names("t"):
+        key = objects.open(f"t/{tenant}/k/00000001", TENANT_KEY)[2]
+        for name in objects.names(f"t/{tenant}/d"):
+            domain = Domain(Objects(directory, key, b"tenant"), tenant, name)
+            for seq, owner, commit in domain.versions():
+                version = f"{tenant}/{domain.volume}.{domain.epoch}@{seq}"
+                if wanted is None:
+                    print(version, commit[2], "bytes, made by", owner)
+                elif version == wanted:
+                    return domain.restore(commit, output)
+    return None if wanted is None else sys.exit(f"there is no version {wanted}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (3, 5):
+        sys.exit(__doc__)
+    main(*sys.argv[1:])
