@@ -7,6 +7,7 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
+use crate::config::ConfigError;
 use crate::text::Lang;
 
 /// What a script may tell apart. The numbers are documented in `cbr --help`.
@@ -129,7 +130,12 @@ impl std::error::Error for Failure {}
 
 /// The exit code of any error.
 pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
-    error.downcast_ref::<Failure>().map_or(1, |failure| failure.kind.exit_code())
+    let kind = match error.downcast_ref::<Failure>() {
+        Some(failure) => failure.kind,
+        None if error.is::<ConfigError>() => Kind::Usage,
+        None => Kind::Failed,
+    };
+    kind.exit_code()
 }
 
 /// Any error for people; none for what nobody is left to read.

@@ -170,9 +170,10 @@ async fn create(session: &Session, args: CreateArgs) -> Result<(), Failure> {
     }
     let logs = wait::tasks(&session.client, output, &tasks, args.wait).await?;
     let query = vec![("checkpoint_id".to_owned(), checkpoint_id)];
-    let backups = lookup::list(&session.client, Noun::Backup, &query, usize::MAX)
+    let mut backups = lookup::list(&session.client, Noun::Backup, &query, usize::MAX)
         .await
         .map_err(session.failed(lang.what_list(lang.noun_backup())))?;
+    with_sizes(session, &mut backups).await?;
     if output.is_json() {
         return output
             .json(&json!({"checkpoint": checkpoint, "backups": backups, "operation_logs": logs}));
@@ -204,10 +205,15 @@ async fn list(session: &Session, args: ListArgs) -> Result<(), Failure> {
         query.extend(value.map(|value| (key.to_owned(), value)));
     }
     let limit = args.limit.unwrap_or(usize::MAX);
-    let backups = lookup::list(&session.client, Noun::Backup, &query, limit)
+    let mut backups = lookup::list(&session.client, Noun::Backup, &query, limit)
         .await
         .map_err(session.failed(lang.what_list(lang.noun_backup())))?;
-    session.output.list(&backups, &columns(session.output))
+    let mut columns = columns(session.output);
+    if args.sizes {
+        with_sizes(session, &mut backups).await?;
+        columns.extend(size_columns(session.output));
+    }
+    session.output.list(&backups, &columns)
 }
 
 async fn rename(session: &Session, backup: &str, name: &str) -> Result<(), Failure> {

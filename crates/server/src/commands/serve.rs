@@ -81,8 +81,8 @@ impl ServeArgs {
         close_on_stop(stopping.clone(), handle.clone(), &config.http);
         let working = tokio::spawn(node.work(&config, &stopping));
         ready::tell(&url);
-        tracing::info!(url, "ready");
-        output.line(output.lang.note_ready(&url))?;
+        // Nobody listening is no reason not to serve.
+        drop(output.line(output.lang.note_ready(&url)));
         let served = listen(listener, &config.http, handle, router).await;
         // Also when the listener failed by itself.
         stopping.cancel();

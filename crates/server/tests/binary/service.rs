@@ -1,0 +1,163 @@
+//! `cbr serve`, `doctor` and `repo` as an operator meets them.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::server::{Place, cbr, text, write_disk};
+
+#[test]
+fn two_services_cannot_share_a_data_directory() {
+    let place = Place::new();
+    let first = place.start();
+    let second = place.serve(&[]).output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    assert!(text(&second).contains("another cbr process"), "{}", text(&second));
+    first.stop();
+    place.start().stop();
+}
+
+#[test]
+fn plain_http_is_not_offered_to_others() {
+    let place = Place::new();
+    let output = cbr()
+        .args(["serve", "--listen", "0.0.0.0:0", "--data-dir"])
+        .arg(place.data())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("TLS"), "{}", text(&output));
+    assert!(!place.data().exists(), "a refused start leaves nothing behind");
+}
+
+#[test]
+fn with_a_certificate_the_service_answers_with_tls() {
+    let place = Place::new();
+    let (certificate, key) = (place.path("cert.pem"), place.path("key.pem"));
+    if !make_certificate(&certificate, &key) {
+        eprintln!("skipped: openssl is not installed");
+        return;
+    }
+    let config = place.path("cbr.toml");
+    let toml = format!("[http]\ncertificate_file = {certificate:?}\nkey_file = {key:?}\n");
+    fs::write(&config, toml).unwrap();
+    let file = place.account_file();
+    let server = place.start_with(&[
+        "--config",
+        config.to_str().unwrap(),
+        "--bootstrap-file",
+        file.to_str().unwrap(),
+    ]);
+    assert!(server.url.starts_with("https://"));
+    let trusted = ["--ca-file", certificate.to_str().unwrap()];
+    let list = [&["vault", "list"], &trusted[..]].concat();
+    assert_eq!(place.json(&server, &list), serde_json::json!([]));
+    let untrusted = place.client(&server, &["vault", "list"]);
+    assert_eq!(untrusted.status.code(), Some(5), "{}", text(&untrusted));
+    server.stop();
+}
+
+fn make_certificate(certificate: &Path, key: &Path) -> bool {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
+        .args(["-days", "2", "-subj", "/CN=cbr", "-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-keyout")
+        .arg(key)
+        .arg("-out")
+        .arg(certificate)
+        .output();
+    made.is_ok_and(|output| output.status.success())
+}
+
+#[test]
+fn doctor_finds_nothing_bad_beside_a_service_and_without_one_and_sees_what_is() {
+    let place = Place::new();
+    let doctor = || cbr().args(["doctor", "--data-dir"]).arg(place.data()).output().unwrap();
+    let server = place.start();
+    let beside = doctor();
+    assert!(beside.status.success(), "{}", text(&beside));
+    assert!(text(&beside).contains("runs"), "{}", text(&beside));
+    server.stop();
+    let alone = doctor();
+    assert!(alone.status.success(), "{}", text(&alone));
+    fs::rename(place.data().join("master.key"), place.path("elsewhere")).unwrap();
+    let without_key = doctor();
+    assert_eq!(without_key.status.code(), Some(1), "{}", text(&without_key));
+    assert!(text(&without_key).contains("master.key"), "{}", text(&without_key));
+}
+
+/// Losing the key must not end in a service that looks well and cannot read its backups.
+#[test]
+fn a_service_without_its_key_does_not_make_another() {
+    let place = Place::new();
+    place.start().stop();
+    fs::remove_file(place.data().join("master.key")).unwrap();
+    let output = place.serve(&[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("your copy"), "{}", text(&output));
+    assert!(!place.data().join("master.key").exists());
+}
+
+/// P8: repository and key are enough.
+#[test]
+fn a_backup_is_listed_checked_and_restored_without_service_and_database() {
+    let place = Place::new();
+    let server = place.start();
+    let disk = place.data().join("pool/disk.raw");
+    write_disk(&disk, 1);
+    place.json(&server, &["vault", "create", "v", "--type", "disk", "--size", "10"]);
+    place.json(&server, &["vault", "bind", "v", "disk.raw"]);
+    let made = place.json(&server, &["backup", "create", "v", "--name", "b"]);
+    let id = made["backups"][0]["id"].as_str().unwrap();
+    server.kill();
+    fs::remove_file(place.data().join("cbr.db")).unwrap();
+
+    let repository = place.data().join("repository");
+    let key = place.data().join("master.key");
+    let repo = |arguments: &[&str]| {
+        let mut command = cbr();
+        command.arg("repo").args(arguments);
+        command.arg("--repository").arg(&repository).arg("--key").arg(&key);
+        command.output().unwrap()
+    };
+    let listed = repo(&["ls"]);
+    assert!(text(&listed).contains(id), "{}", text(&listed));
+    let checked = repo(&["check", "--read-data"]);
+    assert!(checked.status.success(), "{}", text(&checked));
+    let target = place.path("restored.raw");
+    let restored = repo(&["restore", id, "--to", target.to_str().unwrap()]);
+    assert!(restored.status.success(), "{}", text(&restored));
+    assert!(fs::read(&target).unwrap() == fs::read(&disk).unwrap(), "the disks differ");
+    let again = repo(&["restore", id, "--to", target.to_str().unwrap()]);
+    assert!(!again.status.success(), "an existing file is not overwritten unasked");
+    let unknown = repo(&["restore", "nope", "--to", "/dev/null"]);
+    assert_eq!(unknown.status.code(), Some(3), "{}", text(&unknown));
+}
+
+#[test]
+fn the_example_configuration_is_accepted_and_a_slip_is_found() {
+    let place = Place::new();
+    let path = place.path("cbr.toml");
+    let example = cbr().args(["config", "example"]).output().unwrap();
+    fs::write(&path, &example.stdout).unwrap();
+    let check = || cbr().args(["config", "check", "--config"]).arg(&path).output().unwrap();
+    assert!(check().status.success(), "{}", text(&check()));
+    fs::write(&path, "[http]\nlisten_at = \"127.0.0.1:1\"\n").unwrap();
+    assert_eq!(check().status.code(), Some(2));
+    assert!(text(&check()).contains("line 2"), "{}", text(&check()));
+}
+
+#[test]
+fn every_command_has_a_manual_page_and_completions() {
+    let place = Place::new();
+    let man = cbr().arg("man").arg(place.path("man")).output().unwrap();
+    assert!(man.status.success(), "{}", text(&man));
+    for page in ["cbr.1", "cbr-serve.1", "cbr-backup-create.1", "cbr-repo-restore.1"] {
+        assert!(place.path("man").join(page).exists(), "{page}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let script = cbr().args(["completions", shell]).output().unwrap();
+        assert!(String::from_utf8_lossy(&script.stdout).contains("repo"), "{shell}");
+    }
+}
