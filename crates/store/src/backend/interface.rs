@@ -7,6 +7,8 @@ use super::Key;
 
 /// The most entries a [`Page`] has.
 pub const LIST_PAGE_MAX: usize = 1000;
+/// The largest object there is; a larger one is not read into memory (P24).
+pub const OBJECT_BYTES_MAX: u64 = (1 << 30) + (64 << 20);
 
 /// A store of immutable named objects.
 ///
@@ -145,6 +147,14 @@ pub enum BackendError {
         key: String,
         /// Why.
         reason: String,
+    },
+    /// The object is larger than any object of the format: it is damaged.
+    #[error("{key} has {size_bytes} bytes, more than any object")]
+    Oversized {
+        /// The object.
+        key: String,
+        /// Its size.
+        size_bytes: u64,
     },
     /// The object is shorter than what was asked of it: it is damaged.
     #[error("{key} ends before byte {end}")]

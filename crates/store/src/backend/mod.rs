@@ -12,7 +12,8 @@ mod memory;
 mod probe;
 
 pub use interface::{
-    Backend, BackendError, BackendExt, Decided, Entry, LIST_PAGE_MAX, Op, Page, Put,
+    Backend, BackendError, BackendExt, Decided, Entry, LIST_PAGE_MAX, OBJECT_BYTES_MAX, Op, Page,
+    Put,
 };
 pub use key::{KEY_BYTES_MAX, Key, SEGMENT_BYTES_MAX};
 pub use local::{LocalBackend, LocalOptions};

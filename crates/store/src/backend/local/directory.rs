@@ -14,7 +14,7 @@ use super::durable::make_dirs;
 use super::files::{FileOps, Os, is_absent, is_no_space, open_object};
 use super::listing;
 use super::reserve::Reserve;
-use crate::backend::{Backend, BackendError, Key, Op, Page, Put};
+use crate::backend::{Backend, BackendError, Key, OBJECT_BYTES_MAX, Op, Page, Put};
 
 /// Where unfinished puts are.
 pub(super) const INCOMING: &str = ".incoming";
@@ -163,6 +163,9 @@ impl Backend for LocalBackend {
 
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, BackendError> {
         let Some((file, size)) = self.open_file(Op::Get, key)? else { return Ok(None) };
+        if size > OBJECT_BYTES_MAX {
+            return Err(BackendError::Oversized { key: key.to_string(), size_bytes: size });
+        }
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
         file.take(size).read_to_end(&mut bytes).map_err(|e| failed(Op::Get, key, e))?;
         if bytes.len() as u64 != size {

@@ -277,6 +277,16 @@ fn names_that_are_no_objects_are_neither_listed_nor_followed() {
     assert!(matches!(refused, Err(BackendError::Refused { .. })), "{refused:?}");
 }
 
+/// P24, P29: a file of impossible size is refused, not read.
+#[test]
+fn an_object_larger_than_any_is_not_read_into_memory() {
+    let (_directory, backend, _watched) = store();
+    File::create(backend.root.join("huge")).unwrap().set_len(1 << 42).unwrap();
+    let refused = backend.get(&key("huge"));
+    assert!(matches!(refused, Err(BackendError::Oversized { .. })), "{refused:?}");
+    backend.get_range(&key("huge"), 1 << 41, &mut [0; 16]).unwrap().unwrap();
+}
+
 /// P19 on a real full file system: packs are refused, records use the reserve, deleting works, and
 /// afterwards the reserve is there again.
 #[test]
