@@ -47,8 +47,8 @@ class Cbr(Tool):
     name = "cbr"
 
     def prepare(self, work):
-        release = service.ROOT / "target" / "release" / "cbr"
-        service.BINARY = release
+        if "CBR_BINARY" not in os.environ:
+            service.BINARY = service.ROOT / "target" / "release" / "cbr"
         self.service = service.Service(work)
         self.service.start()
         self.repository = self.service.data / "repository"
