@@ -79,6 +79,10 @@ impl Checkpoints {
             None => names::default_backup_name(wanted.auto_trigger, &*self.core.random),
         };
         check_description(&wanted.description).map_err(|e| Error::invalid("description", e))?;
+        if wanted.auto_trigger && wanted.retention_days.is_some() {
+            let reason = "a policy decides how long its backups are kept";
+            return Err(Error::invalid("retention_duration_days", reason));
+        }
         let checkpoint = Checkpoint {
             id: CheckpointId::random(&*self.core.random),
             project: access.project(),

@@ -5,12 +5,33 @@ use cbr_model::query::{Page, VaultFilter};
 use cbr_model::resource::ResourceKind;
 use cbr_model::size::Gib;
 use cbr_model::vault::VaultKind;
+use cbr_testkit::{Engine, TestDatabase};
 
-use super::world::{SECOND_VOLUME, SERVER, SYSTEM_DISK, VOLUME, World, bind, id, only, run};
+use super::world::{
+    SECOND_VOLUME, SERVER, SYSTEM_DISK, VOLUME, World, bind, id, only, run, succeeded,
+};
 use crate::checkpoints::NewCheckpoint;
 use crate::rules::vault::tests::wanted;
 use crate::vaults::{NewVault, VaultChange, WantedResource};
 use crate::{Error, Result};
+
+/// The main job on the other engine: back up, damage, restore, delete everything.
+#[tokio::test]
+async fn the_main_job_runs_on_postgresql() {
+    let Some(database) = TestDatabase::on(Engine::Postgres) else { return };
+    let world = World::with_database(database).await;
+    let vault = world.vault(VaultKind::Server, &[SERVER]).await;
+    let content = world.provider.content(id(SYSTEM_DISK));
+    let first = world.back_up(&vault).await;
+    world.provider.write(id(SYSTEM_DISK), 0, &[0xcc; 9000]);
+    world.back_up(&vault).await;
+    succeeded(&world.restore(first.id).await.unwrap());
+    assert!(world.provider.content(id(SYSTEM_DISK)) == content);
+    assert_eq!(world.services.sweeps.store().await.unwrap(), 0);
+    world.services.vaults.delete(&world.access, vault.id).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.versions().len(), 0);
+}
 
 /// RES-02: in at most one vault, whoever comes first.
 #[tokio::test]
@@ -94,6 +115,7 @@ async fn a_run_with_a_bad_request_starts_nothing() {
         NewCheckpoint { name: Some("a b".into()), ..run(&vault) },
         NewCheckpoint { description: "<".into(), ..run(&vault) },
         NewCheckpoint { retention_days: Some(0), ..run(&vault) },
+        NewCheckpoint { retention_days: Some(5), auto_trigger: true, ..run(&vault) },
     ] {
         let refused = world.services.checkpoints.create(&world.access, bad).await;
         assert!(matches!(refused, Err(Error::Invalid { .. })), "{refused:?}");

@@ -75,6 +75,11 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn new() -> Self {
+        Self::with_database(TestDatabase::sqlite()).await
+    }
+
+    /// An installation over this empty database.
+    pub(super) async fn with_database(database: TestDatabase) -> Self {
         let provider = Arc::new(FakeProvider::default());
         for (n, name) in [(VOLUME, "one"), (SECOND_VOLUME, "two"), (SYSTEM_DISK, "root")] {
             provider.add_volume(id(n), name, DISK_BYTES);
@@ -96,16 +101,21 @@ impl World {
             cbr_store::Options::default(),
         );
         let store = Store { backend, faulty, repository: Arc::new(repository.unwrap()) };
-        Self::over(provider, store, random).await
+        Self::over(provider, store, random, database).await
     }
 
     /// The same provider and store with an empty database: the old one is lost.
     pub(super) async fn without_database(self) -> Self {
-        Self::over(self.provider, self.store, Arc::new(SeededRandom::new(8))).await
+        let random = Arc::new(SeededRandom::new(8));
+        Self::over(self.provider, self.store, random, TestDatabase::sqlite()).await
     }
 
-    async fn over(provider: Arc<FakeProvider>, store: Store, random: Arc<dyn Random>) -> Self {
-        let keep = TestDatabase::sqlite();
+    async fn over(
+        provider: Arc<FakeProvider>,
+        store: Store,
+        random: Arc<dyn Random>,
+        keep: TestDatabase,
+    ) -> Self {
         let clock = ManualClock::new(START);
         let db = Db::open(keep.url(), Arc::new(clock.clone())).await.unwrap();
         let db = Arc::new(db);
