@@ -17,9 +17,9 @@ STOP_SECONDS_MAX = 60
 
 
 class Service:
-    """`cbr serve` with one pool of disk images, on a port of its own."""
+    """`cbr serve` with one pool of disk images, on a port of its own; `more` is added to its configuration."""
 
-    def __init__(self, folder, database_url=None):
+    def __init__(self, folder, database_url=None, more=""):
         self.folder = pathlib.Path(folder)
         self.data = self.folder / "data"
         self.pool = self.folder / "pool"
@@ -31,7 +31,7 @@ class Service:
         self.config = self.folder / "cbr.toml"
         database = f'[database]\nurl = "{database_url}"\n' if database_url else ""
         pool = f'[[local.pools]]\nname = "pool"\npath = "{self.pool}"\n'
-        self.config.write_text(f"{database}[log]\nfilter = \"info\"\n{pool}")
+        self.config.write_text(f"{database}[log]\nfilter = \"info\"\n{pool}{more}")
 
     @property
     def bootstrap(self):

@@ -1,0 +1,73 @@
+"""What an operator relies on: `cbr doctor`, one process per data directory, a clean stop.
+
+    python3 -m unittest tests.e2e.test_operator
+"""
+
+import os
+import random
+import unittest
+
+from tests.harness.service import Service
+from tests.harness.world import World
+
+
+class Operator(unittest.TestCase):
+    def setUp(self):
+        self.world = World(random.Random(1), size_mib=8)
+        self.addCleanup(self.world.end)
+        self.service = self.world.service
+
+    def doctor(self):
+        return self.service.run("doctor", *self.service.place(), check=False)
+
+    def test_the_doctor_finds_a_sound_installation_sound(self):
+        """Beside the running service, and with the service stopped."""
+        self.world.back_up("one")
+        self.assertEqual(self.doctor().returncode, 0)
+        self.service.stop()
+        stopped = self.doctor()
+        self.assertEqual(stopped.returncode, 0, stopped.stdout)
+        self.assertIn("all agree with the database", stopped.stdout)
+
+    def test_the_doctor_names_what_is_wrong(self):
+        """P32: a key that others can read is refused, by the doctor and by the service."""
+        self.service.stop()
+        key = self.service.data / "master.key"
+        os.chmod(key, 0o644)
+        found = self.doctor()
+        self.assertNotEqual(found.returncode, 0)
+        self.assertIn(str(key), found.stdout)
+        with self.assertRaisesRegex(AssertionError, "cbr serve ended"):
+            self.service.start()
+
+    def test_a_second_process_is_kept_out_of_the_data_directory(self):
+        """P14: two services on one data directory would both run its tasks."""
+        second = Service(self.world.folder)
+        self.addCleanup(second.end)
+        with self.assertRaisesRegex(AssertionError, "another cbr process"):
+            second.start()
+        self.assertTrue(self.service.is_healthy())
+
+    def test_a_stopped_service_goes_on_where_it_was(self):
+        """P2: a clean stop in the middle of a backup; the next start finishes it."""
+        point = self.world.api.back_up(self.world.vault, "stopped")
+        self.service.stop()
+        self.service.start()
+        self.world.api.wait_for_all()
+        [backup] = self.world.api.backups(checkpoint_id=point["id"])
+        self.assertEqual(backup["status"], "available")
+
+    def test_secrets_are_in_no_log(self):
+        """P32: neither password nor secret key nor token is written to the log."""
+        self.world.back_up("one")
+        self.service.stop()
+        facts = self.service.bootstrap
+        log = self.service.log.read_text()
+        self.assertIn("ready", log)
+        for secret in (facts["password"], facts["secret_key"], self.world.api.token):
+            self.assertNotIn(secret, log)
+        self.assertEqual(self.service.bootstrap_file.stat().st_mode & 0o777, 0o600)
+
+
+if __name__ == "__main__":
+    unittest.main()
