@@ -97,7 +97,7 @@ CREATE TABLE backups (
     CHECK ((status = 'error') = (error IS NOT NULL)),
     CHECK (content IS NOT NULL OR logical_bytes = 0)
 );
-CREATE INDEX backups_project ON backups (project_id, created_at, id);
+CREATE INDEX backups_project ON backups (project_id, created_at, id) WHERE parent_id IS NULL;
 CREATE INDEX backups_vault ON backups (vault_id, root_resource_id);
 CREATE INDEX backups_checkpoint ON backups (checkpoint_id);
 CREATE INDEX backups_parent ON backups (parent_id);

@@ -43,5 +43,5 @@ CREATE TABLE tasks (
 CREATE INDEX tasks_due ON tasks (run_at, created_at, id) WHERE status IN ('waiting', 'running');
 -- At most one task of a key is at work.
 CREATE UNIQUE INDEX tasks_exclusive ON tasks (exclusive_key) WHERE status = 'running';
-CREATE INDEX tasks_log ON tasks (project_id, created_at, id);
+CREATE INDEX tasks_log ON tasks (project_id, created_at, id) WHERE operation IS NOT NULL;
 CREATE INDEX tasks_backup ON tasks (backup_id);

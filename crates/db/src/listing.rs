@@ -91,16 +91,26 @@ impl Listed {
             .collect()
     }
 
-    /// ` AND (k0 > v0 OR k0 = v0 AND k1 > v1 OR …)`
+    /// ` AND (k0, k1) > (v0, v1)`, which an index answers; where the directions differ,
+    /// ` AND (k0 > v0 OR k0 = v0 AND k1 < v1 OR …)`.
     fn after(&self, sql: &mut Sql, values: &[Value]) {
+        let sign = |key: &SortKey| if key.ascending { " > " } else { " < " };
+        let first = &self.keys[0];
         sql.text(" AND (");
-        for (i, key) in self.keys.iter().enumerate() {
-            sql.text(if i > 0 { " OR " } else { "" });
-            for (earlier, value) in self.keys[..i].iter().zip(values) {
-                sql.text(earlier.expression).text(" = ").value(value.clone()).text(" AND ");
+        if self.keys.iter().all(|key| key.ascending == first.ascending) {
+            for (i, key) in self.keys.iter().enumerate() {
+                sql.text(if i > 0 { ", " } else { "" }).text(key.expression);
             }
-            sql.text(key.expression).text(if key.ascending { " > " } else { " < " });
-            sql.value(values[i].clone());
+            sql.text(")").text(sign(first)).text("(");
+            sql.values_list(values.iter().cloned());
+        } else {
+            for (i, key) in self.keys.iter().enumerate() {
+                sql.text(if i > 0 { " OR " } else { "" });
+                for (earlier, value) in self.keys[..i].iter().zip(values) {
+                    sql.text(earlier.expression).text(" = ").value(value.clone()).text(" AND ");
+                }
+                sql.text(key.expression).text(sign(key)).value(values[i].clone());
+            }
         }
         sql.text(")");
     }

@@ -19,6 +19,7 @@ on_both_engines! {
     usage_is_the_sum_over_the_backups,
     backups_are_found_by_each_filter,
     backups_are_sorted_by_each_key_and_paged_by_marker,
+    keys_may_have_different_directions,
     a_vault_with_backups_cannot_vanish,
     the_stored_disks_are_those_with_content,
 }
@@ -244,6 +245,32 @@ async fn backups_are_sorted_by_each_key_and_paged_by_marker(database: TestDataba
             assert_eq!(walked, expected, "{key:?} {ascending}");
         }
     }
+}
+
+/// Contract A.4: `sort=status:asc,created_at:desc`.
+async fn keys_may_have_different_directions(database: TestDatabase) {
+    let world = World::on(database).await;
+    let vault = world.stored_vault("v").await;
+    let checkpoint = world.stored_checkpoint(vault.id).await;
+    let mut tx = world.begin().await;
+    let mut all = Vec::new();
+    for i in 0..9_i64 {
+        let mut backup = world.backup(vault.id, checkpoint.id, world.id(), "b");
+        backup.created_at = Timestamp(i / 2);
+        if i % 3 == 0 {
+            backup.state = BackupState::Available { content: world.disk(1) };
+        }
+        tx.backups().insert(&backup).await.unwrap();
+        all.push(backup);
+    }
+    let sort = vec![
+        BackupSort { key: BackupSortKey::Status, ascending: true },
+        BackupSort { key: BackupSortKey::CreatedAt, ascending: false },
+    ];
+    all.sort_by_key(|b| (b.state.as_str(), -b.created_at.0, std::cmp::Reverse(b.id.to_string())));
+    let filter = BackupFilter { sort, ..BackupFilter::default() };
+    let walked = walk(&mut tx, world.project, &filter).await;
+    assert_eq!(walked, all.iter().map(|backup| backup.id).collect::<Vec<_>>());
 }
 
 fn sort_value(key: BackupSortKey, backup: &Backup) -> (i64, String) {

@@ -2,11 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cbr_db::{Db, DbError};
-use cbr_env::{Clock, ManualClock};
+use cbr_env::{Clock, ManualClock, SystemClock};
 use cbr_model::Timestamp;
-use cbr_testkit::{TestDatabase, on_both_engines};
+use cbr_testkit::{Engine, TestDatabase, on_both_engines};
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyPool, Executor, Row};
 
@@ -15,6 +16,7 @@ on_both_engines! {
     a_newer_database_is_refused,
     a_changed_migration_is_refused,
     a_value_without_meaning_is_named,
+    an_interrupted_start_is_made_good_by_the_next,
 }
 
 fn clock() -> Arc<dyn Clock> {
@@ -71,6 +73,45 @@ async fn a_value_without_meaning_is_named(database: TestDatabase) {
         error.to_string(),
         "table domains, column id, row nonsense: `nonsense` is not a domain id"
     );
+}
+
+/// P18: a start that dies at any moment of the migrations leaves a database that the
+/// next start completes.
+async fn an_interrupted_start_is_made_good_by_the_next(database: TestDatabase) {
+    let real = SystemClock::default();
+    for delay in 1..25_u64 {
+        let url = database.url().to_owned();
+        let start = tokio::spawn(async move { Db::open(&url, clock()).await.map(drop) });
+        real.sleep(Duration::from_micros(delay * delay * 50)).await;
+        start.abort();
+        let _ = start.await;
+    }
+    let db = Db::open(database.url(), clock()).await.unwrap();
+    let mut tx = db.begin().await.unwrap();
+    tx.settings().set("a", "1").await.unwrap();
+    assert_eq!(tx.tasks().list_unfinished().await.unwrap(), []);
+    tx.commit().await.unwrap();
+    db.close().await.unwrap();
+}
+
+/// A database server that restarts is an outage, not the end.
+#[tokio::test]
+async fn lost_connections_are_replaced() {
+    let Some(database) = TestDatabase::on(Engine::Postgres) else { return };
+    let db = Db::open(database.url(), clock()).await.unwrap();
+    let mut cut_off = db.begin().await.unwrap();
+    cut_off.settings().set("a", "1").await.unwrap();
+    let pool = raw(&database).await;
+    let others = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity
+                  WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    pool.execute(others).await.unwrap();
+    let error = cut_off.settings().set("b", "1").await.unwrap_err();
+    assert!(error.is_transient(), "{error:?}");
+    drop(cut_off);
+    let mut tx = db.begin().await.unwrap();
+    assert_eq!(tx.settings().find("a").await.unwrap(), None);
+    tx.settings().set("a", "2").await.unwrap();
+    tx.commit().await.unwrap();
 }
 
 #[tokio::test]
