@@ -14,6 +14,7 @@ use crate::crypto::PackDek;
 use crate::error::{Error, Result};
 use crate::format::pack::{PackBuilder, PackIndex, SlotEntry};
 use crate::packs::{Packs, Scratch};
+use crate::write::packer::open_sealed;
 
 /// What remains of a pack when its dead slots are taken away.
 #[derive(Debug)]
@@ -62,6 +63,9 @@ pub(super) fn rewrite(
         what: format!("{} was rewritten too often", index.key()),
     })?;
     let object = builder.finish(next, packs.keys());
+    for entry in object.index.slots() {
+        open_sealed(&object, entry, &mut sealed)?;
+    }
     match packs.backend().put_decided(&object.key, &object.parts())? {
         Decided::Ours => Ok(Some(object.object_bytes())),
         Decided::Other(_) => Ok(None),

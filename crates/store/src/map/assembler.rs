@@ -16,12 +16,12 @@ use super::reader::{MapReader, Visit};
 use crate::crypto::BlockHasher;
 use crate::error::{Error, Result};
 use crate::format::deaths::Deaths;
-use crate::format::frame::FrameEncoder;
 use crate::format::id::{PackKind, SlotRef};
 use crate::format::node::{Child, Inner, Leaf, node_hash};
 use crate::format::record::Root;
 use crate::packs::Scratch;
 use crate::size::to_usize;
+use crate::write::encoder::ProvingEncoder;
 use crate::write::packer::Packer;
 use crate::write::plan::Plan;
 
@@ -39,8 +39,7 @@ pub(crate) struct Assembler<'a> {
 }
 
 struct State {
-    encoder: FrameEncoder,
-    encoded: Vec<u8>,
+    encoder: ProvingEncoder,
     scratch: Scratch,
     open: HashMap<(u8, u64), Open>,
     root: Option<Child>,
@@ -86,8 +85,7 @@ impl<'a> Assembler<'a> {
         hasher: &'a BlockHasher,
     ) -> Result<Self> {
         let state = State {
-            encoder: FrameEncoder::new(NODE_ZSTD_LEVEL)?,
-            encoded: Vec::new(),
+            encoder: ProvingEncoder::new(NODE_ZSTD_LEVEL)?,
             scratch: Scratch::new()?,
             open: HashMap::new(),
             root: None,
@@ -254,8 +252,8 @@ impl Finisher<'_> {
     }
 
     fn write_slot(&self, state: &mut State, plain: &[u8]) -> Result<SlotRef> {
-        let codec = state.encoder.encode(plain, &mut state.encoded);
-        self.packer.append(codec, plain.len(), &state.encoded, &[self.hasher.id(plain)])
+        let proven = state.encoder.encode(plain)?;
+        self.packer.append(&proven, &[self.hasher.id(plain)])
     }
 
     fn bury(&self, state: &mut State, kind: PackKind, slot: SlotRef) -> Result<()> {

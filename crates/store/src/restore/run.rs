@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use crossbeam_channel::{Receiver, Sender, bounded};
+
 use super::fetch::{Fetch, Wanted, merge};
 use super::layout::{Layout, Piece, WINDOW_LEAVES};
 use crate::error::{Error, Result};
@@ -22,6 +24,9 @@ use crate::size::to_usize;
 use crate::target::BlockTarget;
 use crate::version::RestoreStats;
 use crate::write::stop::{Stop, Stopped};
+
+/// How much is written before the target is told to flush it.
+const FLUSH_BYTES: u64 = 128 << 20;
 
 /// What could not be read.
 #[derive(Debug, Default)]
@@ -47,6 +52,8 @@ pub(crate) struct Restore<'a> {
     lost: Mutex<Lost>,
     written_bytes: AtomicU64,
     fetched_bytes: AtomicU64,
+    /// What had been written when the last flush was asked for.
+    flushed_bytes: AtomicU64,
 }
 
 impl<'a> Restore<'a> {
@@ -57,9 +64,17 @@ impl<'a> Restore<'a> {
         meter: &'a Meter<'a>,
         threads: usize,
     ) -> Self {
-        let (written_bytes, fetched_bytes) = (AtomicU64::new(0), AtomicU64::new(0));
-        let lost = Mutex::default();
-        Self { packs, map, target, meter, threads, lost, written_bytes, fetched_bytes }
+        Self {
+            packs,
+            map,
+            target,
+            meter,
+            threads,
+            lost: Mutex::default(),
+            written_bytes: AtomicU64::new(0),
+            fetched_bytes: AtomicU64::new(0),
+            flushed_bytes: AtomicU64::new(0),
+        }
     }
 
     /// Restores everything that can be restored.
@@ -98,12 +113,27 @@ impl<'a> Restore<'a> {
         }
         let fetches = self.fetches(layout.pieces)?;
         let (stop, next) = (Stop::default(), AtomicUsize::new(0));
+        let (wake, woken) = bounded(1);
         thread::scope(|scope| {
+            scope.spawn(|| self.flush(woken, &stop));
             for _ in 0..self.threads {
-                scope.spawn(|| self.work(&fetches, &next, &stop));
+                let wake = wake.clone();
+                let (fetches, next, stop) = (&fetches, &next, &stop);
+                scope.spawn(move || self.work(fetches, next, &wake, stop));
             }
+            drop(wake);
         });
         stop.finish()
+    }
+
+    /// Sends what is written on its way to the disk while the rest is decoded, instead of all of
+    /// it at the end.
+    fn flush(&self, woken: Receiver<()>, stop: &Stop) -> Result<(), Stopped> {
+        for () in woken {
+            let flushed = self.target.flush();
+            stop.check(flushed.map_err(|source| Error::Target { offset: 0, source }))?;
+        }
+        Ok(())
     }
 
     /// The fetches of a window, pack by pack. Packs that cannot be read at all are noted as lost.
@@ -134,12 +164,23 @@ impl<'a> Restore<'a> {
         Ok(fetches)
     }
 
-    fn work(&self, fetches: &[Fetch], next: &AtomicUsize, stop: &Stop) -> Result<(), Stopped> {
+    fn work(
+        &self,
+        fetches: &[Fetch],
+        next: &AtomicUsize,
+        wake: &Sender<()>,
+        stop: &Stop,
+    ) -> Result<(), Stopped> {
         let mut scratch = stop.check(Scratch::new())?;
         let mut buffer = Vec::new();
         while let Some(fetch) = fetches.get(next.fetch_add(1, Ordering::Relaxed)) {
             stop.check(self.meter.check_cancelled())?;
             stop.check(self.fetch(fetch, &mut buffer, &mut scratch))?;
+            let written = self.written_bytes.load(Ordering::Relaxed);
+            let flushed = self.flushed_bytes.load(Ordering::Relaxed);
+            if written.saturating_sub(flushed) > FLUSH_BYTES && wake.try_send(()).is_ok() {
+                self.flushed_bytes.store(written, Ordering::Relaxed);
+            }
         }
         Ok(())
     }

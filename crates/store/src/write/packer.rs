@@ -1,9 +1,8 @@
 //! Filling packs, proving them readable, uploading them.
 //!
 //! At most one pack of a kind is being filled and one pack is being uploaded; who fills faster
-//! than the backend takes waits. Before a pack goes out, every slot is opened, decoded and
-//! compared with what was meant (P6): for data by the ids of the blocks, for map nodes by their
-//! hash.
+//! than the backend takes waits. Before a pack goes out, every slot is opened again and compared
+//! with what was sealed (P6); that this decodes was proven before (`encoder.rs`).
 //!
 //! Packs are numbered in the order of their upload, without gaps, so what an interrupted session
 //! left behind is found by counting.
@@ -13,16 +12,17 @@ use std::sync::{Mutex, PoisonError};
 use cbr_env::Random;
 use crossbeam_channel::{Receiver, Sender};
 
+use super::encoder::{Proven, digest};
 use super::stop::{Stop, Stopped};
 use crate::backend::{BackendExt, Decided};
 use crate::crypto::{BlockHasher, BlockId};
 use crate::error::{Error, Result};
 use crate::format::BLOCK_BYTES;
-use crate::format::frame::Codec;
 use crate::format::id::{PackId, PackKind, SessionNonce, SlotRef};
-use crate::format::pack::{PackBuilder, SealedPack};
+use crate::format::pack::{PackBuilder, SealedPack, SlotEntry};
+use crate::format::slot::open_slot;
 use crate::job::Meter;
-use crate::packs::{Packs, Scratch};
+use crate::packs::Packs;
 
 /// Who writes: what the names and births of everything it writes come from.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,12 @@ pub(crate) struct Uploaded {
     pub(crate) object_bytes: u64,
 }
 
+/// A pack that is complete, and the digests of what its slots must contain.
+pub(crate) struct Full {
+    pack: SealedPack,
+    digests: Vec<[u8; 32]>,
+}
+
 /// Fills packs of one kind, one after the other; used by many threads.
 pub(crate) struct Packer<'a> {
     kind: PackKind,
@@ -50,8 +56,10 @@ pub(crate) struct Packer<'a> {
 }
 
 struct Filling {
-    uploads: Option<Sender<SealedPack>>,
+    uploads: Option<Sender<Full>>,
     builder: Option<PackBuilder>,
+    /// Of the encoded content of each slot of the builder.
+    digests: Vec<[u8; 32]>,
     next: u32,
     stored_bytes: u64,
 }
@@ -62,20 +70,21 @@ impl<'a> Packer<'a> {
         author: Author,
         full_bytes: u64,
         (packs, random): (&'a Packs, &'a dyn Random),
-        uploads: Sender<SealedPack>,
+        uploads: Sender<Full>,
     ) -> Self {
-        let filling = Filling { uploads: Some(uploads), builder: None, next: 0, stored_bytes: 0 };
+        let filling = Filling {
+            uploads: Some(uploads),
+            builder: None,
+            digests: Vec::new(),
+            next: 0,
+            stored_bytes: 0,
+        };
         Self { kind, author, full_bytes, packs, random, filling: Mutex::new(filling) }
     }
 
     /// Seals `encoded` into the pack being filled.
-    pub(crate) fn append(
-        &self,
-        codec: Codec,
-        plain_len: usize,
-        encoded: &[u8],
-        ids: &[BlockId],
-    ) -> Result<SlotRef> {
+    pub(crate) fn append(&self, proven: &Proven<'_>, ids: &[BlockId]) -> Result<SlotRef> {
+        let encoded = proven.encoded;
         let mut filling = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
         let is_full = filling.builder.as_ref().is_some_and(|builder| {
             builder.stored_bytes() + encoded.len() as u64 > self.full_bytes
@@ -89,9 +98,10 @@ impl<'a> Packer<'a> {
             let pack = self.packs.pack(self.kind, PackId::new(self.author.nonce, next));
             PackBuilder::new(pack, self.packs.keys(), self.random)
         });
-        let plain_len = u32::try_from(plain_len)
-            .map_err(|_| Error::Invalid { what: format!("a slot of {plain_len} bytes") })?;
-        let entry = builder.append(codec, plain_len, encoded, ids)?;
+        let plain_len = u32::try_from(proven.plain_len).map_err(|_| Error::Invalid {
+            what: format!("a slot of {} bytes", proven.plain_len),
+        })?;
+        let entry = builder.append(proven.codec, plain_len, encoded, ids)?;
         let slot = SlotRef {
             pack: builder.pack().id,
             slot: entry.head.slot,
@@ -99,6 +109,7 @@ impl<'a> Packer<'a> {
             stored_bytes: entry.stored_bytes,
         };
         filling.stored_bytes += u64::from(entry.stored_bytes);
+        filling.digests.push(proven.digest);
         Ok(slot)
     }
 
@@ -119,32 +130,32 @@ impl<'a> Packer<'a> {
         filling.next = filling.next.checked_add(1).ok_or_else(|| Error::Invalid {
             what: "a session writes more packs than can be numbered".to_owned(),
         })?;
-        let sealed = builder.finish(0, self.packs.keys());
+        let digests = std::mem::take(&mut filling.digests);
+        let full = Full { pack: builder.finish(0, self.packs.keys()), digests };
         // The uploader is gone only after it has reported why.
         let uploads = filling.uploads.as_ref().ok_or(Error::Cancelled)?;
-        uploads.send(sealed).map_err(|_| Error::Cancelled)
+        uploads.send(full).map_err(|_| Error::Cancelled)
     }
 }
 
 /// Takes full packs to the backend, in order.
 pub(crate) struct Uploader<'a> {
     pub(crate) packs: &'a Packs,
-    pub(crate) hasher: &'a BlockHasher,
     pub(crate) stop: &'a Stop,
     pub(crate) meter: &'a Meter<'a>,
-    pub(crate) sealed: Receiver<SealedPack>,
+    pub(crate) full: Receiver<Full>,
 }
 
 impl Uploader<'_> {
     /// Uploads until every packer has finished; returns what is in the backend.
     pub(crate) fn run(self) -> Result<Vec<Uploaded>, Stopped> {
-        let mut scratch = self.stop.check(Scratch::new())?;
+        let mut opened = Vec::new();
         let mut uploaded = Vec::new();
-        for sealed in &self.sealed {
+        for Full { pack, digests } in &self.full {
             self.stop.check(self.meter.check_cancelled())?;
-            self.stop.check(prove(&sealed, self.hasher, &mut scratch))?;
-            uploaded.push(self.stop.check(upload(self.packs, &sealed))?);
-            self.meter.add(0, sealed.object_bytes());
+            self.stop.check(prove(&pack, &digests, &mut opened))?;
+            uploaded.push(self.stop.check(upload(self.packs, &pack))?);
+            self.meter.add(0, pack.object_bytes());
         }
         Ok(uploaded)
     }
@@ -164,24 +175,34 @@ pub(crate) fn upload(packs: &Packs, sealed: &SealedPack) -> Result<Uploaded> {
     }
 }
 
-/// Opens and decodes every slot of a pack and compares it with its ids (P6).
-pub(crate) fn prove(
-    sealed: &SealedPack,
-    hasher: &BlockHasher,
-    scratch: &mut Scratch,
-) -> Result<()> {
-    let wrong = |slot: u32, what: &str| Error::SelfCheck {
-        what: format!("{} slot {slot}: {what}", sealed.key),
-    };
-    for entry in sealed.index.slots() {
-        let slot = entry.head.slot;
-        let bytes = sealed.sealed_slot(entry).ok_or_else(|| wrong(slot, "is misplaced"))?;
-        scratch.open(&sealed.index, entry, bytes).map_err(|e| wrong(slot, &e.to_string()))?;
-        if !has_ids(&scratch.plain, sealed.index.ids(entry), hasher, sealed.index.pack().kind) {
-            return Err(wrong(slot, "does not decode to what it was made from"));
+/// Opens every slot of a pack and compares it with what was sealed (P6).
+fn prove(sealed: &SealedPack, digests: &[[u8; 32]], opened: &mut Vec<u8>) -> Result<()> {
+    let slots = sealed.index.slots();
+    if slots.len() != digests.len() {
+        return Err(Error::SelfCheck { what: format!("{}: slots are missing", sealed.key) });
+    }
+    for (entry, expected) in slots.iter().zip(digests) {
+        open_sealed(sealed, entry, opened)?;
+        if digest(opened) != *expected {
+            let what = format!("{} slot {} contains something else", sealed.key, entry.head.slot);
+            return Err(Error::SelfCheck { what });
         }
     }
     Ok(())
+}
+
+/// Opens one slot of a pack that is about to be uploaded.
+pub(crate) fn open_sealed(
+    sealed: &SealedPack,
+    entry: &SlotEntry,
+    opened: &mut Vec<u8>,
+) -> Result<()> {
+    let wrong = |what: &str| Error::SelfCheck {
+        what: format!("{} slot {}: {what}", sealed.key, entry.head.slot),
+    };
+    let bytes = sealed.sealed_slot(entry).ok_or_else(|| wrong("is misplaced"))?;
+    let (dek, pack) = (sealed.index.dek(), sealed.index.pack());
+    open_slot(dek, pack, entry.head, bytes, opened).map_err(|e| wrong(e.0))
 }
 
 /// Whether a slot's content is what its ids say.
@@ -192,4 +213,40 @@ pub(crate) fn has_ids(plain: &[u8], ids: &[BlockId], hasher: &BlockHasher, kind:
     };
     plain.len().div_ceil(piece_bytes) == ids.len()
         && plain.chunks(piece_bytes).zip(ids).all(|(piece, id)| hasher.id(piece) == *id)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use cbr_env::SeededRandom;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::crypto::{TenantKey, TenantKeys};
+    use crate::format::frame::Codec;
+    use crate::format::id::{ChainRef, PackRef};
+
+    /// P6: what was sealed wrongly is not uploaded.
+    #[test]
+    fn a_pack_with_a_slot_that_contains_something_else_is_refused() {
+        let random = SeededRandom::new(1);
+        let tenant = Uuid::from_u128(1);
+        let keys = Arc::new(TenantKeys::derive(tenant, 1, &TenantKey::generate(&random)));
+        let chain = ChainRef { tenant, epoch: 0, chain: tenant };
+        let id = PackId::new(SessionNonce([1; 12]), 0);
+        let pack = PackRef { domain: chain.domain(), kind: PackKind::Meta, id };
+        let sealed = || {
+            let mut builder = PackBuilder::new(pack, keys.as_ref(), &random);
+            builder.append(Codec::None, 4, b"good", &[BlockId([1; 32])]).unwrap();
+            builder.finish(0, keys.as_ref())
+        };
+        let mut opened = Vec::new();
+        let proof = prove(&sealed(), &[digest(b"good")], &mut opened);
+        assert!(proof.is_ok(), "{proof:?}");
+        for digests in [&[digest(b"evil")][..], &[]] {
+            let proof = prove(&sealed(), digests, &mut opened);
+            assert!(matches!(proof, Err(Error::SelfCheck { .. })), "{proof:?}");
+        }
+    }
 }

@@ -52,7 +52,7 @@ impl Pipeline<'_> {
         let meter = Meter::new(job, read_bytes);
         meter.add(0, 0);
         let stop = Stop::default();
-        let (to_uploader, sealed) = bounded(0);
+        let (to_uploader, full) = bounded(0);
         let tools = (self.packs, self.random);
         let data = Packer::new(
             PackKind::Data,
@@ -65,8 +65,7 @@ impl Pipeline<'_> {
         let maps = Packer::new(PackKind::Meta, self.author, full_bytes, tools, to_uploader);
         let assembler = Assembler::new(plan, self.parent, &maps, self.hasher)?;
         let changed_blocks = AtomicU64::new(0);
-        let uploader =
-            Uploader { packs: self.packs, hasher: self.hasher, stop: &stop, meter: &meter, sealed };
+        let uploader = Uploader { packs: self.packs, stop: &stop, meter: &meter, full };
         let shared = Shared {
             packs: self.packs,
             packer: &data,

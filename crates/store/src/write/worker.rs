@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender};
 
+use super::encoder::ProvingEncoder;
 use super::packer::Packer;
 use super::plan::Action;
 use super::reader::Item;
@@ -16,7 +17,6 @@ use super::stop::{Stop, Stopped};
 use crate::crypto::{BlockHasher, BlockId};
 use crate::error::{Error, Result};
 use crate::format::BLOCK_BYTES;
-use crate::format::frame::FrameEncoder;
 use crate::format::id::{PackId, PackKind};
 use crate::format::node::Child;
 use crate::format::pack::PackIndex;
@@ -44,8 +44,7 @@ pub(super) struct Shared<'a> {
 /// One worker.
 pub(super) struct Worker<'a> {
     shared: &'a Shared<'a>,
-    encoder: FrameEncoder,
-    encoded: Vec<u8>,
+    encoder: ProvingEncoder,
     scratch: Scratch,
     indexes: HashMap<PackId, Arc<PackIndex>>,
     leaf: Work,
@@ -67,8 +66,7 @@ impl<'a> Worker<'a> {
     pub(super) fn new(shared: &'a Shared<'a>) -> Result<Self> {
         Ok(Self {
             shared,
-            encoder: FrameEncoder::new(shared.zstd_level)?,
-            encoded: Vec::new(),
+            encoder: ProvingEncoder::new(shared.zstd_level)?,
             scratch: Scratch::new()?,
             indexes: HashMap::new(),
             leaf: Work::default(),
@@ -152,8 +150,8 @@ impl<'a> Worker<'a> {
         if leaf.places.is_empty() {
             return Ok(());
         }
-        let codec = self.encoder.encode(&leaf.plain, &mut self.encoded);
-        let slot = self.shared.packer.append(codec, leaf.plain.len(), &self.encoded, &leaf.ids)?;
+        let proven = self.encoder.encode(&leaf.plain)?;
+        let slot = self.shared.packer.append(&proven, &leaf.ids)?;
         for (index, at) in (0_u8..).zip(&leaf.places) {
             leaf.new[*at] = Cell::Data { slot, index };
         }
