@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ConfigError;
+use super::file::ConfigError;
 
 /// The account that the first start makes. Later changes of the names have no effect.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

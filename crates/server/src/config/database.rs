@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, check_absolute};
+use super::file::{ConfigError, check_absolute};
 
 /// Where rows are kept; without either key, a SQLite file in the data directory.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, check_absolute, check_range};
+use super::file::{ConfigError, check_absolute, check_range};
 
 /// Where and how the service answers.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
-use super::ConfigError;
+use super::file::ConfigError;
 
 /// What the service says about its work, on standard error.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use cbr_store::Options;
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, check_absolute, check_range};
+use super::file::{ConfigError, check_absolute, check_range};
 
 /// Where backups are kept, and how they are made.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

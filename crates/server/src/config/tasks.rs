@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, check_range};
+use super::file::{ConfigError, check_range};
 
 /// How much work is done at once.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -3,6 +3,8 @@
 //! Each test has a service of its own in a temporary folder. What needs many kills
 //! or much data is in `tests/e2e` of the workspace.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 mod account;
 mod client;
 mod server;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// A folder with everything one installation needs.
 pub(crate) struct Place {

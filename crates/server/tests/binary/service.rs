@@ -36,7 +36,10 @@ fn with_a_certificate_the_service_answers_with_tls() {
     let (certificate, key) = (place.path("cert.pem"), place.path("key.pem"));
     if !make_certificate(&certificate, &key) {
         // Not by a macro: the harness would keep it to itself.
-let _ = std::io::Write::write_all(&mut std::io::stderr(), b"skipped: openssl is not installed\n");
+        let _ = std::io::Write::write_all(
+            &mut std::io::stderr(),
+            b"skipped: openssl is not installed\n",
+        );
         return;
     }
     let config = place.path("cbr.toml");

@@ -1,0 +1,204 @@
+//! Reading the file, and refusing what is wrong with it by its place.
+
+use std::path::{Path, PathBuf};
+
+use cbr_provider::LocalConfig;
+use serde::{Deserialize, Serialize};
+
+use super::{AccountConfig, DatabaseConfig, HttpConfig, LogConfig, RepositoryConfig, TasksConfig};
+
+/// The example that `cbr config example` prints.
+pub(crate) const EXAMPLE: &str = include_str!("example.toml");
+
+/// Everything the operator decides.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// Where and how the service answers.
+    pub(crate) http: HttpConfig,
+    /// Where rows are kept.
+    pub(crate) database: DatabaseConfig,
+    /// Where backups are kept, and how they are made.
+    pub(crate) repository: RepositoryConfig,
+    /// The account that the first start makes.
+    pub(crate) account: AccountConfig,
+    /// How much work is done at once.
+    pub(crate) tasks: TasksConfig,
+    /// What the service says about its work.
+    pub(crate) log: LogConfig,
+    /// Volumes and servers of this host; without a pool, one in the data directory.
+    pub(crate) local: LocalConfig,
+}
+
+/// What is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the machine said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not TOML, or has a key or value that is not known.
+    #[error("{}, line {line}: {message}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// A value breaks its rule.
+    #[error("{key}: {why}")]
+    Invalid {
+        /// Which.
+        key: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl ConfigError {
+    pub(super) fn invalid(key: &str, why: impl Into<String>) -> Self {
+        Self::Invalid { key: key.to_owned(), why: why.into() }
+    }
+}
+
+impl Config {
+    /// Reads and checks the file; no file: everything as it is by default.
+    pub(crate) fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let config = match path {
+            None => Self::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+                Self::parse(path, &text)?
+            }
+        };
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error: toml::de::Error| ConfigError::Parse {
+            path: path.to_owned(),
+            line: error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1),
+            message: error.message().to_owned(),
+        })
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        self.http.validate()?;
+        self.database.validate()?;
+        self.repository.validate()?;
+        self.account.validate()?;
+        self.tasks.validate()?;
+        self.log.validate()?;
+        self.local.validate().map_err(|error| ConfigError::invalid("local", error.to_string()))
+    }
+}
+
+/// Refuses a number outside its range.
+pub(super) fn check_range(
+    key: &str,
+    value: u64,
+    range: std::ops::RangeInclusive<u64>,
+) -> Result<(), ConfigError> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    let why = format!("must be {} to {}, not {value}", range.start(), range.end());
+    Err(ConfigError::invalid(key, why))
+}
+
+/// Refuses a path that depends on where the service was started.
+pub(super) fn check_absolute(key: &str, path: Option<&PathBuf>) -> Result<(), ConfigError> {
+    match path {
+        Some(path) if !path.is_absolute() => {
+            Err(ConfigError::invalid(key, "must be an absolute path"))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        let config = Config::parse(Path::new("c.toml"), text)?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    #[test]
+    fn an_empty_file_is_enough() {
+        assert_eq!(parse("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn the_example_is_valid_and_shows_the_defaults() {
+        assert_eq!(parse(EXAMPLE).unwrap(), Config::default());
+        // With every setting that is commented out (`#key = …`) in force it still parses.
+        let full: String = EXAMPLE
+            .lines()
+            .map(|line| match line.strip_prefix('#') {
+                Some(setting) if !setting.starts_with(' ') => format!("{setting}\n"),
+                _ => format!("{line}\n"),
+            })
+            .collect();
+        let full = parse(&full).unwrap();
+        assert_eq!(full.local.pools.len(), 1);
+        assert!(full.http.certificate_file.is_some());
+    }
+
+    #[test]
+    fn the_example_has_every_key_of_every_section() {
+        // Keys without value by default are not written by the serialiser: named by hand.
+        let optional =
+            ["public_url", "certificate_file", "key_file", "url", "url_file", "path", "threads"];
+        let written = toml::to_string(&Config::default()).unwrap();
+        let keys = written.lines().filter_map(|line| line.split_once(" = ").map(|(key, _)| key));
+        for key in keys.chain(optional) {
+            let shown = EXAMPLE.lines().any(|line| {
+                line.trim_start_matches(['#', ' ']).split_once(" = ").is_some_and(|(k, _)| k == key)
+            });
+            assert!(shown || matches!(key, "pools" | "block_devices" | "servers"), "{key}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        let table = [
+            ("[http]\nlisten_on = 1", "line 2"),
+            ("[htpp]", "htpp"),
+            ("[http]\nlisten = \"somewhere\"", "line 2"),
+            ("[http]\nkey_file = \"/k\"", "http.certificate_file"),
+            ("[http]\npublic_url = \"cbr.example.org\"", "http.public_url"),
+            ("[database]\nurl = \"mysql://x\"", "database.url"),
+            ("[repository]\nzstd_level = 99", "repository.zstd_level"),
+            ("[repository]\npath = \"relative\"", "repository.path"),
+            ("[account]\nregion = \"\"", "account.region"),
+            ("[tasks]\nworkers = 0", "tasks.workers"),
+            ("[log]\nfilter = \"info,,=\"", "log.filter"),
+            ("[[local.pools]]\nname = \"a\"\npath = \"b\"", "pools[0].path"),
+        ];
+        for (text, expected) in table {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    /// P32.
+    #[test]
+    fn a_wrong_database_url_is_not_repeated() {
+        let error = parse("[database]\nurl = \"mysql://u:s3cr3t@h/d\"").unwrap_err();
+        assert!(!format!("{error:?} {error}").contains("s3cr3t"));
+        let config = parse("[database]\nurl = \"postgres://u:s3cr3t@h/d\"").unwrap();
+        assert!(!format!("{config:?}").contains("s3cr3t"));
+    }
+}
