@@ -65,7 +65,11 @@ impl Engine {
             }
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                _ = working.join_next(), if !working.is_empty() => {}
+                ended = working.join_next(), if !working.is_empty() => {
+                    if let Some(Err(error)) = ended {
+                        tracing::error!(%error, "a worker broke off; its lease runs out");
+                    }
+                }
                 () = dispatcher.wake.due.notified(), if !is_full => {}
                 () = dispatcher.worker.clock.sleep(dispatcher.worker.options.poll), if !is_full => {}
             }
