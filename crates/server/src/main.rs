@@ -13,6 +13,7 @@ mod ready;
 mod telemetry;
 mod text;
 mod wiring;
+mod world;
 
 use std::process::ExitCode;
 

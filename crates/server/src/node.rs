@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::data_dir::DataDir;
-use crate::wiring::{self, World};
+use crate::wiring;
+use crate::world::World;
 
 /// What the key that seals secrets in the database is derived for. Never to be changed.
 const SEALING_PURPOSE: &str = "database secrets";

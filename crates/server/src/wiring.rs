@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use cbr_db::Db;
-use cbr_env::{Clock, Random, SystemClock, SystemRandom};
 use cbr_provider::local::{LocalConfig, PoolConfig, PoolKind};
 use cbr_provider::{LocalProvider, VolumeFormat};
 use cbr_store::backend::{Backend, LocalBackend, LocalOptions};
@@ -13,22 +12,7 @@ use cbr_store::{MasterKey, Repository};
 
 use crate::config::Config;
 use crate::data_dir::DataDir;
-
-/// The world outside, as arguments for everything else.
-#[derive(Clone, Debug)]
-pub(crate) struct World {
-    /// The machine's clock.
-    pub(crate) clock: Arc<dyn Clock>,
-    /// The operating system's randomness.
-    pub(crate) random: Arc<dyn Random>,
-}
-
-impl World {
-    /// The real one.
-    pub(crate) fn real() -> Self {
-        Self { clock: Arc::new(SystemClock::default()), random: Arc::new(SystemRandom::default()) }
-    }
-}
+use crate::world::World;
 
 /// Opens the database of the configuration.
 pub(crate) async fn database(data: &DataDir, config: &Config, world: &World) -> Result<Arc<Db>> {

@@ -4,19 +4,20 @@
 //! caller: reading may, making something may not.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use cbr_env::Clock;
+use cbr_env::{Clock, RandomExt};
 use chrono::DateTime;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use super::connection::{Connection, Credential};
 use super::error::ApiError;
+use super::profile::Secret;
 use super::signer;
 use crate::failure::{Failure, Kind};
 use crate::text::Lang;
+use crate::world::World;
 
 const CONNECT_SECONDS: u64 = 10;
 const ANSWER_SECONDS: u64 = 60;
@@ -29,7 +30,7 @@ pub(crate) struct Client {
     http: reqwest::Client,
     connection: Connection,
     project: String,
-    clock: Arc<dyn Clock>,
+    world: World,
 }
 
 impl fmt::Debug for Client {
@@ -51,12 +52,12 @@ impl Client {
     /// Gets ready to talk to the service and finds the project when none is named.
     pub(crate) async fn connect(
         connection: Connection,
-        clock: Arc<dyn Clock>,
+        world: World,
         lang: Lang,
     ) -> Result<Self, Failure> {
         let http = http(&connection, lang)?;
         let named = connection.project.clone();
-        let mut client = Self { http, connection, project: String::new(), clock };
+        let mut client = Self { http, connection, project: String::new(), world };
         client.project = match named {
             Some(project) => project,
             None => client.only_project(lang).await?,
@@ -71,7 +72,7 @@ impl Client {
 
     /// The clock waiting goes by.
     pub(crate) fn clock(&self) -> &dyn Clock {
-        &*self.clock
+        &*self.world.clock
     }
 
     /// The path of a CBR resource: `/v3/<project>/<rest>`.
@@ -162,7 +163,7 @@ impl Client {
             }
             Credential::Keys { access_key, secret_key } => (access_key, secret_key),
         };
-        let date = DateTime::from_timestamp(self.clock.now().seconds(), 0)
+        let date = DateTime::from_timestamp(self.world.clock.now().seconds(), 0)
             .unwrap_or_default()
             .format("%Y%m%dT%H%M%SZ")
             .to_string();
@@ -171,6 +172,9 @@ impl Client {
         let mut headers = vec![
             ("content-type".to_owned(), "application/json".to_owned()),
             ("host".to_owned(), host),
+            // Two equal requests in one second would have one signature, and a signature
+            // counts only once: this tells them apart.
+            ("x-client-token".to_owned(), self.world.random.uuid().to_string()),
             ("x-sdk-date".to_owned(), date.clone()),
         ];
         let authorization = signer::authorization(
@@ -225,12 +229,12 @@ impl Client {
 /// Exchanges a name and password for a token; used before there is a credential.
 pub(crate) async fn password_token(
     connection: &Connection,
-    clock: Arc<dyn Clock>,
+    world: World,
     login: &Value,
     lang: Lang,
 ) -> Result<(Secret, Value), Failure> {
     let http = http(connection, lang)?;
-    let client = Client { http, connection: connection.clone(), project: String::new(), clock };
+    let client = Client { http, connection: connection.clone(), project: String::new(), world };
     let answer = client
         .send(Method::POST, "/v3/auth/tokens", Query::new(), Some(login))
         .await
@@ -242,8 +246,6 @@ pub(crate) async fn password_token(
     })?;
     Ok((Secret::new(token), answer.body))
 }
-
-use super::profile::Secret;
 
 fn http(connection: &Connection, lang: Lang) -> Result<reqwest::Client, Failure> {
     let unusable = |why: String| Failure::new(Kind::Usage, lang.what_no_connection(), why);

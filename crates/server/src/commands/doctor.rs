@@ -16,7 +16,8 @@ use crate::data_dir::{DataDir, DataDirError};
 use crate::failure::{Failure, Kind};
 use crate::node::Node;
 use crate::output::{Output, Show, bytes};
-use crate::wiring::{self, World};
+use crate::wiring;
+use crate::world::World;
 
 /// Below this much free space somebody should look.
 const FREE_BYTES_LOW: u64 = 5 << 30;

@@ -6,9 +6,7 @@
 
 use std::io::{self, BufRead, IsTerminal};
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use cbr_env::SystemClock;
 use clap::{Args, Subcommand};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use serde_json::json;
@@ -19,6 +17,7 @@ use crate::client::{Client, transport, wire};
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
 use crate::text::Lang;
+use crate::world::World;
 
 /// Keep a credential in a profile and use it from now on
 #[derive(Debug, Args)]
@@ -107,17 +106,17 @@ impl LoginArgs {
             credential: Credential::Token(Secret::new(String::new())),
             ca_file: profile.ca_file.clone(),
         };
-        let clock = Arc::new(SystemClock::default());
+        let world = World::real();
         let (token, body) =
-            transport::password_token(&connection, clock.clone(), &login, lang).await?;
+            transport::password_token(&connection, world.clone(), &login, lang).await?;
         if profile.project_id.is_some() || !wire::text(&body, "/token/project/id").is_empty() {
             return Ok(token);
         }
         // Work needs a token of a project: find the only one and log in to it.
         let unscoped = Connection { credential: Credential::Token(token), ..connection.clone() };
-        let client = Client::connect(unscoped, clock.clone(), lang).await?;
+        let client = Client::connect(unscoped, world.clone(), lang).await?;
         login["auth"]["scope"] = json!({"project": {"id": client.project()}});
-        let (token, _) = transport::password_token(&connection, clock, &login, lang).await?;
+        let (token, _) = transport::password_token(&connection, world, &login, lang).await?;
         Ok(token)
     }
 }
@@ -125,7 +124,7 @@ impl LoginArgs {
 /// Makes one request with the credential; answers with the project.
 async fn try_out(profile: &Profile, lang: Lang) -> Result<String, Failure> {
     let connection = Connection::from_profile(profile.clone(), lang)?;
-    let client = Client::connect(connection, Arc::new(SystemClock::default()), lang).await?;
+    let client = Client::connect(connection, World::real(), lang).await?;
     let query = vec![("limit".to_owned(), "1".to_owned())];
     client
         .get(&client.cbr("vaults"), query)

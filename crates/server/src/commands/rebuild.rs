@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::node::Node;
 use crate::output::Output;
-use crate::wiring::World;
+use crate::world::World;
 
 /// Writes the rows that the repository knows and the database does not. Repeating is harmless.
 pub(super) async fn run(data: &DataDir, config: &Config, output: Output) -> Result<()> {

@@ -18,7 +18,8 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::failure::{Failure, Kind};
 use crate::output::{Output, Show, bytes};
-use crate::wiring::{World, existing_repository};
+use crate::wiring::existing_repository;
+use crate::world::World;
 
 /// List, check, restore and rebuild from the repository alone, without service or database
 #[derive(Debug, Args)]

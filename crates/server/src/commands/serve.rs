@@ -20,7 +20,7 @@ use crate::config::{Config, HttpConfig};
 use crate::data_dir::DataDir;
 use crate::node::Node;
 use crate::output::Output;
-use crate::wiring::World;
+use crate::world::World;
 use crate::{bootstrap, ready, telemetry};
 
 /// Run the service

@@ -2,10 +2,8 @@
 
 use std::future::Future;
 use std::io::{self, BufRead, IsTerminal};
-use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use cbr_env::SystemClock;
 use serde_json::Value;
 
 use crate::client::connection::{Connection, Environment};
@@ -15,6 +13,7 @@ use crate::client::transport::Query;
 use crate::client::{ApiError, Client, ConnectionArgs, wire};
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
+use crate::world::World;
 
 /// A service to talk to and a place to write.
 #[derive(Debug)]
@@ -33,8 +32,8 @@ impl Session {
             None => Ok(Profiles::default()),
         };
         let connection = Connection::resolve(args, Environment::of_process(), load, output.lang)?;
-        let clock = Arc::new(SystemClock::default());
-        Ok(Self { client: Client::connect(connection, clock, output.lang).await?, output })
+        let client = Client::connect(connection, World::real(), output.lang).await?;
+        Ok(Self { client, output })
     }
 
     /// The one thing a person means by a name or an id.
