@@ -29,7 +29,7 @@ impl Default for Options {
         Self {
             threads: thread::available_parallelism().map_or(2, usize::from).min(16),
             memory_bytes: 192 << 20,
-            zstd_level: 1,
+            zstd_level: 3,
             frame_blocks: 16,
             pack_bytes: 64 << 20,
             map_pack_bytes: 8 << 20,

@@ -214,5 +214,5 @@ impl Cache {
 /// About what the tables take in memory.
 fn table_bytes(index: &PackIndex) -> usize {
     let blocks: usize = index.slots().iter().map(|slot| usize::from(slot.blocks)).sum();
-    512 + index.slots().len() * size_of::<SlotEntry>() + blocks * 32
+    512 + size_of_val(index.slots()) + blocks * 32
 }

@@ -1,5 +1,7 @@
 //! A disk goes into the store and comes out again: whole, in part, after changes, after resizes.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod disk;
 
 use std::ops::Range;
@@ -8,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::{fs, io};
 
 use cbr_env::{RandomExt, SeededRandom};
-use cbr_store::backend::MemoryBackend;
+use cbr_store::backend::{Backend, BackendExt, LocalOptions, MemoryBackend};
 use cbr_store::{
     BlockSource, ChainRef, Error, FileSource, FileTarget, Job, LocalBackend, MasterKey,
     NewFileTarget, Options, Repository, VersionInfo,
@@ -20,7 +22,10 @@ const CHAIN: ChainRef =
     ChainRef { tenant: Uuid::from_u128(1), epoch: 0, chain: Uuid::from_u128(2) };
 
 fn repository(options: Options) -> Repository {
-    let backend = Arc::new(MemoryBackend::default());
+    repository_on(Arc::new(MemoryBackend::default()), options)
+}
+
+fn repository_on(backend: Arc<dyn Backend>, options: Options) -> Repository {
     let random = Arc::new(SeededRandom::new(7));
     Repository::init(backend, MasterKey::from_bytes([9; 32]), random, options).unwrap()
 }
@@ -54,7 +59,7 @@ fn a_full_and_an_increment_both_restore_byte_for_byte() {
     let before = disk.clone();
     let first = backup(&repository, &disk, None);
     assert_eq!((first.version.seq, first.parent), (1, None));
-    assert_eq!(first.used_bytes, 31 * BLOCK);
+    assert_eq!((first.used_bytes, disk.used_bytes()), (31 * BLOCK, 31 * BLOCK));
     assert_eq!(first.logical_bytes, first.used_bytes);
 
     disk.write(7 * BLOCK + 100..7 * BLOCK + 200, 11);
@@ -186,7 +191,7 @@ fn a_raw_file_goes_through_a_local_repository() {
     disk.write(LEAF..LEAF + 30 * BLOCK, 3);
     disk.write(3 * LEAF..3 * LEAF + 4096, 5);
     fs::write(&raw, disk.read(0..disk.size)).unwrap();
-    let backend = Arc::new(LocalBackend::create(&repo, Default::default()).unwrap());
+    let backend = Arc::new(LocalBackend::create(&repo, LocalOptions::default()).unwrap());
     let random = Arc::new(SeededRandom::new(7));
     let key = MasterKey::from_bytes([9; 32]);
     let repository =
@@ -197,7 +202,7 @@ fn a_raw_file_goes_through_a_local_repository() {
     drop(repository);
 
     let repository = Repository::open(backend, key, random, Options::default()).unwrap();
-    assert_eq!(repository.catalogue().unwrap(), [version.clone()]);
+    assert_eq!(repository.catalogue().unwrap(), std::slice::from_ref(&version));
     let restored = directory.path().join("restored.raw");
     let target = NewFileTarget::create(&restored, version.disk_bytes).unwrap();
     repository.restore(&version.version, &target, &Job::quiet()).unwrap();
@@ -261,4 +266,29 @@ fn a_source_that_cannot_be_read_fails_the_backup_with_the_place() {
     assert!(matches!(failed, Err(Error::Source { offset: LEAF, .. })));
     session.abort().unwrap();
     assert!(repository.versions(&CHAIN).unwrap().is_empty());
+}
+
+/// P5: what is known to be missing is stored again, so the next version is whole.
+#[test]
+fn blocks_of_a_pack_that_vanished_are_stored_again_by_the_next_backup() {
+    let backend = Arc::new(MemoryBackend::default());
+    let repository = repository_on(backend.clone(), small_packs());
+    let mut disk = Disk::new(LEAF);
+    disk.write(0..100 * BLOCK, 3);
+    let first = backup(&repository, &disk, None);
+    let packs = backend.list_all("t/").unwrap();
+    let pack = packs.iter().find(|entry| entry.key.as_str().contains("/p/")).unwrap();
+    backend.delete(&pack.key).unwrap();
+
+    let second = backup(&repository, &disk, None);
+    assert!(second.logical_bytes > 0, "{second:?}");
+    assert_restores(&repository, &second, &disk);
+    let target = disk::Dirty::new(disk.size);
+    let damaged = repository.restore(&first.version, &target, &Job::quiet());
+    let Err(Error::Incomplete { ranges, .. }) = damaged else { panic!("{damaged:?}") };
+    let lost: u64 = ranges.iter().map(|range| range.end - range.start).sum();
+    assert_eq!(lost, second.logical_bytes, "exactly what the second backup had to store again");
+    // P10: what cannot be is no ground for deleting.
+    let refused = repository.delete(&CHAIN, &[second.version.seq]);
+    assert!(matches!(refused, Err(Error::Implausible { .. })), "{refused:?}");
 }

@@ -14,6 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one version did to the bytes of its chain.
+#[expect(clippy::struct_field_names, reason = "units stand last in names")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Account {
     /// Bytes this version stored and its map points to.

@@ -173,7 +173,7 @@ impl<'a> Assembler<'a> {
         mut child: Option<Child>,
     ) -> Result<()> {
         while level < self.height {
-            let position = (index % FANOUT) as u8;
+            let position = u8::try_from(index % FANOUT).expect("a position is below 256");
             (level, index) = (level + 1, index / FANOUT);
             if !state.open.contains_key(&(level, index)) {
                 let open = self.open(level, index, &mut state.scratch)?;

@@ -36,12 +36,12 @@ impl Cell {
 pub(crate) fn spread(leaf: &Leaf, blocks: usize) -> Vec<Cell> {
     let mut cells = vec![Cell::Hole; blocks];
     for extent in &leaf.extents {
-        for step in 0..extent.run {
-            let Some(cell) = cells.get_mut(usize::from(extent.start + step)) else { break };
+        let covered = cells.iter_mut().skip(extent.start.into()).take(extent.run.into());
+        // A decoded extent never reaches beyond its slot, which has 16 blocks at most.
+        for (step, cell) in (0_u8..).zip(covered) {
             *cell = match extent.content {
                 Content::Bad => Cell::Bad,
-                // A decoded extent never reaches beyond its slot, which has 16 blocks at most.
-                Content::Data { slot, first } => Cell::Data { slot, index: first + step as u8 },
+                Content::Data { slot, first } => Cell::Data { slot, index: first + step },
             };
         }
     }

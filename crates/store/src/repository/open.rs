@@ -138,14 +138,13 @@ impl Repository {
     fn ensure_domain(&self, domain: &DomainId, log: &ChainLog) -> Result<()> {
         let key = place::domain_record(domain);
         let expected = Domain { scope: domain.scope, epoch: domain.epoch };
-        let object = match self.backend.get(&key)? {
-            Some(object) => object,
-            None => {
-                let object = expected.seal(&key, log.keys.as_ref(), self.random.as_ref());
-                match self.backend.put_decided(&key, &[&object])? {
-                    Decided::Ours => return Ok(()),
-                    Decided::Other(there) => there,
-                }
+        let object = if let Some(object) = self.backend.get(&key)? {
+            object
+        } else {
+            let object = expected.seal(&key, log.keys.as_ref(), self.random.as_ref());
+            match self.backend.put_decided(&key, &[&object])? {
+                Decided::Ours => return Ok(()),
+                Decided::Other(there) => there,
             }
         };
         if Domain::open(&object, &key, log.keys.as_ref())? == expected {

@@ -45,6 +45,20 @@ pub(crate) struct Full {
     digests: Vec<[u8; 32]>,
 }
 
+/// Pack buffers that were uploaded, to be filled again: fresh memory costs time.
+#[derive(Debug, Default)]
+pub(crate) struct Spare(Mutex<Vec<Vec<u8>>>);
+
+impl Spare {
+    fn pop(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn push(&self, buffer: Vec<u8>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+    }
+}
+
 /// Fills packs of one kind, one after the other; used by many threads.
 pub(crate) struct Packer<'a> {
     kind: PackKind,
@@ -52,6 +66,7 @@ pub(crate) struct Packer<'a> {
     full_bytes: u64,
     packs: &'a Packs,
     random: &'a dyn Random,
+    spare: &'a Spare,
     filling: Mutex<Filling>,
 }
 
@@ -69,7 +84,7 @@ impl<'a> Packer<'a> {
         kind: PackKind,
         author: Author,
         full_bytes: u64,
-        (packs, random): (&'a Packs, &'a dyn Random),
+        (packs, random, spare): (&'a Packs, &'a dyn Random, &'a Spare),
         uploads: Sender<Full>,
     ) -> Self {
         let filling = Filling {
@@ -79,7 +94,7 @@ impl<'a> Packer<'a> {
             next: 0,
             stored_bytes: 0,
         };
-        Self { kind, author, full_bytes, packs, random, filling: Mutex::new(filling) }
+        Self { kind, author, full_bytes, packs, random, spare, filling: Mutex::new(filling) }
     }
 
     /// Seals `encoded` into the pack being filled.
@@ -96,7 +111,8 @@ impl<'a> Packer<'a> {
         let next = filling.next;
         let builder = filling.builder.get_or_insert_with(|| {
             let pack = self.packs.pack(self.kind, PackId::new(self.author.nonce, next));
-            PackBuilder::new(pack, self.packs.keys(), self.random)
+            let buffer = self.spare.pop();
+            PackBuilder::new(pack, self.packs.keys(), self.random).reusing(buffer)
         });
         let plain_len = u32::try_from(proven.plain_len).map_err(|_| Error::Invalid {
             what: format!("a slot of {} bytes", proven.plain_len),
@@ -144,6 +160,7 @@ pub(crate) struct Uploader<'a> {
     pub(crate) stop: &'a Stop,
     pub(crate) meter: &'a Meter<'a>,
     pub(crate) full: Receiver<Full>,
+    pub(crate) spare: &'a Spare,
 }
 
 impl Uploader<'_> {
@@ -156,6 +173,7 @@ impl Uploader<'_> {
             self.stop.check(prove(&pack, &digests, &mut opened))?;
             uploaded.push(self.stop.check(upload(self.packs, &pack))?);
             self.meter.add(0, pack.object_bytes());
+            self.spare.push(pack.into_buffer());
         }
         Ok(uploaded)
     }

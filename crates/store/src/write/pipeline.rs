@@ -6,7 +6,7 @@ use std::thread;
 use cbr_env::Random;
 use crossbeam_channel::bounded;
 
-use super::packer::{Author, Packer, Uploaded, Uploader};
+use super::packer::{Author, Packer, Spare, Uploaded, Uploader};
 use super::plan::Plan;
 use super::reader::{BUFFERS, Cursor, Item, READ_BLOCKS, Reader};
 use super::stop::Stop;
@@ -53,7 +53,8 @@ impl Pipeline<'_> {
         meter.add(0, 0);
         let stop = Stop::default();
         let (to_uploader, full) = bounded(0);
-        let tools = (self.packs, self.random);
+        let spare = Spare::default();
+        let tools = (self.packs, self.random, &spare);
         let data = Packer::new(
             PackKind::Data,
             self.author,
@@ -65,7 +66,8 @@ impl Pipeline<'_> {
         let maps = Packer::new(PackKind::Meta, self.author, full_bytes, tools, to_uploader);
         let assembler = Assembler::new(plan, self.parent, &maps, self.hasher)?;
         let changed_blocks = AtomicU64::new(0);
-        let uploader = Uploader { packs: self.packs, stop: &stop, meter: &meter, full };
+        let uploader =
+            Uploader { packs: self.packs, stop: &stop, meter: &meter, full, spare: &spare };
         let shared = Shared {
             packs: self.packs,
             packer: &data,

@@ -151,6 +151,7 @@ fn overlapping<'a>(
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::single_range_in_vec_init, reason = "lists of ranges are what is tested")]
     use super::*;
     use crate::map::geometry::LEAF_BYTES;
     use Action::{Hole, Keep, Read};

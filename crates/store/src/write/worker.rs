@@ -46,7 +46,8 @@ pub(super) struct Worker<'a> {
     shared: &'a Shared<'a>,
     encoder: ProvingEncoder,
     scratch: Scratch,
-    indexes: HashMap<PackId, Arc<PackIndex>>,
+    /// Tables of the packs that the leaf in work points to.
+    indexes: HashMap<PackId, Option<Arc<PackIndex>>>,
     leaf: Work,
 }
 
@@ -131,18 +132,27 @@ impl<'a> Worker<'a> {
     fn is_as_before(&mut self, at: usize, id: &BlockId) -> Result<bool> {
         // Nothing has been decided about this block yet, so the new cell still is the old one.
         let Cell::Data { slot, index } = self.leaf.new[at] else { return Ok(false) };
-        let tables = match self.indexes.get(&slot.pack) {
-            Some(tables) => tables,
-            None => {
-                let tables = self.shared.packs.index(PackKind::Data, slot.pack)?;
-                self.indexes.entry(slot.pack).or_insert(tables)
-            }
-        };
-        let known = tables.ids(find(tables, &slot)?).get(usize::from(index));
-        match known {
-            Some(known) => Ok(known == id),
-            None => Err(Error::damaged(tables.key(), "the map points beyond a slot")),
+        let Some(tables) = self.tables(slot.pack)? else { return Ok(false) };
+        let known = find(tables, &slot).map(|entry| tables.ids(entry).get(usize::from(index)));
+        // A pointer that leads nowhere is not followed again: the block is stored anew (P5).
+        Ok(matches!(known, Ok(Some(known)) if known == id))
+    }
+
+    /// The tables of a pack of the parent, or `None` if they are damaged or gone.
+    fn tables(&mut self, pack: PackId) -> Result<Option<&PackIndex>> {
+        if !self.indexes.contains_key(&pack) {
+            let tables = match self.shared.packs.index(PackKind::Data, pack) {
+                Ok(tables) => Some(tables),
+                Err(error @ (Error::Damaged { .. } | Error::Missing { .. })) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(%pack, error, "blocks of an unreadable pack are stored again");
+                    None
+                }
+                Err(error) => return Err(error),
+            };
+            self.indexes.insert(pack, tables);
         }
+        Ok(self.indexes.get(&pack).and_then(Option::as_deref))
     }
 
     fn store_frame(&mut self) -> Result<()> {

@@ -11,7 +11,7 @@ use cbr_store::{BlockSource, BlockTarget, Error, Job, Repository, VersionInfo};
 pub(crate) const BLOCK: u64 = 65_536;
 pub(crate) const LEAF: u64 = 256 * BLOCK;
 
-type Block = Box<[u8; 65_536]>;
+type Block = Vec<u8>;
 
 /// A disk of which most blocks may be unallocated.
 #[derive(Clone, Default)]
@@ -21,7 +21,7 @@ pub(crate) struct Disk {
 }
 
 fn zero_block() -> Block {
-    Box::new([0; 65_536])
+    vec![0; as_usize(BLOCK)]
 }
 
 /// Calls `each` with every touched block, the bytes in it, and where they begin in the range.
@@ -50,7 +50,8 @@ impl Disk {
         split(range.start..range.end.min(self.size), |block, within, _| {
             let bytes = self.blocks.entry(block).or_insert_with(zero_block);
             for at in within {
-                let letter = noise[(at / 97 + block as usize) % 64] ^ (at / 4096) as u8;
+                let letter = noise[(at / 97 + as_usize(block)) % 64]
+                    ^ noise[(at / 4096 + 32) % 64].rotate_left(3);
                 bytes[at] = letter | 1;
             }
         });
@@ -136,7 +137,7 @@ impl Dirty {
     fn change(&self, range: Range<u64>, mut change: impl FnMut(&mut [u8], usize)) {
         let mut blocks = self.blocks.lock().unwrap();
         split(range, |block, within, at| {
-            let content = blocks.entry(block).or_insert_with(|| Some(Box::new([0xa5; 65_536])));
+            let content = blocks.entry(block).or_insert_with(|| Some(vec![0xa5; as_usize(BLOCK)]));
             change(&mut content.get_or_insert_with(zero_block)[within], at);
         });
     }
