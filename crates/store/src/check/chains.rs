@@ -185,7 +185,13 @@ impl ChainCheck<'_> {
         }
         let mut listed = Vec::with_capacity(objects.len());
         for (pack, generation, object_bytes) in objects {
-            if is_needed.get(&pack.id.session()).copied().unwrap_or(false) {
+            let is_needed = is_needed.get(&pack.id.session()).copied();
+            if is_needed.is_none() {
+                // A claim is put before the first pack and is never removed.
+                let what = "it belongs to no session: records of the chain are missing";
+                self.found.record(place::pack(&pack, generation), what);
+            }
+            if is_needed == Some(true) {
                 let expected_bytes =
                     sizes.get(&(pack.kind, pack.id)).copied().filter(|_| generation == 0);
                 listed.push(Listed { pack, generation, object_bytes, expected_bytes });

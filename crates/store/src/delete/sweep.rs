@@ -13,6 +13,16 @@ use crate::format::pack::PackIndex;
 use crate::format::place::{self, Place};
 use crate::packs::{Packs, Scratch};
 
+/// How often a sweep looks before it believes that something does not fit together.
+const LOOKS_MAX: usize = 3;
+
+/// What a sweep sees and concludes before it removes anything.
+struct Look {
+    listed: Listed,
+    plan: Plan,
+    dead: BTreeMap<PackName, BTreeSet<u32>>,
+}
+
 /// One sweep over one chain.
 pub(crate) struct Sweep<'a> {
     pub(crate) log: &'a ChainLog,
@@ -23,11 +33,7 @@ pub(crate) struct Sweep<'a> {
 impl Sweep<'_> {
     /// Removes and compacts; returns the bytes of objects that went, less those that came.
     pub(crate) fn run(&self) -> Result<u64> {
-        let listed = list_packs(self.packs, self.log)?;
-        let history = self.log.read()?.sound()?;
-        let lineage = history.lineage(history.live_or_pinned())?;
-        let plan = plan(&history, &lineage, &listed)?;
-        let dead = self.dead_slots(&history, &lineage, &plan)?;
+        let Look { listed, plan, dead } = self.look_until_it_fits()?;
         // Everything that could contradict itself has been looked at: from here on things go.
         let mut removed = 0;
         for name in &plan.remove {
@@ -42,6 +48,27 @@ impl Sweep<'_> {
             }
         }
         Ok(removed)
+    }
+
+    /// Looks again where what was seen does not fit together: a session may have committed, or
+    /// another sweep removed something, while this one was looking. What never fits is an error.
+    fn look_until_it_fits(&self) -> Result<Look> {
+        for _ in 1..LOOKS_MAX {
+            match self.look() {
+                Err(Error::Implausible { .. } | Error::Missing { .. }) => {}
+                seen => return seen,
+            }
+        }
+        self.look()
+    }
+
+    fn look(&self) -> Result<Look> {
+        let listed = list_packs(self.packs, self.log)?;
+        let history = self.log.read()?.sound()?;
+        let lineage = history.lineage(history.live_or_pinned())?;
+        let plan = plan(&history, &lineage, &listed)?;
+        let dead = self.dead_slots(&history, &lineage, &plan)?;
+        Ok(Look { listed, plan, dead })
     }
 
     /// The dead slots of the packs to inspect, by pack.

@@ -213,6 +213,25 @@ fn an_object_that_disappears_is_missed() {
     }
 }
 
+/// P4, P10: all records of the last version disappear together, and the log looks like an older one.
+/// Its packs tell: they belong to nobody.
+#[test]
+fn a_version_whose_records_all_disappear_is_missed_and_its_packs_stay() {
+    let sample = sample();
+    let last = *sample.expected.keys().last().unwrap();
+    let memory = Arc::new(MemoryBackend::from_snapshot(sample.objects.clone()));
+    memory.delete(&Place::Outcome(CHAIN, last).key()).unwrap();
+    memory.delete(&Place::Claim(CHAIN, last).key()).unwrap();
+    let before = memory.snapshot();
+    let backend: Arc<dyn Backend> = memory.clone();
+    let repository = open(&backend, &Seeds::new(8)).unwrap();
+    let refused = repository.reclaim(&CHAIN);
+    assert!(matches!(refused, Err(Error::Implausible { .. })), "{refused:?}");
+    assert!(memory.snapshot() == before, "removed something, then stopped");
+    let report = repository.check(CheckDepth::Structure, &Job::quiet()).unwrap();
+    assert!(!report.is_clean(), "{report:?}");
+}
+
 /// P1, P5: damage in one block is reported with its exact range, and the rest is restored.
 #[test]
 fn damage_in_one_slot_costs_exactly_its_blocks() {

@@ -46,7 +46,7 @@ fn at_every_call(
             let repository = open(&alive, &seeds).unwrap();
             after(&repository, &result, &start.expected);
             repository.reclaim(&CHAIN).unwrap();
-            assert_no_leak(&memory);
+            assert_no_leak(memory.as_ref());
             assert_all_can_go(&repository, &memory);
             if was_through {
                 result.unwrap();
@@ -287,7 +287,7 @@ fn a_storm_of_failures_ends_with_the_right_versions() {
         let repository = open(&backend, &seeds).unwrap();
         assert_versions(&repository, &expected);
         repository.reclaim(&CHAIN).unwrap();
-        assert_no_leak(&memory);
+        assert_no_leak(memory.as_ref());
         assert_all_can_go(&repository, &memory);
     }
 }

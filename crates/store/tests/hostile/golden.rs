@@ -109,7 +109,7 @@ fn the_golden_repository_is_backed_up_to_deleted_from_and_emptied() {
     repository.delete(&CHAIN, &[4]).unwrap();
     expected.remove(&4);
     assert_versions(&repository, &expected);
-    assert_no_leak(&memory);
+    assert_no_leak(memory.as_ref());
     assert_all_can_go(&repository, &memory);
 }
 
