@@ -300,7 +300,10 @@ fn on_a_full_disk_records_can_still_be_written_and_objects_deleted() {
         .output();
     if !mounted.is_ok_and(|output| output.status.success()) {
         // Not by a macro: the harness would keep it to itself.
-let _ = std::io::Write::write_all(&mut std::io::stderr(), b"skipped: a full disk needs root to mount a tmpfs\n");
+        let _ = std::io::Write::write_all(
+            &mut std::io::stderr(),
+            b"skipped: a full disk needs root to mount a tmpfs\n",
+        );
         return;
     }
     let outcome = std::panic::catch_unwind(|| fill_and_empty(&mount));
