@@ -91,6 +91,7 @@ async fn follow(
             }
         }
         if logs.iter().all(is_final) {
+            board.finish(&logs, client.clock().monotonic_micros() - started);
             return Ok(logs);
         }
         let waited = client.clock().monotonic_micros() - started;
@@ -157,6 +158,20 @@ impl Board {
         }
     }
 
+    /// Takes the bars away and leaves a line for each task.
+    fn finish(&self, logs: &[Value], micros: u64) {
+        let Some((all, _)) = &self.bars else { return };
+        // What cannot be cleared stays: only looks.
+        drop(all.clear());
+        let seconds = micros as f64 / 1e6;
+        for (log, total) in logs.iter().zip(&self.totals) {
+            let total = total.filter(|total| *total > 0).map(crate::output::bytes);
+            let total = total.map(|total| format!("  {total}")).unwrap_or_default();
+            let status = wire::text(log, "/status");
+            self.output.note(format_args!("{}: {status}{total}  {seconds:.1} s", title(log)));
+        }
+    }
+
     fn write(&mut self, index: usize, log: &Value, total: Option<u64>, now_micros: u64) {
         let status = wire::text(log, "/status");
         let (last, at) = &mut self.lines[index];
@@ -219,7 +234,7 @@ fn draw(bar: &ProgressBar, log: &Value, total: Option<u64>) {
     bar.set_length(total.unwrap_or(100));
     bar.set_position(total.map_or(percent(log), |total| total / 100 * percent(log)));
     if is_final(log) {
-        bar.abandon();
+        bar.abandon(); // No more ticks; it is taken away when all have ended.
     }
 }
 

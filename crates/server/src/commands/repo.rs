@@ -148,7 +148,7 @@ fn list(repository: &Repository, output: Output) -> Result<()> {
         &[
             (lang.col_backup(), Show::At("/card/backup/id")),
             (lang.col_name(), Show::At("/card/backup/name")),
-            (lang.col_resource(), Show::At("/card/resource/name")),
+            (lang.col_resource(), Show::With(disk_name)),
             (lang.col_vault(), Show::At("/card/vault/name")),
             (lang.col_size(), Show::With(|thing| size_at(thing, "/disk_bytes"))),
             (lang.col_logical(), Show::With(|thing| size_at(thing, "/logical_bytes"))),
@@ -157,6 +157,13 @@ fn list(repository: &Repository, output: Output) -> Result<()> {
         ],
     )?;
     Ok(())
+}
+
+/// The name of the disk; for a server's, after that of the server.
+fn disk_name(thing: &Value) -> String {
+    let (resource, disk) =
+        (wire::text(thing, "/card/resource/name"), wire::text(thing, "/card/disk/volume_name"));
+    if disk.is_empty() { resource } else { format!("{resource}: {disk}") }
 }
 
 fn size_at(thing: &Value, pointer: &str) -> String {
