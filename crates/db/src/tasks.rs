@@ -47,7 +47,9 @@ impl Tasks<'_> {
     }
 
     /// Takes the task that has been due for longest, if there is one: nobody holds
-    /// a lease on it, and no other task with its exclusive key is at work.
+    /// a lease on it, and no other task with its exclusive key is at work or was due
+    /// before it. Without the latter a purge could take the key from a backup that waits
+    /// for its node, and each would wait for the other (RES-17).
     pub async fn claim(&mut self, claim: &Claim<'_>) -> Result<Option<ClaimedTask>, DbError> {
         if claim.kinds.is_empty() {
             return Ok(None);
@@ -58,7 +60,10 @@ impl Tasks<'_> {
              AND t.run_at <= $1 AND t.lease_until <= $1 AND (t.node IS NULL OR t.node = $2)
              AND (t.exclusive_key IS NULL OR NOT EXISTS (
                  SELECT 1 FROM tasks o WHERE o.exclusive_key = t.exclusive_key
-                 AND o.status = 'running' AND o.id <> t.id))
+                 AND o.status IN ('waiting', 'running') AND o.id <> t.id
+                 AND (o.status = 'running' OR (t.status = 'waiting' AND o.run_at <= $1
+                      AND (o.created_at < t.created_at
+                           OR (o.created_at = t.created_at AND o.id < t.id))))))
              AND t.kind IN (",
         )
         .bind(now)

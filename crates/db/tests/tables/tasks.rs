@@ -16,6 +16,7 @@ on_both_engines! {
     a_claim_holds_until_its_lease_ends,
     who_lost_the_claim_changes_nothing,
     one_task_of_a_key_is_at_work,
+    tasks_of_a_key_run_in_their_order_whoever_may_run_them,
     a_task_is_claimed_by_its_node_and_kind_only,
     racing_claims_never_get_the_same_task,
     progress_and_attempts_are_counted,
@@ -131,6 +132,41 @@ async fn one_task_of_a_key_is_at_work(database: TestDatabase) {
     let rival = claim(&world).await.unwrap();
     assert_ne!(rival.id, first.id);
     assert!(ids.contains(&rival.id));
+}
+
+/// RES-17: a purge, which any node may run, does not overtake the backup of the same
+/// resource that waits for its own node; holding the key it would wait for it for ever.
+async fn tasks_of_a_key_run_in_their_order_whoever_may_run_them(database: TestDatabase) {
+    let world = World::on(database).await;
+    let mut tx = world.begin().await;
+    let mut backup = world.task();
+    backup.exclusive_key = Some("resource:x".into());
+    backup.node = Some("n2".into());
+    let mut planned = world.task();
+    planned.exclusive_key = Some("resource:y".into());
+    planned.run_at = tx.now().plus_seconds(3600);
+    for task in [&backup, &planned] {
+        tx.tasks().insert(task).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    world.clock.advance(Duration::from_micros(1));
+    let mut tx = world.begin().await;
+    let mut purge = world.task();
+    purge.exclusive_key.clone_from(&backup.exclusive_key);
+    let mut other = world.task();
+    other.exclusive_key.clone_from(&planned.exclusive_key);
+    for task in [&purge, &other] {
+        tx.tasks().insert(task).await.unwrap();
+    }
+    let first = claim_as(&mut tx, "n1", &["toy"]).await;
+    assert_eq!(first.map(|task| task.id), Some(other.id), "who is not due yet is in nobody's way");
+    assert_eq!(claim_as(&mut tx, "n1", &["toy"]).await, None);
+    let first = claim_as(&mut tx, "n2", &["toy"]).await.unwrap();
+    assert_eq!(first.id, backup.id);
+    assert_eq!(claim_as(&mut tx, "n1", &["toy"]).await, None);
+    let ended = tx.tasks().end(first.id, 1, "{}", OperationStatus::Success, None).await;
+    assert!(ended.unwrap());
+    assert_eq!(claim_as(&mut tx, "n1", &["toy"]).await.unwrap().id, purge.id);
 }
 
 async fn a_task_is_claimed_by_its_node_and_kind_only(database: TestDatabase) {
