@@ -102,7 +102,7 @@ async fn a_step_that_does_not_stop_is_dropped_and_taken_over_later(database: Tes
     let task = world.enqueue(1).await;
     let shutdown = CancellationToken::new();
     let engine = tokio::spawn(world.engine().run(shutdown.clone()));
-    world.until("the step runs", async || world.entered("work 0").await == 1).await;
+    world.until_played().await;
     shutdown.cancel();
     world
         .until("the engine stops", async || {

@@ -101,7 +101,7 @@ async fn a_restarted_node_takes_its_tasks_back_without_waiting(database: TestDat
     world.script([Act::Progress(30), Act::Hang]);
     let task = world.enqueue(3).await;
     let dead = tokio::spawn(world.engine().run(CancellationToken::new()));
-    world.until("the second part runs", async || world.entered("work 1").await == 1).await;
+    world.until_played().await;
     dead.abort();
     let _ = dead.await;
     let other = Options { node: "other".into(), ..World::options() };
@@ -118,7 +118,7 @@ async fn a_task_of_a_dead_worker_goes_on_where_it_was_saved(database: TestDataba
     world.script([Act::Progress(30), Act::Hang]);
     let task = world.enqueue(3).await;
     let engine = tokio::spawn(world.engine().run(CancellationToken::new()));
-    world.until("the second part runs", async || world.entered("work 1").await == 1).await;
+    world.until_played().await;
     engine.abort();
     let _ = engine.await;
     assert_eq!(world.run_due().await, 0, "the lease holds");

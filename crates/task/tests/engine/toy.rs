@@ -285,6 +285,13 @@ impl World {
     }
 
     /// Waits until `is_so`, in real time, but not for ever.
+    /// Waits until the last act of the script has begun. (Entering its stage is not enough:
+    /// the act comes after the save.)
+    pub(crate) async fn until_played(&self) {
+        self.until("the script is played", async || self.outside.script.lock().unwrap().is_empty())
+            .await;
+    }
+
     pub(crate) async fn until(&self, what: &str, is_so: impl AsyncFn() -> bool) {
         let clock = SystemClock::default();
         for _ in 0..2000 {
