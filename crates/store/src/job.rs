@@ -20,7 +20,8 @@ pub struct Progress {
 /// The caller's side of a long call.
 #[derive(Clone)]
 pub struct Job {
-    /// Called from worker threads, often; must return quickly.
+    /// Called from worker threads, often; must return quickly. Calls of different threads may
+    /// overtake each other.
     pub progress: Arc<dyn Fn(Progress) + Send + Sync>,
     /// Set to make the call end soon with [`Error::Cancelled`].
     pub cancel: Arc<AtomicBool>,

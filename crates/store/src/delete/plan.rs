@@ -104,3 +104,116 @@ pub(crate) fn author(history: &History, id: &PackId) -> Option<u64> {
     let nonce = id.session();
     history.sessions.iter().find(|(_, s)| s.claim.nonce == nonce).map(|(seq, _)| *seq)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::history::{Committed, Session};
+    use crate::format::id::ChainRef;
+    use crate::format::record::{Claim, Commit, PackSummary, Root};
+    use uuid::Uuid;
+
+    /// Of session `seq`, data pack number `counter`.
+    fn data(seq: u8, counter: u32) -> PackName {
+        (PackKind::Data, PackId::new(SessionNonce([seq; 12]), counter))
+    }
+
+    fn session(seq: u8, parent: Option<u64>, verdict: Verdict) -> (u64, Session) {
+        let nonce = SessionNonce([seq; 12]);
+        let claim = Claim { nonce, parent, owner: String::new(), node: String::new() };
+        (seq.into(), Session { claim, verdict })
+    }
+
+    /// A version that wrote data packs 0 and 1.
+    fn committed(seq: u8, parent: Option<u64>) -> (u64, Session) {
+        let pack = |counter| {
+            let (kind, id) = data(seq, counter);
+            PackSummary { kind, id, object_bytes: 1 }
+        };
+        let commit = Commit {
+            nonce: SessionNonce([seq; 12]),
+            parent: parent.map(|parent| (parent, [0; 32])),
+            root: Root { height: 0, node: None },
+            disk_bytes: 0,
+            logical_bytes: 0,
+            used_bytes: 0,
+            added_bytes: 0,
+            packs: vec![pack(0), pack(1)],
+            deaths: Vec::new(),
+            death_totals: Vec::new(),
+            card: Vec::new(),
+        };
+        let committed = Committed { commit, hash: [0; 32] };
+        session(seq, parent, Verdict::Committed(Box::new(committed)))
+    }
+
+    fn history(sessions: Vec<(u64, Session)>, deleted: &[u64]) -> History {
+        let chain = ChainRef { tenant: Uuid::nil(), epoch: 0, chain: Uuid::nil() };
+        History {
+            chain,
+            sessions: sessions.into_iter().collect(),
+            last_seq: 9,
+            deleted: deleted.iter().copied().collect(),
+            next_delete: 1,
+            unreadable: Vec::new(),
+        }
+    }
+
+    fn plan_of(history: &History, listed: &[PackName]) -> Result<Plan> {
+        let lineage = history.lineage(history.live_or_pinned())?;
+        let listed = listed.iter().map(|name| (*name, BTreeMap::from([(0, 1)]))).collect();
+        plan(history, &lineage, &listed)
+    }
+
+    #[test]
+    fn what_happens_to_a_pack_follows_from_the_session_that_wrote_it() {
+        // 1 deleted, 2 live, 3 deleted and beside the lineage, 4 aborted, 5 live, 6 open.
+        let sessions = vec![
+            committed(1, None),
+            committed(2, Some(1)),
+            committed(3, Some(2)),
+            session(4, Some(2), Verdict::Aborted),
+            committed(5, Some(2)),
+            session(6, Some(5), Verdict::Open),
+        ];
+        let history = history(sessions, &[1, 3]);
+        let packs: Vec<_> = (1..=6).flat_map(|seq| [data(seq, 0), data(seq, 1)]).collect();
+        let plan = plan_of(&history, &packs).unwrap();
+        let both = |seqs: &[u8]| -> BTreeSet<PackName> {
+            seqs.iter().flat_map(|seq| [data(*seq, 0), data(*seq, 1)]).collect()
+        };
+        assert_eq!(plan.remove, both(&[3, 4]), "beside the lineage, aborted");
+        assert_eq!(plan.inspect, both(&[1, 2, 5]), "still in use by versions 2 and 5");
+    }
+
+    #[test]
+    fn a_version_on_which_an_open_session_builds_is_kept_though_deleted() {
+        let sessions = || vec![committed(1, None), session(2, Some(1), Verdict::Open)];
+        let listed = [data(1, 0), data(1, 1)];
+        let pinned = plan_of(&history(sessions(), &[1]), &listed).unwrap();
+        assert_eq!(pinned.inspect.len(), 2);
+        let mut aborted = sessions();
+        aborted[1].1.verdict = Verdict::Aborted;
+        let free = plan_of(&history(aborted, &[1]), &listed).unwrap();
+        assert_eq!(free.remove.len(), 2);
+    }
+
+    /// P10: an implausible listing stops everything.
+    #[test]
+    fn nothing_is_planned_when_a_pack_of_a_live_version_is_not_listed() {
+        let sessions = vec![committed(1, None), committed(2, Some(1))];
+        let history = history(sessions, &[]);
+        let missing = plan_of(&history, &[data(1, 0), data(1, 1), data(2, 0)]);
+        assert!(matches!(missing, Err(Error::Implausible { .. })), "{missing:?}");
+        let empty = plan_of(&history, &[]);
+        assert!(matches!(empty, Err(Error::Implausible { .. })), "{empty:?}");
+    }
+
+    /// P10: claims are never removed, so a pack without one tells that records are hidden.
+    #[test]
+    fn nothing_is_planned_when_a_pack_belongs_to_no_session() {
+        let history = history(vec![committed(1, None)], &[]);
+        let hidden = plan_of(&history, &[data(1, 0), data(1, 1), data(2, 0)]);
+        assert!(matches!(hidden, Err(Error::Implausible { .. })), "{hidden:?}");
+    }
+}
