@@ -72,6 +72,12 @@ impl DoctorArgs {
             Ok(()) => good("configuration", "valid"),
             Err(error) => bad("configuration", error),
         }];
+        if config.shows_password(self.config.as_deref()) {
+            findings.push(warning(
+                "configuration",
+                "everybody can read database.url in it: use database.url_file, or chmod o-rwx",
+            ));
+        }
         let data = match DataDir::open(&self.data_dir) {
             Ok(data) => data,
             Err(error) => {

@@ -37,6 +37,11 @@ impl DatabaseConfig {
         Ok(Some(url))
     }
 
+    /// Whether the URL, and with it perhaps a password, stands in the configuration itself.
+    pub(crate) fn is_inline(&self) -> bool {
+        self.url.is_some()
+    }
+
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         check_absolute("database.url_file", self.url_file.as_ref())?;
         match (&self.url, &self.url_file) {

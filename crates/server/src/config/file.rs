@@ -1,5 +1,6 @@
 //! Reading the file, and refusing what is wrong with it by its place.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use cbr_provider::LocalConfig;
@@ -81,6 +82,12 @@ impl Config {
         };
         config.validate()?;
         Ok(config)
+    }
+
+    /// Whether others can read a password in the file.
+    pub(crate) fn shows_password(&self, path: Option<&Path>) -> bool {
+        let Some(about) = path.and_then(|path| std::fs::metadata(path).ok()) else { return false };
+        self.database.is_inline() && about.permissions().mode() & 0o007 != 0
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {

@@ -65,8 +65,12 @@ impl Place {
     }
 
     pub(crate) fn start_with(&self, arguments: &[&str]) -> Server {
+        self.start_command(self.serve(arguments))
+    }
+
+    pub(crate) fn start_command(&self, mut command: Command) -> Server {
         let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
-        let mut child = self.serve(arguments).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {

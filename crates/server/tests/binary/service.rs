@@ -1,8 +1,11 @@
 //! `cbr serve`, `doctor` and `repo` as an operator meets them.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::server::{Place, cbr, text, write_disk};
 
@@ -15,6 +18,40 @@ fn two_services_cannot_share_a_data_directory() {
     assert!(text(&second).contains("another cbr process"), "{}", text(&second));
     first.stop();
     place.start().stop();
+}
+
+#[test]
+fn systemd_is_told_when_the_service_is_ready_and_when_it_stops() {
+    let place = Place::new();
+    let socket = UnixDatagram::bind(place.path("notify")).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut command = place.serve(&[]);
+    command.env("NOTIFY_SOCKET", place.path("notify"));
+    let server = place.start_command(command);
+    let mut buffer = [0; 200];
+    let length = socket.recv(&mut buffer).unwrap();
+    let message = String::from_utf8_lossy(&buffer[..length]);
+    assert!(message.starts_with("READY=1\n") && message.contains(&server.url), "{message}");
+    server.stop();
+    let length = socket.recv(&mut buffer).unwrap();
+    assert_eq!(&buffer[..length], b"STOPPING=1");
+}
+
+#[test]
+fn a_password_that_others_can_read_is_noticed() {
+    let place = Place::new();
+    let config = place.path("cbr.toml");
+    fs::write(&config, format!("[database]\nurl = \"sqlite:{}\"\n", place.path("x.db").display()))
+        .unwrap();
+    let doctor = || {
+        let mut command = cbr();
+        command.args(["doctor", "--config"]).arg(&config).arg("--data-dir").arg(place.data());
+        text(&command.output().unwrap())
+    };
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(doctor().contains("everybody can read"));
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o640)).unwrap();
+    assert!(!doctor().contains("everybody can read"));
 }
 
 #[test]
