@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
+use axum_server::{Handle, Server};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -105,11 +105,8 @@ async fn listen(
     let service = router.into_make_service();
     let served = match http.tls() {
         None => {
-            axum_server::from_tcp(listener)
-                .context("cannot use the listener")?
-                .handle(handle)
-                .serve(service)
-                .await
+            let server = axum_server::from_tcp(listener).context("cannot use the listener")?;
+            patient_to_a_point(server, http).handle(handle).serve(service).await
         }
         Some((certificate, key)) => {
             // An installed provider from an earlier call is the same one.
@@ -117,14 +114,25 @@ async fn listen(
             let tls = RustlsConfig::from_pem_file(certificate, key)
                 .await
                 .context("cannot use http.certificate_file and http.key_file")?;
-            axum_server::from_tcp_rustls(listener, tls)
-                .context("cannot use the listener")?
-                .handle(handle)
-                .serve(service)
-                .await
+            let server =
+                axum_server::from_tcp_rustls(listener, tls).context("cannot use the listener")?;
+            patient_to_a_point(server, http).handle(handle).serve(service).await
         }
     };
     served.context("the listener failed")
+}
+
+/// Lets no connection lie idle for ever (P24).
+fn patient_to_a_point<A>(
+    server: Server<SocketAddr, A>,
+    http: &HttpConfig,
+) -> Server<SocketAddr, A> {
+    let idle = http.idle();
+    let mut server = server.first_request_timeout(idle);
+    let builder = server.http_builder();
+    builder.http1().header_read_timeout(idle);
+    builder.http2().keep_alive_interval(Some(idle)).keep_alive_timeout(idle);
+    server
 }
 
 /// Cancelled by SIGTERM and SIGINT.

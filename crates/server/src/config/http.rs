@@ -28,6 +28,8 @@ pub(crate) struct HttpConfig {
     pub(crate) signature_skew_seconds: u64,
     /// Accept signed requests that leave their body unsigned.
     pub(crate) accept_unsigned_payload: bool,
+    /// How long a connection may send nothing.
+    pub(crate) idle_seconds: u64,
     /// How long running requests may take to end when the service stops.
     pub(crate) shutdown_seconds: u64,
 }
@@ -43,6 +45,7 @@ impl Default for HttpConfig {
             body_bytes_max: 1 << 20,
             signature_skew_seconds: 900,
             accept_unsigned_payload: false,
+            idle_seconds: 75,
             shutdown_seconds: 10,
         }
     }
@@ -64,6 +67,11 @@ impl HttpConfig {
     /// How long running requests may take to end.
     pub(crate) const fn shutdown(&self) -> Duration {
         Duration::from_secs(self.shutdown_seconds)
+    }
+
+    /// How long a connection may send nothing.
+    pub(crate) const fn idle(&self) -> Duration {
+        Duration::from_secs(self.idle_seconds)
     }
 
     /// How far the clock of a client may be off.
@@ -100,6 +108,7 @@ impl HttpConfig {
         }
         check_range("http.body_bytes_max", self.body_bytes_max, 1 << 10..=64 << 20)?;
         check_range("http.signature_skew_seconds", self.signature_skew_seconds, 1..=86_400)?;
+        check_range("http.idle_seconds", self.idle_seconds, 1..=3600)?;
         check_range("http.shutdown_seconds", self.shutdown_seconds, 0..=3600)
     }
 }

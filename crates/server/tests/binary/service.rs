@@ -1,6 +1,8 @@
 //! `cbr serve`, `doctor` and `repo` as an operator meets them.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -35,6 +37,23 @@ fn systemd_is_told_when_the_service_is_ready_and_when_it_stops() {
     server.stop();
     let length = socket.recv(&mut buffer).unwrap();
     assert_eq!(&buffer[..length], b"STOPPING=1");
+}
+
+/// P24.
+#[test]
+fn a_client_that_sends_nothing_is_hung_up_on() {
+    let place = Place::new();
+    let config = place.path("cbr.toml");
+    fs::write(&config, "[http]\nidle_seconds = 1\n").unwrap();
+    let server = place.start_with(&["--config", config.to_str().unwrap()]);
+    let address = server.url.strip_prefix("http://").unwrap();
+    for sent in ["", "GET /healthz HT", "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"] {
+        let mut connection = TcpStream::connect(address).unwrap();
+        connection.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        connection.write_all(sent.as_bytes()).unwrap();
+        // Reads to the end: an error here means that the service did not hang up.
+        connection.read_to_end(&mut Vec::new()).unwrap();
+    }
 }
 
 #[test]
