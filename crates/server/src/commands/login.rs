@@ -38,8 +38,8 @@ pub(crate) struct LoginArgs {
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
     /// Account of the user
-    #[arg(long, value_name = "NAME", requires = "user")]
-    domain: Option<String>,
+    #[arg(long, value_name = "NAME", default_value = "cbr")]
+    domain: String,
     /// Id of the project to work in; not needed when there is only one
     #[arg(long, env = "CBR_PROJECT_ID", value_name = "ID")]
     project: Option<String>,
@@ -88,11 +88,11 @@ impl LoginArgs {
 
     async fn token(&self, profile: &Profile, user: &str, lang: Lang) -> Result<Secret, Failure> {
         let password = secret(lang.ask_password(), "CBR_PASSWORD", lang)?;
-        let mut named = json!({"name": user, "password": password.reveal()});
-        named["domain"] = match &self.domain {
-            Some(domain) => json!({"name": domain}),
-            None => json!({"id": "default"}),
-        };
+        let named = json!({
+            "name": user,
+            "password": password.reveal(),
+            "domain": {"name": self.domain},
+        });
         let mut login = json!({"auth": {
             "identity": {"methods": ["password"], "password": {"user": named}},
         }});
