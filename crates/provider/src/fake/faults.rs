@@ -23,8 +23,10 @@ pub enum Operation {
     Prepare,
     /// Opening a writer.
     Writer,
-    /// Finishing a restore.
+    /// Finishing a restore, before anything happened.
     Finish,
+    /// Finishing a restore, after the disk was handed back: the answer is lost.
+    FinishAnswer,
     /// Abandoning a restore.
     Abandon,
     /// Switching a server.

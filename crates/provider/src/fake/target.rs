@@ -80,7 +80,7 @@ impl RestoreTarget for FakeProvider {
                     return Err(ProviderError::unavailable("finish", "an earlier write failed"));
                 }
                 found.restore = None;
-                Ok(())
+                world.faults.strike(Operation::FinishAnswer)
             }
             Some(_) => Err(ProviderError::refused("the restore was given up", "restore again")),
         }

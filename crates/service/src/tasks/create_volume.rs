@@ -1,9 +1,10 @@
 //! Makes a disk, empty or with the content of a backup (NEW-01 … NEW-06).
 //!
 //! ```text
-//!   Make ──▶ Fill ──▶ Done{success}
-//!     └───────┴──▶ Undo ──▶ Done{failed}      a disk that is not complete does not stay
+//!   Make ──▶ Fill ──▶ Finish ──▶ Done{success}
+//!     └───────┴─────────┴──▶ Undo ──▶ Done{failed}      a disk that is not complete does not stay
 //! ```
+//! The disk is handed over in a stage of its own: once it may have been, nothing writes to it.
 
 use async_trait::async_trait;
 use cbr_db::NewTask;
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::disk_bytes::Share;
 use super::order;
-use super::restore::fill;
+use super::restore::{fill, target};
 use super::trouble::Trouble;
 use crate::Access;
 use crate::core::Core;
@@ -60,6 +61,8 @@ pub(crate) enum CreateVolume {
     Make { spec: Spec },
     /// Write its content.
     Fill { spec: Spec },
+    /// Hand it over.
+    Finish { spec: Spec },
     /// Remove it.
     Undo { spec: Spec, failure: Failure },
     /// Over.
@@ -84,6 +87,7 @@ impl CreateVolume {
     pub(crate) fn into_subject(self) -> Subject {
         let (Self::Make { spec }
         | Self::Fill { spec }
+        | Self::Finish { spec }
         | Self::Undo { spec, .. }
         | Self::Done { spec, .. }) = self;
         Subject { id: spec.id, name: spec.name, size: spec.size, pool: spec.pool }
@@ -100,6 +104,7 @@ impl Task for CreateVolume {
         let next = match self {
             Self::Make { spec } => make(core, run, spec).await,
             Self::Fill { spec } => fill_from_backup(core, run, spec).await,
+            Self::Finish { spec } => hand_over(core, run, spec).await,
             Self::Undo { spec, failure } => remove(core, run, spec, failure).await,
             Self::Done { .. } => Ok(self),
         };
@@ -108,7 +113,9 @@ impl Task for CreateVolume {
 
     fn unwind(self, failure: Failure) -> Self {
         match self {
-            Self::Make { spec } | Self::Fill { spec } => Self::Undo { spec, failure },
+            Self::Make { spec } | Self::Fill { spec } | Self::Finish { spec } => {
+                Self::Undo { spec, failure }
+            }
             Self::Undo { spec, failure } => Self::Done { spec, outcome: Outcome::Failed(failure) },
             Self::Done { .. } => self,
         }
@@ -154,13 +161,16 @@ async fn fill_from_backup(
     run: &TaskContext,
     spec: Spec,
 ) -> Result<CreateVolume, Trouble> {
-    if let (Some(version), Some(target)) = (&spec.version, core.resources.provider().target()) {
+    if let Some(version) = &spec.version {
         let disk = DiskPlan { version: version.clone(), volume: spec.id };
         fill(core, run, &disk, Share::of(MADE, FILLED, &[version.disk_bytes.0], 0)).await?;
-        target.finish(spec.id, &SnapshotName::for_task(run.id())).await?;
-        return Ok(CreateVolume::Done { spec, outcome: Outcome::Success });
     }
-    Err(Trouble::fail(Code::VolumeNotRestorable, "the provider does not let disks be written"))
+    Ok(CreateVolume::Finish { spec })
+}
+
+async fn hand_over(core: &Core, run: &TaskContext, spec: Spec) -> Result<CreateVolume, Trouble> {
+    target(core)?.finish(spec.id, &SnapshotName::for_task(run.id())).await?;
+    Ok(CreateVolume::Done { spec, outcome: Outcome::Success })
 }
 
 async fn remove(

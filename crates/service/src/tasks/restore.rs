@@ -176,7 +176,7 @@ impl Task for RestoreTask {
     }
 }
 
-fn target(core: &Core) -> Result<&dyn RestoreTarget, Trouble> {
+pub(super) fn target(core: &Core) -> Result<&dyn RestoreTarget, Trouble> {
     let target = core.resources.provider().target();
     target.ok_or_else(|| {
         Trouble::fail(Code::VolumeNotRestorable, "the provider does not let disks be overwritten")

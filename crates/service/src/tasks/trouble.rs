@@ -79,13 +79,15 @@ impl From<cbr_store::Error> for Trouble {
 
 impl From<DbError> for Trouble {
     fn from(error: DbError) -> Self {
-        let reason = chain(&error);
-        if error.is_transient() {
-            Self::Again { reason }
-        } else {
-            Self::fail(Code::Unknown, reason)
-        }
+        ours(&error, error.is_transient())
     }
+}
+
+/// A fault of ours. Its cause belongs into the log, not to the tenant.
+fn ours(error: &(dyn std::error::Error + 'static), is_transient: bool) -> Trouble {
+    tracing::warn!(error, "a step met a fault of the service");
+    let reason = "A fault of the service; its log has the cause.".to_owned();
+    if is_transient { Trouble::Again { reason } } else { Trouble::fail(Code::Unknown, reason) }
 }
 
 impl From<Error> for Trouble {
@@ -99,7 +101,10 @@ impl From<Error> for Trouble {
             Error::VaultStatusForbidsBackup { .. } => {
                 Self::fail(Code::VaultStatus, error.to_string())
             }
-            // The cause of an internal error belongs into the log, not to the tenant.
+            Error::Internal { source, .. } => {
+                let is_transient = source.downcast_ref().is_some_and(DbError::is_transient);
+                ours(&error, is_transient)
+            }
             _ => Self::fail(Code::Unknown, chain(&error)),
         }
     }
@@ -109,5 +114,41 @@ impl From<Error> for Trouble {
 impl From<JoinError> for Trouble {
     fn from(error: JoinError) -> Self {
         Self::Again { reason: chain(&error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use cbr_db::Db;
+    use cbr_env::SystemClock;
+    use cbr_testkit::TestDatabase;
+
+    use super::*;
+    use crate::error::db;
+
+    /// P3: a database that is away for a moment ends no task, however its error was wrapped.
+    #[tokio::test]
+    async fn a_database_that_does_not_answer_is_asked_again() {
+        let database = TestDatabase::sqlite();
+        let open = Db::open(database.url(), Arc::new(SystemClock::default())).await.unwrap();
+        open.close().await.unwrap();
+        let bare = open.read().await.unwrap_err();
+        assert!(matches!(Trouble::from(bare), Trouble::Again { .. }));
+        let wrapped = db("reading a vault")(open.read().await.unwrap_err());
+        assert!(matches!(Trouble::from(wrapped), Trouble::Again { .. }));
+    }
+
+    /// The operation log is the tenant's: it names no table, no path and no host.
+    #[test]
+    fn the_cause_of_our_own_fault_is_not_told_to_the_tenant() {
+        let cause = std::io::Error::other("/var/lib/cbr/cbr.db: table vaults");
+        match Trouble::from(Error::internal("reading a vault")(cause)) {
+            Trouble::Fail { code: Code::Unknown, reason } => {
+                assert!(!reason.contains("cbr.db") && !reason.contains("vault"), "{reason}");
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }

@@ -5,8 +5,8 @@ use cbr_model::query::Page;
 use cbr_model::size::Gib;
 use cbr_model::vault::VaultKind;
 use cbr_provider::fake::{Fault as Break, Operation};
-use cbr_task::Outcome;
 use cbr_task::harness::crash_matrix;
+use cbr_task::{Options, Outcome};
 
 use super::world::{SERVER, SYSTEM_DISK, VOLUME, World, id};
 use crate::Error;
@@ -65,6 +65,25 @@ async fn a_disk_that_cannot_be_filled_goes_again() {
     assert_eq!(job.status, VolumeJobStatus::Fail);
     let gone = world.services.volumes.show(&world.access, started.volume).await;
     assert!(matches!(gone, Err(Error::VolumeNotFound(_))));
+}
+
+/// P1: the one who makes the disk may learn late that it was handed over, and by then its
+/// owner has begun to use it.
+#[tokio::test]
+async fn a_disk_that_was_handed_over_is_not_written_again() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let backup = world.back_up(&vault).await;
+    world.provider.fail(Operation::FinishAnswer, 1, Break::Unavailable);
+    let wanted = NewVolumeRequest { backup: Some(backup.id), ..empty() };
+    let started = world.services.volumes.create(&world.access, wanted).await.unwrap();
+    world.services.engine(Options::default()).run_due().await.unwrap();
+    assert_eq!(world.provider.open_restores(), 0, "it is handed over");
+    world.provider.write(started.volume, 0, b"its owner's");
+    world.settle().await;
+    let job = world.services.volumes.job(&world.access, started.job).await.unwrap();
+    assert_eq!(job.status, VolumeJobStatus::Success);
+    assert!(world.provider.content(started.volume).starts_with(b"its owner's"));
 }
 
 /// P14.
