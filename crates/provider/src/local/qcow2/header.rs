@@ -26,6 +26,8 @@ const EXTENDED_L2: u64 = 1 << 4;
 pub(crate) struct Header {
     /// The size the guest sees.
     pub(crate) size_bytes: u64,
+    /// The unit in which the image gives out space of the file.
+    pub(crate) cluster_bytes: u64,
     /// How many snapshots the image holds inside; they forbid writing to it.
     pub(crate) internal_snapshots: u32,
 }
@@ -82,7 +84,7 @@ impl Header {
             return Err(damaged(format!("claims {size_bytes} bytes, more than 64 TiB")));
         }
         check_tables(bytes, cluster, size_bytes, file_bytes)?;
-        Ok(Self { size_bytes, internal_snapshots: u32_at(bytes, 60) })
+        Ok(Self { size_bytes, cluster_bytes: cluster, internal_snapshots: u32_at(bytes, 60) })
     }
 }
 
@@ -204,7 +206,9 @@ mod tests {
     #[test]
     fn a_sound_header_is_accepted() {
         let header = Header::parse(&sound(), 1 << 20).unwrap();
-        assert_eq!(header, Header { size_bytes: GIB, internal_snapshots: 0 });
+        let expected =
+            Header { size_bytes: GIB, cluster_bytes: 1 << 16, internal_snapshots: 0 };
+        assert_eq!(header, expected);
     }
 
     #[test]

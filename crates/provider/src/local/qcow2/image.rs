@@ -37,13 +37,15 @@ pub(crate) fn create(file: File, size_bytes: u64) -> io::Result<()> {
 #[derive(Debug)]
 pub(crate) struct Qcow2Reader {
     access: Access,
-    file_bytes: u64,
+    /// The end of the file. Its last cluster need not be written to its end.
+    file_end: u64,
 }
 
 impl Qcow2Reader {
     pub(crate) fn new(file: File) -> io::Result<Self> {
         let file_bytes = file.metadata()?.len();
-        Ok(Self { access: open(file, false)?, file_bytes })
+        let (access, header) = open(file, false)?;
+        Ok(Self { access, file_end: file_bytes.next_multiple_of(header.cluster_bytes) })
     }
 }
 
@@ -58,10 +60,13 @@ impl DiskReader for Qcow2Reader {
             match place {
                 Place::Zero => {}
                 // What lies beyond the end of the file would read as zeros and be wrong.
-                Place::File(offset) if offset >= self.file_bytes => {
+                Place::File(offset)
+                    if offset.saturating_add(range.end - range.start) > self.file_end =>
+                {
+                    let missing = range.start + self.file_end.saturating_sub(offset);
                     return Err(io::Error::new(
                         io::ErrorKind::InvalidData,
-                        format!("the qcow2 image is cut off: byte {} is missing", range.start),
+                        format!("the qcow2 image is cut off: byte {missing} is missing"),
                     ));
                 }
                 Place::File(_) | Place::Compressed => ranges.push(range),
@@ -89,7 +94,7 @@ pub(crate) struct Qcow2Writer {
 
 impl Qcow2Writer {
     pub(crate) fn new(file: File) -> io::Result<Self> {
-        let access = open(file, true)?;
+        let (access, _) = open(file, true)?;
         let size_bytes = access.size();
         let mut is_known_zero = true;
         walk(&access, 0..size_bytes, |_, place| {
@@ -217,7 +222,7 @@ fn walk(
     Ok(())
 }
 
-fn open(file: File, writable: bool) -> io::Result<Access> {
+fn open(file: File, writable: bool) -> io::Result<(Access, Header)> {
     let header = Header::read(&file)?
         .map_err(|unusable| io::Error::new(io::ErrorKind::InvalidData, unusable))?;
     if writable && header.internal_snapshots > 0 {
@@ -226,7 +231,7 @@ fn open(file: File, writable: bool) -> io::Result<Access> {
             "the qcow2 image holds internal snapshots; delete them with `qemu-img snapshot -d`",
         ));
     }
-    isolated(|| {
+    let access = isolated(|| {
         // The header names no other file, and if it did: nothing is opened.
         let image = Qcow2::<ImageFile>::builder(ImageFile::try_from(file)?)
             .backing(None)
@@ -234,7 +239,8 @@ fn open(file: File, writable: bool) -> io::Result<Access> {
             .write(writable)
             .open(DenyImplicitOpenGate::default())?;
         Ok(FormatAccess::new(image))
-    })
+    })?;
+    Ok((access, header))
 }
 
 /// Runs a call into the library and turns a panic of it into an error.
@@ -242,4 +248,37 @@ fn isolated<T>(call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
         Err(io::Error::new(io::ErrorKind::InvalidData, "the qcow2 image is damaged"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+
+    const CLUSTER: u64 = 64 << 10;
+
+    /// P1: bytes that the file has lost are not backed up as zeros, also not those in the middle
+    /// of a long piece that begins before the end of the file.
+    #[test]
+    fn an_image_that_is_cut_off_is_refused_wherever_it_is_cut() {
+        let image = tempfile::NamedTempFile::new().unwrap();
+        let open = || File::options().read(true).write(true).open(image.path()).unwrap();
+        create(open(), 64 * CLUSTER).unwrap();
+        let writer = Qcow2Writer::new(open()).unwrap();
+        writer.write_at(0, &vec![7; 32 * CLUSTER as usize]).unwrap();
+        writer.flush().unwrap();
+        drop(writer);
+        let reader = Qcow2Reader::new(open()).unwrap();
+        assert_eq!(reader.allocated().unwrap(), [0..32 * CLUSTER]);
+        let whole = open().metadata().unwrap().len();
+        let mut last = [0];
+        open().read_exact_at(&mut last, whole - 1).unwrap();
+        assert_eq!(last, [7], "the data lies at the end of the file");
+        for clusters in 1..=20 {
+            open().set_len(whole - clusters * CLUSTER).unwrap();
+            let answer = Qcow2Reader::new(open()).and_then(|reader| reader.allocated());
+            assert!(answer.is_err(), "{clusters} clusters are missing: {answer:?}");
+        }
+    }
 }
