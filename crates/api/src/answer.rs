@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use cbr_env::RandomExt;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::error::{ApiError, ErrorCode, Shape};
@@ -41,7 +42,9 @@ pub(crate) async fn answer(State(api): State<Api>, mut request: Request, next: N
     let route =
         request.extensions().get::<MatchedPath>().map(|matched| matched.as_str().to_owned());
 
-    let mut response = next.run(request).await;
+    // At the level of errors, so that a terse log too says which request failed.
+    let span = tracing::error_span!("request", request.id = %id.header());
+    let mut response = next.run(request).instrument(span.clone()).await;
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         let body = Shape::of(&path).body(&error, &id.header());
         let allow = response.headers().get(header::ALLOW).cloned();
@@ -57,7 +60,9 @@ pub(crate) async fn answer(State(api): State<Api>, mut request: Request, next: N
     let route = route.as_deref().unwrap_or("-");
     let micros = api.clock.monotonic_micros().saturating_sub(started);
     let status = response.status();
-    tracing::info!(request.id = %id.log(), %method, route, status = status.as_u16(), micros, "answered");
+    span.in_scope(|| {
+        tracing::info!(%method, route, status = status.as_u16(), micros, "answered");
+    });
     count(method.as_str(), route, status, micros);
     response
 }

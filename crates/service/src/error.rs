@@ -163,7 +163,7 @@ pub enum Error {
         /// What would have to be different.
         reason: String,
     },
-    /// The disk is attached, bound or at work, so it cannot be deleted.
+    /// The disk is attached or at work, so it cannot be deleted.
     #[error("disk {volume} cannot be deleted: {reason}")]
     VolumeNotDeletable {
         /// The disk.

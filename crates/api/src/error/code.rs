@@ -68,7 +68,7 @@ codes! {
     VolumeNotFound        = NOT_FOUND,              "BackupService.7000", "the disk does not exist";
     ServerNotFound        = NOT_FOUND,              "BackupService.7100", "the server does not exist";
     ServerWithoutDisk     = BAD_REQUEST,            "BackupService.7108", "the server has no disk";
-    VolumeNotDeletable    = CONFLICT,               "CBRX.0002",          "the disk is attached, protected or at work and cannot be deleted";
+    VolumeNotDeletable    = CONFLICT,               "CBRX.0002",          "the disk is attached or at work and cannot be deleted";
 
     // --- restore points and backups
     CheckpointNotFound    = NOT_FOUND,              "BackupService.6217", "the restore point does not exist";

@@ -7,12 +7,19 @@ use super::{ApiError, ErrorCode};
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
-        if let Error::Internal { .. } = &error {
-            // Logged here, once, because here it is handled.
-            tracing::error!(error = &error as &dyn std::error::Error, "request failed");
-            return Self::unknown();
+        // Causes are logged here, once, because here they are handled.
+        match &error {
+            Error::Internal { .. } => {
+                tracing::error!(error = &error as &dyn std::error::Error, "request failed");
+                Self::unknown()
+            }
+            Error::ProviderUnavailable { reason } => {
+                tracing::warn!(reason, "the provider does not answer");
+                let message = "The provider does not answer; try again later.";
+                Self::new(ErrorCode::ProviderUnavailable, message)
+            }
+            told => Self { code: code(told), message: sentence(&told.to_string()) },
         }
-        Self { code: code(&error), message: sentence(&error.to_string()) }
     }
 }
 
@@ -88,6 +95,15 @@ mod tests {
         let source = "disk on fire at /var/lib".into();
         let error = ApiError::from(Error::Internal { doing: "reading a vault", source });
         assert_eq!((error.code, error.message.as_str()), (ErrorCode::Unknown, "Unknown error."));
+    }
+
+    /// ADR 6: what the provider said names paths and hosts.
+    #[test]
+    fn what_the_provider_said_is_not_told_to_the_caller() {
+        let reason = "cannot open /srv/pool: not mounted".to_owned();
+        let error = ApiError::from(Error::ProviderUnavailable { reason });
+        assert_eq!(error.code, ErrorCode::ProviderUnavailable);
+        assert!(!error.message.contains("/srv"), "{}", error.message);
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub(crate) const OPERATION: Operation = Operation {
     verb: Verb::Delete,
     path: "/v2/{project_id}/cloudvolumes/{volume_id}",
     group: "Disks",
-    summary: "Deletes a disk that is neither attached nor protected; a job does it.",
+    summary: "Deletes a disk that is not attached, also a protected one: its backups stay. A job does it.",
     admission: Admission::Project,
     action: Some("evs:volumes:delete"),
     success: 200,

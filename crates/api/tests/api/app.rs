@@ -98,6 +98,11 @@ impl App {
         app
     }
 
+    /// Whatever needs the database fails from now on.
+    pub(crate) async fn close_database(&self) {
+        self.db.close().await.unwrap();
+    }
+
     // --- who
 
     pub(crate) fn project(&self) -> String {

@@ -1,6 +1,6 @@
 //! What holds for every operation: ids of requests, shapes of refusals, limits (reliability 10.3, P24, P29).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use cbr_api::Settings;
 use serde_json::{Value, json};
@@ -25,6 +25,41 @@ async fn every_answer_has_a_request_id_of_32_hexadecimal_digits() {
         let id = answer.headers["x-request-id"].to_str().unwrap().to_owned();
         assert!(id.len() == 32 && id.chars().all(|c| c.is_ascii_hexdigit()), "{id}");
         assert!(seen.insert(id), "ids are not repeated");
+    }
+}
+
+/// ADR 6: the answer names no cause, but its request id leads to the cause in the log.
+#[tokio::test]
+async fn the_log_has_the_cause_under_the_id_that_the_caller_was_told() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::ERROR)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let app = App::start().await;
+    app.close_database().await;
+    let logging = tracing_subscriber::util::SubscriberInitExt::set_default(subscriber);
+    let answer = app.get("/vaults").await.expect(500);
+    drop(logging);
+    let id = answer.headers["x-request-id"].to_str().unwrap();
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains(id) && log.contains("request failed"), "{id}: {log}");
+}
+
+/// Log lines in memory.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -140,7 +140,8 @@ impl Volumes {
         Ok(VolumeJobStarted { job, volume })
     }
 
-    /// Deletes a disk that is neither attached nor bound nor at work.
+    /// Deletes a disk that is neither attached nor at work. Its backups and its place in a vault
+    /// stay (RES-19, RES-20).
     pub async fn delete(&self, access: &Access, id: ResourceId) -> Result<TaskId> {
         let volume = self.show(access, id).await?;
         let refused =
