@@ -42,7 +42,7 @@ pub(crate) struct Uploaded {
 /// A pack that is complete, and the digests of what its slots must contain.
 pub(crate) struct Full {
     pack: SealedPack,
-    digests: Vec<[u8; 32]>,
+    digests: Vec<u64>,
 }
 
 /// Pack buffers that were uploaded, to be filled again: fresh memory costs time.
@@ -74,7 +74,7 @@ struct Filling {
     uploads: Option<Sender<Full>>,
     builder: Option<PackBuilder>,
     /// Of the encoded content of each slot of the builder.
-    digests: Vec<[u8; 32]>,
+    digests: Vec<u64>,
     next: u32,
     stored_bytes: u64,
 }
@@ -194,7 +194,7 @@ pub(crate) fn upload(packs: &Packs, sealed: &SealedPack) -> Result<Uploaded> {
 }
 
 /// Opens every slot of a pack and compares it with what was sealed (P6).
-fn prove(sealed: &SealedPack, digests: &[[u8; 32]], opened: &mut Vec<u8>) -> Result<()> {
+fn prove(sealed: &SealedPack, digests: &[u64], opened: &mut Vec<u8>) -> Result<()> {
     let slots = sealed.index.slots();
     if slots.len() != digests.len() {
         return Err(Error::SelfCheck { what: format!("{}: slots are missing", sealed.key) });
