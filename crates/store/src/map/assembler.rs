@@ -126,7 +126,7 @@ impl<'a> Assembler<'a> {
         self.child_done(state, 0, done.index, new)
     }
 
-    /// Whether a leaf can be passed over: nothing in it before and nothing now.
+    /// The parent version's leaf at this place, or `None` if there is nothing but zeros.
     pub(crate) fn parent_leaf(
         &self,
         index: u64,
