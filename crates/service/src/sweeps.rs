@@ -82,16 +82,15 @@ impl Sweeps {
         let mut tx = self.core.db.read().await.map_err(db("listing tasks"))?;
         let tasks = tx.tasks().list_unfinished().await.map_err(db("listing tasks"))?;
         drop(tx);
-        let mut released = 0;
+        let mut released = Tally::default();
         for leftover in leftovers {
             if tasks.iter().any(|task| task.id == leftover.name.task()) {
                 continue;
             }
             tracing::warn!(name = %leftover.name, kind = ?leftover.kind, "releasing what a task left");
-            provider.release(&leftover.name).await.map_err(refused)?;
-            released += 1;
+            released.note(provider.release(&leftover.name).await.map_err(refused));
         }
-        Ok(released)
+        released.end()
     }
 
     /// Frees what tasks that are over have left in the store; says how many versions went.
@@ -103,20 +102,29 @@ impl Sweeps {
         let repository = Arc::clone(&self.core.repository);
         let versions = blocking("listing the store", move || repository.catalogue()).await?;
         let orphans = self.orphans(&versions).await.map_err(db("comparing with the store"))?;
+        let mut deleted = Tally::default();
         for orphan in &orphans {
             tracing::warn!(version = %orphan, "deleting a version that belongs to no backup");
             let (repository, gone) = (Arc::clone(&self.core.repository), *orphan);
-            blocking("deleting", move || repository.delete(&gone.chain, &[gone.seq])).await?;
+            let delete = move || repository.delete(&gone.chain, &[gone.seq]);
+            deleted.note(blocking("deleting", delete).await.map(drop));
         }
         let repository = Arc::clone(&self.core.repository);
         let chains = blocking("listing chains", move || repository.chains()).await?;
+        let mut tidied = Tally::default();
         for chain in chains {
-            self.end_dead_sessions(chain).await?;
-            let repository = Arc::clone(&self.core.repository);
-            let freed = blocking("reclaiming", move || repository.reclaim(&chain)).await?;
-            metrics::counter!("cbr_reclaimed_bytes_total").increment(freed.removed_object_bytes);
+            tidied.note(self.tidy(chain).await);
         }
-        Ok(orphans.len() as u64)
+        tidied.end()?;
+        deleted.end()
+    }
+
+    async fn tidy(&self, chain: ChainRef) -> Result<()> {
+        self.end_dead_sessions(chain).await?;
+        let repository = Arc::clone(&self.core.repository);
+        let freed = blocking("reclaiming", move || repository.reclaim(&chain)).await?;
+        metrics::counter!("cbr_reclaimed_bytes_total").increment(freed.removed_object_bytes);
+        Ok(())
     }
 
     /// Ends sessions of tasks that this database knows to be over: they pin what they build on.
@@ -161,6 +169,27 @@ impl Sweeps {
             metrics::gauge!("cbr_tasks", "status" => status.as_str()).set(count as f64);
         }
         Ok(())
+    }
+}
+
+/// How far a sweep got. What cannot be tidied up now keeps nothing else from being so.
+#[derive(Default)]
+struct Tally {
+    done: u64,
+    failure: Option<Error>,
+}
+
+impl Tally {
+    fn note(&mut self, result: Result<()>) {
+        match result {
+            Ok(()) => self.done += 1,
+            // The first is reported; more of them are most often the same.
+            Err(error) => self.failure = self.failure.take().or(Some(error)),
+        }
+    }
+
+    fn end(self) -> Result<u64> {
+        self.failure.map_or(Ok(self.done), Err)
     }
 }
 

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use cbr_model::TaskId;
 use cbr_model::vault::VaultKind;
+use cbr_provider::fake::{Fault as Break, Operation};
 use cbr_provider::{BackupSource, DiskSelection, SnapshotName};
 use cbr_store::{BlockSource, Job};
 
-use super::world::{VOLUME, World, id};
+use super::world::{SECOND_VOLUME, VOLUME, World, id};
+use crate::Error;
 use crate::content::{reference, versions};
 
 /// A disk of one block.
@@ -77,6 +80,22 @@ async fn snapshots_of_dead_tasks_are_closed() {
     world.settle().await;
     assert_eq!(world.provider.open_snapshots(), 0);
     assert_eq!(world.backups().await[0].state.as_str(), "available");
+}
+
+/// P3: one snapshot that does not close keeps no other one open.
+#[tokio::test]
+async fn what_cannot_be_released_now_is_in_nobodys_way() {
+    let world = World::new().await;
+    for (n, volume) in [(1_u128, VOLUME), (2, SECOND_VOLUME)] {
+        let dead = SnapshotName::for_task(TaskId::from_uuid(uuid::Uuid::from_u128(n)));
+        world.provider.open(id(volume), &DiskSelection::All, &dead).await.unwrap();
+    }
+    world.provider.fail(Operation::Close, 1, Break::Unavailable);
+    let first = world.services.sweeps.leftovers().await;
+    assert!(matches!(first, Err(Error::ProviderUnavailable { .. })), "it is told: {first:?}");
+    assert_eq!(world.provider.open_snapshots(), 1);
+    assert_eq!(world.services.sweeps.leftovers().await.unwrap(), 1);
+    assert_eq!(world.provider.open_snapshots(), 0);
 }
 
 /// P3: a version whose task is over and that no backup lists is freed; all others stay.
