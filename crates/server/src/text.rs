@@ -169,7 +169,7 @@ texts! {
     next_ambiguous() "use the id" | "请使用 ID";
     next_show_vault(vault) "`cbr vault show {vault}` lists what it holds" | "可用 `cbr vault show {vault}` 查看其中的资源";
     next_busy() "wait until the running task has ended (`cbr task watch`), then try again" | "请等待正在运行的任务结束（`cbr task watch`）后重试";
-    next_target_too_small() "choose a larger target with --to, or make a disk with `cbr volume create --from-backup`" | "请用 --to 选择更大的目标，或用 `cbr volume create --from-backup` 创建新盘";
+    next_target_too_small() "make a disk that is large enough with `cbr volume create --from-backup`" | "请用 `cbr volume create --from-backup` 创建足够大的新盘";
     next_target_in_use() "detach the disk or stop what uses it, then try again" | "请先卸载磁盘或停止使用它的程序，然后重试";
     next_vault_has_too_many() "bind the resource to another vault" | "请将资源绑定到其他存储库";
     next_wrong_type() "use a vault of the matching type (`cbr vault create --type`)" | "请使用类型相符的存储库（`cbr vault create --type`）";

@@ -10,17 +10,14 @@ use crate::client::{ConnectionArgs, wire};
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
 
-/// Restore a backup, to where it came from or to another disk or server
+/// Restore a backup over what it was made of (for another disk: `cbr volume create --from-backup`)
 #[derive(Debug, Args)]
 pub(crate) struct RestoreArgs {
     #[command(flatten)]
     connection: ConnectionArgs,
     /// Name or id of the backup
     backup: String,
-    /// Disk (server, for the backup of a server) to restore to: name or id
-    #[arg(long, value_name = "TARGET")]
-    to: Option<String>,
-    /// For the backup of a server: restore the backup of one disk to this disk (repeatable)
+    /// For the backup of a server: restore the backup of one disk to this disk of it (repeatable)
     #[arg(long = "map", value_name = "BACKUP=VOLUME", value_parser = mapping)]
     mappings: Vec<(String, String)>,
     /// Leave the server off afterwards
@@ -48,31 +45,22 @@ impl RestoreArgs {
         let session = Session::open(&self.connection, output).await?;
         let lang = output.lang;
         let backup = session.find(Noun::Backup, &self.backup).await?;
-        let is_server = wire::text(&backup, "/resource_type") != "OS::Cinder::Volume";
-        let noun = if is_server { Noun::Server } else { Noun::Volume };
-        let (target, target_name) = match &self.to {
-            Some(name) => (session.find_id(noun, name).await?, name.clone()),
-            None => (wire::text(&backup, "/resource_id"), wire::text(&backup, "/resource_name")),
-        };
-        let mut restore = json!({"power_on": !self.no_power_on});
-        if is_server {
-            restore["server_id"] = Value::from(target);
-            restore["mappings"] = Value::from(self.mappings(&session, &backup).await?);
-        } else if self.mappings.is_empty() {
-            restore["volume_id"] = Value::from(target);
-        } else {
+        let target_name = wire::text(&backup, "/resource_name");
+        if !is_server(&backup) && !self.mappings.is_empty() {
             return Err(Failure::new(
                 Kind::Usage,
                 lang.what_restore(&self.backup),
                 lang.why_map_needs_server(),
             ));
         }
+        let mappings = self.mappings(&session, &backup).await?;
+        let body = body(&backup, mappings, !self.no_power_on);
         session.confirm(&lang.ask_restore(&target_name, &self.backup), self.yes)?;
         let id = wire::text(&backup, "/id");
         let path = session.client.cbr(&format!("backups/{id}/restore"));
         let answer = session
             .client
-            .post(&path, &json!({"restore": restore}))
+            .post(&path, &body)
             .await
             .map_err(session.failed(lang.what_restore(&self.backup)))?;
         let task = wire::text(&answer, "/job_id");
@@ -80,16 +68,10 @@ impl RestoreArgs {
         super::conclude(&session, &[task], self.wait, &done).await
     }
 
-    /// Which disk of the backup goes where; by default each to where it came from.
+    /// Which disk of the backup goes where, as far as the command line says.
     async fn mappings(&self, session: &Session, backup: &Value) -> Result<Vec<Value>, Failure> {
         let lang = session.output.lang;
         let children = wire::items(backup, "/children");
-        if self.mappings.is_empty() && self.to.is_none() {
-            let original = children
-                .iter()
-                .map(|child| json!({"backup_id": child["id"], "volume_id": child["resource_id"]}));
-            return Ok(original.collect());
-        }
         let mut mappings = Vec::new();
         for (disk, volume) in &self.mappings {
             let child = children
@@ -113,9 +95,37 @@ impl RestoreArgs {
     }
 }
 
+fn is_server(backup: &Value) -> bool {
+    wire::text(backup, "/resource_type") != "OS::Cinder::Volume"
+}
+
+/// The request. A disk that no mapping names goes where it came from, and is left out when
+/// it is not there any more (RST-16); naming all of them here would make that an error.
+fn body(backup: &Value, mappings: Vec<Value>, power_on: bool) -> Value {
+    let target = wire::text(backup, "/resource_id");
+    let restore = if is_server(backup) {
+        json!({"power_on": power_on, "server_id": target, "mappings": mappings})
+    } else {
+        json!({"power_on": power_on, "volume_id": target})
+    };
+    json!({ "restore": restore })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// RST-16: a disk that was taken away since is no reason not to restore the others.
+    #[test]
+    fn without_mappings_the_service_decides_where_the_disks_go() {
+        let server = json!({"resource_type": "OS::Nova::Server", "resource_id": "s",
+                            "children": [{"id": "b", "resource_id": "gone"}]});
+        let want = json!({"restore": {"power_on": true, "server_id": "s", "mappings": []}});
+        assert_eq!(body(&server, Vec::new(), true), want);
+        let disk = json!({"resource_type": "OS::Cinder::Volume", "resource_id": "v"});
+        let want = json!({"restore": {"power_on": false, "volume_id": "v"}});
+        assert_eq!(body(&disk, Vec::new(), false), want);
+    }
 
     #[test]
     fn mappings_have_two_sides() {
