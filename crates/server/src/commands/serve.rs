@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use axum_server::tls_rustls::RustlsConfig;
 use axum_server::{Handle, Server};
 use clap::Args;
+use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +46,7 @@ impl ServeArgs {
     pub(crate) fn run(self, output: Output) -> Result<()> {
         let config = Config::load(self.config.as_deref())?;
         telemetry::start_log(&config.log)?;
+        no_core_files();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -120,6 +122,14 @@ async fn listen(
         }
     };
     served.context("the listener failed")
+}
+
+/// A core file would hold keys (P32).
+fn no_core_files() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(%error, "core files cannot be turned off");
+    }
 }
 
 /// Lets no connection lie idle for ever (P24).

@@ -84,3 +84,14 @@ fn no_secret_is_in_the_log() {
     let key = fs::read_to_string(place.data().join("master.key")).unwrap();
     assert!(!log.contains(key.split_whitespace().last().unwrap()), "the master key is in the log");
 }
+
+/// P32: a core file would hold all of them.
+#[test]
+fn the_service_leaves_no_core_file() {
+    let place = Place::new();
+    let server = place.start();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    let limit: Vec<&str> = line.split_whitespace().skip(4).take(2).collect();
+    assert_eq!(limit, ["0", "0"], "{line}");
+}
