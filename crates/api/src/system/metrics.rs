@@ -14,7 +14,7 @@ pub(crate) const OPERATION: Operation = Operation {
     verb: Verb::Get,
     path: "/metrics",
     group: "System",
-    summary: "Shows metrics as Prometheus reads them. They name no tenant.",
+    summary: "Shows metrics as Prometheus reads them. They name resources by id, and no tenant.",
     admission: Admission::Anyone,
     action: None,
     success: 200,
