@@ -17,7 +17,7 @@ import sys
 
 from . import image, report
 from .measure import settle
-from .tools import TOOLS
+from .tools import TOOLS, engine_alone
 
 STEPS = ("full", "no change", "increment", "restore")
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "target" / "bench"
@@ -44,6 +44,7 @@ def main():
             wanted = image.sha256(disk)
             for tool in tools:
                 run(tool, step, wanted, results[tool.name], options.cold)
+        engine = "" if options.only else engine_alone(work, disk)
     finally:
         for tool in tools:
             tool.end()
@@ -51,7 +52,7 @@ def main():
             shutil.rmtree(work, ignore_errors=True)
     about = report.about(facts, options.cold)
     (FOLDER / "report.json").write_text(json.dumps({"about": about, "results": results}, indent=1))
-    text = report.markdown(about, results, STEPS)
+    text = report.markdown(about, results, STEPS, engine)
     (FOLDER / "report.md").write_text(text)
     print(text)
 

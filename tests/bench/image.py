@@ -39,13 +39,20 @@ def make(path, work):
 
 
 def chosen():
-    """Files of this machine in a seeded order, until there are enough bytes of them."""
-    found = []
+    """Files of this machine in a seeded order, until there are enough bytes of them.
+
+    A file with several names counts once: on a real disk its content is there once.
+    """
+    found, seen = [], set()
     for folder, _, names in os.walk(SOURCE):
         for name in names:
             file = pathlib.Path(folder, name)
-            if file.is_file() and not file.is_symlink() and os.access(file, os.R_OK):
-                found.append((file, file.stat().st_size))
+            if not file.is_file() or file.is_symlink() or not os.access(file, os.R_OK):
+                continue
+            about = file.stat()
+            if about.st_ino not in seen:
+                seen.add(about.st_ino)
+                found.append((file, about.st_size))
     found.sort()
     random.Random(SEED).shuffle(found)
     used = 0

@@ -35,7 +35,7 @@ def first_line(*command):
     return (done.stdout.splitlines() or [""])[0]
 
 
-def markdown(about, results, steps):
+def markdown(about, results, steps, engine):
     """Seconds, and in brackets how many times cbr's; sizes in MB; peak memory in MB."""
     ours = results.get("cbr", {})
     heads = [*(f"{step}, s" for step in steps), "repository, MB", "added by increment, MB", "peak memory, MB"]
@@ -54,7 +54,8 @@ def markdown(about, results, steps):
         f"{about['kernel']}; {', '.join(about['versions'])}; commit {about['commit']}, {about['date']}. "
         "In brackets: times cbr's."
     )
-    return "\n".join([*lines, "", source, ""])
+    text = "\n".join([*lines, "", source, ""])
+    return text + (f"\nThe engine alone:\n\n```\n{engine}```\n" if engine else "")
 
 
 def cell(took, ours, what, unit):
