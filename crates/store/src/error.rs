@@ -144,4 +144,13 @@ impl Error {
             _ => false,
         }
     }
+
+    /// Whether one object is damaged or gone, which says nothing about the others (P5).
+    pub(crate) const fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::Missing { .. } => true,
+            Self::Backend(error) => error.is_damage(),
+            _ => false,
+        }
+    }
 }

@@ -148,6 +148,17 @@ pub enum BackendError {
         /// Why.
         reason: String,
     },
+    /// The medium cannot give back what is there: a bad sector, a checksum of the file system.
+    #[error("cannot {op} {key}: the medium is damaged")]
+    Unreadable {
+        /// The call.
+        op: Op,
+        /// The object.
+        key: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The object is larger than any object of the format: it is damaged.
     #[error("{key} has {size_bytes} bytes, more than any object")]
     Oversized {
@@ -170,6 +181,11 @@ impl BackendError {
     /// Whether repeating the same call later may succeed without anybody repairing anything.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::NoSpace { .. })
+    }
+
+    /// Whether the one object is damaged, and others may well be sound.
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::Unreadable { .. } | Self::Oversized { .. } | Self::Short { .. })
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::found::Found;
 use crate::error::{Error, Result};
 use crate::format::id::PackKind;
-use crate::format::node::{Content, Extent, Leaf};
+use crate::format::node::{Child, Content, Extent, Leaf};
 use crate::format::place;
 use crate::map::MapReader;
 use crate::map::geometry::{BLOCK_BYTES, LEAF_BLOCKS, LEAF_BYTES};
@@ -22,7 +22,7 @@ pub(super) struct MapCheck<'a> {
     pub(super) found: &'a Found,
     pub(super) scratch: Scratch,
     /// Subtrees that were looked at through another version.
-    pub(super) seen: HashSet<[u8; 16]>,
+    pub(super) seen: HashSet<Child>,
 }
 
 impl MapCheck<'_> {

@@ -8,7 +8,7 @@ use super::affected::MapCheck;
 use super::found::Found;
 use super::packs::{Listed, PackCheck};
 use super::report::CheckReport;
-use crate::backend::Key;
+use crate::backend::{BackendExt, Entry, Key};
 use crate::chain::{ChainLog, History, Verdict};
 use crate::error::Result;
 use crate::format::deaths::Deaths;
@@ -20,6 +20,9 @@ use crate::map::MapReader;
 use crate::packs::{Packs, Scratch};
 use crate::repository::Repository;
 use crate::version::{CheckDepth, VersionRef};
+
+/// How often a chain that changes meanwhile is looked at before what is wrong is believed.
+const LOOKS_MAX: usize = 4;
 
 impl Repository {
     /// Looks at everything, changes nothing.
@@ -33,21 +36,17 @@ impl Repository {
         meter.add(0, 0);
         let read_bytes = AtomicU64::new(0);
         for (domain, objects) in survey.domains {
-            let found = Found::default();
+            let mut found = Found::default();
             // Of a domain with scope volume the volume is the one chain.
             let chain =
                 ChainRef { tenant: domain.tenant, epoch: domain.epoch, chain: domain.volume };
             match self.log(&chain) {
                 Ok(Some(log)) => {
-                    let check = ChainCheck {
-                        repository: self,
-                        log: &log,
-                        depth,
-                        found: &found,
-                        meter: &meter,
-                        read_bytes: &read_bytes,
-                    };
-                    check.run(objects, &mut report)?;
+                    let counted = (&meter, &read_bytes);
+                    let seen = self.check_chain(&log, objects, depth, counted)?;
+                    found = seen.found;
+                    report.versions += seen.versions;
+                    report.leftover_bytes += seen.leftover_bytes;
                 }
                 Ok(None) => found.record(place::tenant(chain.tenant), "the tenant's key is gone"),
                 Err(error) if error.is_transient() => return Err(error),
@@ -57,6 +56,38 @@ impl Repository {
         }
         report.read_bytes = read_bytes.into_inner();
         Ok(report)
+    }
+
+    /// Looks at one chain; again if something was wrong while the chain changed, because then what
+    /// was missed may have been deleted under our eyes.
+    fn check_chain(
+        &self,
+        log: &ChainLog,
+        mut objects: Vec<(PackRef, u32, u64)>,
+        depth: CheckDepth,
+        (meter, read_bytes): (&Meter<'_>, &AtomicU64),
+    ) -> Result<Seen> {
+        let mut looks = 1;
+        loop {
+            let before = self.backend.list_all(&place::chain(&log.chain))?;
+            let mut seen = Seen::default();
+            let found = &seen.found;
+            let check = ChainCheck { repository: self, log, depth, found, meter, read_bytes };
+            (seen.versions, seen.leftover_bytes) = check.run(objects)?;
+            if seen.found.is_empty()
+                || looks >= LOOKS_MAX
+                || self.backend.list_all(&place::chain(&log.chain))? == before
+            {
+                return Ok(seen);
+            }
+            looks += 1;
+            let listed = self.backend.list_all(&place::domain(&log.chain.domain()))?;
+            let pack = |entry: &Entry| match Place::parse(&entry.key) {
+                Some(Place::Pack(pack, generation)) => Some((pack, generation, entry.size_bytes)),
+                _ => None,
+            };
+            objects = listed.iter().filter_map(pack).collect();
+        }
     }
 
     /// Every object by its name.
@@ -94,6 +125,15 @@ struct Survey {
     total_bytes: u64,
 }
 
+/// What was seen of one chain.
+#[derive(Default)]
+struct Seen {
+    found: Found,
+    versions: u64,
+    /// Bytes of packs that no session needs.
+    leftover_bytes: u64,
+}
+
 struct ChainCheck<'a> {
     repository: &'a Repository,
     log: &'a ChainLog,
@@ -104,7 +144,8 @@ struct ChainCheck<'a> {
 }
 
 impl ChainCheck<'_> {
-    fn run(&self, objects: Vec<(PackRef, u32, u64)>, report: &mut CheckReport) -> Result<()> {
+    /// Looks at everything; the numbers of versions and of bytes nobody needs.
+    fn run(&self, objects: Vec<(PackRef, u32, u64)>) -> Result<(u64, u64)> {
         self.domain_record()?;
         let history = self.log.read()?;
         for error in &history.unreadable {
@@ -112,7 +153,7 @@ impl ChainCheck<'_> {
         }
         self.links(&history);
         let packs = self.repository.packs(self.log);
-        let listed = self.listed(&history, objects, report);
+        let (listed, leftover_bytes) = self.listed(&history, objects);
         let largest = listed.iter().map(|one| one.object_bytes).max().unwrap_or(1).max(1);
         let fit = crate::size::to_usize(self.repository.options.memory_bytes / largest).max(1);
         let hasher = self.log.keys.block_hasher(&self.log.chain.domain());
@@ -125,15 +166,17 @@ impl ChainCheck<'_> {
             read_bytes: self.read_bytes,
         }
         .run(&listed, self.repository.options.threads.min(fit))?;
-        report.versions += history.live().len() as u64;
-        self.maps(&history, &packs)
+        self.maps(&history, &packs)?;
+        Ok((history.live().len() as u64, leftover_bytes))
     }
 
     fn domain_record(&self) -> Result<()> {
         let key = place::domain_record(&self.log.chain.domain());
-        match self.log.backend.get(&key)? {
-            None => self.found.record(&key, "it is missing"),
-            Some(object) => {
+        match self.log.backend.get(&key) {
+            Err(error) if error.is_damage() => self.found.record(&key, error),
+            Err(error) => return Err(error.into()),
+            Ok(None) => self.found.record(&key, "it is missing"),
+            Ok(Some(object)) => {
                 if let Err(error) = Domain::open(&object, &key, self.log.keys.as_ref()) {
                     self.found.record(&key, error);
                 }
@@ -166,13 +209,8 @@ impl ChainCheck<'_> {
         }
     }
 
-    /// The packs to check; those nobody needs are only counted.
-    fn listed(
-        &self,
-        history: &History,
-        objects: Vec<(PackRef, u32, u64)>,
-        report: &mut CheckReport,
-    ) -> Vec<Listed> {
+    /// The packs to check, and the bytes of those nobody needs.
+    fn listed(&self, history: &History, objects: Vec<(PackRef, u32, u64)>) -> (Vec<Listed>, u64) {
         let sessions = history.sessions.values();
         let is_needed: BTreeMap<SessionNonce, bool> = sessions
             .map(|session| (session.claim.nonce, !matches!(session.verdict, Verdict::Aborted)))
@@ -183,7 +221,7 @@ impl ChainCheck<'_> {
                 sizes.insert((pack.kind, pack.id), pack.object_bytes);
             }
         }
-        let mut listed = Vec::with_capacity(objects.len());
+        let (mut listed, mut leftover_bytes) = (Vec::with_capacity(objects.len()), 0);
         for (pack, generation, object_bytes) in objects {
             let is_needed = is_needed.get(&pack.id.session()).copied();
             if is_needed.is_none() {
@@ -196,11 +234,11 @@ impl ChainCheck<'_> {
                     sizes.get(&(pack.kind, pack.id)).copied().filter(|_| generation == 0);
                 listed.push(Listed { pack, generation, object_bytes, expected_bytes });
             } else {
-                report.leftover_bytes += object_bytes;
+                leftover_bytes += object_bytes;
                 self.meter.add(object_bytes, 0);
             }
         }
-        listed
+        (listed, leftover_bytes)
     }
 
     fn maps(&self, history: &History, packs: &Arc<Packs>) -> Result<()> {

@@ -46,6 +46,11 @@ impl Found {
         });
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        records.is_empty() && !self.has_spots()
+    }
+
     pub(super) fn has_spots(&self) -> bool {
         !self.lock().is_empty()
     }

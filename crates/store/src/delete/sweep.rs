@@ -8,7 +8,7 @@ use crate::backend::{BackendError, BackendExt};
 use crate::chain::{ChainLog, History, Lineage};
 use crate::error::{Error, Result};
 use crate::format::deaths::Deaths;
-use crate::format::id::{PackKind, SessionNonce};
+use crate::format::id::{PackKind, SessionNonce, SlotRef};
 use crate::format::pack::PackIndex;
 use crate::format::place::{self, Place};
 use crate::packs::{Packs, Scratch};
@@ -81,10 +81,18 @@ impl Sweep<'_> {
         let mut dead: BTreeMap<PackName, BTreeSet<u32>> = BTreeMap::new();
         let mut scratch = Scratch::new()?;
         for (death, list) in lists_to_read(history, lineage, &plan.inspect) {
-            self.packs.read_slot(PackKind::Meta, &list, &mut scratch)?;
-            let deaths = Deaths::decode(&scratch.plain).map_err(|e| {
-                Error::damaged(place::outcome(&self.log.chain, death), format!("deaths: {}", e.0))
-            })?;
+            let deaths = match self.death_list(death, &list, &mut scratch) {
+                Ok(deaths) => deaths,
+                // Whoever removed it may have removed more.
+                Err(error @ Error::Missing { .. }) => return Err(error),
+                // What it would have set free stays; nothing else has to stay for that (P5).
+                Err(error) if error.is_damage() => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(chain = %self.log.chain, seq = death, error, "unreadable deaths");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             for (kind, slot) in deaths.dead {
                 let name = (kind, slot.pack);
                 if plan.inspect.contains(&name) && !lineage.needs(slot.birth, death) {
@@ -113,6 +121,13 @@ impl Sweep<'_> {
         Ok(dead)
     }
 
+    fn death_list(&self, death: u64, list: &SlotRef, scratch: &mut Scratch) -> Result<Deaths> {
+        self.packs.read_slot(PackKind::Meta, list, scratch)?;
+        Deaths::decode(&scratch.plain).map_err(|e| {
+            Error::damaged(place::outcome(&self.log.chain, death), format!("deaths: {}", e.0))
+        })
+    }
+
     /// Removes all generations of a pack; returns their bytes.
     fn remove(&self, (kind, id): &PackName, generations: &BTreeMap<u32, u64>) -> Result<u64> {
         for generation in generations.keys() {
@@ -123,7 +138,25 @@ impl Sweep<'_> {
     }
 
     /// Brings a pack down to one generation without (many) dead slots; returns the bytes saved.
+    ///
+    /// One that cannot be read stays as it is, for a repair, and the others are dealt with (P5).
     fn shrink(
+        &self,
+        name: &PackName,
+        generations: &BTreeMap<u32, u64>,
+        dead: &BTreeSet<u32>,
+    ) -> Result<u64> {
+        match self.shrink_readable(name, generations, dead) {
+            Err(error) if error.is_damage() => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(pack = %name.1, error, "a damaged pack is not rewritten");
+                Ok(0)
+            }
+            shrunk => shrunk,
+        }
+    }
+
+    fn shrink_readable(
         &self,
         (kind, id): &PackName,
         generations: &BTreeMap<u32, u64>,
@@ -156,7 +189,7 @@ impl Sweep<'_> {
                 Err(Error::Backend(BackendError::NoSpace { .. })) => {
                     tracing::warn!(pack = %index.key(), "no space to rewrite a pack");
                 }
-                Err(error @ (Error::Damaged { .. } | Error::Missing { .. })) => {
+                Err(error) if error.is_damage() => {
                     let error = &error as &dyn std::error::Error;
                     tracing::error!(pack = %index.key(), error, "a damaged pack is not rewritten");
                 }

@@ -139,12 +139,15 @@ impl MapReader {
         self.walk_unseen(leaves, scratch, None, visit)
     }
 
-    /// As [`MapReader::walk`], but without the subtrees whose hash is in `seen`, and adding to it.
+    /// As [`MapReader::walk`], but without the subtrees whose pointer is in `seen`, and adding to it.
+    ///
+    /// Not their hash: a map that becomes again what it was has an equal node in another slot, and
+    /// each of the two slots can be lost.
     pub(crate) fn walk_unseen(
         &self,
         leaves: &Range<u64>,
         scratch: &mut Scratch,
-        seen: Option<&mut HashSet<[u8; 16]>>,
+        seen: Option<&mut HashSet<Child>>,
         visit: &mut dyn FnMut(Visit<'_>) -> Result<()>,
     ) -> Result<()> {
         let Some(root) = self.root.node else { return Ok(()) };
@@ -162,7 +165,7 @@ struct Walk<'a> {
     map: &'a MapReader,
     leaves: &'a Range<u64>,
     scratch: &'a mut Scratch,
-    seen: Option<&'a mut HashSet<[u8; 16]>>,
+    seen: Option<&'a mut HashSet<Child>>,
     visit: &'a mut dyn FnMut(Visit<'_>) -> Result<()>,
 }
 
@@ -172,7 +175,7 @@ impl Walk<'_> {
         if leaves.end <= self.leaves.start || leaves.start >= self.leaves.end {
             return Ok(());
         }
-        if self.seen.as_mut().is_some_and(|seen| !seen.insert(child.hash)) {
+        if self.seen.as_mut().is_some_and(|seen| !seen.insert(*child)) {
             return Ok(());
         }
         if level == 0 {

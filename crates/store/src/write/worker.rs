@@ -15,7 +15,7 @@ use super::plan::Action;
 use super::reader::Item;
 use super::stop::{Stop, Stopped};
 use crate::crypto::{BlockHasher, BlockId};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::BLOCK_BYTES;
 use crate::format::id::{PackId, PackKind};
 use crate::format::node::Child;
@@ -143,7 +143,7 @@ impl<'a> Worker<'a> {
         if !self.indexes.contains_key(&pack) {
             let tables = match self.shared.packs.index(PackKind::Data, pack) {
                 Ok(tables) => Some(tables),
-                Err(error @ (Error::Damaged { .. } | Error::Missing { .. })) => {
+                Err(error) if error.is_damage() => {
                     let error = &error as &dyn std::error::Error;
                     tracing::error!(%pack, error, "blocks of an unreadable pack are stored again");
                     None

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use cbr_store::backend::{Backend, BackendError, Key, MemoryBackend, Page, Put};
-use cbr_store::{Repository, Result};
+use cbr_store::{CheckDepth, Job, Repository, Result};
 
 use crate::world::{
     CHAIN, Disk, Expected, Seeds, assert_all_can_go, assert_no_leak, assert_versions, backup,
@@ -236,5 +236,27 @@ fn a_restore_is_not_disturbed_by_the_deletion_of_other_versions() {
                 outcome.finish(&expected);
             },
         );
+    }
+}
+
+/// A check beside a server that works finds nothing wrong where nothing is wrong.
+#[test]
+fn a_check_takes_neither_a_deletion_nor_a_backup_in_its_middle_for_damage() {
+    type Other = fn(&Repository) -> Result<()>;
+    let deletion: Other = |repository| repository.delete(&CHAIN, &[1, 2, 4]).map(drop);
+    let everything: Other = |repository| repository.delete(&CHAIN, &[1, 2, 3, 4]).map(drop);
+    let addition: Other = |repository| backup(repository, "task", &new_disk()).map(drop);
+    for depth in [CheckDepth::Structure, CheckDepth::ReadData] {
+        for other in [deletion, everything, addition] {
+            at_every_call(
+                |repository| repository.check(depth, &Job::quiet()),
+                other,
+                |outcome| {
+                    outcome.b.as_ref().unwrap();
+                    let report = outcome.a.as_ref().unwrap();
+                    assert!(report.is_clean(), "{report:?}");
+                },
+            );
+        }
     }
 }

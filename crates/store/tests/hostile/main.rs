@@ -1,6 +1,7 @@
 //! The store in a hostile world: crashes, failing backends, damaged bytes, old repositories.
 #![expect(clippy::unwrap_used, reason = "a test may stop anywhere")]
 
+mod containment;
 mod corruption;
 mod crash;
 mod full_disk;

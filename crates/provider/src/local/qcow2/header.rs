@@ -206,8 +206,7 @@ mod tests {
     #[test]
     fn a_sound_header_is_accepted() {
         let header = Header::parse(&sound(), 1 << 20).unwrap();
-        let expected =
-            Header { size_bytes: GIB, cluster_bytes: 1 << 16, internal_snapshots: 0 };
+        let expected = Header { size_bytes: GIB, cluster_bytes: 1 << 16, internal_snapshots: 0 };
         assert_eq!(header, expected);
     }
 

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::{FlockOperation, flock, fstatfs, syncfs};
 
 use super::durable::make_dirs;
-use super::files::{FileOps, Os, is_absent, is_no_space, open_object};
+use super::files::{FileOps, Os, is_absent, is_medium_damage, is_no_space, open_object};
 use super::listing;
 use super::reserve::Reserve;
 use crate::backend::{Backend, BackendError, Key, OBJECT_BYTES_MAX, Op, Page, Put};
@@ -149,9 +149,9 @@ impl LocalBackend {
         let file = match open_object(&self.path(key)) {
             Ok(file) => file,
             Err(e) if is_absent(&e) => return Ok(None),
-            Err(e) => return Err(failed(op, key, e)),
+            Err(e) => return Err(failed_read(op, key, e)),
         };
-        let about = file.metadata().map_err(|e| failed(op, key, e))?;
+        let about = file.metadata().map_err(|e| failed_read(op, key, e))?;
         Ok(about.is_file().then_some((file, about.len())))
     }
 }
@@ -167,7 +167,7 @@ impl Backend for LocalBackend {
             return Err(BackendError::Oversized { key: key.to_string(), size_bytes: size });
         }
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        file.take(size).read_to_end(&mut bytes).map_err(|e| failed(Op::Get, key, e))?;
+        file.take(size).read_to_end(&mut bytes).map_err(|e| failed_read(Op::Get, key, e))?;
         if bytes.len() as u64 != size {
             return Err(BackendError::Short { key: key.to_string(), end: size });
         }
@@ -187,7 +187,7 @@ impl Backend for LocalBackend {
                 let end = offset.saturating_add(into.len() as u64);
                 Err(BackendError::Short { key: key.to_string(), end })
             }
-            Err(e) => Err(failed(Op::GetRange, key, e)),
+            Err(e) => Err(failed_read(Op::GetRange, key, e)),
         }
     }
 
@@ -217,6 +217,14 @@ pub(super) fn failed(op: Op, key: &Key, source: io::Error) -> BackendError {
         return BackendError::NoSpace { op, key: key.to_string() };
     }
     BackendError::Unavailable { op, key: key.to_string(), source }
+}
+
+/// A bad sector will be bad again, and the other objects are none the worse for it (P5).
+pub(super) fn failed_read(op: Op, key: &Key, source: io::Error) -> BackendError {
+    if is_medium_damage(&source) {
+        return BackendError::Unreadable { op, key: key.to_string(), source };
+    }
+    failed(op, key, source)
 }
 
 fn at(op: Op, path: &Path, source: io::Error) -> BackendError {

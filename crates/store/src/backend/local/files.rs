@@ -62,10 +62,12 @@ impl FileOps for Os {
     }
 }
 
-/// Opens an object for reading; never follows a link somebody put in its place.
+/// Opens an object for reading; never follows a link somebody put in its place, and never waits
+/// for the other end of a pipe.
 pub(super) fn open_object(path: &Path) -> io::Result<File> {
-    // The flag fits: it is a small positive constant on every Unix.
-    let flags = i32::try_from(OFlags::NOFOLLOW.bits()).map_err(io::Error::other)?;
+    // The flags fit: they are small positive constants on every Unix.
+    let flags =
+        i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).map_err(io::Error::other)?;
     OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
@@ -77,6 +79,12 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
 /// Whether the error means that there is no room, by the disk's or a quota's measure.
 pub(super) fn is_no_space(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Whether the error says that the medium lost what was on it, not that it does not answer.
+pub(super) fn is_medium_damage(error: &io::Error) -> bool {
+    let damage = [Errno::IO, Errno::UCLEAN, Errno::BADMSG];
+    Errno::from_io_error(error).is_some_and(|errno| damage.contains(&errno))
 }
 
 /// Whether the error says something about this moment and nothing about the disk: a process out

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use super::directory::{INCOMING, LocalBackend, LocalOptions};
+use super::directory::{INCOMING, LocalBackend, LocalOptions, failed_read};
 use super::files::{FileOps, Os};
-use crate::backend::{Backend, BackendError, BackendExt, Key, Put};
+use crate::backend::{Backend, BackendError, BackendExt, Key, Op, Put};
 
 const NO_RESERVE: LocalOptions = LocalOptions { reserve_bytes: 0, accepts_network: false };
 
@@ -285,6 +285,33 @@ fn an_object_larger_than_any_is_not_read_into_memory() {
     let refused = backend.get(&key("huge"));
     assert!(matches!(refused, Err(BackendError::Oversized { .. })), "{refused:?}");
     backend.get_range(&key("huge"), 1 << 41, &mut [0; 16]).unwrap().unwrap();
+}
+
+/// P29: a pipe in the place of an object or of a temporary file holds nobody up.
+#[test]
+fn a_pipe_is_no_object_and_is_not_waited_for() {
+    let (_directory, backend, _watched) = store();
+    for name in ["pipe".to_owned(), format!("{INCOMING}/pipe")] {
+        let made = Command::new("mkfifo").arg(backend.root.join(name)).status();
+        assert!(made.unwrap().success());
+    }
+    assert_eq!(backend.get(&key("pipe")).unwrap(), None);
+    assert_eq!(backend.list_all("").unwrap(), []);
+    LocalBackend::open(&backend.root, NO_RESERVE).unwrap();
+}
+
+/// P5: a bad sector does not get better by asking again; a disk that is busy may.
+#[test]
+fn what_the_medium_cannot_read_is_damage_and_no_passing_failure() {
+    let error = |errno: Errno| failed_read(Op::Get, &key("a"), errno.into());
+    for errno in [Errno::IO, Errno::UCLEAN, Errno::BADMSG] {
+        let error = error(errno);
+        assert!(error.is_damage() && !error.is_transient(), "{error:?}");
+    }
+    for errno in [Errno::MFILE, Errno::NOMEM, Errno::INTR, Errno::STALE] {
+        let error = error(errno);
+        assert!(!error.is_damage() && error.is_transient(), "{error:?}");
+    }
 }
 
 /// P19 on a real full file system: packs are refused, records use the reserve, deleting works, and
