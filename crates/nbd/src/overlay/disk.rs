@@ -72,18 +72,26 @@ impl Overlay {
         if journal.try_lock().is_err() {
             return Err(refused("is in use, or cannot be locked"));
         }
-        let data = open("data").map_err(failed)?;
-        data.set_len(base.size()).map_err(failed)?;
-        data.sync_all().map_err(failed)?;
         let size = base.size();
         let mut present =
             Blocks::new(size.div_ceil(BLOCK)).ok_or(refused("the disk is too large"))?;
         let identity = Identity { size, block: 64 << 10, base: base_id };
-        let mut add = |run: Range<u64>| run.for_each(|block| present.add(block));
+        let mut any = false;
+        let mut add = |run: Range<u64>| {
+            any = true;
+            run.for_each(|block| present.add(block));
+        };
         let journal = Journal::open(journal, identity, &mut add).map_err(|why| match why {
             Unusable::File(source) => failed(source),
             Unusable::What(what) => refused(what),
         })?;
+        let data = open("data").map_err(failed)?;
+        // It has its length before the journal has its first record.
+        if any && data.metadata().map_err(failed)?.len() != size {
+            return Err(refused("the data file is missing or has another size"));
+        }
+        data.set_len(size).map_err(failed)?;
+        data.sync_all().map_err(failed)?;
         // The names of the files must survive as their contents do.
         File::open(directory).and_then(|folder| folder.sync_all()).map_err(failed)?;
         let writer = Mutex::new(Writer { journal, new: Vec::new(), broken: false });

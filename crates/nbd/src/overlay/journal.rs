@@ -141,6 +141,16 @@ impl Journal {
     }
 }
 
+impl Drop for Journal {
+    /// Closing the file is not enough to give the lock back: a process that is being started
+    /// at this moment may have inherited it for an instant.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::debug!(%error, "cannot unlock an overlay");
+        }
+    }
+}
+
 /// One run of blocks.
 struct Record {
     range: Range<u64>,

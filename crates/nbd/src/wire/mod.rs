@@ -9,4 +9,7 @@ pub(crate) mod option;
 pub(crate) mod reply;
 pub(crate) mod request;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use fields::{Fields, Malformed};

@@ -36,7 +36,7 @@ fn count_panics() {
 
 fn server() -> Server {
     let mut disk = MemoryDisk::new(pattern(SIZE), true);
-    disk.changed = Some(Vec::from([0..8192]));
+    disk.changed = Some(std::iter::once(0..8192).collect());
     let limits = Limits {
         handshake: Duration::from_millis(500),
         stall: Duration::from_millis(500),

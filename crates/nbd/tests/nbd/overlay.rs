@@ -145,8 +145,30 @@ fn an_overlay_is_used_by_one_and_only_over_its_own_base() {
     let base = || Arc::new(MemoryDisk::new(pattern(SIZE), false));
     let second = Overlay::open(base(), [1; 32], folder.path());
     assert!(matches!(second, Err(Error::Overlay { .. })), "{second:?}");
+    first.write_at(300_000, b"kept").unwrap();
+    first.flush().unwrap();
     drop(first);
     let other = Overlay::open(base(), [2; 32], folder.path());
     assert!(matches!(other, Err(Error::Overlay { .. })), "{other:?}");
-    drop(open(folder.path()));
+    let smaller = Arc::new(MemoryDisk::new(vec![0; 65536], false));
+    let other = Overlay::open(smaller, [1; 32], folder.path());
+    assert!(matches!(other, Err(Error::Overlay { .. })), "{other:?}");
+    // And the attempts did no harm.
+    assert_eq!(contents(&open(folder.path()))[300_000..300_004], *b"kept");
+}
+
+#[test]
+fn an_overlay_without_its_data_is_refused_and_not_read_as_zeroes() {
+    let folder = tempfile::tempdir().unwrap();
+    let overlay = open(folder.path());
+    overlay.write_at(5, b"kept").unwrap();
+    overlay.flush().unwrap();
+    drop(overlay);
+    std::fs::remove_file(folder.path().join("data")).unwrap();
+    let base = Arc::new(MemoryDisk::new(pattern(SIZE), false));
+    // Not even the second time: trying does not make it whole.
+    for _ in 0..2 {
+        let opened = Overlay::open(base.clone(), [1; 32], folder.path());
+        assert!(matches!(opened, Err(Error::Overlay { .. })), "{opened:?}");
+    }
 }

@@ -75,7 +75,7 @@ impl Export for MemoryDisk {
 }
 
 impl Changes for MemoryDisk {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "since-monday"
     }
 

@@ -29,7 +29,9 @@ async fn qemu_img_compares_converts_and_maps_our_exports() {
     // The pattern: 64 KiB of zeroes, then 128 KiB of data.
     let map: String = map.split_whitespace().collect();
     assert!(
-        map.contains(r#""start":0,"length":65536,"depth":0,"present":false,"zero":true"#),
+        map.contains(
+            r#""start":0,"length":65536,"depth":0,"present":true,"zero":true,"data":false"#
+        ),
         "{map}"
     );
     assert!(map.contains(r#""start":65536,"length":131072,"#), "{map}");
@@ -57,7 +59,7 @@ async fn nbdinfo_sees_our_contexts_and_nbdcopy_copies_both_ways() {
         return;
     }
     let mut disk = MemoryDisk::new(pattern(SIZE), false);
-    disk.changed = Some(Vec::from([65536..131_072]));
+    disk.changed = Some(std::iter::once(65536..131_072).collect());
     let writable = Arc::new(MemoryDisk::new(vec![1; SIZE], true));
     let exports = Exports::default().with("", Arc::new(disk)).with("target", writable);
     let served = Served::start(exports);
