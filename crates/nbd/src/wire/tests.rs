@@ -67,9 +67,11 @@ proptest! {
         queries in prop::collection::vec("[a-z:]{0,20}", 0..9),
     ) {
         let info = InfoRequest { export: &export, wants };
-        prop_assert_eq!(InfoRequest::parse(&info.encode()), Ok(info));
+        let bytes = info.encode();
+        prop_assert_eq!(InfoRequest::parse(&bytes), Ok(info));
         let queries = queries.iter().map(String::as_str).collect();
         let contexts = ContextRequest { export: &export, queries };
-        prop_assert_eq!(ContextRequest::parse(&contexts.encode()), Ok(contexts));
+        let bytes = contexts.encode();
+        prop_assert_eq!(ContextRequest::parse(&bytes), Ok(contexts));
     }
 }
