@@ -54,7 +54,10 @@ pub(crate) fn traits(text: &str) -> Vec<Trait> {
         let Some(name) = item_name(line, "trait ") else { continue };
         let Some(end) = block_end(&lines, at) else { continue };
         let inner = indentation(line) + 4;
-        let methods = lines[at + 1..end]
+        // A trait on one line ends where it begins.
+        let methods = lines
+            .get(at + 1..end)
+            .unwrap_or_default()
             .iter()
             .filter(|line| indentation(line) == inner && function_name(line).is_some())
             .count();
@@ -140,6 +143,8 @@ mod tests {
     #[test]
     fn methods_of_a_trait_are_counted() {
         assert_eq!(traits(SAMPLE), [Trait { name: "Disk".into(), line: 2, methods: 3 }]);
+        let short = Trait { name: "Any".into(), line: 1, methods: 0 };
+        assert_eq!(traits("trait Any: Send {}"), [short]);
     }
 
     #[test]

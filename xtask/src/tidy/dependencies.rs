@@ -16,6 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("cbr-env", &[]),
     ("cbr-model", &["cbr-env"]),
     ("cbr-store", &["cbr-env"]),
+    ("cbr-nbd", &["cbr-env"]),
     ("cbr-provider", &["cbr-env", "cbr-model"]),
     ("cbr-db", &["cbr-env", "cbr-model"]),
     ("cbr-task", &["cbr-env", "cbr-model", "cbr-db"]),

@@ -1,0 +1,248 @@
+//! The handshake: fixed newstyle, option by option, until `GO` or the end.
+
+use std::sync::Arc;
+
+use tokio::io::AsyncWriteExt as _;
+
+use super::contexts::Contexts;
+use super::serve::Exports;
+use crate::error::{Error, Result};
+use crate::export::Export;
+use crate::stream::{Stream, read_array, read_vec, skip};
+use crate::wire::Malformed;
+use crate::wire::numbers as n;
+use crate::wire::option::{
+    self, ContextRequest, Info, InfoRequest, OPTION_HEADER_BYTES, context_number,
+};
+use crate::wire::request::Headers;
+
+const DURING: &str = "handshake";
+/// Options one client may send. Usual clients send five.
+const OPTIONS_MAX: usize = 256;
+/// Longest option that is skipped instead of ending the connection.
+const SKIP_MAX: u32 = 1 << 20;
+const PREFERRED_BLOCK: u32 = 64 << 10;
+
+/// What the two sides agreed on.
+pub(super) struct Agreed {
+    pub(super) export: Arc<dyn Export>,
+    pub(super) headers: Headers,
+    pub(super) contexts: Contexts,
+}
+
+/// Speaks with a new client until it chose an export; none if it left instead.
+pub(super) async fn negotiate<S: Stream>(
+    stream: &mut S,
+    exports: &Exports,
+    request_bytes: u32,
+) -> Result<Option<Agreed>> {
+    let mut hello = Vec::with_capacity(18);
+    hello.extend_from_slice(&n::MAGIC.to_be_bytes());
+    hello.extend_from_slice(&n::IHAVEOPT.to_be_bytes());
+    hello.extend_from_slice(&(n::FLAG_FIXED_NEWSTYLE | n::FLAG_NO_ZEROES).to_be_bytes());
+    stream.write_all(&hello).await.map_err(Error::connection(DURING))?;
+    let flags = u32::from_be_bytes(read_array(stream, DURING).await?);
+    let known = u32::from(n::FLAG_FIXED_NEWSTYLE | n::FLAG_NO_ZEROES);
+    if flags & !known != 0 || flags & u32::from(n::FLAG_FIXED_NEWSTYLE) == 0 {
+        return Err(Error::Protocol { during: DURING, what: "flags of another handshake" });
+    }
+    let mut handshake = Handshake {
+        exports,
+        request_bytes,
+        headers: Headers::Simple,
+        contexts: None,
+        zeroes: flags & u32::from(n::FLAG_NO_ZEROES) == 0,
+    };
+    for _ in 0..OPTIONS_MAX {
+        let header: [u8; OPTION_HEADER_BYTES] = read_array(stream, DURING).await?;
+        let (option, length) = option::parse_header(&header).map_err(Error::malformed(DURING))?;
+        if length > n::OPTION_BYTES_MAX {
+            if length > SKIP_MAX {
+                return Err(Error::Protocol { during: DURING, what: "an option is too long" });
+            }
+            skip(stream, u64::from(length), DURING).await?;
+            let reply = option::encode_reply(option, n::REP_ERR_TOO_BIG, b"too long");
+            stream.write_all(&reply).await.map_err(Error::connection(DURING))?;
+            continue;
+        }
+        let data = read_vec(stream, length as usize, DURING).await?;
+        let (reply, next) = handshake.option(option, &data);
+        stream.write_all(&reply).await.map_err(Error::connection(DURING))?;
+        match next {
+            Next::Option => {}
+            Next::Leave => return Ok(None),
+            Next::Transmit(agreed) => return Ok(Some(agreed)),
+        }
+    }
+    Err(Error::Protocol { during: DURING, what: "too many options" })
+}
+
+/// What follows an option.
+enum Next {
+    Option,
+    Leave,
+    Transmit(Agreed),
+}
+
+/// What was agreed so far.
+struct Handshake<'a> {
+    exports: &'a Exports,
+    request_bytes: u32,
+    headers: Headers,
+    /// The contexts chosen, and for which export.
+    contexts: Option<(String, Contexts)>,
+    /// Whether the client wants 124 zeroes after `EXPORT_NAME`.
+    zeroes: bool,
+}
+
+/// An option that is refused: the kind of the error reply, and words for humans.
+struct Refusal(u32, &'static str);
+
+impl From<Malformed> for Refusal {
+    fn from(Malformed(what): Malformed) -> Self {
+        Self(n::REP_ERR_INVALID, what)
+    }
+}
+
+impl Handshake<'_> {
+    /// The bytes to answer, and what follows.
+    fn option(&mut self, option: u32, data: &[u8]) -> (Vec<u8>, Next) {
+        let ack = |reply: Vec<u8>| (join(reply, option), Next::Option);
+        let answered = match option {
+            n::OPT_EXPORT_NAME => return self.export_name(data),
+            n::OPT_ABORT => {
+                return (option::encode_reply(option, n::REP_ACK, &[]), Next::Leave);
+            }
+            n::OPT_LIST => self.list(data).map(ack),
+            n::OPT_INFO => self.info(option, data).map(|(reply, _)| ack(reply)),
+            n::OPT_GO => self
+                .info(option, data)
+                .map(|(reply, agreed)| (join(reply, option), Next::Transmit(agreed))),
+            n::OPT_STRUCTURED_REPLY => self.headers(data, Headers::Structured).map(ack),
+            n::OPT_EXTENDED_HEADERS => self.headers(data, Headers::Extended).map(ack),
+            n::OPT_LIST_META_CONTEXT | n::OPT_SET_META_CONTEXT => {
+                self.contexts(option, data).map(ack)
+            }
+            _ => Err(Refusal(n::REP_ERR_UNSUP, "this server does not know the option")),
+        };
+        answered.unwrap_or_else(|Refusal(kind, words)| {
+            (option::encode_reply(option, kind, words.as_bytes()), Next::Option)
+        })
+    }
+
+    /// The old way to choose an export: no way to refuse but to hang up.
+    fn export_name(&self, data: &[u8]) -> (Vec<u8>, Next) {
+        let found =
+            std::str::from_utf8(data).ok().and_then(|name| Some((name, self.exports.get(name)?)));
+        let Some((name, export)) = found else {
+            return (Vec::new(), Next::Leave);
+        };
+        // Extended headers forbid this option.
+        if self.headers == Headers::Extended {
+            return (Vec::new(), Next::Leave);
+        }
+        let mut reply = export.size().to_be_bytes().to_vec();
+        reply.extend_from_slice(&flags(&**export, self.headers).to_be_bytes());
+        if self.zeroes {
+            reply.resize(reply.len() + 124, 0);
+        }
+        (reply, Next::Transmit(self.agreed(name, export)))
+    }
+
+    fn list(&self, data: &[u8]) -> Result<Vec<u8>, Refusal> {
+        if !data.is_empty() {
+            return Err(Refusal(n::REP_ERR_INVALID, "LIST has no data"));
+        }
+        let reply =
+            |name| option::encode_reply(n::OPT_LIST, n::REP_SERVER, &option::encode_name(name));
+        Ok(self.exports.names().flat_map(reply).collect())
+    }
+
+    fn headers(&mut self, data: &[u8], headers: Headers) -> Result<Vec<u8>, Refusal> {
+        if !data.is_empty() {
+            return Err(Refusal(n::REP_ERR_INVALID, "the option has no data"));
+        }
+        if self.headers == Headers::Extended && headers == Headers::Structured {
+            return Err(Refusal(n::REP_ERR_EXT_HEADER_REQD, "headers are extended already"));
+        }
+        self.headers = headers;
+        // What was chosen before was chosen for other headers.
+        self.contexts = None;
+        Ok(Vec::new())
+    }
+
+    fn info(&self, option: u32, data: &[u8]) -> Result<(Vec<u8>, Agreed), Refusal> {
+        let request = InfoRequest::parse(data)?;
+        let export = self
+            .exports
+            .get(request.export)
+            .ok_or(Refusal(n::REP_ERR_UNKNOWN, "there is no such export"))?;
+        let mut infos = vec![
+            Info::Export { size: export.size(), flags: flags(&**export, self.headers) },
+            Info::BlockSize { minimum: 1, preferred: PREFERRED_BLOCK, maximum: self.request_bytes },
+        ];
+        if request.wants.contains(&n::INFO_NAME) {
+            infos.push(Info::Name(request.export.to_owned()));
+        }
+        if request.wants.contains(&n::INFO_DESCRIPTION) {
+            infos.extend(export.description().map(|line| Info::Description(line.to_owned())));
+        }
+        let encoded = |info: &Info| option::encode_reply(option, n::REP_INFO, &info.encode());
+        Ok((infos.iter().flat_map(encoded).collect(), self.agreed(request.export, export)))
+    }
+
+    fn contexts(&mut self, option: u32, data: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let setting = option == n::OPT_SET_META_CONTEXT;
+        if setting {
+            // Also a refused choice ends the one before.
+            self.contexts = None;
+        }
+        if self.headers == Headers::Simple {
+            return Err(Refusal(n::REP_ERR_INVALID, "structured replies come first"));
+        }
+        let request = ContextRequest::parse(data)?;
+        let export = self
+            .exports
+            .get(request.export)
+            .ok_or(Refusal(n::REP_ERR_UNKNOWN, "there is no such export"))?;
+        let chosen = Contexts::chosen(&**export, &request.queries, !setting);
+        if setting {
+            self.contexts = Some((request.export.to_owned(), chosen));
+        }
+        let reply = |name: &String| {
+            let number = if setting { context_number(name) } else { 0 };
+            let mut data = number.to_be_bytes().to_vec();
+            data.extend_from_slice(name.as_bytes());
+            option::encode_reply(option, n::REP_META_CONTEXT, &data)
+        };
+        Ok(chosen.names(&**export).iter().flat_map(reply).collect())
+    }
+
+    fn agreed(&self, name: &str, export: &Arc<dyn Export>) -> Agreed {
+        let contexts = match &self.contexts {
+            Some((of, contexts)) if of == name => *contexts,
+            _ => Contexts::default(),
+        };
+        Agreed { export: Arc::clone(export), headers: self.headers, contexts }
+    }
+}
+
+/// The replies, and the acknowledgement after them.
+fn join(mut replies: Vec<u8>, option: u32) -> Vec<u8> {
+    replies.extend(option::encode_reply(option, n::REP_ACK, &[]));
+    replies
+}
+
+/// What an export can do, in the protocol's words.
+fn flags(export: &dyn Export, headers: Headers) -> u16 {
+    let mut flags = n::TRANS_HAS_FLAGS | n::TRANS_CAN_MULTI_CONN;
+    flags |= if export.writes().is_some() {
+        n::TRANS_SEND_FLUSH | n::TRANS_SEND_FUA | n::TRANS_SEND_TRIM | n::TRANS_SEND_WRITE_ZEROES
+    } else {
+        n::TRANS_READ_ONLY
+    };
+    if headers != Headers::Simple {
+        flags |= n::TRANS_SEND_DF;
+    }
+    flags
+}

@@ -1,0 +1,166 @@
+//! The server itself: its exports and its listeners.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cbr_env::Clock;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::limits::Limits;
+use super::negotiate::negotiate;
+use super::transmit::transmit;
+use crate::error::Result;
+use crate::export::Export;
+use crate::stream::{Stream, within};
+
+/// How long to wait when the system has no file descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Exports by name. The empty name is the default of most clients.
+#[derive(Clone, Default)]
+pub struct Exports(BTreeMap<String, Arc<dyn Export>>);
+
+impl Exports {
+    /// Adds an export under a name of at most 4096 bytes; replaces the one of that name.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, export: Arc<dyn Export>) -> Self {
+        self.0.insert(name.into(), export);
+        self
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Arc<dyn Export>> {
+        self.0.get(name)
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+impl fmt::Debug for Exports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// A socket that clients connect to.
+trait Listener {
+    type Stream: Stream;
+
+    fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Listener for UnixListener {
+    type Stream = UnixStream;
+
+    async fn next(&self) -> io::Result<UnixStream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> io::Result<TcpStream> {
+        let (stream, _) = self.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+/// An NBD server. Cheap to clone; clones share exports and limits.
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What the connections of a server share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) exports: Exports,
+    pub(super) limits: Limits,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) threads: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
+}
+
+impl Server {
+    /// A server of these exports. Limits out of bounds are moved into them.
+    pub fn new(exports: Exports, limits: Limits, clock: Arc<dyn Clock>) -> Self {
+        let limits = limits.sane();
+        let threads = Arc::new(Semaphore::new(limits.threads));
+        let connections = Arc::new(Semaphore::new(limits.connections));
+        Self { shared: Arc::new(Shared { exports, limits, clock, threads, connections }) }
+    }
+
+    /// Serves clients of a Unix socket until `stop`; then requests that are in work are
+    /// answered, and it returns. Who may connect is a matter of the socket's permissions.
+    pub async fn serve_unix(&self, listener: UnixListener, stop: CancellationToken) {
+        self.serve(listener, &stop).await;
+    }
+
+    /// Serves clients over TCP until `stop`, as [`Self::serve_unix`]. Neither encrypted nor
+    /// authenticated: for the loopback interface.
+    pub async fn serve_tcp(&self, listener: TcpListener, stop: CancellationToken) {
+        self.serve(listener, &stop).await;
+    }
+
+    async fn serve(&self, listener: impl Listener, stop: &CancellationToken) {
+        let tasks = TaskTracker::new();
+        while let Some(permit) = self.free_connection(stop).await {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = listener.next() => accepted,
+            };
+            match accepted {
+                Ok(stream) => {
+                    let (server, stop) = (self.clone(), stop.clone());
+                    tasks.spawn(async move {
+                        if let Err(error) = server.serve_stream(stream, stop).await {
+                            tracing::debug!(%error, "NBD connection ended");
+                        }
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept an NBD connection");
+                    self.shared.clock.sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    async fn free_connection(&self, stop: &CancellationToken) -> Option<OwnedSemaphorePermit> {
+        tokio::select! {
+            () = stop.cancelled() => None,
+            permit = Arc::clone(&self.shared.connections).acquire_owned() => permit.ok(),
+        }
+    }
+
+    /// Serves one client that is already connected, until it leaves or `stop`.
+    pub async fn serve_stream(
+        &self,
+        mut stream: impl Stream,
+        stop: CancellationToken,
+    ) -> Result<()> {
+        let shared = &self.shared;
+        let handshake = negotiate(&mut stream, &shared.exports, shared.limits.request_bytes);
+        let patience = shared.limits.handshake;
+        let agreed = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            agreed = within(&*shared.clock, patience, "handshake", handshake) => agreed?,
+        };
+        match agreed {
+            Some(agreed) => transmit(stream, agreed, shared, stop).await,
+            None => Ok(()),
+        }
+    }
+}
