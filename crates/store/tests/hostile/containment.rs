@@ -30,7 +30,9 @@ fn a_version_whose_map_repeats_an_earlier_one_is_checked_for_itself() {
     let new: Vec<Key> =
         packs(memory.as_ref()).into_iter().filter(|key| !before.contains(key)).collect();
     assert!(new.iter().all(|key| is_pack(key, PackKind::Meta)), "it stored no block: {new:?}");
-    new.iter().for_each(|key| memory.delete(key).unwrap());
+    for key in &new {
+        memory.delete(key).unwrap();
+    }
     let repository = open(&backend, &seeds).unwrap();
     assert!(restore(&repository, third.seq, disk.0.len()).is_err());
     let report = repository.check(CheckDepth::Structure, &Job::quiet()).unwrap();
