@@ -7,7 +7,7 @@ import platform
 import subprocess
 
 
-def about(facts, cold):
+def about(facts, options):
     """Image, machine, versions, commit and date."""
     cpu = [
         line.split(":")[1].strip()
@@ -16,7 +16,8 @@ def about(facts, cold):
     ]
     return {
         **facts,
-        "cache": "cold" if cold else "warm",
+        "cache": "cold" if options.cold else "warm",
+        "file_system": first_line("stat", "--file-system", "--format", "%T", str(options.folder)),
         "cores": os.cpu_count(),
         "cpu": cpu[0] if cpu else platform.machine(),
         "kernel": platform.release(),
@@ -50,7 +51,7 @@ def markdown(about, results, steps, engine):
     source = (
         f"{about['size_bytes'] >> 30} GiB ext4 image with {about['files']} real files, "
         f"{about['allocated_bytes'] / (1 << 30):.2f} GiB allocated; 4 000 scattered 4 KiB writes before the "
-        f"increment; page cache {about['cache']}; {about['cores']} cores of {about['cpu']}, Linux "
+        f"increment; on {about['file_system']}, page cache {about['cache']}; {about['cores']} cores of {about['cpu']}, Linux "
         f"{about['kernel']}; {', '.join(about['versions'])}; commit {about['commit']}, {about['date']}. "
         "In brackets: times cbr's."
     )
