@@ -12,6 +12,7 @@ use super::world::{SERVER, SYSTEM_DISK, VOLUME, World, id};
 use crate::Error;
 use crate::protectables::ProtectableFilter;
 use crate::tasks::create_volume::CreateVolume;
+use crate::tasks::delete_volume::DeleteVolume;
 use crate::volumes::{NewVolumeRequest, VolumeFilter, VolumeJobStatus, VolumeStatus};
 
 fn empty() -> NewVolumeRequest {
@@ -107,6 +108,23 @@ async fn a_crash_at_any_step_of_making_a_disk_makes_one_disk() {
         let copy = world.provider.content(found.rows[0].id);
         assert!(copy[..source.len()] == source, "{fault:?}");
         assert_eq!(world.provider.open_restores(), 0, "{fault:?}");
+    })
+    .await;
+}
+
+/// P14: deleting a disk that is gone already is fine.
+#[tokio::test]
+async fn a_crash_at_any_step_of_deleting_a_disk_deletes_it() {
+    let make = async || {
+        let world = World::new().await;
+        let job = world.services.volumes.delete(&world.access, id(VOLUME)).await.unwrap();
+        world.with_task::<DeleteVolume>(job)
+    };
+    crash_matrix(make, async |made, fault, ended| {
+        let world: &World = made.keep.downcast_ref().unwrap();
+        assert_eq!(ended.outcome, Outcome::Success, "{fault:?}");
+        let gone = world.services.volumes.show(&world.access, id(VOLUME)).await;
+        assert!(matches!(gone, Err(Error::VolumeNotFound(_))), "{fault:?}");
     })
     .await;
 }
