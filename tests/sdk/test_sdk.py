@@ -3,7 +3,7 @@
 create vault → bind → back up → poll → restore → delete, on SQLite and on PostgreSQL; and what the
 SDK makes of refusals, pages and field types.
 
-    target/sdk-venv/bin/python -m unittest tests.sdk.test_sdk
+    target/venv/bin/python -m unittest tests.sdk.test_sdk
 """
 
 import datetime
