@@ -168,20 +168,22 @@ class Objects:
 
 
 class Domain:
-    """Sections 5 to 8: one disk in one epoch."""
+    """Sections 5 to 8: the disks of one domain."""
 
     def __init__(self, objects, tenant, name):
         self.objects, self.prefix = objects, f"t/{tenant}/d/{name}"
-        self.volume, epoch = name[1:].split(".")
-        tenant, volume = uuid.UUID(tenant).bytes, uuid.UUID(self.volume).bytes
+        self.scope, (sharer, epoch) = name[0], name[1:].split(".")
+        check(self.scope in "vt", f"scope of {name}")
+        scope = "vt".index(self.scope) + 1
+        tenant, sharer = uuid.UUID(tenant).bytes, uuid.UUID(sharer).bytes
         self.epoch = int(epoch, 16)
         epoch = struct.pack("<I", self.epoch)
         record = Decoder(objects.open(f"{self.prefix}/domain.v1", DOMAIN)[3])
         rules = record.u8(), record.u32(), record.u8(), record.varint(), record.u8(), record.u8()
-        check(rules == (1, self.epoch, 1, BLOCK, 1, 1), "rules that v1 does not know")
+        check(rules == (scope, self.epoch, 1, BLOCK, 1, 1), "rules that v1 does not know")
         dedup = hkdf(objects.secret, b"cbr/v1/dedup", tenant)
-        self.block_key = hkdf(dedup, b"cbr/v1/block", tenant + b"\1" + volume + epoch)
-        self.slot_aad = lambda kind, codec: tenant + bytes([1, kind, codec, 0]) + epoch + volume
+        self.block_key = hkdf(dedup, b"cbr/v1/block", tenant + bytes([scope]) + sharer + epoch)
+        self.slot_aad = lambda kind, codec: tenant + bytes([scope, kind, codec, 0]) + epoch + sharer
         self.packs = {}
 
     def pack(self, kind, name):
@@ -225,9 +227,12 @@ class Domain:
         check(sealed_length == length, "slot length")
         return plain
 
-    def versions(self):
+    def chains(self):
+        return self.objects.names(f"{self.prefix}/c")
+
+    def versions(self, chain):
         """Section 9: (sequence number, claim's owner, commit) of all versions that exist."""
-        log = f"{self.prefix}/c/{self.volume}"
+        log = f"{self.prefix}/c/{chain}"
         deleted = set()
         for name in self.objects.names(f"{log}/d"):
             record = Decoder(self.objects.open(f"{log}/d/{name}", DELETE)[3])
@@ -318,12 +323,14 @@ def main(directory, key_file, wanted=None, output=None):
         key = objects.open(f"t/{tenant}/k/00000001", TENANT_KEY)[2]
         for name in objects.names(f"t/{tenant}/d"):
             domain = Domain(Objects(directory, key, b"tenant"), tenant, name)
-            for seq, owner, commit in domain.versions():
-                version = f"{tenant}/{domain.volume}.{domain.epoch}@{seq}"
-                if wanted is None:
-                    print(version, commit[2], "bytes, made by", owner)
-                elif version == wanted:
-                    return domain.restore(commit, output)
+            shared = "shared/" if domain.scope == "t" else ""
+            for chain in domain.chains():
+                for seq, owner, commit in domain.versions(chain):
+                    version = f"{tenant}/{shared}{chain}.{domain.epoch}@{seq}"
+                    if wanted is None:
+                        print(version, commit[2], "bytes, made by", owner)
+                    elif version == wanted:
+                        return domain.restore(commit, output)
     return None if wanted is None else sys.exit(f"there is no version {wanted}")
 
 

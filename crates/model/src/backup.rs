@@ -27,6 +27,10 @@ use crate::size::{Bytes, Gib};
 pub struct StoredVersion {
     /// Whose keys seal it.
     pub tenant: Uuid,
+    /// Whether its blocks are shared with the tenant's other chains of that epoch. Nothing that
+    /// was written before there was a choice says so.
+    #[serde(default)]
+    pub shared: bool,
     /// Which generation of the chain (BAK-39).
     pub epoch: u32,
     /// The chain.

@@ -4,7 +4,7 @@ use cbr_model::backup::{Backup, Content, StoredVersion};
 use cbr_model::resource::ResourceKind;
 use cbr_model::size::Bytes;
 use cbr_model::{ChainId, ProjectId, ResourceId};
-use cbr_store::{ChainRef, VersionInfo, VersionRef};
+use cbr_store::{ChainRef, Scope, VersionInfo, VersionRef};
 use uuid::Uuid;
 
 /// The versions a backup consists of: its own, or its disks'.
@@ -20,8 +20,12 @@ pub(crate) fn versions(backup: &Backup) -> Vec<StoredVersion> {
 
 /// The store's name of a version.
 pub(crate) const fn reference(version: &StoredVersion) -> VersionRef {
-    let chain =
-        ChainRef { tenant: version.tenant, epoch: version.epoch, chain: version.chain.as_uuid() };
+    let chain = ChainRef {
+        tenant: version.tenant,
+        scope: if version.shared { Scope::Tenant } else { Scope::Volume },
+        epoch: version.epoch,
+        chain: version.chain.as_uuid(),
+    };
     VersionRef { chain, seq: version.seq }
 }
 
@@ -30,6 +34,7 @@ pub(crate) const fn stored(info: &VersionInfo) -> StoredVersion {
     let chain = info.version.chain;
     StoredVersion {
         tenant: chain.tenant,
+        shared: matches!(chain.scope, Scope::Tenant),
         epoch: chain.epoch,
         chain: ChainId::from_uuid(chain.chain),
         seq: info.version.seq,
@@ -52,7 +57,7 @@ pub(crate) fn disk_chain(
         ResourceKind::Volume => resource.as_uuid(),
         ResourceKind::Server => Uuid::new_v5(&resource.as_uuid(), volume.as_uuid().as_bytes()),
     };
-    ChainRef { tenant: project.as_uuid(), epoch, chain }
+    ChainRef::alone(project.as_uuid(), epoch, chain)
 }
 
 #[cfg(test)]

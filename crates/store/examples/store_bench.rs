@@ -42,7 +42,7 @@ fn main() -> Anyhow<()> {
     let master = MasterKey::generate(random.as_ref());
     let options = arguments.options.clone();
     let repository = Repository::init(Arc::new(backend), master, random.clone(), options)?;
-    let chain = ChainRef { tenant: random.uuid(), epoch: 0, chain: random.uuid() };
+    let chain = ChainRef::alone(random.uuid(), 0, random.uuid());
 
     println!(
         "{:<22} {:>9} {:>12} {:>14} {:>10}",

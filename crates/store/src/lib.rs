@@ -28,7 +28,7 @@ pub use backend::LocalBackend;
 pub use check::{Affected, CheckReport, Problem};
 pub use crypto::MasterKey;
 pub use error::{Error, Result};
-pub use format::id::ChainRef;
+pub use format::id::{ChainRef, Scope};
 pub use job::{Job, Progress};
 pub use options::Options;
 pub use repository::{Repository, Session};

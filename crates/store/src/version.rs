@@ -2,11 +2,15 @@
 
 use std::fmt;
 
-use crate::format::id::ChainRef;
+use crate::format::id::{ChainRef, Scope};
 
 impl fmt::Display for ChainRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}.{}", self.tenant, self.chain, self.epoch)
+        let Self { tenant, scope, epoch, chain } = self;
+        match scope {
+            Scope::Volume => write!(f, "{tenant}/{chain}.{epoch}"),
+            Scope::Tenant => write!(f, "{tenant}/shared/{chain}.{epoch}"),
+        }
     }
 }
 

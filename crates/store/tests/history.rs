@@ -30,8 +30,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use uuid::Uuid;
 
-const CHAIN: ChainRef =
-    ChainRef { tenant: Uuid::from_u128(1), epoch: 0, chain: Uuid::from_u128(2) };
+const CHAIN: ChainRef = ChainRef::alone(Uuid::from_u128(1), 0, Uuid::from_u128(2));
 const MASTER: [u8; 32] = [9; 32];
 
 #[derive(Clone, Debug)]

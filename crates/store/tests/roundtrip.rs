@@ -18,8 +18,7 @@ use cbr_store::{
 use disk::{BLOCK, Disk, LEAF, assert_restores, backup_as};
 use uuid::Uuid;
 
-const CHAIN: ChainRef =
-    ChainRef { tenant: Uuid::from_u128(1), epoch: 0, chain: Uuid::from_u128(2) };
+const CHAIN: ChainRef = ChainRef::alone(Uuid::from_u128(1), 0, Uuid::from_u128(2));
 
 fn repository(options: Options) -> Repository {
     repository_on(Arc::new(MemoryBackend::default()), options)

@@ -149,6 +149,7 @@ impl World {
     pub(crate) fn disk(&self, logical_bytes: u64) -> Content {
         Content::Disk(StoredVersion {
             tenant: self.id::<cbr_model::id::Project>().as_uuid(),
+            shared: false,
             epoch: 0,
             chain: self.id(),
             seq: 1,

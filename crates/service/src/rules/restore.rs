@@ -238,6 +238,7 @@ mod tests {
     fn version(gib: u64) -> StoredVersion {
         StoredVersion {
             tenant: Uuid::nil(),
+            shared: false,
             epoch: 0,
             chain: ChainId::from_uuid(Uuid::nil()),
             seq: gib,

@@ -61,6 +61,10 @@ impl History {
         }
     }
 
+    pub(crate) fn all_committed(&self) -> impl Iterator<Item = &Committed> {
+        self.sessions.keys().filter_map(|seq| self.committed(*seq))
+    }
+
     pub(crate) fn is_live(&self, seq: u64) -> bool {
         self.committed(seq).is_some() && !self.deleted.contains(&seq)
     }

@@ -1,6 +1,6 @@
-//! Checking all chains, one after the other.
+//! Checking all domains, one after the other; a domain with all its chains.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -10,9 +10,10 @@ use super::packs::{Listed, PackCheck};
 use super::report::CheckReport;
 use crate::backend::{BackendExt, Entry, Key};
 use crate::chain::{ChainLog, History, Verdict};
+use crate::crypto::TenantKeys;
 use crate::error::Result;
 use crate::format::deaths::Deaths;
-use crate::format::id::{ChainRef, DomainId, PackKind, PackRef, SessionNonce};
+use crate::format::id::{ChainRef, DomainId, PackKind, PackRef, Scope, SessionNonce};
 use crate::format::place::{self, Place};
 use crate::format::record::{Domain, Record};
 use crate::job::{Job, Meter};
@@ -35,22 +36,19 @@ impl Repository {
         let meter = Meter::new(job, survey.total_bytes);
         meter.add(0, 0);
         let read_bytes = AtomicU64::new(0);
-        for (domain, objects) in survey.domains {
+        for (domain, Surveyed { chains, objects }) in survey.domains {
             let mut found = Found::default();
-            // Of a domain with scope volume the volume is the one chain.
-            let chain =
-                ChainRef { tenant: domain.tenant, epoch: domain.epoch, chain: domain.volume };
-            match self.log(&chain) {
-                Ok(Some(log)) => {
+            match self.logs(&domain, &chains) {
+                Ok(Some(logs)) => {
                     let counted = (&meter, &read_bytes);
-                    let seen = self.check_chain(&log, objects, depth, counted)?;
+                    let seen = self.check_domain(&domain, &logs, objects, depth, counted)?;
                     found = seen.found;
                     report.versions += seen.versions;
                     report.leftover_bytes += seen.leftover_bytes;
                 }
-                Ok(None) => found.record(place::tenant(chain.tenant), "the tenant's key is gone"),
+                Ok(None) => found.record(place::tenant(domain.tenant), "the tenant's key is gone"),
                 Err(error) if error.is_transient() => return Err(error),
-                Err(error) => found.record(place::tenant(chain.tenant), error),
+                Err(error) => found.record(place::tenant(domain.tenant), error),
             }
             report.problems.extend(found.into_problems());
         }
@@ -58,30 +56,47 @@ impl Repository {
         Ok(report)
     }
 
-    /// Looks at one chain; again if something was wrong while the chain changed, because then what
-    /// was missed may have been deleted under our eyes.
-    fn check_chain(
+    /// The logs of a domain's chains; of scope volume that is the one chain, whatever is listed.
+    fn logs(
         &self,
-        log: &ChainLog,
+        domain: &DomainId,
+        listed: &BTreeSet<ChainRef>,
+    ) -> Result<Option<Vec<ChainLog>>> {
+        let mut chains = listed.clone();
+        if domain.scope == Scope::Volume {
+            chains.insert(domain.chain(domain.sharer));
+        }
+        chains.iter().map(|chain| self.log(chain)).collect()
+    }
+
+    /// Looks at one domain; again if something was wrong while it changed, because then what
+    /// was missed may have been deleted under our eyes.
+    fn check_domain(
+        &self,
+        domain: &DomainId,
+        logs: &[ChainLog],
         mut objects: Vec<(PackRef, u32, u64)>,
         depth: CheckDepth,
         (meter, read_bytes): (&Meter<'_>, &AtomicU64),
     ) -> Result<Seen> {
+        let Some(keys) = self.tenant(domain.tenant)? else { return Ok(Seen::default()) };
         let mut looks = 1;
         loop {
-            let before = self.backend.list_all(&place::chain(&log.chain))?;
+            let before = self.backend.list_all(&place::chains(domain))?;
             let mut seen = Seen::default();
             let found = &seen.found;
-            let check = ChainCheck { repository: self, log, depth, found, meter, read_bytes };
+            let (repository, keys) = (self, &keys);
+            let check =
+                DomainCheck { repository, domain, keys, logs, depth, found, meter, read_bytes };
             (seen.versions, seen.leftover_bytes) = check.run(objects)?;
             if seen.found.is_empty()
                 || looks >= LOOKS_MAX
-                || self.backend.list_all(&place::chain(&log.chain))? == before
+                || self.backend.list_all(&place::chains(domain))? == before
             {
                 return Ok(seen);
             }
             looks += 1;
-            let listed = self.backend.list_all(&place::domain(&log.chain.domain()))?;
+            let listed = self.backend.list_all(&place::domain(domain))?;
             let pack = |entry: &Entry| match Place::parse(&entry.key) {
                 Some(Place::Pack(pack, generation)) => Some((pack, generation, entry.size_bytes)),
                 _ => None,
@@ -101,11 +116,12 @@ impl Repository {
                 match Place::parse(&entry.key) {
                     Some(Place::Pack(pack, generation)) => {
                         survey.total_bytes += entry.size_bytes;
-                        let objects = survey.domains.entry(pack.domain).or_default();
-                        objects.push((pack, generation, entry.size_bytes));
+                        let domain = survey.domains.entry(pack.domain).or_default();
+                        domain.objects.push((pack, generation, entry.size_bytes));
                     }
                     Some(Place::Claim(chain, _) | Place::Outcome(chain, _)) => {
-                        survey.domains.entry(chain.domain()).or_default();
+                        let domain = survey.domains.entry(chain.domain()).or_default();
+                        domain.chains.insert(chain);
                     }
                     Some(_) => {}
                     None => report.unknown_objects += 1,
@@ -121,11 +137,17 @@ impl Repository {
 
 #[derive(Default)]
 struct Survey {
-    domains: BTreeMap<DomainId, Vec<(PackRef, u32, u64)>>,
+    domains: BTreeMap<DomainId, Surveyed>,
     total_bytes: u64,
 }
 
-/// What was seen of one chain.
+#[derive(Default)]
+struct Surveyed {
+    chains: BTreeSet<ChainRef>,
+    objects: Vec<(PackRef, u32, u64)>,
+}
+
+/// What was seen of one domain.
 #[derive(Default)]
 struct Seen {
     found: Found,
@@ -134,29 +156,34 @@ struct Seen {
     leftover_bytes: u64,
 }
 
-struct ChainCheck<'a> {
+struct DomainCheck<'a> {
     repository: &'a Repository,
-    log: &'a ChainLog,
+    domain: &'a DomainId,
+    keys: &'a Arc<TenantKeys>,
+    logs: &'a [ChainLog],
     depth: CheckDepth,
     found: &'a Found,
     meter: &'a Meter<'a>,
     read_bytes: &'a AtomicU64,
 }
 
-impl ChainCheck<'_> {
+impl DomainCheck<'_> {
     /// Looks at everything; the numbers of versions and of bytes nobody needs.
     fn run(&self, objects: Vec<(PackRef, u32, u64)>) -> Result<(u64, u64)> {
         self.domain_record()?;
-        let history = self.log.read()?;
-        for error in &history.unreadable {
-            self.found.record(place::chain(&self.log.chain), error);
+        let histories = self.logs.iter().map(ChainLog::read).collect::<Result<Vec<_>>>()?;
+        for history in &histories {
+            for error in &history.unreadable {
+                self.found.record(place::chain(&history.chain), error);
+            }
+            self.links(history);
         }
-        self.links(&history);
-        let packs = self.repository.packs(self.log);
-        let (listed, leftover_bytes) = self.listed(&history, objects);
+        let (backend, keys) = (Arc::clone(&self.repository.backend), Arc::clone(self.keys));
+        let packs = Arc::new(Packs::new(backend, keys, *self.domain));
+        let (listed, leftover_bytes) = self.listed(&histories, objects);
         let largest = listed.iter().map(|one| one.object_bytes).max().unwrap_or(1).max(1);
         let fit = crate::size::to_usize(self.repository.options.memory_bytes / largest).max(1);
-        let hasher = self.log.keys.block_hasher(&self.log.chain.domain());
+        let hasher = self.keys.block_hasher(self.domain);
         PackCheck {
             packs: &packs,
             hasher: &hasher,
@@ -166,18 +193,18 @@ impl ChainCheck<'_> {
             read_bytes: self.read_bytes,
         }
         .run(&listed, self.repository.options.threads.min(fit))?;
-        self.maps(&history, &packs)?;
-        Ok((history.live().len() as u64, leftover_bytes))
+        self.maps(&histories, &packs)?;
+        Ok((histories.iter().map(|history| history.live().len() as u64).sum(), leftover_bytes))
     }
 
     fn domain_record(&self) -> Result<()> {
-        let key = place::domain_record(&self.log.chain.domain());
-        match self.log.backend.get(&key) {
+        let key = place::domain_record(self.domain);
+        match self.repository.backend.get(&key) {
             Err(error) if error.is_damage() => self.found.record(&key, error),
             Err(error) => return Err(error.into()),
             Ok(None) => self.found.record(&key, "it is missing"),
             Ok(Some(object)) => {
-                if let Err(error) = Domain::open(&object, &key, self.log.keys.as_ref()) {
+                if let Err(error) = Domain::open(&object, &key, self.keys.as_ref()) {
                     self.found.record(&key, error);
                 }
             }
@@ -187,7 +214,7 @@ impl ChainCheck<'_> {
 
     /// Every version names its parent's record by hash, so none can vanish or be exchanged.
     fn links(&self, history: &History) {
-        let chain = &self.log.chain;
+        let chain = &history.chain;
         for (seq, session) in &history.sessions {
             let Some(committed) = history.committed(*seq) else { continue };
             let link = committed.commit.parent;
@@ -210,13 +237,17 @@ impl ChainCheck<'_> {
     }
 
     /// The packs to check, and the bytes of those nobody needs.
-    fn listed(&self, history: &History, objects: Vec<(PackRef, u32, u64)>) -> (Vec<Listed>, u64) {
-        let sessions = history.sessions.values();
+    fn listed(
+        &self,
+        histories: &[History],
+        objects: Vec<(PackRef, u32, u64)>,
+    ) -> (Vec<Listed>, u64) {
+        let sessions = histories.iter().flat_map(|history| history.sessions.values());
         let is_needed: BTreeMap<SessionNonce, bool> = sessions
             .map(|session| (session.claim.nonce, !matches!(session.verdict, Verdict::Aborted)))
             .collect();
         let mut sizes = BTreeMap::new();
-        for committed in history.sessions.keys().filter_map(|seq| history.committed(*seq)) {
+        for committed in histories.iter().flat_map(History::all_committed) {
             for pack in &committed.commit.packs {
                 sizes.insert((pack.kind, pack.id), pack.object_bytes);
             }
@@ -241,26 +272,28 @@ impl ChainCheck<'_> {
         (listed, leftover_bytes)
     }
 
-    fn maps(&self, history: &History, packs: &Arc<Packs>) -> Result<()> {
+    fn maps(&self, histories: &[History], packs: &Arc<Packs>) -> Result<()> {
         let (scratch, seen) = (Scratch::new()?, HashSet::new());
         let mut maps = MapCheck { packs, found: self.found, scratch, seen };
-        let live: Vec<(u64, MapReader)> = history
-            .live()
-            .into_iter()
-            .filter_map(|seq| Some((seq, &history.committed(seq)?.commit)))
-            .map(|(seq, commit)| {
-                (seq, MapReader::new(Arc::clone(packs), commit.root, commit.disk_bytes))
-            })
-            .collect();
+        let mut live: Vec<(VersionRef, MapReader)> = Vec::new();
+        for history in histories {
+            live.extend(history.live().into_iter().filter_map(|seq| {
+                let commit = &history.committed(seq)?.commit;
+                let map = MapReader::new(Arc::clone(packs), commit.root, commit.disk_bytes);
+                Some((VersionRef { chain: history.chain, seq }, map))
+            }));
+        }
         for (_, map) in &live {
             self.meter.check_cancelled()?;
             maps.follow(map)?;
         }
-        self.death_lists(history, packs, &mut maps.scratch)?;
+        for history in histories {
+            self.death_lists(history, packs, &mut maps.scratch)?;
+        }
         if self.found.has_spots() {
-            for (seq, map) in &live {
+            for (version, map) in &live {
                 self.meter.check_cancelled()?;
-                maps.hurt(map, VersionRef { chain: self.log.chain, seq: *seq })?;
+                maps.hurt(map, *version)?;
             }
         }
         Ok(())
@@ -271,7 +304,7 @@ impl ChainCheck<'_> {
         let lineage = match history.lineage(history.live_or_pinned()) {
             Ok(lineage) => lineage,
             Err(error) => {
-                self.found.record(place::chain(&self.log.chain), error);
+                self.found.record(place::chain(&history.chain), error);
                 return Ok(());
             }
         };

@@ -62,7 +62,7 @@ impl TenantKeys {
     pub fn block_hasher(&self, domain: &DomainId) -> BlockHasher {
         let scope = [domain.scope.tag()];
         let epoch = domain.epoch.to_le_bytes();
-        let info: [&[u8]; 4] = [domain.tenant.as_bytes(), &scope, domain.volume.as_bytes(), &epoch];
+        let info: [&[u8]; 4] = [domain.tenant.as_bytes(), &scope, domain.sharer.as_bytes(), &epoch];
         BlockHasher::new(derive(&self.dedup, b"cbr/v1/block", &info))
     }
 }

@@ -148,7 +148,7 @@ mod tests {
     }
 
     fn history(sessions: Vec<(u64, Session)>, deleted: &[u64]) -> History {
-        let chain = ChainRef { tenant: Uuid::nil(), epoch: 0, chain: Uuid::nil() };
+        let chain = ChainRef::alone(Uuid::nil(), 0, Uuid::nil());
         History {
             chain,
             sessions: sessions.into_iter().collect(),

@@ -6,11 +6,13 @@ use uuid::Uuid;
 
 use super::codec::{Decoded, Decoder, Encoder, Malformed};
 
-/// What shares blocks with what. Format v1 knows one scope; the tag is stored.
+/// What shares blocks with what. The tag is stored.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Scope {
     /// Blocks are shared between the versions of one chain only.
     Volume,
+    /// Blocks are shared between all chains of a tenant that are of the same epoch.
+    Tenant,
 }
 
 impl Scope {
@@ -18,6 +20,7 @@ impl Scope {
     pub const fn tag(self) -> u8 {
         match self {
             Self::Volume => 1,
+            Self::Tenant => 2,
         }
     }
 
@@ -25,11 +28,16 @@ impl Scope {
     pub const fn letter(self) -> char {
         match self {
             Self::Volume => 'v',
+            Self::Tenant => 't',
         }
     }
 
     pub(crate) fn from_tag(tag: u8) -> Decoded<Self> {
-        if tag == 1 { Ok(Self::Volume) } else { Err(Malformed("unknown scope")) }
+        match tag {
+            1 => Ok(Self::Volume),
+            2 => Ok(Self::Tenant),
+            _ => Err(Malformed("unknown scope")),
+        }
     }
 }
 
@@ -42,9 +50,9 @@ pub struct DomainId {
     pub tenant: Uuid,
     /// What shares with what.
     pub scope: Scope,
-    /// The one volume (chain) that [`Scope::Volume`] means. Listing a domain lists that volume
-    /// only, however many a tenant has.
-    pub volume: Uuid,
+    /// Whose blocks are shared. Of [`Scope::Volume`] the one chain, so that listing a domain lists
+    /// that chain only, however many a tenant has; of [`Scope::Tenant`] the tenant itself.
+    pub sharer: Uuid,
     /// Distinguishes domains of one tenant and scope.
     pub epoch: u32,
 }
@@ -54,6 +62,8 @@ pub struct DomainId {
 pub struct ChainRef {
     /// The tenant.
     pub tenant: Uuid,
+    /// With what the chain shares blocks.
+    pub scope: Scope,
     /// The epoch: chains of different epochs share nothing (BAK-38, BAK-39).
     pub epoch: u32,
     /// The chain's id, chosen by the caller.
@@ -61,14 +71,30 @@ pub struct ChainRef {
 }
 
 impl ChainRef {
+    /// A chain that shares blocks with no other.
+    pub const fn alone(tenant: Uuid, epoch: u32, chain: Uuid) -> Self {
+        Self { tenant, scope: Scope::Volume, epoch, chain }
+    }
+
+    /// A chain that shares blocks with its tenant's other chains of this epoch.
+    pub const fn sharing(tenant: Uuid, epoch: u32, chain: Uuid) -> Self {
+        Self { tenant, scope: Scope::Tenant, epoch, chain }
+    }
+
     /// The domain the chain lies in.
     pub const fn domain(&self) -> DomainId {
-        DomainId {
-            tenant: self.tenant,
-            scope: Scope::Volume,
-            volume: self.chain,
-            epoch: self.epoch,
-        }
+        let sharer = match self.scope {
+            Scope::Volume => self.chain,
+            Scope::Tenant => self.tenant,
+        };
+        DomainId { tenant: self.tenant, scope: self.scope, sharer, epoch: self.epoch }
+    }
+}
+
+impl DomainId {
+    /// The domain's chain of that name.
+    pub const fn chain(&self, chain: Uuid) -> ChainRef {
+        ChainRef { tenant: self.tenant, scope: self.scope, epoch: self.epoch, chain }
     }
 }
 

@@ -22,8 +22,8 @@ pub fn tenant(tenant: Uuid) -> String {
 
 /// The prefix of everything in `domain`.
 pub fn domain(domain: &DomainId) -> String {
-    let DomainId { tenant, scope, volume, epoch } = domain;
-    format!("t/{tenant}/d/{}{volume}.{epoch:08x}/", scope.letter())
+    let DomainId { tenant, scope, sharer, epoch } = domain;
+    format!("t/{tenant}/d/{}{sharer}.{epoch:08x}/", scope.letter())
 }
 
 /// The domain's record.
@@ -126,8 +126,7 @@ impl Place {
 }
 
 fn in_domain(domain: &DomainId, rest: &[&str]) -> Option<Place> {
-    let chain =
-        |id: &str| Some(ChainRef { tenant: domain.tenant, epoch: domain.epoch, chain: uuid(id)? });
+    let chain = |id: &str| uuid(id).map(|id| domain.chain(id));
     Some(match rest {
         ["domain.v1"] => Place::Domain(*domain),
         [directory @ ("p" | "m"), _, name] => {
@@ -147,9 +146,12 @@ fn in_domain(domain: &DomainId, rest: &[&str]) -> Option<Place> {
 }
 
 fn parse_domain(tenant: Uuid, text: &str) -> Option<DomainId> {
-    let (volume, epoch) = text.strip_prefix(Scope::Volume.letter())?.split_once('.')?;
-    let (volume, epoch) = (uuid(volume)?, number(epoch)?);
-    Some(DomainId { tenant, scope: Scope::Volume, volume, epoch })
+    let scope = [Scope::Volume, Scope::Tenant]
+        .into_iter()
+        .find(|scope| text.starts_with(scope.letter()))?;
+    let (sharer, epoch) = text.get(1..)?.split_once('.')?;
+    let (sharer, epoch) = (uuid(sharer)?, number(epoch)?);
+    Some(DomainId { tenant, scope, sharer, epoch })
 }
 
 fn uuid(text: &str) -> Option<Uuid> {

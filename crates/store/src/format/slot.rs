@@ -47,7 +47,7 @@ fn aad(pack: &PackRef, head: SlotHead) -> [u8; AAD_BYTES] {
     aad[17] = pack.kind.tag();
     aad[18] = head.codec as u8;
     aad[20..24].copy_from_slice(&pack.domain.epoch.to_le_bytes());
-    aad[24..40].copy_from_slice(pack.domain.volume.as_bytes());
+    aad[24..40].copy_from_slice(pack.domain.sharer.as_bytes());
     aad[40..56].copy_from_slice(&pack.id.0);
     aad[56..60].copy_from_slice(&head.slot.to_le_bytes());
     aad[60..].copy_from_slice(&head.plain_len.to_le_bytes());

@@ -251,7 +251,7 @@ mod tests {
         let random = SeededRandom::new(1);
         let tenant = Uuid::from_u128(1);
         let keys = Arc::new(TenantKeys::derive(tenant, 1, &TenantKey::generate(&random)));
-        let chain = ChainRef { tenant, epoch: 0, chain: tenant };
+        let chain = ChainRef::alone(tenant, 0, tenant);
         let id = PackId::new(SessionNonce([1; 12]), 0);
         let pack = PackRef { domain: chain.domain(), kind: PackKind::Meta, id };
         let sealed = || {

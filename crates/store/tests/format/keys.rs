@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use cbr_env::SeededRandom;
 use cbr_store::backend::Key;
 use cbr_store::crypto::{KeyRing, MasterKey, Role, TenantKey, TenantKeys};
-use cbr_store::format::id::{DomainId, PackId, PackKind, PackRef, Scope, SessionNonce};
+use cbr_store::format::id::{ChainRef, DomainId, PackId, PackKind, PackRef, Scope, SessionNonce};
 use cbr_store::format::place::{self, Place};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -85,9 +85,10 @@ proptest! {
 #[test]
 fn block_ids_differ_between_domains() {
     let other_key = TenantKey::generate(&SeededRandom::new(77));
-    let domain =
-        |tenant, epoch| DomainId { tenant, scope: Scope::Volume, volume: CHAIN.chain, epoch };
-    let other_volume = DomainId { volume: Uuid::nil(), ..domain(TENANT, 3) };
+    let domain = |tenant, epoch| ChainRef::alone(tenant, epoch, CHAIN.chain).domain();
+    let other_volume = DomainId { sharer: Uuid::nil(), ..domain(TENANT, 3) };
+    let shared = |tenant, epoch| ChainRef::sharing(tenant, epoch, CHAIN.chain).domain();
+    let other_scope = DomainId { scope: Scope::Tenant, ..domain(TENANT, 3) };
     let ids = [
         samples::tenant_keys().block_hasher(&domain(TENANT, 3)).id(b"same"),
         samples::tenant_keys().block_hasher(&domain(TENANT, 4)).id(b"same"),
@@ -97,9 +98,37 @@ fn block_ids_differ_between_domains() {
         TenantKeys::derive(Uuid::nil(), 1, &samples::tenant_key())
             .block_hasher(&domain(Uuid::nil(), 3))
             .id(b"same"),
+        samples::tenant_keys().block_hasher(&other_scope).id(b"same"),
+        samples::tenant_keys().block_hasher(&shared(TENANT, 3)).id(b"same"),
+        samples::tenant_keys().block_hasher(&shared(TENANT, 4)).id(b"same"),
+        TenantKeys::derive(TENANT, 1, &other_key).block_hasher(&shared(TENANT, 3)).id(b"same"),
     ];
     for (n, a) in ids.iter().enumerate() {
         assert!(ids[n + 1..].iter().all(|b| a != b));
+    }
+}
+
+/// All chains of a tenant in one epoch are in one domain, so equal blocks have one id there.
+#[test]
+fn chains_that_share_have_one_domain_and_chains_that_do_not_have_one_each() {
+    let chain = Uuid::from_u128;
+    let shared = |n| ChainRef::sharing(TENANT, 3, chain(n));
+    assert_eq!(shared(1).domain(), shared(2).domain());
+    assert_eq!(
+        place::claim(&shared(1), 5).as_str(),
+        format!("t/{TENANT}/d/t{TENANT}.00000003/c/{}/0000000000000005.claim", chain(1))
+    );
+    assert_ne!(
+        ChainRef::alone(TENANT, 3, chain(1)).domain(),
+        ChainRef::alone(TENANT, 3, chain(2)).domain()
+    );
+    for place in [
+        Place::Domain(shared(1).domain()),
+        Place::Claim(shared(1), 1),
+        Place::Outcome(shared(2), 9),
+        Place::Delete(shared(2), 1),
+    ] {
+        assert_eq!(Place::parse(&place.key()), Some(place));
     }
 }
 

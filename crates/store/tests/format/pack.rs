@@ -6,7 +6,7 @@ use cbr_store::backend::layer::Counting;
 use cbr_store::backend::{Backend, MemoryBackend, Put};
 use cbr_store::crypto::{BlockId, PackDek};
 use cbr_store::format::frame::{Codec, FrameDecoder, FrameEncoder};
-use cbr_store::format::id::PackKind;
+use cbr_store::format::id::{PackKind, Scope};
 use cbr_store::format::pack::{PackBuilder, PackIndex, SlotEntry};
 use cbr_store::format::slot::{SlotHead, open_slot, seal_slot};
 use cbr_store::format::{BLOCK_BYTES, PACK_SLOTS_MAX, SLOT_PLAIN_BYTES_MAX};
@@ -178,12 +178,13 @@ fn a_slot_opens_only_as_itself() {
         assert!(open_slot(&dek, &pack, other, &sealed, &mut out).is_err());
         assert!(out.is_empty(), "nothing is left of what did not open");
     }
-    let mut others = [pack; 5];
+    let mut others = [pack; 6];
     others[0].domain.epoch += 1;
     others[1].domain.tenant = uuid::Uuid::from_u128(5);
     others[2].kind = PackKind::Meta;
     others[3].id.0[15] ^= 1;
-    others[4].domain.volume = uuid::Uuid::from_u128(6);
+    others[4].domain.sharer = uuid::Uuid::from_u128(6);
+    others[5].domain.scope = Scope::Tenant;
     for other in others {
         assert!(open_slot(&dek, &other, head, &sealed, &mut out).is_err());
     }

@@ -17,11 +17,8 @@ use cbr_store::format::record::{
 use uuid::Uuid;
 
 pub(crate) const TENANT: Uuid = Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
-pub(crate) const CHAIN: ChainRef = ChainRef {
-    tenant: TENANT,
-    epoch: 3,
-    chain: Uuid::from_u128(0xfedc_ba98_7654_3210_fedc_ba98_7654_3210),
-};
+pub(crate) const CHAIN: ChainRef =
+    ChainRef::alone(TENANT, 3, Uuid::from_u128(0xfedc_ba98_7654_3210_fedc_ba98_7654_3210));
 
 pub(crate) fn master_keys() -> MasterKeys {
     MasterKey::from_bytes([0x11; 32]).keys()

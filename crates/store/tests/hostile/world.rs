@@ -19,8 +19,7 @@ use cbr_store::{
 use uuid::Uuid;
 
 pub(crate) const BLOCK: usize = 64 * 1024;
-pub(crate) const CHAIN: ChainRef =
-    ChainRef { tenant: Uuid::from_u128(1), epoch: 0, chain: Uuid::from_u128(2) };
+pub(crate) const CHAIN: ChainRef = ChainRef::alone(Uuid::from_u128(1), 0, Uuid::from_u128(2));
 
 pub(crate) fn master() -> MasterKey {
     MasterKey::from_bytes([0x11; 32])
