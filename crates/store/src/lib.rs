@@ -32,7 +32,7 @@ pub use format::id::{ChainRef, Scope};
 pub use job::{Job, Progress};
 pub use options::Options;
 pub use repository::{Repository, Session};
-pub use restore::DiskReader;
+pub use restore::{DiskExtent, DiskReader, ExtentKind};
 pub use source::{BlockSource, FileSource};
 pub use target::{BlockTarget, FileTarget, NewFileTarget};
 pub use version::{CheckDepth, Freed, RestoreStats, VersionInfo, VersionRef, WriteStats};

@@ -22,6 +22,8 @@ pub struct Options {
     /// A pack of which fewer percent are needed is rewritten by a reclaim. Packs nobody needs
     /// are always removed.
     pub compact_below_percent: u8,
+    /// What all open disks together keep of what was read lately.
+    pub read_cache_bytes: u64,
 }
 
 impl Default for Options {
@@ -34,6 +36,7 @@ impl Default for Options {
             pack_bytes: 64 << 20,
             map_pack_bytes: 8 << 20,
             compact_below_percent: 60,
+            read_cache_bytes: 64 << 20,
         }
     }
 }
@@ -57,6 +60,7 @@ impl Options {
             pack_bytes: self.pack_bytes.clamp(1 << 16, 1 << 30).min(for_packs / 2),
             map_pack_bytes: self.map_pack_bytes.clamp(1 << 16, 64 << 20).min(memory_bytes / 8),
             compact_below_percent: self.compact_below_percent.min(100),
+            read_cache_bytes: self.read_cache_bytes.clamp(8 << 20, 64 << 30),
         }
     }
 }

@@ -83,6 +83,37 @@ impl MapReader {
         }
     }
 
+    /// The first leaf at or behind `from` that is not all zero, without reading it: a few nodes
+    /// are looked at, whatever the disk's size.
+    pub(crate) fn next_leaf(&self, from: u64, scratch: &mut Scratch) -> Option<NextLeaf> {
+        let root = self.root.node?;
+        self.next_below(&root, self.root.height, 0, from, scratch)
+    }
+
+    fn next_below(
+        &self,
+        child: &Child,
+        level: u8,
+        first: u64,
+        from: u64,
+        scratch: &mut Scratch,
+    ) -> Option<NextLeaf> {
+        let covered = first..first.saturating_add(leaves_below(level));
+        if covered.end <= from {
+            return None;
+        }
+        if level == 0 {
+            return Some(NextLeaf::Stored { index: first, child: *child });
+        }
+        let Ok(inner) = self.inner(child, level, scratch) else {
+            return Some(NextLeaf::Unreadable(covered.start.max(from)..covered.end));
+        };
+        inner.children.iter().find_map(|(position, below)| {
+            let start = first + u64::from(*position) * leaves_below(level - 1);
+            self.next_below(below, level - 1, start, from, scratch)
+        })
+    }
+
     /// The leaf behind `child`.
     pub(crate) fn leaf(&self, child: &Child, scratch: &mut Scratch) -> Result<Leaf> {
         match self.node(child, scratch)? {
@@ -158,6 +189,20 @@ impl MapReader {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 16], Arc<Inner>>> {
         self.inners.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What comes next in a map, looking for leaves.
+#[derive(Debug)]
+pub(crate) enum NextLeaf {
+    /// A leaf with something in it.
+    Stored {
+        /// Which leaf of the disk it is.
+        index: u64,
+        /// The pointer to it.
+        child: Child,
+    },
+    /// These leaves are below a node that cannot be read.
+    Unreadable(Range<u64>),
 }
 
 /// A walk under way.

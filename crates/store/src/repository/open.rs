@@ -15,6 +15,7 @@ use crate::format::place;
 use crate::format::record::{Descriptor, Domain, Record};
 use crate::options::Options;
 use crate::packs::Packs;
+use crate::restore::ReadCache;
 
 /// The number of the one key a tenant has; rotation will add more.
 const FIRST_KEY: u32 = 1;
@@ -25,6 +26,7 @@ pub struct Repository {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) options: Options,
+    pub(crate) reads: Arc<ReadCache>,
     master: MasterKeys,
     descriptor: Descriptor,
     tenants: Mutex<HashMap<Uuid, Arc<TenantKeys>>>,
@@ -71,7 +73,8 @@ impl Repository {
             return Err(Error::Unsupported { object: key.to_string(), what });
         }
         let (options, tenants) = (options.clamped(), Mutex::default());
-        Ok(Self { backend, random, options, master, descriptor, tenants })
+        let reads = Arc::new(ReadCache::new(options.read_cache_bytes));
+        Ok(Self { backend, random, options, reads, master, descriptor, tenants })
     }
 
     /// The repository's random id.

@@ -46,7 +46,7 @@ impl Repository {
     pub fn open_disk(&self, version: &VersionRef) -> Result<DiskReader> {
         let (packs, commit) = self.live_version(version)?;
         let map = MapReader::new(Arc::clone(&packs), commit.root, commit.disk_bytes);
-        DiskReader::new(packs, map)
+        Ok(DiskReader::new(packs, map, Arc::clone(&self.reads)))
     }
 
     /// A version that exists and is not deleted. Damage to other versions does not matter (P5).
