@@ -5,7 +5,9 @@ use std::thread;
 /// How a repository is written and read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Worker threads of a backup, restore or check.
+    /// Worker threads of a backup, restore or check. With 0 these calls start no thread and do
+    /// everything in the caller's, call after call in an order that repeats: for simulation, and
+    /// for programs that may not start threads.
     pub threads: usize,
     /// What the buffers of one backup or restore may take. Two packs and a few megabytes per
     /// thread are the least; packs are made smaller if need be.
@@ -43,22 +45,28 @@ impl Default for Options {
 
 /// Buffers of one worker: what it reads, gathers, encodes, seals and decodes again.
 const LANE_BYTES: u64 = 12 << 20;
+/// So small that a simulated disk has many packs; what a server accepts begins higher.
+const PACK_BYTES_MIN: u64 = 1 << 10;
 
 impl Options {
     /// The settings with every value in its legal range and the memory bound kept.
     pub(crate) fn clamped(&self) -> Self {
         let memory_bytes = self.memory_bytes.max(32 << 20);
         let lanes_max = crate::size::to_usize((memory_bytes / 2 / LANE_BYTES).max(1));
-        let threads = self.threads.clamp(1, lanes_max);
+        let threads = self.threads.min(lanes_max);
         // One pack is filling while one is being uploaded.
-        let for_packs = memory_bytes - (threads as u64 * LANE_BYTES).min(memory_bytes / 2);
+        let lanes = threads.max(1) as u64;
+        let for_packs = memory_bytes - (lanes * LANE_BYTES).min(memory_bytes / 2);
         Self {
             threads,
             memory_bytes,
             zstd_level: self.zstd_level.clamp(1, 19),
             frame_blocks: self.frame_blocks.clamp(1, 16),
-            pack_bytes: self.pack_bytes.clamp(1 << 16, 1 << 30).min(for_packs / 2),
-            map_pack_bytes: self.map_pack_bytes.clamp(1 << 16, 64 << 20).min(memory_bytes / 8),
+            pack_bytes: self.pack_bytes.clamp(PACK_BYTES_MIN, 1 << 30).min(for_packs / 2),
+            map_pack_bytes: self
+                .map_pack_bytes
+                .clamp(PACK_BYTES_MIN, 64 << 20)
+                .min(memory_bytes / 8),
             compact_below_percent: self.compact_below_percent.min(100),
             read_cache_bytes: self.read_cache_bytes.clamp(8 << 20, 64 << 30),
         }
@@ -75,7 +83,7 @@ mod tests {
             let asked = Options { threads, memory_bytes: memory_mib << 20, ..Options::default() };
             let options = asked.clamped();
             let used = 2 * options.pack_bytes + options.threads as u64 * LANE_BYTES;
-            assert!(options.threads >= 1 && used <= options.memory_bytes, "{options:?}");
+            assert!(options.threads <= threads && used <= options.memory_bytes, "{options:?}");
             assert_eq!(options.clamped(), options, "clamping twice changes nothing");
         }
         assert_eq!(Options::default().clamped().pack_bytes, 64 << 20);

@@ -38,9 +38,13 @@ pub(super) struct PackCheck<'a> {
 }
 
 impl PackCheck<'_> {
-    /// Checks all of `listed` on `threads` threads.
+    /// Checks all of `listed` on `threads` threads; on none: in the caller's.
     pub(super) fn run(&self, listed: &[Listed], threads: usize) -> Result<()> {
         let (stop, next) = (Stop::default(), AtomicUsize::new(0));
+        if threads == 0 {
+            self.work(listed, &next, &stop).unwrap_or_default();
+            return stop.finish();
+        }
         thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| self.work(listed, &next, &stop));

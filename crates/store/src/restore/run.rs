@@ -114,6 +114,12 @@ impl<'a> Restore<'a> {
         let fetches = self.fetches(layout.pieces)?;
         let (stop, next) = (Stop::default(), AtomicUsize::new(0));
         let (wake, woken) = bounded(1);
+        if self.threads == 0 {
+            // Nobody flushes on the way; at the end of the restore everything is.
+            drop(woken);
+            self.work(&fetches, &next, &wake, &stop).unwrap_or_default();
+            return stop.finish();
+        }
         thread::scope(|scope| {
             scope.spawn(|| self.flush(woken, &stop));
             for _ in 0..self.threads {

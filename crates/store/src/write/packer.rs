@@ -67,11 +67,20 @@ pub(crate) struct Packer<'a> {
     packs: &'a Packs,
     random: &'a dyn Random,
     spare: &'a Spare,
-    filling: Mutex<Filling>,
+    filling: Mutex<Filling<'a>>,
 }
 
-struct Filling {
-    uploads: Option<Sender<Full>>,
+/// How full packs reach the uploader.
+#[derive(Clone)]
+pub(crate) enum ToUploader<'a> {
+    /// It has a thread of its own.
+    Channel(Sender<Full>),
+    /// It works in the thread of whoever fills a pack.
+    Here(&'a Uploader<'a>),
+}
+
+struct Filling<'a> {
+    uploads: Option<ToUploader<'a>>,
     builder: Option<PackBuilder>,
     /// Of the encoded content of each slot of the builder.
     digests: Vec<u64>,
@@ -85,7 +94,7 @@ impl<'a> Packer<'a> {
         author: Author,
         full_bytes: u64,
         (packs, random, spare): (&'a Packs, &'a dyn Random, &'a Spare),
-        uploads: Sender<Full>,
+        uploads: ToUploader<'a>,
     ) -> Self {
         let filling = Filling {
             uploads: Some(uploads),
@@ -141,7 +150,7 @@ impl<'a> Packer<'a> {
         self.filling.lock().unwrap_or_else(PoisonError::into_inner).uploads = None;
     }
 
-    fn send(&self, filling: &mut Filling) -> Result<()> {
+    fn send(&self, filling: &mut Filling<'_>) -> Result<()> {
         let Some(builder) = filling.builder.take() else { return Ok(()) };
         filling.next = filling.next.checked_add(1).ok_or_else(|| Error::Invalid {
             what: "a session writes more packs than can be numbered".to_owned(),
@@ -150,7 +159,12 @@ impl<'a> Packer<'a> {
         let full = Full { pack: builder.finish(0, self.packs.keys()), digests };
         // The uploader is gone only after it has reported why.
         let uploads = filling.uploads.as_ref().ok_or(Error::Cancelled)?;
-        uploads.send(full).map_err(|_| Error::Cancelled)
+        match uploads {
+            ToUploader::Channel(channel) => channel.send(full).map_err(|_| Error::Cancelled),
+            ToUploader::Here(uploader) => {
+                uploader.take(full, &mut Vec::new()).map_err(|_| Error::Cancelled)
+            }
+        }
     }
 }
 
@@ -159,23 +173,40 @@ pub(crate) struct Uploader<'a> {
     pub(crate) packs: &'a Packs,
     pub(crate) stop: &'a Stop,
     pub(crate) meter: &'a Meter<'a>,
-    pub(crate) full: Receiver<Full>,
     pub(crate) spare: &'a Spare,
+    uploaded: Mutex<Vec<Uploaded>>,
 }
 
-impl Uploader<'_> {
-    /// Uploads until every packer has finished; returns what is in the backend.
-    pub(crate) fn run(self) -> Result<Vec<Uploaded>, Stopped> {
+impl<'a> Uploader<'a> {
+    pub(crate) fn new(
+        packs: &'a Packs,
+        stop: &'a Stop,
+        meter: &'a Meter<'a>,
+        spare: &'a Spare,
+    ) -> Self {
+        Self { packs, stop, meter, spare, uploaded: Mutex::default() }
+    }
+
+    /// Uploads until every packer has finished.
+    #[expect(clippy::needless_pass_by_value, reason = "its end closes when the uploader fails")]
+    pub(crate) fn run(&self, full: Receiver<Full>) -> Result<(), Stopped> {
         let mut opened = Vec::new();
-        let mut uploaded = Vec::new();
-        for Full { pack, digests } in &self.full {
-            self.stop.check(self.meter.check_cancelled())?;
-            self.stop.check(prove(&pack, &digests, &mut opened))?;
-            uploaded.push(self.stop.check(upload(self.packs, &pack))?);
-            self.meter.add(0, pack.object_bytes());
-            self.spare.push(pack.into_buffer());
-        }
-        Ok(uploaded)
+        full.iter().try_for_each(|pack| self.take(pack, &mut opened))
+    }
+
+    fn take(&self, Full { pack, digests }: Full, opened: &mut Vec<u8>) -> Result<(), Stopped> {
+        self.stop.check(self.meter.check_cancelled())?;
+        self.stop.check(prove(&pack, &digests, opened))?;
+        let uploaded = self.stop.check(upload(self.packs, &pack))?;
+        self.uploaded.lock().unwrap_or_else(PoisonError::into_inner).push(uploaded);
+        self.meter.add(0, pack.object_bytes());
+        self.spare.push(pack.into_buffer());
+        Ok(())
+    }
+
+    /// What is in the backend.
+    pub(crate) fn uploaded(&self) -> Vec<Uploaded> {
+        std::mem::take(&mut *self.uploaded.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use cbr_env::Random;
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::packer::{Author, Packer, Spare, Uploaded, Uploader};
+use super::packer::{Author, Full, Packer, Spare, ToUploader, Uploaded, Uploader};
 use super::plan::Plan;
 use super::reader::{BUFFERS, Cursor, Item, READ_BLOCKS, Reader};
-use super::stop::Stop;
+use super::stop::{Stop, Stopped};
 use super::worker::{Shared, Worker};
 use crate::crypto::BlockHasher;
 use crate::error::{Error, Result};
@@ -52,8 +52,12 @@ impl Pipeline<'_> {
         let meter = Meter::new(job, read_bytes);
         meter.add(0, 0);
         let stop = Stop::default();
-        let (to_uploader, full) = bounded(0);
         let spare = Spare::default();
+        let uploader = Uploader::new(self.packs, &stop, &meter, &spare);
+        let has_threads = self.options.threads > 0;
+        let (send, full) = bounded(0);
+        let to_uploader =
+            if has_threads { ToUploader::Channel(send) } else { ToUploader::Here(&uploader) };
         let tools = (self.packs, self.random, &spare);
         let data = Packer::new(
             PackKind::Data,
@@ -66,8 +70,6 @@ impl Pipeline<'_> {
         let maps = Packer::new(PackKind::Meta, self.author, full_bytes, tools, to_uploader);
         let assembler = Assembler::new(plan, self.parent, &maps, self.hasher)?;
         let changed_blocks = AtomicU64::new(0);
-        let uploader =
-            Uploader { packs: self.packs, stop: &stop, meter: &meter, full, spare: &spare };
         let shared = Shared {
             packs: self.packs,
             packer: &data,
@@ -79,28 +81,48 @@ impl Pipeline<'_> {
             changed_blocks: &changed_blocks,
         };
         let cursor = Cursor::new(plan);
-        let mut finished = None;
-        thread::scope(|scope| {
-            let uploading = scope.spawn(|| uploader.run());
+        let lanes = Lanes { shared: &shared, cursor: &cursor, source, plan, meter: &meter };
+        let assemble = || {
+            data.finish()
+                .and_then(|data_bytes| Ok((assembler.finish()?, data_bytes + maps.finish()?)))
+        };
+        let finished = if has_threads {
             // Also if a thread panics: the uploader would wait for packs for ever.
             let open = CloseOnDrop([&data, &maps]);
-            run_lanes(self.options.threads, &shared, &cursor, (source, plan, &meter));
-            // Errors are kept by `stop`; an uploader that failed has closed its end.
-            let assembled = stop.check(
-                data.finish()
-                    .and_then(|data_bytes| Ok((assembler.finish()?, data_bytes + maps.finish()?))),
-            );
-            drop(open);
-            if let (Ok(assembled), Ok(Ok(uploaded))) = (assembled, uploading.join()) {
-                finished = Some((assembled, uploaded));
-            }
-        });
+            on_threads(&uploader, full, open, || {
+                lanes.run(self.options.threads);
+                stop.check(assemble())
+            })
+        } else {
+            lanes.run_here().and_then(|()| stop.check(assemble())).ok()
+        };
+        let uploaded = uploader.uploaded();
         stop.finish()?;
-        let ((map, stored_bytes), uploaded) =
+        let (map, stored_bytes) =
             finished.ok_or_else(|| Error::SelfCheck { what: "a worker panicked".to_owned() })?;
         let changed_blocks = changed_blocks.load(Ordering::Relaxed);
         Ok(Written { map, uploaded, stored_bytes, read_bytes, changed_blocks })
     }
+}
+
+/// What `fill` returns, if the uploader beside it took everything. Errors are kept by `Stop`; an
+/// uploader that failed has closed its end.
+fn on_threads<T>(
+    uploader: &Uploader<'_>,
+    full: Receiver<Full>,
+    open: CloseOnDrop<'_>,
+    fill: impl FnOnce() -> Result<T, Stopped>,
+) -> Option<T> {
+    thread::scope(|scope| {
+        let uploading = scope.spawn(|| uploader.run(full));
+        let open = open;
+        let filled = fill();
+        drop(open);
+        match (filled, uploading.join()) {
+            (Ok(filled), Ok(Ok(()))) => Some(filled),
+            _ => None,
+        }
+    })
 }
 
 struct CloseOnDrop<'a>([&'a Packer<'a>; 2]);
@@ -111,25 +133,46 @@ impl Drop for CloseOnDrop<'_> {
     }
 }
 
-fn run_lanes(
-    threads: usize,
-    shared: &Shared<'_>,
-    cursor: &Cursor,
-    (source, plan, meter): (&dyn BlockSource, &Plan, &Meter<'_>),
-) {
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            let (items, to_worker) = bounded::<Item>(ITEMS_MAX);
-            let (give_back, free) = bounded::<Vec<u8>>(BUFFERS);
-            for _ in 0..BUFFERS {
-                let buffer = Vec::with_capacity(READ_BLOCKS * BLOCK_BYTES);
-                give_back.send(buffer).unwrap_or_default();
+/// What reads and compares, in any number of threads.
+struct Lanes<'a> {
+    shared: &'a Shared<'a>,
+    cursor: &'a Cursor,
+    source: &'a dyn BlockSource,
+    plan: &'a Plan,
+    meter: &'a Meter<'a>,
+}
+
+impl<'a> Lanes<'a> {
+    /// Two threads per lane.
+    fn run(&self, lanes: usize) {
+        thread::scope(|scope| {
+            for _ in 0..lanes {
+                let (items, to_worker) = bounded::<Item>(ITEMS_MAX);
+                let (reader, give_back) = self.reader();
+                let shared = self.shared;
+                scope.spawn(move || reader.run(&mut |item| items.send(item).map_err(|_| Stopped)));
+                scope.spawn(move || {
+                    shared.stop.check(Worker::new(shared))?.run(&to_worker, &give_back)
+                });
             }
-            scope.spawn(move || {
-                Reader { source, plan, cursor, stop: shared.stop, meter, items, free }.run()
-            });
-            scope
-                .spawn(move || shared.stop.check(Worker::new(shared))?.run(&to_worker, &give_back));
+        });
+    }
+
+    /// No thread: the reader calls the worker.
+    fn run_here(&self) -> Result<(), Stopped> {
+        let mut worker = self.shared.stop.check(Worker::new(self.shared))?;
+        let (reader, give_back) = self.reader();
+        reader.run(&mut |item| worker.take(item, &give_back))
+    }
+
+    /// A reader, and where its worker gives buffers back.
+    fn reader(&self) -> (Reader<'a>, Sender<Vec<u8>>) {
+        let (give_back, free) = bounded::<Vec<u8>>(BUFFERS);
+        for _ in 0..BUFFERS {
+            let buffer = Vec::with_capacity(READ_BLOCKS * BLOCK_BYTES);
+            give_back.send(buffer).unwrap_or_default();
         }
-    });
+        let Self { shared, cursor, source, plan, meter } = *self;
+        (Reader { source, plan, cursor, stop: shared.stop, meter, free }, give_back)
+    }
 }

@@ -1,13 +1,14 @@
 //! Reading ahead: one thread per lane fills buffers for the lane's worker.
 //!
 //! The buffers go round: free ones come back from the worker, so a lane never holds more than
-//! [`BUFFERS`] of them however slow its worker is.
+//! [`BUFFERS`] of them however slow its worker is. Without threads the reader hands each piece
+//! to the worker by a plain call.
 
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Receiver;
 
 use super::plan::{Action, Plan};
 use super::stop::{Stop, Stopped};
@@ -31,6 +32,9 @@ pub(super) enum Item {
     /// Nothing more comes for that leaf.
     End,
 }
+
+/// How a reader gives its worker something: through a channel, or by calling it.
+pub(super) type ToWorker<'w> = dyn FnMut(Item) -> Result<(), Stopped> + 'w;
 
 /// The next leaf to visit, for all lanes.
 #[derive(Debug)]
@@ -64,24 +68,23 @@ pub(super) struct Reader<'a> {
     pub(super) cursor: &'a Cursor,
     pub(super) stop: &'a Stop,
     pub(super) meter: &'a Meter<'a>,
-    pub(super) items: Sender<Item>,
     pub(super) free: Receiver<Vec<u8>>,
 }
 
 impl Reader<'_> {
-    /// Reads leaves until there are no more.
-    pub(super) fn run(&self) -> Result<(), Stopped> {
+    /// Reads leaves until there are no more, and gives what it read to `worker`.
+    pub(super) fn run(&self, worker: &mut ToWorker<'_>) -> Result<(), Stopped> {
         while let Some(leaf) = self.cursor.next() {
             self.stop.check(self.meter.check_cancelled())?;
-            self.read_leaf(leaf)?;
+            self.read_leaf(leaf, worker)?;
         }
         Ok(())
     }
 
-    fn read_leaf(&self, leaf: u64) -> Result<(), Stopped> {
+    fn read_leaf(&self, leaf: u64, worker: &mut ToWorker<'_>) -> Result<(), Stopped> {
         let actions = self.plan.actions(leaf);
         let runs = read_runs(&actions);
-        self.send(Item::Leaf { leaf, actions })?;
+        worker(Item::Leaf { leaf, actions })?;
         for run in runs {
             // The worker is gone only if something failed.
             let mut bytes = self.free.recv().map_err(|_| Stopped)?;
@@ -97,13 +100,9 @@ impl Reader<'_> {
                 .read_at(offset, inside)
                 .map_err(|source| self.stop.fail(Error::Source { offset, source }))?;
             self.meter.add(length, 0);
-            self.send(Item::Blocks { first: run.start, bytes })?;
+            worker(Item::Blocks { first: run.start, bytes })?;
         }
-        self.send(Item::End)
-    }
-
-    fn send(&self, item: Item) -> Result<(), Stopped> {
-        self.items.send(item).map_err(|_| Stopped)
+        worker(Item::End)
     }
 }
 

@@ -80,19 +80,25 @@ impl<'a> Worker<'a> {
         items: &Receiver<Item>,
         free: &Sender<Vec<u8>>,
     ) -> Result<(), Stopped> {
-        let stop = self.shared.stop;
         for item in items {
-            match item {
-                Item::Leaf { leaf, actions } => stop.check(self.begin(leaf, &actions))?,
-                Item::Blocks { first, bytes } => {
-                    stop.check(self.blocks(first, &bytes))?;
-                    // The reader may have finished already.
-                    free.send(bytes).unwrap_or_default();
-                }
-                Item::End => stop.check(self.end())?,
-            }
+            self.take(item, free)?;
         }
         Ok(())
+    }
+
+    /// Deals with one item, and gives its buffer back.
+    pub(super) fn take(&mut self, item: Item, free: &Sender<Vec<u8>>) -> Result<(), Stopped> {
+        let stop = self.shared.stop;
+        match item {
+            Item::Leaf { leaf, actions } => stop.check(self.begin(leaf, &actions)),
+            Item::Blocks { first, bytes } => {
+                stop.check(self.blocks(first, &bytes))?;
+                // The reader may have finished already.
+                free.send(bytes).unwrap_or_default();
+                Ok(())
+            }
+            Item::End => stop.check(self.end()),
+        }
     }
 
     fn begin(&mut self, index: u64, actions: &[Action]) -> Result<()> {
