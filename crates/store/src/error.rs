@@ -46,6 +46,27 @@ pub enum Error {
         /// The key of the object.
         object: String,
     },
+    /// The object was sealed with a key of its tenant that is not known: the tenant's key was
+    /// rotated meanwhile, and trying again finds the new one; or that key's object is lost.
+    #[error("{object} was sealed with key {key_id} of its tenant, which is not known")]
+    UnknownKey {
+        /// The key of the object.
+        object: String,
+        /// The number of the tenant's key.
+        key_id: u32,
+    },
+    /// What is needed was left out of the key that was given: it is a maintenance key.
+    #[error("{object} needs the master key; a maintenance key reads and writes no data")]
+    NoKey {
+        /// The key of the object, or the prefix of the domain.
+        object: String,
+    },
+    /// The tenant's keys were destroyed on purpose; nothing of its data can be read ever again.
+    #[error("the keys of tenant {tenant} were destroyed; its data is gone for good")]
+    Shredded {
+        /// The tenant's id.
+        tenant: String,
+    },
     /// There is no store where one was to be opened.
     #[error("there is no repository at {at}")]
     NoStore {
@@ -139,7 +160,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Backend(error) => error.is_transient(),
-            Self::ChainBusy { .. } => true,
+            Self::ChainBusy { .. } | Self::UnknownKey { .. } => true,
             Self::Incomplete { first, .. } => first.is_transient(),
             _ => false,
         }

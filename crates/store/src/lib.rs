@@ -26,12 +26,12 @@ mod write;
 
 pub use backend::LocalBackend;
 pub use check::{Affected, CheckReport, Problem};
-pub use crypto::MasterKey;
+pub use crypto::{MaintenanceKey, MasterKey};
 pub use error::{Error, Result};
 pub use format::id::{ChainRef, Scope};
 pub use job::{Job, Progress};
 pub use options::Options;
-pub use repository::{Repository, Session};
+pub use repository::{KeyStatus, Repository, Session, TenantKeyStatus};
 pub use restore::{DiskExtent, DiskReader, ExtentKind};
 pub use source::{BlockSource, FileSource};
 pub use target::{BlockTarget, FileTarget, NewFileTarget};

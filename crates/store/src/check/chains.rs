@@ -11,7 +11,7 @@ use super::report::CheckReport;
 use crate::backend::{BackendExt, Entry, Key};
 use crate::chain::{ChainLog, History, Verdict};
 use crate::crypto::TenantKeys;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::deaths::Deaths;
 use crate::format::id::{ChainRef, DomainId, PackKind, PackRef, Scope, SessionNonce};
 use crate::format::place::{self, Place};
@@ -31,6 +31,7 @@ impl Repository {
     /// # Errors
     /// Only if the check itself cannot go on; what is wrong with the repository is in the report.
     pub fn check(&self, depth: CheckDepth, job: &Job) -> Result<CheckReport> {
+        self.check_holds_master()?;
         let mut report = CheckReport::default();
         let survey = self.survey(&mut report)?;
         let meter = Meter::new(job, survey.total_bytes);
@@ -47,6 +48,10 @@ impl Repository {
                     report.leftover_bytes += seen.leftover_bytes;
                 }
                 Ok(None) => found.record(place::tenant(domain.tenant), "the tenant's key is gone"),
+                // Nobody can read them; they wait for `Repository::remove_shredded`.
+                Err(Error::Shredded { .. }) => {
+                    report.leftover_bytes += objects.iter().map(|(_, _, bytes)| bytes).sum::<u64>();
+                }
                 Err(error) if error.is_transient() => return Err(error),
                 Err(error) => found.record(place::tenant(domain.tenant), error),
             }
@@ -183,7 +188,7 @@ impl DomainCheck<'_> {
         let (listed, leftover_bytes) = self.listed(&histories, objects);
         let largest = listed.iter().map(|one| one.object_bytes).max().unwrap_or(1).max(1);
         let fit = crate::size::to_usize(self.repository.options.memory_bytes / largest).max(1);
-        let hasher = self.keys.block_hasher(self.domain);
+        let hasher = self.keys.block_hasher(self.domain)?;
         PackCheck {
             packs: &packs,
             hasher: &hasher,

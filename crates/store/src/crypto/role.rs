@@ -36,41 +36,59 @@ impl Role {
     }
 }
 
-/// Keys by role: the master's or a tenant's.
+/// Keys by number and role: the master's, or those a tenant ever had.
+///
+/// Objects carry the number of the key they were sealed with, so that a rotation rewrites nothing:
+/// what is new is sealed with the newest key, what is old opens with the one of its time.
 pub trait KeyRing {
-    /// The number that object headers carry: 0 is the master key, others number a tenant's keys.
-    fn key_id(&self) -> u32;
-    /// The key of `role`; `None` for [`Role::Plain`].
-    fn role_key(&self, role: Role) -> Option<&[u8; 32]>;
+    /// The number of the key that new objects are sealed with: 0 is the master key, others number
+    /// a tenant's keys.
+    fn sealing_id(&self) -> u32;
+    /// Whether there is a key of this number at all.
+    fn knows(&self, key_id: u32) -> bool;
+    /// The key of `role` under the key numbered `key_id`; `None` for [`Role::Plain`], for a number
+    /// that is not known, and for what the holder of a maintenance key must not have.
+    fn role_key(&self, key_id: u32, role: Role) -> Option<&[u8; 32]>;
 }
 
-/// The four role keys under one parent key.
+/// The role keys under one parent key: all four, or those that maintenance needs.
 pub(super) struct RoleKeys {
-    mac: Secret,
-    wrap: Secret,
-    metadata: Secret,
-    maintenance: Secret,
+    mac: Option<Secret>,
+    wrap: Option<Secret>,
+    metadata: Option<Secret>,
+    maintenance: Option<Secret>,
 }
 
 impl RoleKeys {
     pub(super) fn derive(parent: &[u8; 32], purpose: &'static [u8]) -> Self {
         let key = |role: Role| derive(parent, b"cbr/v1/role", &[purpose, b"/", role.label()]);
         Self {
-            mac: key(Role::Mac),
-            wrap: key(Role::Wrap),
-            metadata: key(Role::Metadata),
-            maintenance: key(Role::Maintenance),
+            mac: Some(key(Role::Mac)),
+            wrap: Some(key(Role::Wrap)),
+            metadata: Some(key(Role::Metadata)),
+            maintenance: Some(key(Role::Maintenance)),
         }
     }
 
+    /// Of a tenant, without what opens or seals data.
+    pub(super) fn of_tenant_for_maintenance(metadata: Secret, maintenance: Secret) -> Self {
+        Self { mac: None, wrap: None, metadata: Some(metadata), maintenance: Some(maintenance) }
+    }
+
+    /// Of the master key, without what opens tenants' keys.
+    pub(super) fn of_master_for_maintenance(mac: Secret, maintenance: Secret) -> Self {
+        Self { mac: Some(mac), wrap: None, metadata: None, maintenance: Some(maintenance) }
+    }
+
     pub(super) fn get(&self, role: Role) -> Option<&[u8; 32]> {
-        match role {
+        let key = match role {
             Role::Plain => None,
-            Role::Mac => Some(&self.mac),
-            Role::Wrap => Some(&self.wrap),
-            Role::Metadata => Some(&self.metadata),
-            Role::Maintenance => Some(&self.maintenance),
-        }
+            Role::Mac => self.mac.as_ref(),
+            Role::Wrap => self.wrap.as_ref(),
+            Role::Metadata => self.metadata.as_ref(),
+            Role::Maintenance => self.maintenance.as_ref(),
+        };
+        key.map(|key| &**key)
     }
 }
 

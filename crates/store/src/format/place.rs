@@ -15,6 +15,40 @@ pub fn tenant_key(tenant: Uuid, key_id: u32) -> Key {
     Key::from_parts(format!("t/{tenant}/k/{key_id:08x}"))
 }
 
+/// The descriptor that master key number `master` made; number 0 is [`descriptor`].
+pub fn descriptor_of(master: u32) -> Key {
+    match master {
+        0 => descriptor(),
+        master => Key::from_parts(format!("store.v1.{master:08x}")),
+    }
+}
+
+/// The prefix of all descriptors.
+pub const DESCRIPTORS: &str = "store.v1";
+
+/// The prefix of a tenant's keys.
+pub fn tenant_keys(tenant: Uuid) -> String {
+    format!("t/{tenant}/k/")
+}
+
+/// The tenant's key number `key_id`, wrapped by master key number `master`.
+pub fn tenant_key_by(tenant: Uuid, key_id: u32, master: u32) -> Key {
+    match master {
+        0 => tenant_key(tenant, key_id),
+        master => Key::from_parts(format!("t/{tenant}/k/{key_id:08x}.{master:08x}")),
+    }
+}
+
+/// What maintenance needs of the tenant's key number `key_id`, for master key number `master`.
+pub fn maintenance_ring(tenant: Uuid, key_id: u32, master: u32) -> Key {
+    Key::from_parts(format!("t/{tenant}/k/{key_id:08x}.{master:08x}.maintenance"))
+}
+
+/// That the tenant's keys were destroyed, by the owner of master key number `master`.
+pub fn shredded(tenant: Uuid, master: u32) -> Key {
+    Key::from_parts(format!("t/{tenant}/k/shredded.{master:08x}"))
+}
+
 /// The prefix of everything of `tenant`.
 pub fn tenant(tenant: Uuid) -> String {
     format!("t/{tenant}/")
@@ -81,8 +115,16 @@ pub fn delete(id: &ChainRef, n: u64) -> Key {
 pub enum Place {
     /// The store's descriptor.
     Descriptor,
+    /// A descriptor by a later master key, of this number.
+    DescriptorOf(u32),
     /// A tenant's wrapped key.
     TenantKey(Uuid, u32),
+    /// A tenant's key wrapped by a later master key: key number, master's number.
+    TenantKeyBy(Uuid, u32, u32),
+    /// A tenant's maintenance ring: key number, master's number.
+    MaintenanceRing(Uuid, u32, u32),
+    /// A tenant's keys were destroyed: master's number.
+    Shredded(Uuid, u32),
     /// A domain's record.
     Domain(DomainId),
     /// A generation of a pack.
@@ -101,7 +143,8 @@ impl Place {
         let parts: Vec<&str> = key.as_str().split('/').collect();
         let place = match parts.as_slice() {
             ["store.v1"] => Self::Descriptor,
-            ["t", tenant, "k", id] => Self::TenantKey(uuid(tenant)?, number(id)?),
+            [name] => Self::DescriptorOf(number(name.strip_prefix("store.v1.")?)?),
+            ["t", tenant, "k", name] => parse_key(uuid(tenant)?, name)?,
             ["t", tenant, "d", domain, rest @ ..] => {
                 in_domain(&parse_domain(uuid(tenant)?, domain)?, rest)?
             }
@@ -115,7 +158,11 @@ impl Place {
     pub fn key(&self) -> Key {
         match self {
             Self::Descriptor => descriptor(),
+            Self::DescriptorOf(master) => descriptor_of(*master),
             Self::TenantKey(tenant, id) => tenant_key(*tenant, *id),
+            Self::TenantKeyBy(tenant, id, master) => tenant_key_by(*tenant, *id, *master),
+            Self::MaintenanceRing(tenant, id, master) => maintenance_ring(*tenant, *id, *master),
+            Self::Shredded(tenant, master) => shredded(*tenant, *master),
             Self::Domain(id) => domain_record(id),
             Self::Pack(id, generation) => pack(id, *generation),
             Self::Claim(chain, seq) => claim(chain, *seq),
@@ -123,6 +170,17 @@ impl Place {
             Self::Delete(chain, n) => delete(chain, *n),
         }
     }
+}
+
+fn parse_key(tenant: Uuid, name: &str) -> Option<Place> {
+    let parts: Vec<&str> = name.split('.').collect();
+    Some(match parts.as_slice() {
+        ["shredded", master] => Place::Shredded(tenant, number(master)?),
+        [id] => Place::TenantKey(tenant, number(id)?),
+        [id, master] => Place::TenantKeyBy(tenant, number(id)?, number(master)?),
+        [id, master, "maintenance"] => Place::MaintenanceRing(tenant, number(id)?, number(master)?),
+        _ => return None,
+    })
 }
 
 fn in_domain(domain: &DomainId, rest: &[&str]) -> Option<Place> {

@@ -1,10 +1,12 @@
 //! The repository: what callers open, list, write, read and delete with.
 
 mod delete;
+mod keys;
 mod open;
 mod read;
 mod session;
 mod versions;
 
+pub use keys::{KeyStatus, TenantKeyStatus};
 pub use open::Repository;
 pub use session::Session;

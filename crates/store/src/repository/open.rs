@@ -8,17 +8,14 @@ use uuid::Uuid;
 
 use crate::backend::{Backend, BackendExt, Decided, probe};
 use crate::chain::ChainLog;
-use crate::crypto::{MasterKey, MasterKeys, TenantKey, TenantKeys};
+use crate::crypto::{MaintenanceKey, MasterKey, MasterKeys, TenantKeys};
 use crate::error::{Error, Result};
 use crate::format::id::{ChainRef, DomainId};
-use crate::format::place;
+use crate::format::place::{self, Place};
 use crate::format::record::{Descriptor, Domain, Record};
 use crate::options::Options;
 use crate::packs::Packs;
 use crate::restore::ReadCache;
-
-/// The number of the one key a tenant has; rotation will add more.
-const FIRST_KEY: u32 = 1;
 
 /// An open repository. Cheap to share between threads; every call is synchronous.
 #[derive(Debug)]
@@ -27,9 +24,17 @@ pub struct Repository {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) options: Options,
     pub(crate) reads: Arc<ReadCache>,
-    master: MasterKeys,
-    descriptor: Descriptor,
+    pub(super) master: Master,
+    pub(super) descriptor: Descriptor,
     tenants: Mutex<HashMap<Uuid, Arc<TenantKeys>>>,
+}
+
+/// The master key a repository was opened with.
+#[derive(Debug)]
+pub(super) struct Master {
+    pub(super) keys: MasterKeys,
+    /// How many master keys there were before it.
+    pub(super) number: u32,
 }
 
 impl Repository {
@@ -44,7 +49,7 @@ impl Repository {
         options: Options,
     ) -> Result<Self> {
         let key = place::descriptor();
-        if backend.get(&key)?.is_none() {
+        if backend.get(&key)?.is_none() && descriptors(backend.as_ref())?.is_empty() {
             let probes = probe(backend.as_ref(), random.as_ref())?;
             let descriptor = Descriptor { store: random.uuid(), incompat: 0, ro_compat: 0, probes };
             let object = descriptor.seal(&key, &master.keys(), random.as_ref());
@@ -64,16 +69,38 @@ impl Repository {
         random: Arc<dyn Random>,
         options: Options,
     ) -> Result<Self> {
-        let key = place::descriptor();
-        let master = master.keys();
-        let object = backend.get(&key)?.ok_or_else(|| Error::NoStore { at: backend.describe() })?;
-        let descriptor = Descriptor::open(&object, &key, &master)?;
+        Self::open_with(backend, master.keys(), random, options)
+    }
+
+    /// Opens the repository with a key that lists, accounts, deletes and collects, and cannot read
+    /// or write any data: what needs more fails with [`Error::NoKey`].
+    ///
+    /// # Errors
+    /// As [`Repository::open`].
+    pub fn open_for_maintenance(
+        backend: Arc<dyn Backend>,
+        key: &MaintenanceKey,
+        random: Arc<dyn Random>,
+        options: Options,
+    ) -> Result<Self> {
+        Self::open_with(backend, key.keys(), random, options)
+    }
+
+    fn open_with(
+        backend: Arc<dyn Backend>,
+        keys: MasterKeys,
+        random: Arc<dyn Random>,
+        options: Options,
+    ) -> Result<Self> {
+        let (number, descriptor) = find_descriptor(backend.as_ref(), &keys)?;
         if !descriptor.may_read() {
             let what = format!("features {:#x}", descriptor.incompat);
-            return Err(Error::Unsupported { object: key.to_string(), what });
+            let object = place::descriptor_of(number).to_string();
+            return Err(Error::Unsupported { object, what });
         }
         let (options, tenants) = (options.clamped(), Mutex::default());
         let reads = Arc::new(ReadCache::new(options.read_cache_bytes));
+        let master = Master { keys, number };
         Ok(Self { backend, random, options, reads, master, descriptor, tenants })
     }
 
@@ -93,30 +120,20 @@ impl Repository {
 
     /// The keys of a tenant, if it has any data.
     pub(crate) fn tenant(&self, tenant: Uuid) -> Result<Option<Arc<TenantKeys>>> {
-        if let Some(keys) = self.lock().get(&tenant) {
+        if let Some(keys) = self.lock().get(&tenant)
+            && !keys.is_stale()
+        {
             return Ok(Some(Arc::clone(keys)));
         }
-        let key = place::tenant_key(tenant, FIRST_KEY);
-        let Some(object) = self.backend.get(&key)? else { return Ok(None) };
-        let tenant_key = TenantKey::open(&object, &key, &self.master)?;
-        let keys = Arc::new(TenantKeys::derive(tenant, FIRST_KEY, &tenant_key));
+        let Some(keys) = self.read_tenant(tenant)? else { return Ok(None) };
+        let keys = Arc::new(keys);
         self.lock().insert(tenant, Arc::clone(&keys));
         Ok(Some(keys))
     }
 
-    /// The keys of a tenant; a new tenant gets one.
-    fn tenant_or_new(&self, tenant: Uuid) -> Result<Arc<TenantKeys>> {
-        if let Some(keys) = self.tenant(tenant)? {
-            return Ok(keys);
-        }
-        let key = place::tenant_key(tenant, FIRST_KEY);
-        let object = TenantKey::generate(self.random.as_ref()).seal(
-            &key,
-            &self.master,
-            self.random.as_ref(),
-        );
-        let _: Decided = self.backend.put_decided(&key, &[&object])?;
-        self.tenant(tenant)?.ok_or_else(|| Error::Missing { object: key.to_string() })
+    /// Forgets the keys of a tenant, so that they are read again.
+    pub(super) fn forget_tenant(&self, tenant: Uuid) {
+        self.lock().remove(&tenant);
     }
 
     /// The log of a chain, if its tenant has any data.
@@ -128,6 +145,9 @@ impl Repository {
     /// The log of a chain; tenant key and domain are made if need be.
     pub(crate) fn log_or_new(&self, chain: &ChainRef) -> Result<ChainLog> {
         let keys = self.tenant_or_new(chain.tenant)?;
+        if !keys.opens_data() {
+            return Err(Error::NoKey { object: place::domain(&chain.domain()) });
+        }
         let log = self.log_with(chain, keys);
         self.ensure_domain(&chain.domain(), &log)?;
         Ok(log)
@@ -166,4 +186,35 @@ impl Repository {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Arc<TenantKeys>>> {
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The descriptor that opens with `keys`, and the number of that master key.
+fn find_descriptor(backend: &dyn Backend, keys: &MasterKeys) -> Result<(u32, Descriptor)> {
+    let mut first_error = None;
+    // The first one is nearly always the one: look there before listing.
+    for number in
+        std::iter::once(0).chain(descriptors(backend)?.into_iter().skip_while(|n| *n == 0))
+    {
+        let key = place::descriptor_of(number);
+        let Some(object) = backend.get(&key)? else { continue };
+        match Descriptor::open(&object, &key, keys) {
+            Ok(descriptor) => return Ok((number, descriptor)),
+            // That of another master key; or damaged, and another may be sound.
+            Err(error) => drop(first_error.get_or_insert(error)),
+        }
+    }
+    Err(first_error.unwrap_or_else(|| Error::NoStore { at: backend.describe() }))
+}
+
+/// The numbers of all descriptors, ascending.
+pub(super) fn descriptors(backend: &dyn Backend) -> Result<Vec<u32>> {
+    let entries = backend.list_all(place::DESCRIPTORS)?;
+    Ok(entries
+        .iter()
+        .filter_map(|entry| match Place::parse(&entry.key) {
+            Some(Place::Descriptor) => Some(0),
+            Some(Place::DescriptorOf(number)) => Some(number),
+            _ => None,
+        })
+        .collect())
 }

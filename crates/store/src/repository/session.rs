@@ -149,7 +149,7 @@ impl Session {
         });
         let pipeline = Pipeline {
             packs: &self.packs,
-            hasher: &self.log.keys.block_hasher(&self.version.chain.domain()),
+            hasher: &self.log.keys.block_hasher(&self.version.chain.domain())?,
             random: self.log.random.as_ref(),
             options: &self.options,
             author: Author { nonce: self.claim.nonce, seq: self.version.seq },

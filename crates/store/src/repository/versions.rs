@@ -66,7 +66,12 @@ impl Repository {
     pub fn catalogue(&self) -> Result<Vec<VersionInfo>> {
         let mut all = Vec::new();
         for chain in self.chains()? {
-            let Some(log) = self.log(&chain)? else { continue };
+            let log = match self.log(&chain) {
+                Ok(Some(log)) => log,
+                // Destroyed on purpose: there is nothing to list.
+                Ok(None) | Err(Error::Shredded { .. }) => continue,
+                Err(error) => return Err(error),
+            };
             let history = log.read()?;
             for error in &history.unreadable {
                 tracing::error!(%chain, error = error as &dyn std::error::Error, "unreadable record");

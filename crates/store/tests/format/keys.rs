@@ -16,7 +16,11 @@ use crate::samples::{self, CHAIN, TENANT, objects, pack_ref};
 fn every_place_has_one_key_and_every_key_one_place() {
     let places = [
         Place::Descriptor,
+        Place::DescriptorOf(3),
         Place::TenantKey(TENANT, 1),
+        Place::TenantKeyBy(TENANT, 2, 3),
+        Place::MaintenanceRing(TENANT, 2, 0),
+        Place::Shredded(TENANT, 0),
         Place::Domain(CHAIN.domain()),
         Place::Pack(pack_ref(PackKind::Data), 0),
         Place::Pack(pack_ref(PackKind::Meta), u32::MAX),
@@ -90,18 +94,25 @@ fn block_ids_differ_between_domains() {
     let shared = |tenant, epoch| ChainRef::sharing(tenant, epoch, CHAIN.chain).domain();
     let other_scope = DomainId { scope: Scope::Tenant, ..domain(TENANT, 3) };
     let ids = [
-        samples::tenant_keys().block_hasher(&domain(TENANT, 3)).id(b"same"),
-        samples::tenant_keys().block_hasher(&domain(TENANT, 4)).id(b"same"),
-        samples::tenant_keys().block_hasher(&domain(TENANT, 3)).id(b"other"),
-        samples::tenant_keys().block_hasher(&other_volume).id(b"same"),
-        TenantKeys::derive(TENANT, 1, &other_key).block_hasher(&domain(TENANT, 3)).id(b"same"),
+        samples::tenant_keys().block_hasher(&domain(TENANT, 3)).unwrap().id(b"same"),
+        samples::tenant_keys().block_hasher(&domain(TENANT, 4)).unwrap().id(b"same"),
+        samples::tenant_keys().block_hasher(&domain(TENANT, 3)).unwrap().id(b"other"),
+        samples::tenant_keys().block_hasher(&other_volume).unwrap().id(b"same"),
+        TenantKeys::derive(TENANT, 1, &other_key)
+            .block_hasher(&domain(TENANT, 3))
+            .unwrap()
+            .id(b"same"),
         TenantKeys::derive(Uuid::nil(), 1, &samples::tenant_key())
             .block_hasher(&domain(Uuid::nil(), 3))
+            .unwrap()
             .id(b"same"),
-        samples::tenant_keys().block_hasher(&other_scope).id(b"same"),
-        samples::tenant_keys().block_hasher(&shared(TENANT, 3)).id(b"same"),
-        samples::tenant_keys().block_hasher(&shared(TENANT, 4)).id(b"same"),
-        TenantKeys::derive(TENANT, 1, &other_key).block_hasher(&shared(TENANT, 3)).id(b"same"),
+        samples::tenant_keys().block_hasher(&other_scope).unwrap().id(b"same"),
+        samples::tenant_keys().block_hasher(&shared(TENANT, 3)).unwrap().id(b"same"),
+        samples::tenant_keys().block_hasher(&shared(TENANT, 4)).unwrap().id(b"same"),
+        TenantKeys::derive(TENANT, 1, &other_key)
+            .block_hasher(&shared(TENANT, 3))
+            .unwrap()
+            .id(b"same"),
     ];
     for (n, a) in ids.iter().enumerate() {
         assert!(ids[n + 1..].iter().all(|b| a != b));
@@ -136,11 +147,11 @@ fn chains_that_share_have_one_domain_and_chains_that_do_not_have_one_each() {
 fn every_role_has_a_key_of_its_own() {
     let keys = samples::tenant_keys();
     let roles = [Role::Mac, Role::Wrap, Role::Metadata, Role::Maintenance];
-    let bytes: Vec<_> = roles.iter().map(|role| keys.role_key(*role).unwrap()).collect();
+    let bytes: Vec<_> = roles.iter().map(|role| keys.role_key(1, *role).unwrap()).collect();
     for (n, a) in bytes.iter().enumerate() {
         assert!(bytes[n + 1..].iter().all(|b| a != b));
     }
-    assert!(keys.role_key(Role::Plain).is_none());
+    assert!(keys.role_key(1, Role::Plain).is_none());
 }
 
 /// P32: no key shows itself.
@@ -161,7 +172,7 @@ fn a_master_key_file_is_written_once_for_its_owner_only_and_read_back() {
     key.write_new_file(&path).unwrap();
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     let again = MasterKey::read_file(&path).unwrap();
-    assert_eq!(again.keys().role_key(Role::Mac), key.keys().role_key(Role::Mac));
+    assert_eq!(again.keys().role_key(0, Role::Mac), key.keys().role_key(0, Role::Mac));
     assert!(key.write_new_file(&path).is_err(), "an existing key is left alone");
 
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();

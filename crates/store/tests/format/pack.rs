@@ -34,7 +34,7 @@ fn slots_are_found_through_the_tail_and_open_to_what_was_put_in() {
     assert_eq!(index.slots(), pack.index.slots());
     let object = bytes_of(&pack);
     assert_eq!(object.len() as u64, pack.object_bytes());
-    let hasher = keys.block_hasher(&pack_ref(PackKind::Data).domain);
+    let hasher = keys.block_hasher(&pack_ref(PackKind::Data).domain).unwrap();
     for (number, value, blocks) in [(0, 1, 3), (1, 2, 1)] {
         let entry = index.slot(number).unwrap();
         let plain = open(&object, &index, entry).unwrap();

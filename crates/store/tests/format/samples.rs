@@ -127,7 +127,7 @@ pub(crate) fn domain() -> Domain {
 /// A pack with two slots of three and one blocks; nothing in it depends on zstd's version.
 pub(crate) fn data_pack() -> SealedPack {
     let (keys, random) = (tenant_keys(), SeededRandom::new(2));
-    let hasher = keys.block_hasher(&CHAIN.domain());
+    let hasher = keys.block_hasher(&CHAIN.domain()).expect("a whole key");
     let mut builder = PackBuilder::new(pack_ref(PackKind::Data), &keys, &random);
     for (n, blocks) in [(1u8, 3), (2, 1)] {
         let plain = vec![n; blocks * BLOCK_BYTES];
@@ -141,7 +141,7 @@ pub(crate) fn data_pack() -> SealedPack {
 /// A small pack of map nodes.
 pub(crate) fn meta_pack() -> SealedPack {
     let (keys, random) = (tenant_keys(), SeededRandom::new(3));
-    let hasher = keys.block_hasher(&CHAIN.domain());
+    let hasher = keys.block_hasher(&CHAIN.domain()).expect("a whole key");
     let mut builder = PackBuilder::new(pack_ref(PackKind::Meta), &keys, &random);
     for node in [leaf().encode(), inner().encode(), deaths().encode()] {
         let plain_len = u32::try_from(node.len()).expect("a small node");

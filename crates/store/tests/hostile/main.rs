@@ -7,4 +7,5 @@ mod crash;
 mod full_disk;
 mod golden;
 mod interleaving;
+mod keys;
 mod world;

@@ -32,6 +32,10 @@ pub enum ObjectKind {
     Outcome = 7,
     /// A delete record.
     Delete = 8,
+    /// The part of a tenant's key that maintenance needs.
+    MaintenanceRing = 16,
+    /// What is left of a tenant whose keys were destroyed.
+    Shredded = 17,
 }
 
 /// A parsed header.

@@ -25,17 +25,21 @@ pub enum SectionType {
     Identity = 6,
     /// The pack's data key.
     Dek = 7,
+    /// The part of a tenant's key that maintenance needs.
+    MaintenanceRing = 16,
+    /// Who destroyed a tenant's keys, and why.
+    Shredded = 17,
 }
 
 impl SectionType {
     /// How the section is protected. Fixed by its type, so that nobody can weaken it in a directory.
     pub const fn role(self) -> Role {
         match self {
-            Self::Descriptor => Role::Mac,
+            Self::Descriptor | Self::Shredded => Role::Mac,
             Self::TenantKey | Self::Dek => Role::Wrap,
             Self::Record | Self::Identity => Role::Metadata,
             Self::Slots => Role::Plain,
-            Self::Layout => Role::Maintenance,
+            Self::Layout | Self::MaintenanceRing => Role::Maintenance,
         }
     }
 }

@@ -57,8 +57,12 @@ impl Tail {
         if header.kind != kind as u16 {
             return Err(Error::damaged(key, "an object of another kind lies here"));
         }
-        if header.key_id != keys.key_id() {
-            return Err(Error::WrongKey { object: key.to_string() });
+        if !keys.knows(header.key_id) {
+            let object = key.to_string();
+            return Err(match (keys.sealing_id(), header.key_id) {
+                (0, _) | (_, 0) => Error::WrongKey { object },
+                (_, key_id) => Error::UnknownKey { object, key_id },
+            });
         }
         let directory = decode_directory(&footer[HEADER_BYTES..], object_bytes, footer.len())
             .map_err(|wrong| damaged(key, wrong))?;
@@ -88,7 +92,11 @@ impl Tail {
             return Err(Error::damaged(key, "a section's hash is wrong"));
         }
         let role = section.role();
-        let Some(role_key) = keys.role_key(role) else { return Ok(stored.to_vec()) };
+        if role == Role::Plain {
+            return Ok(stored.to_vec());
+        }
+        let no_key = || Error::NoKey { object: key.to_string() };
+        let role_key = keys.role_key(self.header.key_id, role).ok_or_else(no_key)?;
         let aad = aad(&self.header_bytes, section, key);
         if role != Role::Mac {
             let cipher = SectionCipher::new(role_key, &self.header.object, section as u16);

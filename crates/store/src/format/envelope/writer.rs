@@ -63,7 +63,7 @@ pub(in crate::format) struct Assembly {
 
 impl Assembly {
     pub(in crate::format) fn new(kind: ObjectKind, keys: &dyn KeyRing, object: [u8; 16]) -> Self {
-        let header = Header { kind: kind as u16, key_id: keys.key_id(), object };
+        let header = Header { kind: kind as u16, key_id: keys.sealing_id(), object };
         let header_bytes = header.encode();
         let mut total = Digest::new(CrcAlgorithm::Crc64Nvme);
         total.update(&header_bytes);
@@ -93,7 +93,13 @@ impl Assembly {
         keys: &dyn KeyRing,
     ) -> Vec<u8> {
         let role = section.role();
-        let Some(role_key) = keys.role_key(role) else { return plain };
+        if role == Role::Plain {
+            return plain;
+        }
+        // Sealing without the key must not become not sealing.
+        let role_key = keys
+            .role_key(self.header.key_id, role)
+            .expect("nothing is begun that needs a key which is not there: `Repository::begin`");
         let aad = aad(&self.header_bytes, section, key);
         if role == Role::Mac {
             let code = mac(role_key, &[&aad, &plain]);

@@ -5,7 +5,9 @@ mod delete;
 mod descriptor;
 mod domain;
 mod interface;
+mod maintenance_ring;
 mod outcome;
+mod shredded;
 mod tenant_key;
 
 pub use claim::Claim;
@@ -14,3 +16,4 @@ pub use descriptor::{Descriptor, Probe};
 pub use domain::Domain;
 pub use interface::{Record, TEXT_BYTES_MAX};
 pub use outcome::{Abort, CARD_BYTES_MAX, Commit, Outcome, PackSummary, Root};
+pub use shredded::Shredded;
