@@ -111,10 +111,10 @@ class Decoder:
 
 
 class Objects:
-    """Sections 3 and 4: objects in a directory, opened with the keys of one owner."""
+    """Sections 3 and 4: objects in a directory, opened with the keys of one owner, by their number."""
 
-    def __init__(self, directory, secret, owner):
-        self.directory, self.secret, self.owner = directory, secret, owner
+    def __init__(self, directory, secrets, owner):
+        self.directory, self.secrets, self.owner = directory, secrets, owner
 
     def path(self, key):
         return os.path.join(self.directory, key)
@@ -127,8 +127,9 @@ class Objects:
         with open(self.path(key), "rb") as file:
             return file.read()
 
-    def role_key(self, role):
-        return hkdf(self.secret, b"cbr/v1/role", self.owner + b"/" + ROLES[role])
+    def role_key(self, key_id, role):
+        check(key_id in self.secrets, f"sealed with key {key_id}, which is not there")
+        return hkdf(self.secrets[key_id], b"cbr/v1/role", self.owner + b"/" + ROLES[role])
 
     def open(self, key, kind):
         """The sections of an object, by type."""
@@ -151,14 +152,15 @@ class Objects:
             stored = data[offset:end]
             check(blake3(stored).digest()[:16] == digest, f"{key}: section {tag}")
             aad = header + struct.pack("<H", tag) + key.encode()
-            sections[tag] = self.unprotect(role, tag, header[28:44], aad, stored)
+            sections[tag] = self.unprotect(role, tag, header[24:44], aad, stored)
         check(end + footer_length == length, f"{key}: gaps")
         return sections
 
-    def unprotect(self, role, tag, object_uuid, aad, stored):
+    def unprotect(self, role, tag, key_and_object, aad, stored):
         if role == 0:
             return stored
-        key = self.role_key(role)
+        object_uuid = key_and_object[4:]
+        key = self.role_key(int.from_bytes(key_and_object[:4], "little"), role)
         if role == 1:
             code = hmac.new(key, aad + stored[:-32], hashlib.sha256).digest()
             check(hmac.compare_digest(code, stored[-32:]), "not this master key")
@@ -181,7 +183,7 @@ class Domain:
         record = Decoder(objects.open(f"{self.prefix}/domain.v1", DOMAIN)[3])
         rules = record.u8(), record.u32(), record.u8(), record.varint(), record.u8(), record.u8()
         check(rules == (scope, self.epoch, 1, BLOCK, 1, 1), "rules that v1 does not know")
-        dedup = hkdf(objects.secret, b"cbr/v1/dedup", tenant)
+        dedup = hkdf(objects.secrets[1], b"cbr/v1/dedup", tenant)
         self.block_key = hkdf(dedup, b"cbr/v1/block", tenant + bytes([scope]) + sharer + epoch)
         self.slot_aad = lambda kind, codec: tenant + bytes([scope, kind, codec, 0]) + epoch + sharer
         self.packs = {}
@@ -312,15 +314,35 @@ class Domain:
         node.end()
 
 
+def master_number(objects):
+    """Section 4: the end of the names that this master key opens: nothing, or a dot and its number."""
+    for name in objects.names(""):
+        if name.startswith("store.v1"):
+            data = objects.get(name)
+            header, at = data[:64], data[-32 - 40 : -32]
+            _, _, offset, size, _ = struct.unpack("<HB5xQQ16s", at)
+            stored = data[offset : offset + size]
+            code = header + struct.pack("<H", 1) + name.encode() + stored[:-32]
+            key = objects.role_key(0, 1)
+            if hmac.compare_digest(hmac.new(key, code, hashlib.sha256).digest(), stored[-32:]):
+                return name.removeprefix("store.v1")
+    return sys.exit("this master key does not open the repository")
+
+
 def main(directory, key_file, wanted=None, output=None):
     with open(key_file) as file:
         master = bytes.fromhex(file.read().strip().removeprefix("cbr-master-key-v1 "))
-    objects = Objects(directory, master, b"master")
-    descriptor = Decoder(objects.open("store.v1", DESCRIPTOR)[1])
+    objects = Objects(directory, {0: master}, b"master")
+    number = master_number(objects)
+    descriptor = Decoder(objects.open("store.v1" + number, DESCRIPTOR)[1])
     descriptor.raw(16)
     check(descriptor.u32() == 0, "the store needs a newer reader")
     for tenant in objects.names("t"):
-        key = objects.open(f"t/{tenant}/k/00000001", TENANT_KEY)[2]
+        names = [name for name in objects.names(f"t/{tenant}/k") if name[8:] == number]
+        key = {int(n[:8], 16): objects.open(f"t/{tenant}/k/{n}", TENANT_KEY)[2] for n in names}
+        if not key:
+            print("the keys of tenant", tenant, "are not there", file=sys.stderr)
+            continue
         for name in objects.names(f"t/{tenant}/d"):
             domain = Domain(Objects(directory, key, b"tenant"), tenant, name)
             shared = "shared/" if domain.scope == "t" else ""

@@ -12,10 +12,13 @@ use uuid::Uuid;
 
 use super::block_id::BlockHasher;
 use super::maintenance::MaintenanceRing;
+use super::master::MasterKeys;
 use super::role::{KeyRing, Role, RoleKeys, Secret, derive};
+use crate::backend::Key;
 use crate::error::{Error, Result};
 use crate::format::id::DomainId;
 use crate::format::place;
+use crate::format::record::Record;
 
 /// Thirty-two random bytes, as stored (sealed) in the tenant's key object.
 #[derive(Clone)]
@@ -35,8 +38,18 @@ impl TenantKey {
         &self.0
     }
 
+    /// The object with the part of it that is enough for maintenance, sealed by the master key.
+    pub fn seal_maintenance_ring(
+        &self,
+        key: &Key,
+        master: &MasterKeys,
+        random: &dyn Random,
+    ) -> Vec<u8> {
+        self.maintenance_ring().seal(key, master, random)
+    }
+
     /// The part of what derives from it that is enough for maintenance.
-    pub(crate) fn maintenance_ring(&self) -> MaintenanceRing {
+    fn maintenance_ring(&self) -> MaintenanceRing {
         let roles = RoleKeys::derive(self.as_bytes(), b"tenant");
         let key = |role| {
             let key = roles.get(role).expect("a whole key has all roles");

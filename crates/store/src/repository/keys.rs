@@ -318,7 +318,7 @@ impl Repository {
 
     fn put_ring(&self, tenant: Uuid, key_id: u32, of: &TenantKey, master: &Master) -> Result<()> {
         let key = place::maintenance_ring(tenant, key_id, master.number);
-        let object = of.maintenance_ring().seal(&key, &master.keys, self.random.as_ref());
+        let object = of.seal_maintenance_ring(&key, &master.keys, self.random.as_ref());
         let _: Decided = self.backend.put_decided(&key, &[&object])?;
         Ok(())
     }

@@ -17,6 +17,29 @@ fn file() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/objects.txt")
 }
 
+fn keys_file() -> PathBuf {
+    file().with_file_name("keys.txt")
+}
+
+fn current_keys() -> String {
+    let mut text = String::new();
+    for (name, key, bytes) in samples::key_objects() {
+        let _ = writeln!(text, "{name} {key} {}", hex::encode(bytes));
+    }
+    text
+}
+
+#[test]
+fn the_bytes_of_keys_are_those_of_the_golden_file() {
+    assert_eq!(current_keys(), std::fs::read_to_string(keys_file()).unwrap());
+}
+
+#[test]
+#[ignore = "writes the golden file, before its first release only: cargo test -p cbr-store --test format -- --ignored write_the_golden_keys"]
+fn write_the_golden_keys() {
+    std::fs::write(keys_file(), current_keys()).unwrap();
+}
+
 fn encode(record: &impl Record) -> Vec<u8> {
     let mut to = Encoder::new();
     record.encode(&mut to);

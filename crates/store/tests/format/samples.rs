@@ -13,6 +13,7 @@ use cbr_store::format::pack::{PackBuilder, SealedPack};
 use cbr_store::format::place;
 use cbr_store::format::record::{
     Abort, Claim, Commit, Delete, Descriptor, Domain, Outcome, PackSummary, Probe, Record, Root,
+    Shredded,
 };
 use uuid::Uuid;
 
@@ -175,6 +176,27 @@ pub(crate) fn objects() -> Vec<(&'static str, Key, Vec<u8>)> {
         seal("abort", place::outcome(&CHAIN, 6), &|k| abort().seal(k, &keys, &random)),
         seal("delete", place::delete(&CHAIN, 1), &|k| delete().seal(k, &keys, &random)),
         ("meta-pack", meta.key.clone(), bytes_of(&meta)),
+    ]
+}
+
+/// What rotation, maintenance and destruction of keys put: name, key, bytes.
+pub(crate) fn key_objects() -> Vec<(&'static str, Key, Vec<u8>)> {
+    let (master, random) = (master_keys(), SeededRandom::new(5));
+    let seal = |name, key: Key, record: &dyn Fn(&Key) -> Vec<u8>| {
+        let bytes = record(&key);
+        (name, key, bytes)
+    };
+    vec![
+        seal("descriptor", place::descriptor_of(2), &|k| descriptor().seal(k, &master, &random)),
+        seal("tenant-key", place::tenant_key_by(TENANT, 3, 2), &|k| {
+            tenant_key().seal(k, &master, &random)
+        }),
+        seal("maintenance-ring", place::maintenance_ring(TENANT, 3, 2), &|k| {
+            tenant_key().seal_maintenance_ring(k, &master, &random)
+        }),
+        seal("shredded", place::shredded(TENANT, 2), &|k| {
+            Shredded { by: "admin".to_owned() }.seal(k, &master, &random)
+        }),
     ]
 }
 

@@ -12,6 +12,7 @@ use cbr_store::{
     CheckDepth, Error, Job, MaintenanceKey, MasterKey, Repository, Result, VersionRef,
 };
 
+use crate::golden::restored_by_reader;
 use crate::world::{
     CHAIN, Disk, Seeds, Start, assert_versions, backup, four_versions, master, open, options,
     packs, restore,
@@ -394,4 +395,30 @@ fn a_lost_tenant_key_is_an_error_as_long_as_there_is_data() {
     let listed = memory.list_all("t/").unwrap().len();
     assert!(repository.begin(&CHAIN, "new").is_err());
     assert_eq!(memory.list_all("t/").unwrap().len(), listed);
+}
+
+/// P8: what was written under several keys is read by the reader written from the page alone.
+#[test]
+fn an_independent_reader_restores_what_several_keys_sealed() {
+    let start = four_versions();
+    let (memory, backend) = world(&start);
+    let seeds = Seeds::new(7);
+    let repository = open(&backend, &seeds).unwrap();
+    repository.rotate_tenant(CHAIN.tenant).unwrap();
+    let mut expected = start.expected;
+    let disk = expected.values().last().unwrap().with(5, 503);
+    expected.insert(backup(&repository, "five", &disk).unwrap().version.seq, disk);
+    repository.retire_master(&new_master()).unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("repository");
+    for (key, bytes) in memory.snapshot() {
+        let path = directory.join(key.as_str());
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    for (seq, disk) in expected {
+        let restored = restored_by_reader(&directory, &new_master(), seq, folder.path());
+        assert!(restored.is_none_or(|restored| restored == disk.0), "version {seq}");
+    }
 }
