@@ -203,9 +203,14 @@ pub enum Decided {
 pub trait BackendExt: Backend {
     /// Every object whose key begins with `prefix`, sorted by key.
     fn list_all(&self, prefix: &str) -> Result<Vec<Entry>, BackendError> {
+        self.list_after(prefix, None)
+    }
+
+    /// Every object whose key begins with `prefix` and comes after `after`, sorted by key.
+    fn list_after(&self, prefix: &str, after: Option<Key>) -> Result<Vec<Entry>, BackendError> {
         let mut all: Vec<Entry> = Vec::new();
         loop {
-            let page = self.list(prefix, all.last().map(|entry| &entry.key))?;
+            let page = self.list(prefix, all.last().map(|entry| &entry.key).or(after.as_ref()))?;
             let is_stuck = page.entries.is_empty();
             all.extend(page.entries);
             if page.is_last {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::fold::Folds;
 use super::lifetime::{Account, Lineage};
 use crate::error::{Error, Result};
 use crate::format::id::ChainRef;
@@ -20,6 +21,8 @@ pub(crate) struct History {
     pub(crate) next_delete: u64,
     /// Records that are there and cannot be read.
     pub(crate) unreadable: Vec<Error>,
+    /// The folds it was read with.
+    pub(crate) folds: Folds,
 }
 
 /// A claim and what became of it.
@@ -46,9 +49,24 @@ pub(crate) struct Committed {
     pub(crate) commit: Commit,
     /// The BLAKE3 of the outcome object.
     pub(crate) hash: [u8; 32],
+    /// Whether the commit has its card; else the card is only in the outcome object.
+    pub(crate) card_is_here: bool,
 }
 
 impl History {
+    /// A log without records.
+    pub(crate) fn empty(chain: ChainRef) -> Self {
+        Self {
+            chain,
+            sessions: BTreeMap::new(),
+            last_seq: 0,
+            deleted: BTreeSet::new(),
+            next_delete: 1,
+            unreadable: Vec::new(),
+            folds: Folds::default(),
+        }
+    }
+
     /// Fails if any record could not be read: what follows from the log is then not known.
     pub(crate) fn sound(mut self) -> Result<Self> {
         if self.unreadable.is_empty() { Ok(self) } else { Err(self.unreadable.swap_remove(0)) }
@@ -126,13 +144,6 @@ impl History {
             .keys()
             .filter_map(|seq| Some((*seq, account(&self.committed(*seq)?.commit))))
             .collect()
-    }
-
-    /// What a caller learns about a committed version.
-    pub(crate) fn info(&self, seq: u64) -> Option<VersionInfo> {
-        let committed = self.committed(seq)?;
-        let claim = &self.sessions.get(&seq)?.claim;
-        Some(info(self.chain, seq, claim, &committed.commit))
     }
 }
 

@@ -1,12 +1,12 @@
 //! Reading and writing a chain's log.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cbr_env::Random;
 
 use super::history::{Committed, History, Session, Verdict};
-use crate::backend::{Backend, BackendExt, Decided, Key};
+use crate::backend::{Backend, BackendExt, Decided, Entry, Key};
 use crate::crypto::TenantKeys;
 use crate::error::{Error, Result};
 use crate::format::id::ChainRef;
@@ -30,54 +30,103 @@ pub(crate) struct ChainLog {
 }
 
 impl ChainLog {
-    /// Reads the whole log. Records that are missing or cannot be read are listed, not skipped
-    /// silently.
+    /// Reads the log: the newest fold and what came after it. Records that are missing or cannot
+    /// be read are listed, not skipped silently.
     pub(crate) fn read(&self) -> Result<History> {
+        self.read_folded(Names::New)
+    }
+
+    /// The same, and every folded record is still there by its name. Whoever removes anything
+    /// reads the log like this: hidden records stop it (P10).
+    pub(crate) fn read_all_names(&self) -> Result<History> {
+        self.read_folded(Names::All)
+    }
+
+    /// Reads every record, whatever folds there are.
+    pub(crate) fn read_all_records(&self) -> Result<History> {
+        self.read_after(History::empty(self.chain), Names::All)
+    }
+
+    /// What `before` says and what came since; records never change.
+    pub(crate) fn read_on(&self, before: History) -> Result<History> {
+        self.read_after(before.sound()?, Names::New)
+    }
+
+    fn read_folded(&self, names: Names) -> Result<History> {
+        let folded = self.read_fold()?;
+        if folded.folds.used.is_none() {
+            return self.read_after(folded, Names::All);
+        }
+        let history = self.read_after(folded, names)?;
+        if history.unreadable.is_empty() && history.links_hold() {
+            return Ok(history);
+        }
+        // The fold or what follows is wrong: the records themselves tell what is.
+        self.read_all_records()
+    }
+
+    /// Adds the records that `history` does not have.
+    fn read_after(&self, mut history: History, names: Names) -> Result<History> {
+        let (decided, folded_deletes) = (history.decided(), history.next_delete - 1);
+        // A session that was open may have its verdict now.
+        history.sessions.split_off(&(decided + 1));
         // Deletions first, claims after: a session whose claim is missed here made it after these
         // deletions were durable, and looks at them before it builds on anything.
-        let deletes = self.backend.list_all(&place::deletes(&self.chain))?;
-        let listed = self.list_sessions()?;
-        let mut history = History {
-            chain: self.chain,
-            sessions: BTreeMap::new(),
-            last_seq: listed.last_seq(),
-            deleted: BTreeSet::new(),
-            next_delete: 1,
-            unreadable: Vec::new(),
-        };
+        let deletes = self.list_deletes(names.after(folded_deletes))?;
+        let listed = self.list_sessions(decided, names)?;
+        history.last_seq = listed.last_seq();
         for key in listed.missing(&self.chain) {
             history.unreadable.push(Error::Missing { object: key.to_string() });
         }
-        for seq in &listed.claims {
+        for seq in listed.claims.range(decided + 1..) {
             self.read_claim(*seq, &mut history)?;
         }
-        for seq in &listed.outcomes {
+        for seq in listed.outcomes.range(decided + 1..) {
             self.read_outcome(*seq, &mut history)?;
         }
-        for entry in deletes {
-            let Some(Place::Delete(_, n)) = Place::parse(&entry.key) else { continue };
+        history.next_delete = names.after(folded_deletes) + 1;
+        for n in deletes {
             if n != history.next_delete {
                 let object = place::delete(&self.chain, history.next_delete).to_string();
                 history.unreadable.push(Error::Missing { object });
             }
             history.next_delete = n + 1;
-            let missing = || Error::Missing { object: entry.key.to_string() };
-            match self.get::<Delete>(&entry.key) {
+            if n <= folded_deletes {
+                continue;
+            }
+            let key = place::delete(&self.chain, n);
+            match self.get::<Delete>(&key) {
                 Ok(Some((delete, _))) => history.deleted.extend(delete.seqs),
-                Ok(None) => history.unreadable.push(missing()),
+                Ok(None) => history.unreadable.push(Error::Missing { object: key.to_string() }),
                 Err(error) => keep_damage(error, &mut history)?,
             }
+        }
+        if history.next_delete <= folded_deletes {
+            let object = place::delete(&self.chain, history.next_delete).to_string();
+            history.unreadable.push(Error::Missing { object });
         }
         Ok(history)
     }
 
-    /// Lists claims and outcomes. A listing that lacks some (a backend that answers in part, or
-    /// a session that began just now) is asked for again.
-    fn list_sessions(&self) -> Result<Listed> {
+    /// The numbers of the delete records after `n`.
+    fn list_deletes(&self, n: u64) -> Result<Vec<u64>> {
+        let after = (n > 0).then(|| place::delete(&self.chain, n));
+        let listed = self.backend.list_after(&place::deletes(&self.chain), after)?;
+        let number = |entry: &Entry| match Place::parse(&entry.key) {
+            Some(Place::Delete(_, n)) => Some(n),
+            _ => None,
+        };
+        Ok(listed.iter().filter_map(number).collect())
+    }
+
+    /// Lists claims and outcomes, of `names` only those after `decided`. A listing that lacks some
+    /// (a backend that answers in part, or a session that began just now) is asked for again.
+    fn list_sessions(&self, decided: u64, names: Names) -> Result<Listed> {
         let mut listed = Listed::default();
         for _ in 0..LISTINGS_MAX {
-            listed = Listed::default();
-            for entry in self.backend.list_all(&place::chain(&self.chain))? {
+            listed = Listed { before: names.after(decided), folded: decided, ..Listed::default() };
+            let after = (listed.before > 0).then(|| place::outcome(&self.chain, listed.before));
+            for entry in self.backend.list_after(&place::chain(&self.chain), after)? {
                 match Place::parse(&entry.key) {
                     Some(Place::Claim(_, seq)) => drop(listed.claims.insert(seq)),
                     Some(Place::Outcome(_, seq)) => drop(listed.outcomes.insert(seq)),
@@ -125,7 +174,7 @@ impl ChainLog {
         session.verdict = match outcome {
             Outcome::Abort(_) => Verdict::Aborted,
             Outcome::Commit(commit) => {
-                Verdict::Committed(Box::new(Committed { commit: *commit, hash }))
+                Verdict::Committed(Box::new(Committed { commit: *commit, hash, card_is_here: true }))
             }
         };
         Ok(())
@@ -139,7 +188,7 @@ impl ChainLog {
         };
         match self.get::<Outcome>(&place::outcome(&self.chain, seq))? {
             Some((Outcome::Commit(commit), hash)) if commit.nonce == claim.nonce => {
-                Ok(Some((claim, Committed { commit: *commit, hash })))
+                Ok(Some((claim, Committed { commit: *commit, hash, card_is_here: true })))
             }
             _ => Ok(None),
         }
@@ -147,9 +196,10 @@ impl ChainLog {
 
     /// The versions that delete records name.
     pub(crate) fn read_deleted(&self) -> Result<BTreeSet<u64>> {
-        let mut deleted = BTreeSet::new();
-        for entry in self.backend.list_all(&place::deletes(&self.chain))? {
-            if let Some((delete, _)) = self.get::<Delete>(&entry.key)? {
+        let folded = self.read_fold()?;
+        let (mut deleted, n) = (folded.deleted, folded.next_delete - 1);
+        for n in self.list_deletes(n)? {
+            if let Some((delete, _)) = self.get::<Delete>(&place::delete(&self.chain, n))? {
                 deleted.extend(delete.seqs);
             }
         }
@@ -189,16 +239,35 @@ impl ChainLog {
         Err(Error::ChainBusy { owner: "concurrent deletions".to_owned() })
     }
 
-    fn put(&self, key: &Key, record: &impl Record) -> Result<Decided> {
+    pub(super) fn put(&self, key: &Key, record: &impl Record) -> Result<Decided> {
         let object = record.seal(key, self.keys.as_ref(), self.random.as_ref());
         Ok(self.backend.put_decided(key, &[&object])?)
     }
 
     /// A record and the hash of its object.
-    fn get<R: Record>(&self, key: &Key) -> Result<Option<(R, [u8; 32])>> {
+    pub(super) fn get<R: Record>(&self, key: &Key) -> Result<Option<(R, [u8; 32])>> {
         let Some(object) = self.backend.get(key)? else { return Ok(None) };
         let record = R::open(&object, key, self.keys.as_ref())?;
         Ok(Some((record, *blake3::hash(&object).as_bytes())))
+    }
+}
+
+/// Which names a reading lists.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Names {
+    /// Those of records that are not folded.
+    New,
+    /// All, also of what is folded.
+    All,
+}
+
+impl Names {
+    /// The number after which names are listed, if records up to `known` are folded.
+    const fn after(self, known: u64) -> u64 {
+        match self {
+            Self::New => known,
+            Self::All => 0,
+        }
     }
 }
 
@@ -208,6 +277,10 @@ impl ChainLog {
 /// So what a listing lacks shows, and nothing is concluded from half a log (P4, P10).
 #[derive(Debug, Default)]
 struct Listed {
+    /// Names up to this number were not asked for.
+    before: u64,
+    /// Records up to this number are known to exist.
+    folded: u64,
     claims: BTreeSet<u64>,
     outcomes: BTreeSet<u64>,
     /// There is a claim behind the last listed one.
@@ -217,14 +290,15 @@ struct Listed {
 impl Listed {
     fn last_seq(&self) -> u64 {
         let last = |seqs: &BTreeSet<u64>| seqs.last().copied().unwrap_or(0);
-        last(&self.claims).max(last(&self.outcomes))
+        last(&self.claims).max(last(&self.outcomes)).max(self.folded)
     }
 
     /// The records that must be there and are not listed; the first few.
     fn missing(&self, chain: &ChainRef) -> Vec<Key> {
         let last = self.last_seq();
-        let claims = (1..=last).filter(|seq| !self.claims.contains(seq));
-        let outcomes = (1..last).filter(|seq| !self.outcomes.contains(seq));
+        let claims = (self.before + 1..=last).filter(|seq| !self.claims.contains(seq));
+        let decided = last.saturating_sub(1).max(self.folded);
+        let outcomes = (self.before + 1..=decided).filter(|seq| !self.outcomes.contains(seq));
         let more = self.has_more.then(|| place::claim(chain, last.saturating_add(1)));
         claims
             .map(|seq| place::claim(chain, seq))

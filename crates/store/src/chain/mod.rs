@@ -5,6 +5,8 @@
 //! whoever gives it. Claims and verdicts are never removed: numbers have no gaps, so a listing
 //! that lacks records cannot pass for a shorter log (P4, P10).
 
+pub(crate) mod fold;
+mod folds;
 pub(crate) mod history;
 pub(crate) mod lifetime;
 pub(crate) mod log;

@@ -124,7 +124,9 @@ impl Repository {
                         let domain = survey.domains.entry(pack.domain).or_default();
                         domain.objects.push((pack, generation, entry.size_bytes));
                     }
-                    Some(Place::Claim(chain, _) | Place::Outcome(chain, _)) => {
+                    Some(
+                        Place::Claim(chain, _) | Place::Outcome(chain, _) | Place::Fold(chain, _),
+                    ) => {
                         let domain = survey.domains.entry(chain.domain()).or_default();
                         domain.chains.insert(chain);
                     }
@@ -176,12 +178,15 @@ impl DomainCheck<'_> {
     /// Looks at everything; the numbers of versions and of bytes nobody needs.
     fn run(&self, objects: Vec<(PackRef, u32, u64)>) -> Result<(u64, u64)> {
         self.domain_record()?;
-        let histories = self.logs.iter().map(ChainLog::read).collect::<Result<Vec<_>>>()?;
-        for history in &histories {
+        let histories = self.logs.iter().map(ChainLog::read_all_records).collect::<Result<Vec<_>>>()?;
+        for (log, history) in self.logs.iter().zip(&histories) {
             for error in &history.unreadable {
                 self.found.record(place::chain(&history.chain), error);
             }
             self.links(history);
+            for (fold, what) in log.wrong_folds(history)? {
+                self.found.record(fold, what);
+            }
         }
         let (backend, keys) = (Arc::clone(&self.repository.backend), Arc::clone(self.keys));
         let packs = Arc::new(Packs::new(backend, keys, *self.domain));

@@ -143,19 +143,17 @@ mod tests {
             death_totals: Vec::new(),
             card: Vec::new(),
         };
-        let committed = Committed { commit, hash: [0; 32] };
+        let committed = Committed { commit, hash: [0; 32], card_is_here: true };
         session(seq, parent, Verdict::Committed(Box::new(committed)))
     }
 
     fn history(sessions: Vec<(u64, Session)>, deleted: &[u64]) -> History {
         let chain = ChainRef::alone(Uuid::nil(), 0, Uuid::nil());
         History {
-            chain,
             sessions: sessions.into_iter().collect(),
             last_seq: 9,
             deleted: deleted.iter().copied().collect(),
-            next_delete: 1,
-            unreadable: Vec::new(),
+            ..History::empty(chain)
         }
     }
 

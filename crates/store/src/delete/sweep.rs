@@ -64,7 +64,7 @@ impl Sweep<'_> {
 
     fn look(&self) -> Result<Look> {
         let listed = list_packs(self.packs, self.log)?;
-        let history = self.log.read()?.sound()?;
+        let history = self.log.read_all_names()?.sound()?;
         let lineage = history.lineage(history.live_or_pinned())?;
         let mut plan = plan(&history, &lineage, &listed)?;
         if !self.log.keys.opens_data() {

@@ -110,6 +110,16 @@ pub fn delete(id: &ChainRef, n: u64) -> Key {
     Key::from_parts(format!("{}{n:016x}", deletes(id)))
 }
 
+/// The prefix of the chain's folds.
+pub fn folds(id: &ChainRef) -> String {
+    format!("{}ckpt.", chain(id))
+}
+
+/// The chain's fold of the sessions up to `seq` and the delete records up to `n`.
+pub fn fold(id: &ChainRef, (seq, n): (u64, u64)) -> Key {
+    Key::from_parts(format!("{}{seq:016x}.{n:016x}", folds(id)))
+}
+
 /// What a key of format v1 names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
@@ -135,6 +145,8 @@ pub enum Place {
     Outcome(ChainRef, u64),
     /// A delete record.
     Delete(ChainRef, u64),
+    /// A fold of so many sessions and delete records.
+    Fold(ChainRef, (u64, u64)),
 }
 
 impl Place {
@@ -168,6 +180,7 @@ impl Place {
             Self::Claim(chain, seq) => claim(chain, *seq),
             Self::Outcome(chain, seq) => outcome(chain, *seq),
             Self::Delete(chain, n) => delete(chain, *n),
+            Self::Fold(chain, ends) => fold(chain, *ends),
         }
     }
 }
@@ -197,6 +210,10 @@ fn in_domain(domain: &DomainId, rest: &[&str]) -> Option<Place> {
         ["c", id, record] => match record.split_once('.')? {
             (seq, "claim") => Place::Claim(chain(id)?, long_number(seq)?),
             (seq, "outcome") => Place::Outcome(chain(id)?, long_number(seq)?),
+            ("ckpt", ends) => {
+                let (seq, n) = ends.split_once('.')?;
+                Place::Fold(chain(id)?, (long_number(seq)?, long_number(n)?))
+            }
             _ => return None,
         },
         _ => return None,

@@ -43,7 +43,9 @@ impl Repository {
             log.put_delete(history.next_delete, &delete)?;
         }
         // Only now is it certain which sessions build on what was deleted.
-        let freed_bytes = freed_bytes(&log.read()?.sound()?, &seqs)?;
+        let history = log.read_on(history)?.sound()?;
+        log.fold(&history);
+        let freed_bytes = freed_bytes(&history, &seqs)?;
         let removed_object_bytes = self.sweep(&log)?;
         Ok(Freed { freed_bytes, removed_object_bytes })
     }

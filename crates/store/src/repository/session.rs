@@ -77,6 +77,7 @@ impl Repository {
             if let Some((_, claim)) = history.open().next() {
                 return Err(Error::ChainBusy { owner: claim.owner.clone() });
             }
+            log.fold(&history);
             let seq = history.next_seq();
             let claim = Claim {
                 nonce: SessionNonce(self.random.bytes()),
@@ -88,7 +89,7 @@ impl Repository {
                 continue;
             }
             // From here on the claim pins its parent, unless a deletion was faster.
-            let history = log.read()?.sound()?;
+            let history = log.read_on(history)?.sound()?;
             if claim.parent.is_none_or(|parent| history.is_live(parent)) {
                 return Ok(self.session(log, seq, claim, &history));
             }

@@ -18,14 +18,22 @@ impl Repository {
     pub fn versions(&self, chain: &ChainRef) -> Result<Vec<VersionInfo>> {
         let Some(log) = self.log(chain)? else { return Ok(Vec::new()) };
         let history = log.read()?.sound()?;
-        Ok(history.live().into_iter().filter_map(|seq| history.info(seq)).collect())
+        let live = history.live().into_iter();
+        live.filter_map(|seq| log.info(&history, seq).transpose()).collect()
     }
 
     /// The latest live version that `owner` made: a task that was interrupted finds here what it
     /// had already finished.
     pub fn find_by_owner(&self, chain: &ChainRef, owner: &str) -> Result<Option<VersionInfo>> {
-        let versions = self.versions(chain)?;
-        Ok(versions.into_iter().rev().find(|version| version.owner == owner))
+        let Some(log) = self.log(chain)? else { return Ok(None) };
+        let history = log.read()?.sound()?;
+        let is_theirs = |seq: &u64| {
+            history.sessions.get(seq).is_some_and(|session| session.claim.owner == owner)
+        };
+        match history.live().into_iter().rev().find(is_theirs) {
+            Some(seq) => log.info(&history, seq),
+            None => Ok(None),
+        }
     }
 
     /// Every chain that has a log.
@@ -38,7 +46,10 @@ impl Repository {
             for entry in &page.entries {
                 match Place::parse(&entry.key) {
                     Some(
-                        Place::Claim(chain, _) | Place::Outcome(chain, _) | Place::Delete(chain, _),
+                        Place::Claim(chain, _)
+                        | Place::Outcome(chain, _)
+                        | Place::Delete(chain, _)
+                        | Place::Fold(chain, _),
                     ) => drop(chains.insert(chain)),
                     // Logs come before packs in a domain; what follows is skipped in one step.
                     Some(Place::Pack(pack, _)) => {
@@ -73,10 +84,18 @@ impl Repository {
                 Err(error) => return Err(error),
             };
             let history = log.read()?;
-            for error in &history.unreadable {
-                tracing::error!(%chain, error = error as &dyn std::error::Error, "unreadable record");
+            let unreadable = |error: &Error| {
+                let error = error as &dyn std::error::Error;
+                tracing::error!(%chain, error, "unreadable record");
+            };
+            history.unreadable.iter().for_each(unreadable);
+            for seq in history.live() {
+                match log.info(&history, seq) {
+                    Ok(info) => all.extend(info),
+                    Err(error) if error.is_damage() => unreadable(&error),
+                    Err(error) => return Err(error),
+                }
             }
-            all.extend(history.live().into_iter().filter_map(|seq| history.info(seq)));
         }
         Ok(all)
     }

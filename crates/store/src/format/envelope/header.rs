@@ -32,6 +32,8 @@ pub enum ObjectKind {
     Outcome = 7,
     /// A delete record.
     Delete = 8,
+    /// The beginning of a chain's log, repeated in one object.
+    Fold = 9,
     /// The part of a tenant's key that maintenance needs.
     MaintenanceRing = 16,
     /// What is left of a tenant whose keys were destroyed.
