@@ -26,6 +26,9 @@ pub struct Options {
     pub compact_below_percent: u8,
     /// What all open disks together keep of what was read lately.
     pub read_cache_bytes: u64,
+    /// So many new records of a chain (claims, outcomes, deletions) are folded into one object, so
+    /// that a long log is not read record by record.
+    pub fold_after: u32,
 }
 
 impl Default for Options {
@@ -39,6 +42,7 @@ impl Default for Options {
             map_pack_bytes: 8 << 20,
             compact_below_percent: 60,
             read_cache_bytes: 64 << 20,
+            fold_after: 32,
         }
     }
 }
@@ -69,6 +73,7 @@ impl Options {
                 .min(memory_bytes / 8),
             compact_below_percent: self.compact_below_percent.min(100),
             read_cache_bytes: self.read_cache_bytes.clamp(8 << 20, 64 << 30),
+            fold_after: self.fold_after.max(1),
         }
     }
 }

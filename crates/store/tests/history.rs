@@ -114,6 +114,8 @@ impl World {
             pack_bytes: 1 << 16,
             map_pack_bytes: 1 << 16,
             compact_below_percent,
+            // Every other begin folds the log, every other reads a fold and what came after.
+            fold_after: 3,
             ..Options::default()
         };
         let master = MasterKey::from_bytes(MASTER);

@@ -203,17 +203,23 @@ pub enum Decided {
 pub trait BackendExt: Backend {
     /// Every object whose key begins with `prefix`, sorted by key.
     fn list_all(&self, prefix: &str) -> Result<Vec<Entry>, BackendError> {
-        self.list_after(prefix, None)
+        self.list_while(prefix, None, |_| true)
     }
 
-    /// Every object whose key begins with `prefix` and comes after `after`, sorted by key.
-    fn list_after(&self, prefix: &str, after: Option<Key>) -> Result<Vec<Entry>, BackendError> {
+    /// The objects whose key begins with `prefix` and comes after `after`, sorted by key; no
+    /// further page once `goes_on` is false for the last one of a page.
+    fn list_while(
+        &self,
+        prefix: &str,
+        after: Option<Key>,
+        goes_on: impl Fn(&Entry) -> bool,
+    ) -> Result<Vec<Entry>, BackendError> {
         let mut all: Vec<Entry> = Vec::new();
         loop {
             let page = self.list(prefix, all.last().map(|entry| &entry.key).or(after.as_ref()))?;
             let is_stuck = page.entries.is_empty();
             all.extend(page.entries);
-            if page.is_last {
+            if page.is_last || !is_stuck && all.last().is_some_and(|last| !goes_on(last)) {
                 return Ok(all);
             }
             if is_stuck {

@@ -10,10 +10,6 @@ use crate::format::codec::{Decoded, Malformed};
 use crate::format::id::ChainRef;
 use crate::format::record::{Abort, Fold, FoldedSession, Outcome};
 
-/// So many records (claims, outcomes, delete records) lie outside of the newest fold before
-/// another one is written.
-const RECORDS_MIN: u64 = 32;
-
 /// How much a fold repeats: the sessions and the delete records up to these numbers.
 pub(crate) type Ends = (u64, u64);
 
@@ -45,14 +41,15 @@ impl Session {
 }
 
 impl History {
-    /// The fold that is to be written now, if one is.
+    /// The fold that is to be written now: if at least `records_min` claims, outcomes and delete
+    /// records lie outside of the one that was used.
     ///
     /// None is made of a log that does not hold together: a fold must not hide what is wrong.
-    pub(crate) fn next_fold(&self) -> Option<(Ends, Fold)> {
+    pub(crate) fn next_fold(&self, records_min: u64) -> Option<(Ends, Fold)> {
         let ends = (self.decided(), self.next_delete - 1);
         let (seq, n) = self.folds.used.unwrap_or_default();
         let new_records = 2 * ends.0.saturating_sub(seq) + ends.1.saturating_sub(n);
-        if new_records < RECORDS_MIN || !self.unreadable.is_empty() || !self.links_hold() {
+        if new_records < records_min || !self.unreadable.is_empty() || !self.links_hold() {
             return None;
         }
         Some((ends, self.fold()))

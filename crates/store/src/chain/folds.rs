@@ -62,7 +62,7 @@ impl ChainLog {
     ///
     /// Whatever goes wrong is no failure of what the caller is doing.
     pub(crate) fn fold(&self, history: &History) {
-        let Some((ends, fold)) = history.next_fold() else { return };
+        let Some((ends, fold)) = history.next_fold(self.fold_after) else { return };
         let done = self.put(&place::fold(&self.chain, ends), &fold).and_then(|_| {
             // The one that was used stays: somebody may have listed it and not read it yet.
             for older in &history.folds.older {

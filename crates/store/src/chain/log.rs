@@ -27,6 +27,8 @@ pub(crate) struct ChainLog {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) keys: Arc<TenantKeys>,
     pub(crate) random: Arc<dyn Random>,
+    /// So many records outside of the newest fold are one more fold.
+    pub(crate) fold_after: u64,
 }
 
 impl ChainLog {
@@ -54,25 +56,34 @@ impl ChainLog {
 
     fn read_folded(&self, names: Names) -> Result<History> {
         let folded = self.read_fold()?;
-        if folded.folds.used.is_none() {
+        let Some(ends) = folded.folds.used else {
             return self.read_after(folded, Names::All);
+        };
+        let mut history = self.read_after(folded, names)?;
+        let fits = history.links_hold();
+        match names {
+            // The fold or what follows is wrong: the records themselves tell what is.
+            Names::New if !fits || !history.unreadable.is_empty() => self.read_all_records(),
+            Names::New => Ok(history),
+            // What a fold has seen must be there.
+            Names::All => {
+                if !fits {
+                    let (fold, what) = (place::fold(&self.chain, ends), "other versions follow it");
+                    history.unreadable.push(Error::damaged(fold, what));
+                }
+                Ok(history)
+            }
         }
-        let history = self.read_after(folded, names)?;
-        if history.unreadable.is_empty() && history.links_hold() {
-            return Ok(history);
-        }
-        // The fold or what follows is wrong: the records themselves tell what is.
-        self.read_all_records()
     }
 
     /// Adds the records that `history` does not have.
     fn read_after(&self, mut history: History, names: Names) -> Result<History> {
-        let (decided, folded_deletes) = (history.decided(), history.next_delete - 1);
+        let decided = history.decided();
         // A session that was open may have its verdict now.
         history.sessions.split_off(&(decided + 1));
         // Deletions first, claims after: a session whose claim is missed here made it after these
         // deletions were durable, and looks at them before it builds on anything.
-        let deletes = self.list_deletes(names.after(folded_deletes))?;
+        self.read_deletes(&mut history, names)?;
         let listed = self.list_sessions(decided, names)?;
         history.last_seq = listed.last_seq();
         for key in listed.missing(&self.chain) {
@@ -84,39 +95,58 @@ impl ChainLog {
         for seq in listed.outcomes.range(decided + 1..) {
             self.read_outcome(*seq, &mut history)?;
         }
-        history.next_delete = names.after(folded_deletes) + 1;
-        for n in deletes {
-            if n != history.next_delete {
-                let object = place::delete(&self.chain, history.next_delete).to_string();
-                history.unreadable.push(Error::Missing { object });
-            }
-            history.next_delete = n + 1;
-            if n <= folded_deletes {
-                continue;
-            }
-            let key = place::delete(&self.chain, n);
-            match self.get::<Delete>(&key) {
-                Ok(Some((delete, _))) => history.deleted.extend(delete.seqs),
-                Ok(None) => history.unreadable.push(Error::Missing { object: key.to_string() }),
-                Err(error) => keep_damage(error, &mut history)?,
-            }
-        }
-        if history.next_delete <= folded_deletes {
-            let object = place::delete(&self.chain, history.next_delete).to_string();
-            history.unreadable.push(Error::Missing { object });
-        }
         Ok(history)
     }
 
-    /// The numbers of the delete records after `n`.
-    fn list_deletes(&self, n: u64) -> Result<Vec<u64>> {
+    /// Adds the delete records that `history` does not have.
+    fn read_deletes(&self, history: &mut History, names: Names) -> Result<()> {
+        let known = history.next_delete - 1;
+        let missing = |n| Error::Missing { object: place::delete(&self.chain, n).to_string() };
+        let (listed, unlisted) = self.list_deletes(names.after(known))?;
+        history.unreadable.extend(unlisted.map(missing));
+        let mut next = names.after(known) + 1;
+        for n in listed {
+            if n != next {
+                history.unreadable.push(missing(next));
+            }
+            next = n + 1;
+            if n <= known {
+                continue;
+            }
+            match self.get::<Delete>(&place::delete(&self.chain, n)) {
+                Ok(Some((delete, _))) => history.deleted.extend(delete.seqs),
+                Ok(None) => history.unreadable.push(missing(n)),
+                Err(error) => keep_damage(error, history)?,
+            }
+        }
+        if next <= known {
+            history.unreadable.push(missing(next));
+        }
+        history.next_delete = next.max(known + 1);
+        Ok(())
+    }
+
+    /// The numbers of the delete records after `n`, and of one that is there and was not listed,
+    /// however often the listing was asked for.
+    fn list_deletes(&self, n: u64) -> Result<(Vec<u64>, Option<u64>)> {
         let after = (n > 0).then(|| place::delete(&self.chain, n));
-        let listed = self.backend.list_after(&place::deletes(&self.chain), after)?;
         let number = |entry: &Entry| match Place::parse(&entry.key) {
             Some(Place::Delete(_, n)) => Some(n),
             _ => None,
         };
-        Ok(listed.iter().filter_map(number).collect())
+        let mut looks = 1;
+        loop {
+            let prefix = place::deletes(&self.chain);
+            let listed = self.backend.list_while(&prefix, after.clone(), |_| true)?;
+            let numbers: Vec<u64> = listed.iter().filter_map(number).collect();
+            let next = numbers.last().copied().unwrap_or(n).saturating_add(1);
+            // Numbers have no gaps, so the one way to lack records without a trace is at the end.
+            let unlisted = self.backend.size(&place::delete(&self.chain, next))?.map(|_| next);
+            if unlisted.is_none() || looks == LISTINGS_MAX {
+                return Ok((numbers, unlisted));
+            }
+            looks += 1;
+        }
     }
 
     /// Lists claims and outcomes, of `names` only those after `decided`. A listing that lacks some
@@ -126,21 +156,40 @@ impl ChainLog {
         for _ in 0..LISTINGS_MAX {
             listed = Listed { before: names.after(decided), folded: decided, ..Listed::default() };
             let after = (listed.before > 0).then(|| place::outcome(&self.chain, listed.before));
-            for entry in self.backend.list_after(&place::chain(&self.chain), after)? {
+            // Folds and delete records come behind all sessions; where every name counts, what a
+            // stranger may have put behind them does as well.
+            let goes_on = |entry: &Entry| {
+                let place = Place::parse(&entry.key);
+                names == Names::All || !matches!(place, Some(Place::Fold(..) | Place::Delete(..)))
+            };
+            let prefix = place::chain(&self.chain);
+            for entry in self.backend.list_while(&prefix, after, goes_on)? {
                 match Place::parse(&entry.key) {
                     Some(Place::Claim(_, seq)) => drop(listed.claims.insert(seq)),
                     Some(Place::Outcome(_, seq)) => drop(listed.outcomes.insert(seq)),
                     _ => {}
                 }
             }
-            // Numbers have no gaps, so the one way to lack claims without a trace is at the end.
-            let next = listed.last_seq().saturating_add(1);
-            listed.has_more = self.backend.size(&place::claim(&self.chain, next))?.is_some();
+            listed.unlisted = self.unlisted(&listed)?;
             if listed.missing(&self.chain).is_empty() {
                 break;
             }
         }
         Ok(listed)
+    }
+
+    /// A record behind those that were listed. Numbers have no gaps, so the one way to lack records
+    /// without a trace is at the end.
+    fn unlisted(&self, listed: &Listed) -> Result<Option<Key>> {
+        let last = listed.last_seq();
+        let is_open = last > listed.folded && !listed.outcomes.contains(&last);
+        let verdict = is_open.then(|| place::outcome(&self.chain, last));
+        for key in verdict.into_iter().chain([place::claim(&self.chain, last.saturating_add(1))]) {
+            if self.backend.size(&key)?.is_some() {
+                return Ok(Some(key));
+            }
+        }
+        Ok(None)
     }
 
     fn read_claim(&self, seq: u64, history: &mut History) -> Result<()> {
@@ -197,8 +246,9 @@ impl ChainLog {
     /// The versions that delete records name.
     pub(crate) fn read_deleted(&self) -> Result<BTreeSet<u64>> {
         let folded = self.read_fold()?;
-        let (mut deleted, n) = (folded.deleted, folded.next_delete - 1);
-        for n in self.list_deletes(n)? {
+        let mut deleted = folded.deleted;
+        let (listed, unlisted) = self.list_deletes(folded.next_delete - 1)?;
+        for n in listed.into_iter().chain(unlisted) {
             if let Some((delete, _)) = self.get::<Delete>(&place::delete(&self.chain, n))? {
                 deleted.extend(delete.seqs);
             }
@@ -283,8 +333,8 @@ struct Listed {
     folded: u64,
     claims: BTreeSet<u64>,
     outcomes: BTreeSet<u64>,
-    /// There is a claim behind the last listed one.
-    has_more: bool,
+    /// A record that is there and was not listed.
+    unlisted: Option<Key>,
 }
 
 impl Listed {
@@ -299,11 +349,10 @@ impl Listed {
         let claims = (self.before + 1..=last).filter(|seq| !self.claims.contains(seq));
         let decided = last.saturating_sub(1).max(self.folded);
         let outcomes = (self.before + 1..=decided).filter(|seq| !self.outcomes.contains(seq));
-        let more = self.has_more.then(|| place::claim(chain, last.saturating_add(1)));
         claims
             .map(|seq| place::claim(chain, seq))
             .chain(outcomes.map(|seq| place::outcome(chain, seq)))
-            .chain(more)
+            .chain(self.unlisted.clone())
             .take(COMPLAINTS_MAX)
             .collect()
     }

@@ -18,7 +18,9 @@ impl Repository {
     /// [`Error::NoSuchVersion`]; a deleted version counts as if it were still there.
     pub fn preview_delete(&self, chain: &ChainRef, seqs: &[u64]) -> Result<u64> {
         let seqs: BTreeSet<u64> = seqs.iter().copied().collect();
-        let Some((_, history)) = self.history_with(chain, &seqs)? else { return Ok(0) };
+        let Some((_, history)) = self.history_with(chain, &seqs, ChainLog::read)? else {
+            return Ok(0);
+        };
         freed_bytes(&history, &seqs)
     }
 
@@ -32,7 +34,8 @@ impl Repository {
     pub fn delete(&self, chain: &ChainRef, seqs: &[u64]) -> Result<Freed> {
         self.check_writable()?;
         let seqs: BTreeSet<u64> = seqs.iter().copied().collect();
-        let Some((log, history)) = self.history_with(chain, &seqs)? else {
+        let read = ChainLog::read_all_names;
+        let Some((log, history)) = self.history_with(chain, &seqs, read)? else {
             return Ok(Freed::default());
         };
         // Refuse to go on from a log that contradicts itself.
@@ -73,12 +76,13 @@ impl Repository {
         &self,
         chain: &ChainRef,
         seqs: &BTreeSet<u64>,
+        read: fn(&ChainLog) -> Result<History>,
     ) -> Result<Option<(ChainLog, History)>> {
         let missing = |seq: u64| Error::NoSuchVersion { chain: chain.to_string(), seq };
         let Some(log) = self.log(chain)? else {
             return seqs.first().map_or(Ok(None), |seq| Err(missing(*seq)));
         };
-        let history = log.read()?.sound()?;
+        let history = read(&log)?.sound()?;
         match seqs.iter().find(|seq| history.committed(**seq).is_none()) {
             Some(seq) => Err(missing(*seq)),
             None => Ok(Some((log, history))),

@@ -155,7 +155,8 @@ impl Repository {
 
     fn log_with(&self, chain: &ChainRef, keys: Arc<TenantKeys>) -> ChainLog {
         let (backend, random) = (Arc::clone(&self.backend), Arc::clone(&self.random));
-        ChainLog { chain: *chain, backend, keys, random }
+        let fold_after = self.options.fold_after.into();
+        ChainLog { chain: *chain, backend, keys, random, fold_after }
     }
 
     fn ensure_domain(&self, domain: &DomainId, log: &ChainLog) -> Result<()> {

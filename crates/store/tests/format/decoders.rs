@@ -3,7 +3,7 @@
 use cbr_store::format::codec::{Decoder, Encoder};
 use cbr_store::format::deaths::Deaths;
 use cbr_store::format::node::Node;
-use cbr_store::format::record::{Claim, Delete, Descriptor, Domain, Outcome, Record};
+use cbr_store::format::record::{Claim, Delete, Descriptor, Domain, Fold, Outcome, Record};
 use proptest::prelude::*;
 
 use crate::samples;
@@ -20,11 +20,12 @@ fn decode(way: usize, bytes: &[u8]) -> Option<Vec<u8>> {
         3 => record::<Outcome>(bytes),
         4 => record::<Delete>(bytes),
         5 => record::<Descriptor>(bytes),
+        7 => record::<Fold>(bytes),
         _ => record::<Domain>(bytes),
     }
 }
 
-const WAYS: usize = 7;
+const WAYS: usize = 8;
 
 fn record<R: Record>(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut from = Decoder::new(bytes);
@@ -50,6 +51,7 @@ fn valid() -> Vec<(usize, Vec<u8>)> {
         (4, encode(&samples::delete())),
         (5, encode(&samples::descriptor())),
         (6, encode(&samples::domain())),
+        (7, encode(&samples::fold())),
     ]
 }
 
@@ -119,7 +121,7 @@ proptest! {
 
     #[test]
     fn splices_of_valid_encodings_never_break_a_decoder(
-        a in 0usize..9, b in 0usize..9, cut_a in 0usize..400, cut_b in 0usize..400,
+        a in 0usize..10, b in 0usize..10, cut_a in 0usize..500, cut_b in 0usize..500,
     ) {
         let all = valid();
         let (way, first) = &all[a];

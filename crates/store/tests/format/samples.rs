@@ -12,8 +12,8 @@ use cbr_store::format::node::{Child, Content, Extent, Inner, Leaf, node_hash};
 use cbr_store::format::pack::{PackBuilder, SealedPack};
 use cbr_store::format::place;
 use cbr_store::format::record::{
-    Abort, Claim, Commit, Delete, Descriptor, Domain, Outcome, PackSummary, Probe, Record, Root,
-    Shredded,
+    Abort, Claim, Commit, Delete, Descriptor, Domain, Fold, FoldedSession, Outcome, PackSummary,
+    Probe, Record, Root, Shredded,
 };
 use uuid::Uuid;
 
@@ -119,6 +119,24 @@ pub(crate) fn abort() -> Outcome {
 
 pub(crate) fn delete() -> Delete {
     Delete { seqs: vec![0, 1, 127, 128, u64::MAX], by: "task 18".to_owned() }
+}
+
+/// Two sessions and three delete records.
+pub(crate) fn fold() -> Fold {
+    let session = |outcome: Outcome, hash| FoldedSession {
+        claim: claim(),
+        outcome: FoldedSession::shorten(&outcome),
+        hash,
+    };
+    let sessions = vec![session(commit(), Some([7; 32])), session(abort(), None)];
+    Fold { sessions, deletes: 3, deleted: vec![1, 2, 300] }
+}
+
+/// A fold as an object: it is not among [`objects`], whose golden file is older.
+pub(crate) fn fold_object() -> (Key, Vec<u8>) {
+    let key = place::fold(&CHAIN, (2, 3));
+    let bytes = fold().seal(&key, &tenant_keys(), &SeededRandom::new(5));
+    (key, bytes)
 }
 
 pub(crate) fn domain() -> Domain {

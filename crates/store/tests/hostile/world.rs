@@ -33,6 +33,7 @@ pub(crate) fn options() -> Options {
         frame_blocks: 1,
         pack_bytes: 1 << 17,
         map_pack_bytes: 1 << 16,
+        fold_after: 2,
         ..Options::default()
     }
 }
