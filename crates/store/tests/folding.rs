@@ -18,8 +18,7 @@ use cbr_store::{ChainRef, CheckDepth, Error, Job, Options, Repository};
 use disk::{BLOCK, Disk, LEAF, assert_restores, backup_as};
 use uuid::Uuid;
 
-const CHAIN: ChainRef =
-    ChainRef { tenant: Uuid::from_u128(1), epoch: 0, chain: Uuid::from_u128(2) };
+const CHAIN: ChainRef = ChainRef::alone(Uuid::from_u128(1), 0, Uuid::from_u128(2));
 
 fn open(backend: Arc<dyn Backend>, seed: u64) -> Repository {
     open_with(backend, seed, Options::default().fold_after)
@@ -197,7 +196,8 @@ fn a_hidden_record_is_missed_though_it_is_folded() {
         let mut victims = vec![place::claim(&CHAIN, hidden), place::outcome(&CHAIN, hidden)];
         if hidden == 32 {
             // Everything from there on, as if it had never been.
-            let later = [33, 34].map(|seq| [place::claim(&CHAIN, seq), place::outcome(&CHAIN, seq)]);
+            let later =
+                [33, 34].map(|seq| [place::claim(&CHAIN, seq), place::outcome(&CHAIN, seq)]);
             victims.extend(later.into_iter().flatten());
         }
         for victim in &victims {

@@ -65,11 +65,10 @@ impl History {
 
     /// The last number up to which every session has its verdict.
     pub(crate) fn decided(&self) -> u64 {
-        let is_decided = |seq: u64| match self.sessions.get(&seq) {
-            Some(session) => !matches!(session.verdict, Verdict::Open),
-            None => false,
-        };
-        (1..).take_while(|seq| is_decided(*seq)).last().unwrap_or(0)
+        let is_open = |session: &Session| matches!(session.verdict, Verdict::Open);
+        let numbered = (1..).zip(&self.sessions);
+        let decided = numbered.take_while(|(n, (seq, session))| n == *seq && !is_open(session));
+        decided.last().map_or(0, |(n, _)| n)
     }
 
     /// Whether every commit names the parent its claim names, and the hash of that version's outcome.

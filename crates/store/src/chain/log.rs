@@ -222,9 +222,11 @@ impl ChainLog {
         }
         session.verdict = match outcome {
             Outcome::Abort(_) => Verdict::Aborted,
-            Outcome::Commit(commit) => {
-                Verdict::Committed(Box::new(Committed { commit: *commit, hash, card_is_here: true }))
-            }
+            Outcome::Commit(commit) => Verdict::Committed(Box::new(Committed {
+                commit: *commit,
+                hash,
+                card_is_here: true,
+            })),
         };
         Ok(())
     }

@@ -178,7 +178,8 @@ impl DomainCheck<'_> {
     /// Looks at everything; the numbers of versions and of bytes nobody needs.
     fn run(&self, objects: Vec<(PackRef, u32, u64)>) -> Result<(u64, u64)> {
         self.domain_record()?;
-        let histories = self.logs.iter().map(ChainLog::read_all_records).collect::<Result<Vec<_>>>()?;
+        let histories =
+            self.logs.iter().map(ChainLog::read_all_records).collect::<Result<Vec<_>>>()?;
         for (log, history) in self.logs.iter().zip(&histories) {
             for error in &history.unreadable {
                 self.found.record(place::chain(&history.chain), error);

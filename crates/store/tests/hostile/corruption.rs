@@ -228,7 +228,10 @@ fn a_version_whose_records_all_disappear_is_missed_and_its_packs_stay() {
     let backend: Arc<dyn Backend> = memory.clone();
     let repository = open(&backend, &Seeds::new(8)).unwrap();
     let refused = repository.reclaim(&CHAIN);
-    assert!(matches!(refused, Err(Error::Implausible { .. } | Error::Missing { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Implausible { .. } | Error::Missing { .. })),
+        "{refused:?}"
+    );
     assert!(memory.snapshot() == before, "removed something, then stopped");
     let report = repository.check(CheckDepth::Structure, &Job::quiet()).unwrap();
     assert!(!report.is_clean(), "{report:?}");

@@ -255,7 +255,10 @@ fn a_backend_that_lists_in_part_all_the_time_costs_no_version() {
         // With a fold the log may be known in spite of it; then it is known rightly.
         if let Ok(versions) = repository.versions(&CHAIN) {
             let seqs = versions.iter().map(|info| info.version.seq);
-            assert_eq!(seqs.collect::<Vec<_>>(), start.expected.keys().copied().collect::<Vec<_>>());
+            assert_eq!(
+                seqs.collect::<Vec<_>>(),
+                start.expected.keys().copied().collect::<Vec<_>>()
+            );
         }
         if let Ok(session) = repository.begin(&CHAIN, "task") {
             assert_eq!(session.parent(), start.expected.keys().last().copied());
