@@ -18,7 +18,7 @@ fn file(name: &str) -> PathBuf {
 }
 
 fn keys_file() -> PathBuf {
-    file().with_file_name("keys.txt")
+    file("keys.txt")
 }
 
 fn current_keys() -> String {
