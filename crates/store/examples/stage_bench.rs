@@ -10,17 +10,17 @@
 #![expect(clippy::print_stdout, reason = "an example prints what it measured")]
 
 use std::error::Error;
-use std::fs;
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use cbr_env::{Random, RandomExt, SystemRandom};
 use cbr_store::crypto::{PackDek, TenantKey, TenantKeys};
 use cbr_store::format::BLOCK_BYTES;
 use cbr_store::format::frame::{Codec, FrameDecoder, FrameEncoder};
-use cbr_store::format::id::{ChainRef, PackId, PackKind, PackRef, SessionNonce};
+use cbr_store::format::id::{PackId, PackKind, PackRef, SessionNonce};
 use cbr_store::format::slot::{SlotHead, open_slot, seal_slot};
-use cbr_store::{BlockSource, ChainRef as Chain, FileSource};
+use cbr_store::{BlockSource, ChainRef, FileSource};
+use rustix::time::{ClockId, clock_gettime};
 
 type Anyhow<T> = Result<T, Box<dyn Error>>;
 
@@ -63,21 +63,23 @@ fn read(arguments: &Arguments, stages: &mut Vec<Stage>) -> Anyhow<Vec<u8>> {
     let mut piece = vec![0; piece_bytes];
     let (mut sample, mut number) = (Vec::new(), 0);
     let (mut reading, mut looking, mut read_bytes) = (0.0, 0.0, 0);
-    let zeros = [0; BLOCK_BYTES];
+    let zeros = vec![0; BLOCK_BYTES];
     for extent in &extents {
         let mut at = extent.start.next_multiple_of(BLOCK_BYTES as u64);
         while at + piece_bytes as u64 <= extent.end {
             number += 1;
             if number % stride == 0 {
-                let began = cpu_seconds()?;
+                let began = cpu_seconds();
                 source.read_at(at, &mut piece)?;
-                let read = cpu_seconds()?;
-                let used = piece.chunks_exact(BLOCK_BYTES).filter(|block| **block != zeros);
+                let read = cpu_seconds();
+                let used = piece.chunks_exact(BLOCK_BYTES).filter(|block| **block != *zeros);
                 let used: Vec<&[u8]> = used.collect();
-                looking += cpu_seconds()? - read;
+                looking += cpu_seconds() - read;
                 reading += read - began;
                 read_bytes += piece_bytes as u64;
-                used.iter().for_each(|block| sample.extend_from_slice(block));
+                for block in used {
+                    sample.extend_from_slice(block);
+                }
             }
             at += piece_bytes as u64;
         }
@@ -93,7 +95,7 @@ fn read(arguments: &Arguments, stages: &mut Vec<Stage>) -> Anyhow<Vec<u8>> {
 /// Everything a frame goes through; returns the stored bytes.
 fn encode(arguments: &Arguments, sample: &[u8], stages: &mut Vec<Stage>) -> Anyhow<u64> {
     let random = SystemRandom::default();
-    let chain: Chain = ChainRef { tenant: random.uuid(), epoch: 0, chain: random.uuid() };
+    let chain = ChainRef::alone(random.uuid(), 0, random.uuid());
     let keys = TenantKeys::derive(chain.tenant, 1, &TenantKey::generate(&random));
     let hasher = keys.block_hasher(&chain.domain());
     let id = PackId::new(SessionNonce(random.bytes()), 0);
@@ -105,7 +107,7 @@ fn encode(arguments: &Arguments, sample: &[u8], stages: &mut Vec<Stage>) -> Anyh
     let mut totals = [0.0; 6];
     let (mut stored_bytes, mut slot) = (0, 0);
     for frame in sample.chunks(arguments.frame_blocks * BLOCK_BYTES) {
-        let mut clock = Lap::begin(&mut totals)?;
+        let mut clock = Lap::begin(&mut totals);
         for block in frame.chunks_exact(BLOCK_BYTES) {
             black_box(hasher.id(block));
         }
@@ -144,12 +146,12 @@ struct Lap<'a> {
 }
 
 impl<'a> Lap<'a> {
-    fn begin(totals: &'a mut [f64]) -> Anyhow<Self> {
-        Ok(Self { totals: totals.iter_mut(), last: cpu_seconds()? })
+    fn begin(totals: &'a mut [f64]) -> Self {
+        Self { totals: totals.iter_mut(), last: cpu_seconds() }
     }
 
     fn lap(&mut self) -> Anyhow<()> {
-        let now = cpu_seconds()?;
+        let now = cpu_seconds();
         *self.totals.next().ok_or("a lap too many")? += now - self.last;
         self.last = now;
         Ok(())
@@ -157,10 +159,9 @@ impl<'a> Lap<'a> {
 }
 
 /// Processor time of this thread.
-fn cpu_seconds() -> Anyhow<f64> {
-    let stat = fs::read_to_string(Path::new("/proc/thread-self/schedstat"))?;
-    let nanos: u64 = stat.split_whitespace().next().ok_or("no schedstat")?.parse()?;
-    Ok(nanos as f64 / 1e9)
+fn cpu_seconds() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 fn print_table(stages: &[Stage], plain_bytes: u64, stored_bytes: u64) {

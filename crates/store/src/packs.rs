@@ -9,10 +9,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use cbr_directio::PageBuffer;
+
 use crate::backend::{Backend, BackendExt};
 use crate::crypto::{KeyRing, TenantKeys};
 use crate::error::{Error, Result};
-use crate::format::frame::FrameDecoder;
+use crate::format::SLOT_PLAIN_BYTES_MAX;
+use crate::format::codec::{Decoded, Malformed};
+use crate::format::frame::{Codec, FrameDecoder};
 use crate::format::id::{DomainId, PackId, PackKind, PackRef, SlotRef};
 use crate::format::pack::{PackIndex, SlotEntry};
 use crate::format::place::{self, Place};
@@ -158,13 +162,13 @@ pub(crate) struct Scratch {
     decoder: FrameDecoder,
     sealed: Vec<u8>,
     encoded: Vec<u8>,
-    /// What the last opened slot contains.
-    pub(crate) plain: Vec<u8>,
+    /// What the last opened slot contains; fit to be written past the page cache.
+    pub(crate) plain: PageBuffer,
 }
 
 impl Scratch {
     pub(crate) fn new() -> Result<Self> {
-        let (sealed, encoded, plain) = (Vec::new(), Vec::new(), Vec::new());
+        let (sealed, encoded, plain) = (Vec::new(), Vec::new(), PageBuffer::new());
         Ok(Self { decoder: FrameDecoder::new()?, sealed, encoded, plain })
     }
 
@@ -175,12 +179,21 @@ impl Scratch {
         entry: &SlotEntry,
         sealed: &[u8],
     ) -> Result<()> {
-        let plain_len = entry.head.plain_len as usize;
-        open_slot(index.dek(), index.pack(), entry.head, sealed, &mut self.encoded)
-            .and_then(|()| {
-                self.decoder.decode(entry.head.codec, &self.encoded, plain_len, &mut self.plain)
-            })
-            .map_err(|e| Error::damaged(index.key(), format!("slot {}: {}", entry.head.slot, e.0)))
+        let opened = open_slot(index.dek(), index.pack(), entry.head, sealed, &mut self.encoded)
+            .and_then(|()| self.decode(entry.head.codec, entry.head.plain_len as usize));
+        opened.map_err(|wrong| {
+            // Of what is not what was sealed nothing is left.
+            self.plain.clear();
+            Error::damaged(index.key(), format!("slot {}: {}", entry.head.slot, wrong.0))
+        })
+    }
+
+    fn decode(&mut self, codec: Codec, plain_len: usize) -> Decoded<()> {
+        if plain_len > SLOT_PLAIN_BYTES_MAX {
+            return Err(Malformed("a slot is too long"));
+        }
+        self.plain.set_len(plain_len);
+        self.decoder.decode_into(codec, &self.encoded, &mut self.plain)
     }
 }
 

@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use cbr_directio::DirectFile;
 use rustix::fs::{FallocateFlags, RenameFlags, SeekFrom, fallocate, renameat_with, seek};
 use rustix::io::Errno;
 
@@ -22,7 +23,8 @@ pub trait BlockTarget: Send + Sync {
     fn size_bytes(&self) -> u64;
     /// Whether every byte reads as zero before the restore begins, so that holes need no work.
     fn is_known_zero(&self) -> bool;
-    /// Writes `data` at `offset`. Calls never overlap.
+    /// Writes `data` at `offset`. Calls never overlap. Whole blocks begin where a page of memory
+    /// begins, so that they can be written past the page cache.
     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()>;
     /// Makes `range` read as zeros, by a hole if possible.
     fn zero(&self, range: Range<u64>) -> io::Result<()>;
@@ -33,7 +35,7 @@ pub trait BlockTarget: Send + Sync {
 /// An existing raw image or block device, overwritten in place.
 #[derive(Debug)]
 pub struct FileTarget {
-    file: File,
+    file: DirectFile,
     size_bytes: u64,
     is_known_zero: bool,
 }
@@ -47,14 +49,14 @@ impl FileTarget {
     /// Overwrites a file that is already open for writing.
     pub fn new(file: File) -> io::Result<Self> {
         let size_bytes = seek(&file, SeekFrom::End(0))?;
-        Ok(Self { file, size_bytes, is_known_zero: false })
+        Ok(Self { file: DirectFile::new(file), size_bytes, is_known_zero: false })
     }
 
     fn write_zeros(&self, range: Range<u64>) -> io::Result<()> {
         let mut at = range.start;
         while at < range.end {
             let piece = (range.end - at).min(ZEROS.len() as u64);
-            self.file.write_all_at(&ZEROS[..crate::size::to_usize(piece)], at)?;
+            self.file.file().write_all_at(&ZEROS[..crate::size::to_usize(piece)], at)?;
             at += piece;
         }
         Ok(())
@@ -79,7 +81,7 @@ impl BlockTarget for FileTarget {
             return Ok(());
         }
         let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        match fallocate(&self.file, punch, range.start, range.end - range.start) {
+        match fallocate(self.file.file(), punch, range.start, range.end - range.start) {
             Ok(()) => Ok(()),
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => self.write_zeros(range),
             Err(error) => Err(error.into()),
@@ -115,7 +117,7 @@ impl NewFileTarget {
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&partial)?;
         file.set_len(size_bytes)?;
-        let target = FileTarget { file, size_bytes, is_known_zero: true };
+        let target = FileTarget { file: DirectFile::new(file), size_bytes, is_known_zero: true };
         Ok(Self { target, partial, path: path.to_owned() })
     }
 

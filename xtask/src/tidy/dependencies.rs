@@ -14,10 +14,11 @@ const RULE: &str = "dependencies";
 /// Our crates and the crates of ours they may use. This table is the law.
 const EDGES: &[(&str, &[&str])] = &[
     ("cbr-env", &[]),
+    ("cbr-directio", &[]),
     ("cbr-model", &["cbr-env"]),
-    ("cbr-store", &["cbr-env"]),
+    ("cbr-store", &["cbr-directio", "cbr-env"]),
     ("cbr-nbd", &["cbr-env"]),
-    ("cbr-provider", &["cbr-env", "cbr-model"]),
+    ("cbr-provider", &["cbr-directio", "cbr-env", "cbr-model"]),
     ("cbr-db", &["cbr-env", "cbr-model"]),
     ("cbr-task", &["cbr-env", "cbr-model", "cbr-db"]),
     ("cbr-service", &["cbr-env", "cbr-model", "cbr-store", "cbr-provider", "cbr-db", "cbr-task"]),

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use cbr_directio::DirectFile;
 use rustix::fs::{Advice, FallocateFlags, SeekFrom, fadvise, fallocate, seek};
 use rustix::io::Errno;
 
@@ -48,7 +49,7 @@ impl DiskReader for RawReader {
 /// Writes a raw image or a block device.
 #[derive(Debug)]
 pub(crate) struct RawWriter {
-    file: File,
+    file: DirectFile,
     size_bytes: u64,
     is_known_zero: bool,
     can_punch: AtomicBool,
@@ -60,13 +61,14 @@ impl RawWriter {
         let size_bytes = size_of(&file)?;
         let is_known_zero = data_ranges(&file, size_bytes, 1)?.is_empty();
         let (can_punch, broken) = (AtomicBool::new(true), Broken::default());
+        let file = DirectFile::new(file);
         Ok(Self { file, size_bytes, is_known_zero, can_punch, broken })
     }
 
     fn punch(&self, range: &Range<u64>) -> io::Result<()> {
         if self.can_punch.load(Ordering::Relaxed) {
             let mode = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-            match fallocate(&self.file, mode, range.start, range.end - range.start) {
+            match fallocate(self.file.file(), mode, range.start, range.end - range.start) {
                 Ok(()) => return Ok(()),
                 // A block device refuses what is not aligned to its sectors.
                 Err(Errno::INVAL) => {}
@@ -79,7 +81,7 @@ impl RawWriter {
         let mut offset = range.start;
         while offset < range.end {
             let length = ZEROS.len().min(usize::try_from(range.end - offset).unwrap_or(usize::MAX));
-            self.file.write_all_at(&ZEROS[..length], offset)?;
+            self.file.file().write_all_at(&ZEROS[..length], offset)?;
             offset += length as u64;
         }
         Ok(())
@@ -182,7 +184,7 @@ mod tests {
     }
 
     fn reader(writer: &RawWriter) -> RawReader {
-        RawReader::new(writer.file.try_clone().unwrap()).unwrap()
+        RawReader::new(writer.file.file().try_clone().unwrap()).unwrap()
     }
 
     #[test]
@@ -191,7 +193,7 @@ mod tests {
         assert!(writer.is_known_zero());
         writer.write_at(1 << 20, &vec![7; 2 << 20]).unwrap();
         assert_eq!(reader(&writer).allocated().unwrap(), vec![1 << 20..3 << 20]);
-        assert!(!RawWriter::new(writer.file.try_clone().unwrap()).unwrap().is_known_zero());
+        assert!(!RawWriter::new(writer.file.file().try_clone().unwrap()).unwrap().is_known_zero());
         writer.zero(1 << 20..2 << 20).unwrap();
         assert_eq!(reader(&writer).allocated().unwrap(), vec![2 << 20..3 << 20]);
     }
@@ -216,7 +218,7 @@ mod tests {
         let writer = RawWriter::new(sparse(1000)).unwrap();
         assert!(reader(&writer).read_at(999, &mut [0; 2]).is_err());
         assert!(writer.write_at(999, &[1, 2]).is_err());
-        assert_eq!(writer.file.metadata().unwrap().len(), 1000);
+        assert_eq!(writer.file.file().metadata().unwrap().len(), 1000);
     }
 
     #[test]

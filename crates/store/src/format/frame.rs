@@ -87,19 +87,32 @@ impl FrameDecoder {
         plain_len: usize,
         out: &mut Vec<u8>,
     ) -> Decoded<()> {
-        out.clear();
         if plain_len > super::SLOT_PLAIN_BYTES_MAX {
+            out.clear();
             return Err(Malformed("a slot is too long"));
         }
-        match codec {
-            Codec::None => out.extend_from_slice(encoded),
-            Codec::Zstd => {
-                out.reserve_exact(plain_len);
-                let decoded = self.zstd.decompress_to_buffer(encoded, out);
-                decoded.map_err(|_| Malformed("a slot does not decompress"))?;
-            }
+        out.resize(plain_len, 0);
+        let decoded = self.decode_into(codec, encoded, out);
+        if decoded.is_err() {
+            out.clear();
         }
-        if out.len() == plain_len { Ok(()) } else { Err(Malformed("a slot has another length")) }
+        decoded
+    }
+
+    /// Fills `out` with the decoded bytes, which must be as many. After an error `out` means nothing.
+    pub fn decode_into(&mut self, codec: Codec, encoded: &[u8], out: &mut [u8]) -> Decoded<()> {
+        let decoded_len = match codec {
+            Codec::None if encoded.len() == out.len() => {
+                out.copy_from_slice(encoded);
+                out.len()
+            }
+            Codec::None => encoded.len(),
+            Codec::Zstd => self
+                .zstd
+                .decompress_to_buffer(encoded, out)
+                .map_err(|_| Malformed("a slot does not decompress"))?,
+        };
+        if decoded_len == out.len() { Ok(()) } else { Err(Malformed("a slot has another length")) }
     }
 }
 

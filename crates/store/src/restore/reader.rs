@@ -172,9 +172,7 @@ impl DiskReader {
     fn frame(&self, slot: &SlotRef, scratch: &mut Scratch) -> Result<Arc<Vec<u8>>> {
         self.cache.frame(slot, || {
             self.packs.read_slot(PackKind::Data, slot, scratch)?;
-            let mut frame = std::mem::take(&mut scratch.plain);
-            frame.shrink_to_fit();
-            Ok(frame)
+            Ok(scratch.plain.to_vec())
         })
     }
 

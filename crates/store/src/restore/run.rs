@@ -25,6 +25,8 @@ use crate::target::BlockTarget;
 use crate::version::RestoreStats;
 use crate::write::stop::{Stop, Stopped};
 
+/// Workers for each thread that was asked for: while some decode, others wait for the target.
+const WORKERS_PER_THREAD: usize = 2;
 /// How much is written before the target is told to flush it.
 const FLUSH_BYTES: u64 = 128 << 20;
 
@@ -122,7 +124,7 @@ impl<'a> Restore<'a> {
         }
         thread::scope(|scope| {
             scope.spawn(|| self.flush(woken, &stop));
-            for _ in 0..self.threads {
+            for _ in 0..self.threads * WORKERS_PER_THREAD {
                 let wake = wake.clone();
                 let (fetches, next, stop) = (&fetches, &next, &stop);
                 scope.spawn(move || self.work(fetches, next, &wake, stop));

@@ -143,11 +143,9 @@ impl LocalBackend {
     }
 
     fn write_temp(&self, key: &Key, body: &[&[u8]]) -> Result<Temp, Failure> {
-        let mut temp = self.create_temp(key)?;
-        let written = body
-            .iter()
-            .try_for_each(|part| self.files.write(&mut temp.file, part))
-            .and_then(|()| self.files.sync_file(&temp.file));
+        let temp = self.create_temp(key)?;
+        let written =
+            self.files.write(&temp.file, body).and_then(|()| self.files.sync_file(&temp.file));
         let Err(e) = written else { return Ok(temp) };
         if let Err(error) = self.files.unlink(&temp.path) {
             tracing::warn!(path = %temp.path.display(), %error, "cannot remove a temporary file");

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
+use cbr_directio::DirectFile;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
@@ -14,8 +15,8 @@ use rustix::io::Errno;
 pub(super) trait FileOps: Send + Sync + fmt::Debug {
     /// Creates a file that must not exist.
     fn create(&self, path: &Path) -> io::Result<File>;
-    /// Writes all of `bytes` at the file's position.
-    fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()>;
+    /// Fills an empty file with the concatenated `parts`.
+    fn write(&self, file: &File, parts: &[&[u8]]) -> io::Result<()>;
     /// Makes the file's content durable.
     fn sync_file(&self, file: &File) -> io::Result<()>;
     /// Gives the file a second name, which must not exist.
@@ -28,6 +29,10 @@ pub(super) trait FileOps: Send + Sync + fmt::Debug {
     fn make_dir(&self, path: &Path) -> io::Result<()>;
 }
 
+/// Objects of this size and more are written past the page cache: packs, which are rarely read
+/// soon. Records and tables are read again at once.
+const DIRECT_BYTES_MIN: usize = 1 << 20;
+
 /// The real calls.
 #[derive(Debug)]
 pub(super) struct Os;
@@ -37,8 +42,12 @@ impl FileOps for Os {
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
     }
 
-    fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
-        file.write_all(bytes)
+    fn write(&self, mut file: &File, parts: &[&[u8]]) -> io::Result<()> {
+        let total: usize = parts.iter().map(|part| part.len()).sum();
+        if total >= DIRECT_BYTES_MIN {
+            return DirectFile::new(file.try_clone()?).write_whole(parts);
+        }
+        parts.iter().try_for_each(|part| file.write_all(part))
     }
 
     fn sync_file(&self, file: &File) -> io::Result<()> {
