@@ -97,7 +97,7 @@ fn encode(arguments: &Arguments, sample: &[u8], stages: &mut Vec<Stage>) -> Anyh
     let random = SystemRandom::default();
     let chain = ChainRef::alone(random.uuid(), 0, random.uuid());
     let keys = TenantKeys::derive(chain.tenant, 1, &TenantKey::generate(&random));
-    let hasher = keys.block_hasher(&chain.domain());
+    let hasher = keys.block_hasher(&chain.domain())?;
     let id = PackId::new(SessionNonce(random.bytes()), 0);
     let pack = PackRef { domain: chain.domain(), kind: PackKind::Data, id };
     let dek = PackDek::generate(&random as &dyn Random);
