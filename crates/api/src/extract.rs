@@ -124,6 +124,8 @@ id_parameters! {
     BackupInPath: Backup = "backup_id", BackupNotFound;
     /// `{checkpoint_id}`
     CheckpointInPath: Checkpoint = "checkpoint_id", CheckpointNotFound;
+    /// `{export_id}`
+    ExportInPath: Export = "export_id", ExportNotFound;
     /// `{instance_id}` of a protectable
     InstanceInPath: Resource = "instance_id", ResourceNotFound;
     /// `{job_id}` of a neighbour service

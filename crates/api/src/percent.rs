@@ -1,4 +1,20 @@
-//! Percent-decoding, for paths and queries.
+//! Percent-encoding, for paths and queries.
+
+use std::fmt::Write as _;
+
+/// Percent-encodes a path for use in a query; slashes stay.
+pub(crate) fn encode(path: &str) -> String {
+    let mut encoded = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
 
 /// Percent-decoding that leaves broken escapes as they are, like the clients' libraries.
 pub(crate) fn decode(text: &str, plus_is_space: bool) -> Vec<u8> {
@@ -30,6 +46,12 @@ pub(crate) fn decode(text: &str, plus_is_space: bool) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_encoded_is_decoded_to_the_same() {
+        assert_eq!(encode("/var/lib/a b&é.sock"), "/var/lib/a%20b%26%C3%A9.sock");
+        assert_eq!(decode(&encode("/a b&é%2F"), true), "/a b&é%2F".as_bytes());
+    }
 
     #[test]
     fn broken_escapes_stay_as_they_are() {

@@ -28,6 +28,10 @@ pub static OPERATIONS: &[Operation] = &[
     // ours
     x::cancel_operation::OPERATION,
     x::backup_sizes::OPERATION,
+    x::exports::create::OPERATION,
+    x::exports::list::OPERATION,
+    x::exports::list_all::OPERATION,
+    x::exports::delete::OPERATION,
     // identity (contract F.1)
     identity::versions::ROOT,
     identity::versions::SHOW,

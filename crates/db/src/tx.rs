@@ -11,6 +11,7 @@ use crate::checkpoints::Checkpoints;
 use crate::domains::Domains;
 use crate::engine::Engine;
 use crate::error::DbError;
+use crate::exports::Exports;
 use crate::operations::Operations;
 use crate::projects::Projects;
 use crate::row::Row;
@@ -107,6 +108,11 @@ impl Tx {
     /// Backups with their disks.
     pub const fn backups(&mut self) -> Backups<'_> {
         Backups { tx: self }
+    }
+
+    /// Backups that are given out as disks.
+    pub const fn exports(&mut self) -> Exports<'_> {
+        Exports { tx: self }
     }
 
     /// Tasks, as the task engine sees them.

@@ -154,6 +154,8 @@ ids! {
     CheckpointId = Checkpoint, "checkpoint", false;
     /// An account.
     DomainId     = Domain,     "domain",     true;
+    /// A backup given out as a disk.
+    ExportId     = Export,     "export",     false;
     /// A schedule with its retention.
     PolicyId     = Policy,     "policy",     false;
     /// A tenant's project.

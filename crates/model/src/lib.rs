@@ -5,6 +5,7 @@
 
 pub mod backup;
 pub mod checkpoint;
+pub mod export;
 pub mod id;
 pub mod identity;
 pub mod name;
@@ -17,6 +18,6 @@ pub mod vault;
 
 pub use cbr_env::Timestamp;
 pub use id::{
-    BackupId, ChainId, CheckpointId, DomainId, PolicyId, ProjectId, ResourceId, TaskId, UserId,
-    VaultId,
+    BackupId, ChainId, CheckpointId, DomainId, ExportId, PolicyId, ProjectId, ResourceId, TaskId,
+    UserId, VaultId,
 };

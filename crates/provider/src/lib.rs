@@ -21,7 +21,7 @@ pub mod fake;
 
 pub use disk::{DiskReader, DiskWriter};
 pub use error::{ProviderError, Result};
-pub use local::{LocalConfig, LocalProvider};
+pub use local::{LocalConfig, LocalProvider, qcow2_image};
 pub use provider::{BackupSource, Factory, Inventory, Provider, RestoreTarget};
 pub use resource::{
     AttachedVolume, Attachment, NewVolume, Page, PageRequest, Pool, Server, ServerStatus, Volume,

@@ -6,6 +6,7 @@
 //!   cbr.db         rows (unless database.url names a server)
 //!   repository/    backups (unless repository.path names another place)
 //!   pool/          disk images, when the configuration names no pool
+//!   exports/       sockets of exported backups, and what is written to them
 //!   local/         what the local provider has open
 //!   node           this machine's name; tasks on its disks run here only
 //!   server.lock    held by the running service
@@ -145,6 +146,11 @@ impl DataDir {
     /// What the local provider keeps.
     pub(crate) fn provider_path(&self) -> PathBuf {
         self.path.join("local")
+    }
+
+    /// Where exported backups have their sockets, unless the configuration says otherwise.
+    pub(crate) fn exports_path(&self) -> PathBuf {
+        self.path.join("exports")
     }
 
     /// The pool there is when the configuration names none.

@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod data_dir;
 mod failure;
+mod image;
 mod node;
 mod output;
 mod ready;

@@ -45,6 +45,7 @@ impl Node {
             provider: Arc::clone(&provider),
             sealing_key,
             node: name,
+            exports: config.export.settings(&data.exports_path()),
         });
         Ok(Self { world, db, provider, services })
     }
@@ -62,6 +63,12 @@ impl Node {
     /// Where the resources live.
     pub(crate) fn provider(&self) -> &dyn Provider {
         &*self.provider
+    }
+
+    /// Opens the exports there were before the restart. One that cannot be opened is tried again.
+    pub(crate) async fn open_exports(&self) -> Result<()> {
+        self.services.exports.reconcile().await.context("cannot open the exports")?;
+        Ok(())
     }
 
     /// The API for clients that reach it at `url`.
@@ -110,8 +117,9 @@ impl Node {
         }
     }
 
-    /// Closes the database; without it the next start checks the file.
+    /// Closes exports and database; without it the next start checks the file.
     pub(crate) async fn close(self) -> Result<()> {
+        self.services.exports.shut_down().await;
         self.db.close().await.context("cannot close the database")
     }
 }

@@ -62,6 +62,7 @@ texts! {
     noun_server() "server" | "云服务器";
     noun_resource() "resource" | "资源";
     noun_task() "task" | "任务";
+    noun_export() "export" | "导出";
     noun_checkpoint() "checkpoint" | "还原点";
 }
 
@@ -97,6 +98,10 @@ texts! {
     col_auto_expand() "AUTO EXPAND" | "自动扩容";
     col_progress() "PROGRESS" | "进度";
     col_pool() "POOL" | "存储池";
+    col_writable() "WRITABLE" | "可写";
+    col_uri() "URI" | "地址";
+    col_socket() "SOCKET" | "套接字";
+    col_backup_id() "BACKUP ID" | "备份 ID";
     col_frees() "FREES WHEN DELETED" | "删除可释放";
     col_zone() "ZONE" | "可用区";
     col_server() "SERVER" | "云服务器";
@@ -120,6 +125,10 @@ texts! {
     what_unbind(vault) "cannot unbind from vault `{vault}`" | "无法从存储库 `{vault}` 解绑";
     what_back_up(vault) "not everything in vault `{vault}` was backed up" | "存储库 `{vault}` 未能全部备份";
     what_restore(backup) "cannot restore backup `{backup}`" | "无法恢复备份 `{backup}`";
+    what_export(backup) "cannot export backup `{backup}`" | "无法导出备份 `{backup}`";
+    what_unmount(export) "cannot end export {export}" | "无法结束导出 {export}";
+    what_write_image(path) "cannot write the image {path}" | "无法写入镜像 {path}";
+    what_reach_export(socket) "cannot reach the export at {socket}" | "无法连接导出 {socket}";
     what_cancel_task(task) "cannot cancel task {task}" | "无法取消任务 {task}";
     what_task_failed(kind, name) "{kind} {name} did not succeed" | "{kind} {name} 未成功";
     what_wait() "stopped waiting" | "已停止等待";
@@ -156,6 +165,9 @@ texts! {
     why_several_projects(count, list) "the credential is good for {count} projects: {list}" | "该凭证可用于 {count} 个项目：{list}";
     why_no_repository() "neither --data-dir nor --repository with --key is given" | "既没有给出 --data-dir，也没有给出 --repository 和 --key";
     why_several_disks(count, names) "it has {count} disks: {names}" | "它有 {count} 个磁盘：{names}";
+    why_which_disk(disks) "the server has these disks: {disks}; choose one with --disk" | "该云服务器有以下磁盘：{disks}；请用 --disk 选择一个";
+    why_several_exports(count, ids) "{count} exports fit: {ids}; use the id" | "有 {count} 个导出符合：{ids}；请使用 ID";
+    why_stopped() "stopped at the keyboard; the unfinished file ends in .partial" | "已被键盘中断；未完成的文件以 .partial 结尾";
     why_repo_damaged(count) "{count} objects are missing or damaged, as said above" | "有 {count} 个对象缺失或损坏，见上";
     why_doctor(count) "{count} findings are bad, as said above" | "有 {count} 项异常，见上";
     why_map_needs_server() "--map is for backups of servers; this is the backup of a disk" | "--map 仅用于云服务器备份，而这是云硬盘备份";
@@ -185,6 +197,8 @@ texts! {
     next_no_profile() "`cbr profile list` shows the profiles" | "可用 `cbr profile list` 查看配置";
     next_bootstrap_file() "name the file that `cbr serve --bootstrap-file` wrote" | "请指定 `cbr serve --bootstrap-file` 写出的文件";
     next_repo_ls() "`cbr repo ls` shows the names of all disks" | "可用 `cbr repo ls` 查看所有磁盘的名称";
+    next_exports() "`cbr backup exports` shows what is exported" | "可用 `cbr backup exports` 查看现有导出";
+    next_export_here(node) "run this on the machine of the service ({node}), as the user of the service" | "请在服务所在机器（{node}）上以服务用户身份运行";
     next_repo_damaged() "restore these backups elsewhere as far as they go, check the disks the repository lies on, and make new full backups (`cbr backup create --full`)" | "请将受影响的备份尽量恢复到别处，检查仓库所在磁盘，并重新做全量备份（`cbr backup create --full`）";
     next_several_projects() "name one with --project or CBR_PROJECT_ID" | "请用 --project 或 CBR_PROJECT_ID 指定一个";
     next_login_how() "give --bootstrap-file, --access-key or --user" | "请给出 --bootstrap-file、--access-key 或 --user";
@@ -197,9 +211,14 @@ texts! {
     ask_delete_volume(volume) "Delete disk `{volume}` and its content?" | "删除云硬盘 `{volume}` 及其内容？";
     ask_unbind(resources, vault) "Take {resources} out of vault `{vault}` and delete their backups in it?" | "将 {resources} 移出存储库 `{vault}` 并删除其备份？";
     ask_restore(target, backup) "Overwrite `{target}` with backup `{backup}`?" | "用备份 `{backup}` 覆盖 `{target}`？";
+    ask_unmount(backup) "End the export of `{backup}` and forget what was written to it?" | "结束 `{backup}` 的导出并丢弃写入的内容？";
     ask_password() "Password:" | "密码：";
     ask_secret_key() "Secret key:" | "私有访问密钥：";
     note_skipped(name, reason, code) "left out: {name}: {reason} ({code})" | "已跳过 {name}：{reason} ({code})";
+    note_mounted() "It stays until you press Ctrl-C" | "按 Ctrl-C 结束";
+    done_unmount(export) "Ended export {export}" | "已结束导出 {export}";
+    done_export(path, size) "Wrote {path} ({size})" | "已写入 {path}（{size}）";
+    done_repo_nbd(socket) "Serving over NBD at {socket}" | "正在通过 NBD 提供：{socket}";
     done_delete(noun, name) "Deleted {noun} {name}" | "已删除{noun} {name}";
     done_unbind(resources, vault) "Took {resources} out of vault {vault}" | "已将 {resources} 移出存储库 {vault}";
     done_restore(backup, target) "Restored {backup} to {target}" | "已将 {backup} 恢复到 {target}";

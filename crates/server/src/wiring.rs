@@ -8,7 +8,7 @@ use cbr_db::Db;
 use cbr_provider::local::{LocalConfig, PoolConfig, PoolKind};
 use cbr_provider::{LocalProvider, VolumeFormat};
 use cbr_store::backend::{Backend, LocalBackend, LocalOptions};
-use cbr_store::{MasterKey, Repository};
+use cbr_store::{MasterKey, Options, Repository};
 
 use crate::config::Config;
 use crate::data_dir::DataDir;
@@ -35,9 +35,9 @@ pub(crate) fn repository(
     let backend = LocalBackend::create(&path, local_options(config))
         .with_context(|| format!("cannot open {}", path.display()))?;
     let backend: Arc<dyn Backend> = Arc::new(backend);
-    let options = config.repository.options();
-    let repository = Repository::init(backend, key, Arc::clone(&world.random), options)
-        .with_context(|| format!("cannot open the repository in {}", path.display()))?;
+    let repository =
+        Repository::init(backend, key, Arc::clone(&world.random), store_options(config))
+            .with_context(|| format!("cannot open the repository in {}", path.display()))?;
     Ok(Arc::new(repository))
 }
 
@@ -50,8 +50,12 @@ pub(crate) fn existing_repository(
 ) -> Result<Repository> {
     let backend = LocalBackend::open(path, local_options(config))
         .with_context(|| format!("cannot open {}", path.display()))?;
-    Repository::open(Arc::new(backend), key, Arc::clone(&world.random), config.repository.options())
+    Repository::open(Arc::new(backend), key, Arc::clone(&world.random), store_options(config))
         .with_context(|| format!("cannot open the repository in {}", path.display()))
+}
+
+fn store_options(config: &Config) -> Options {
+    Options { read_cache_bytes: config.export.cache_mib << 20, ..config.repository.options() }
 }
 
 fn local_options(config: &Config) -> LocalOptions {

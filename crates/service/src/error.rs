@@ -4,7 +4,7 @@ use cbr_model::checkpoint::SkippedResource;
 use cbr_model::resource::ResourceKind;
 use cbr_model::size::{Bytes, Gib};
 use cbr_model::vault::{VaultKind, VaultStatus};
-use cbr_model::{BackupId, CheckpointId, ProjectId, ResourceId, TaskId, VaultId};
+use cbr_model::{BackupId, CheckpointId, ExportId, ProjectId, ResourceId, TaskId, VaultId};
 
 /// Why a use case was refused or failed.
 ///
@@ -194,6 +194,24 @@ pub enum Error {
     /// Something reads it.
     #[error("backup {0} is in use")]
     BackupInUse(BackupId),
+    /// It is given out as a disk.
+    #[error("backup {0} is exported; end its exports first")]
+    BackupExported(BackupId),
+    /// Its state forbids it.
+    #[error("a backup that is {status} cannot be exported")]
+    BackupNotExportable {
+        /// Its state.
+        status: &'static str,
+    },
+    /// The machine gives out as many as it may.
+    #[error("this machine exports {limit} backups already; end one of them first")]
+    TooManyExports {
+        /// The limit.
+        limit: usize,
+    },
+    /// Absent, or of another backup.
+    #[error("export {0} does not exist")]
+    ExportNotFound(ExportId),
     /// WORM.
     #[error("backup {0} was made automatically in a locked vault and cannot be deleted by hand")]
     BackupLocked(BackupId),

@@ -9,6 +9,7 @@ use cbr_store::Repository;
 use cbr_task::{Engine, Options, Wake};
 
 use crate::core::Core;
+use crate::exports::{ExportSettings, Host};
 use crate::identity::SealingKey;
 use crate::resources::Resources;
 use crate::sweeps::Sweeps;
@@ -19,7 +20,8 @@ use crate::tasks::delete_volume::DeleteVolume;
 use crate::tasks::purge::PurgeTask;
 use crate::tasks::restore::RestoreTask;
 use crate::{
-    Backups, Catalogue, Checkpoints, Identity, Operations, Protectables, Servers, Vaults, Volumes,
+    Backups, Catalogue, Checkpoints, Exports, Identity, Operations, Protectables, Servers, Vaults,
+    Volumes,
 };
 
 /// What the service is built on.
@@ -39,6 +41,8 @@ pub struct Deps {
     pub sealing_key: SealingKey,
     /// This machine's name: tasks on the provider's resources run here only.
     pub node: String,
+    /// Backups given out as disks.
+    pub exports: ExportSettings,
 }
 
 /// The use cases, for those who call them.
@@ -54,6 +58,8 @@ pub struct Services {
     pub checkpoints: Arc<Checkpoints>,
     /// Backups.
     pub backups: Arc<Backups>,
+    /// Backups given out as disks.
+    pub exports: Arc<Exports>,
     /// Operation logs.
     pub operations: Arc<Operations>,
     /// Disks.
@@ -70,16 +76,18 @@ pub struct Services {
 impl Services {
     /// The use cases over `deps`.
     pub fn new(deps: Deps) -> Self {
-        let Deps { db, clock, random, repository, provider, sealing_key, node } = deps;
+        let Deps { db, clock, random, repository, provider, sealing_key, node, exports } = deps;
         let identity = Arc::new(Identity::new(
             Arc::clone(&db),
             Arc::clone(&clock),
             Arc::clone(&random),
             sealing_key,
         ));
+        let host = Host::new(exports, Arc::clone(&repository), Arc::clone(&clock));
         let resources = Resources::new(provider, Arc::clone(&db));
         let wake = Wake::default();
         let core = Arc::new(Core { db, clock, random, repository, resources, node, wake });
+        let exports = Arc::new(Exports::new(Arc::clone(&core), host));
         Self {
             vaults: Arc::new(Vaults::new(Arc::clone(&core))),
             protectables: Arc::new(Protectables::new(Arc::clone(&core))),
@@ -89,7 +97,12 @@ impl Services {
             volumes: Arc::new(Volumes::new(Arc::clone(&core))),
             servers: Arc::new(Servers::new(Arc::clone(&core))),
             catalogue: Arc::new(Catalogue::new(Arc::clone(&core))),
-            sweeps: Arc::new(Sweeps::new(Arc::clone(&core), Arc::clone(&identity))),
+            sweeps: Arc::new(Sweeps::new(
+                Arc::clone(&core),
+                Arc::clone(&identity),
+                Arc::clone(&exports),
+            )),
+            exports,
             identity,
             core,
         }

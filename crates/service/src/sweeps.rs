@@ -18,7 +18,7 @@ use crate::content::reference;
 use crate::core::Core;
 use crate::error::db;
 use crate::resources::refused;
-use crate::{Error, Identity, Result};
+use crate::{Error, Exports, Identity, Result};
 
 /// How often the quick sweeps run.
 const EVERY: Duration = Duration::from_mins(1);
@@ -32,11 +32,16 @@ const HISTORY_SECONDS: i64 = 30 * 24 * 60 * 60;
 pub struct Sweeps {
     core: Arc<Core>,
     identity: Arc<Identity>,
+    exports: Arc<Exports>,
 }
 
 impl Sweeps {
-    pub(crate) const fn new(core: Arc<Core>, identity: Arc<Identity>) -> Self {
-        Self { core, identity }
+    pub(crate) const fn new(
+        core: Arc<Core>,
+        identity: Arc<Identity>,
+        exports: Arc<Exports>,
+    ) -> Self {
+        Self { core, identity, exports }
     }
 
     /// Sweeps until `shutdown`. The first round, right after a start, does everything.
@@ -45,6 +50,7 @@ impl Sweeps {
             report("tokens", self.tokens().await);
             report("history", self.history().await);
             report("leftovers", self.leftovers().await);
+            report("exports", self.exports.reconcile().await);
             report("queue", self.queue().await.map(|()| 0));
             if round % STORE_ROUNDS == 0 {
                 report("store", self.store().await);

@@ -21,7 +21,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("cbr-provider", &["cbr-directio", "cbr-env", "cbr-model"]),
     ("cbr-db", &["cbr-env", "cbr-model"]),
     ("cbr-task", &["cbr-env", "cbr-model", "cbr-db"]),
-    ("cbr-service", &["cbr-env", "cbr-model", "cbr-store", "cbr-provider", "cbr-db", "cbr-task"]),
+    (
+        "cbr-service",
+        &["cbr-env", "cbr-model", "cbr-store", "cbr-nbd", "cbr-provider", "cbr-db", "cbr-task"],
+    ),
     ("cbr-api", &["cbr-env", "cbr-model", "cbr-service"]),
     (
         "cbr-server",
@@ -29,6 +32,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "cbr-env",
             "cbr-model",
             "cbr-store",
+            "cbr-nbd",
             "cbr-provider",
             "cbr-db",
             "cbr-task",

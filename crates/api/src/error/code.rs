@@ -75,6 +75,10 @@ codes! {
     NothingToBackUp       = BAD_REQUEST,            "BackupService.0001", "no resource can be backed up now";
     BackupNotFound        = NOT_FOUND,              "BackupService.6200", "the backup does not exist";
     BackupNotDeletable    = BAD_REQUEST,            "BackupService.6201", "the status of the backup does not allow its deletion";
+    BackupNotExportable   = BAD_REQUEST,            "CBRX.0010",          "the status of the backup does not allow an export";
+    TooManyExports        = CONFLICT,               "CBRX.0011",          "the machine exports as many backups as it may";
+    ExportNotFound        = NOT_FOUND,              "CBRX.0012",          "the export does not exist";
+    BackupExported        = CONFLICT,               "CBRX.0013",          "the backup is exported and cannot be deleted before its exports have ended";
     BackupInUse           = BAD_REQUEST,            "BackupService.6216", "the backup is in use and cannot be deleted";
     BackupLocked          = BAD_REQUEST,            "BackupService.6220", "an automatic backup in a locked vault cannot be deleted by hand";
 

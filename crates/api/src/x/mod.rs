@@ -2,3 +2,4 @@
 
 pub(crate) mod backup_sizes;
 pub(crate) mod cancel_operation;
+pub(crate) mod exports;

@@ -11,6 +11,7 @@ use cbr_env::{ManualClock, Random, SeededRandom, Timestamp};
 use cbr_model::identity::{Domain, Project, User};
 use cbr_model::{DomainId, ProjectId, ResourceId, UserId};
 use cbr_provider::fake::FakeProvider;
+use cbr_service::exports::ExportSettings;
 use cbr_service::identity::{Bootstrapped, FirstAccount, SealingKey};
 use cbr_service::{Deps, Services};
 use cbr_store::backend::MemoryBackend;
@@ -43,7 +44,7 @@ pub(crate) struct App {
     random: Arc<dyn Random>,
     account: Bootstrapped,
     token: String,
-    _database: TestDatabase,
+    _kept: (TestDatabase, tempfile::TempDir),
 }
 
 impl App {
@@ -67,6 +68,7 @@ impl App {
             provider.add_volume(id, &format!("disk-{i}"), DISK_BYTES);
             provider.write(id, 70_000, format!("content of disk {i}").as_bytes());
         }
+        let exports = tempfile::tempdir().unwrap();
         let services = Services::new(Deps {
             db: Arc::clone(&db),
             clock: Arc::clone(&shared),
@@ -75,6 +77,7 @@ impl App {
             provider: provider.clone(),
             sealing_key: SealingKey::new(&Zeroizing::new([7; 32])),
             node: "node-1".to_owned(),
+            exports: ExportSettings::within(exports.path().join("exports")),
         });
         let first = FirstAccount {
             domain_name: DOMAIN_NAME.into(),
@@ -92,7 +95,7 @@ impl App {
             random,
             account,
             token: String::new(),
-            _database: database,
+            _kept: (database, exports),
         };
         app.token = app.insert_token(app.account.user, app.account.project, "own").await;
         app

@@ -8,6 +8,7 @@ mod authorisation;
 mod backups;
 mod client;
 mod contract;
+mod exports;
 mod generated;
 mod identity;
 mod protocol;

@@ -7,6 +7,7 @@
 
 mod backups;
 mod builders;
+mod exports;
 mod identity;
 mod opening;
 mod operations;

@@ -22,6 +22,11 @@ impl Blocks {
         word.is_some_and(|word| word >> (block % 64) & 1 == 1)
     }
 
+    /// How many blocks are in the set.
+    pub(super) fn held(&self) -> u64 {
+        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+
     /// Adds a block; one out of bounds is ignored.
     pub(super) fn add(&mut self, block: u64) {
         let word = usize::try_from(block / 64).ok().and_then(|at| self.words.get_mut(at));
@@ -65,5 +70,6 @@ mod tests {
         assert_eq!(blocks.run(70..200), (70..200, true));
         assert_eq!(blocks.run(300..1000), (300..1000, false));
         assert!(!blocks.has(1000));
+        assert_eq!(blocks.held(), 240);
     }
 }

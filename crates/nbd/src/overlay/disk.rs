@@ -47,6 +47,8 @@ struct Writer {
     /// Blocks that are in the overlay but not in the journal yet.
     new: Vec<u64>,
     broken: bool,
+    /// Blocks that may still come.
+    left: u64,
 }
 
 impl std::fmt::Debug for Overlay {
@@ -94,8 +96,18 @@ impl Overlay {
         data.sync_all().map_err(failed)?;
         // The names of the files must survive as their contents do.
         File::open(directory).and_then(|folder| folder.sync_all()).map_err(failed)?;
-        let writer = Mutex::new(Writer { journal, new: Vec::new(), broken: false });
+        let writer = Mutex::new(Writer { journal, new: Vec::new(), broken: false, left: u64::MAX });
         Ok(Self { base, data, present: RwLock::new(present), writer })
+    }
+
+    /// The same, but what would make it hold more than `bytes` is refused as "no space". What it
+    /// holds already counts, and stays.
+    #[must_use]
+    pub fn limited(self, bytes: u64) -> Self {
+        let held = self.present.read().unwrap_or_else(PoisonError::into_inner).held();
+        let left = (bytes / BLOCK).saturating_sub(held);
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).left = left;
+        self
     }
 
     /// The run from the range's start on that lies in one of both places: its end, and
@@ -107,13 +119,26 @@ impl Overlay {
         ((run.end * BLOCK).min(range.end), inside)
     }
 
-    /// Runs `change` as the only writer; it tells which blocks it made.
-    fn change(&self, change: impl FnOnce() -> io::Result<Range<u64>>) -> io::Result<()> {
+    /// Runs `change` as the only writer; it makes all blocks of the bytes in `range`.
+    fn change(
+        &self,
+        range: &Range<u64>,
+        change: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if writer.broken {
             return Err(io::Error::other("the overlay failed before"));
         }
-        let blocks = change()?;
+        let blocks = range.start / BLOCK..range.end.div_ceil(BLOCK);
+        let missing = {
+            let present = self.present.read().unwrap_or_else(PoisonError::into_inner);
+            blocks.clone().filter(|block| !present.has(*block)).count() as u64
+        };
+        if missing > writer.left {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        change()?;
+        writer.left -= missing;
         let mut present = self.present.write().unwrap_or_else(PoisonError::into_inner);
         for block in blocks {
             if !present.has(block) {
@@ -265,10 +290,9 @@ impl Writes for Overlay {
             return Ok(());
         }
         let range = offset..offset + data.len() as u64;
-        self.change(|| {
+        self.change(&range, || {
             self.fetch_edges(&range)?;
-            self.data.write_all_at(data, offset)?;
-            Ok(offset / BLOCK..range.end.div_ceil(BLOCK))
+            self.data.write_all_at(data, offset)
         })
     }
 
@@ -276,10 +300,9 @@ impl Writes for Overlay {
         if range.is_empty() {
             return Ok(());
         }
-        self.change(|| {
+        self.change(&range, || {
             self.fetch_edges(&range)?;
-            zero_file(&self.data, &range, may_punch)?;
-            Ok(range.start / BLOCK..range.end.div_ceil(BLOCK))
+            zero_file(&self.data, &range, may_punch)
         })
     }
 

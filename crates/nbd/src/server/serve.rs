@@ -99,6 +99,22 @@ impl Server {
         Self { shared: Arc::new(Shared { exports, limits, clock, threads, connections }) }
     }
 
+    /// A server of other exports that shares its limits with this one: what both do at the same
+    /// time is bounded as if they were one.
+    #[must_use]
+    pub fn with_exports(&self, exports: Exports) -> Self {
+        let shared = &self.shared;
+        Self {
+            shared: Arc::new(Shared {
+                exports,
+                limits: shared.limits.clone(),
+                clock: Arc::clone(&shared.clock),
+                threads: Arc::clone(&shared.threads),
+                connections: Arc::clone(&shared.connections),
+            }),
+        }
+    }
+
     /// Serves clients of a Unix socket until `stop`; then requests that are in work are
     /// answered, and it returns. Who may connect is a matter of the socket's permissions.
     pub async fn serve_unix(&self, listener: UnixListener, stop: CancellationToken) {

@@ -172,3 +172,31 @@ fn an_overlay_without_its_data_is_refused_and_not_read_as_zeroes() {
         assert!(matches!(opened, Err(Error::Overlay { .. })), "{opened:?}");
     }
 }
+
+#[test]
+fn an_overlay_takes_no_more_than_it_may_and_stays_a_good_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = open(folder.path()).limited(2 * (64 << 10));
+    disk.write_at(10, &[7; 100]).unwrap();
+    disk.write_at(20, &[8; 100]).unwrap();
+    disk.zero(64 << 10..65 << 10, true).unwrap();
+    let refused = disk.write_at(3 * (64 << 10) - 5, &[9; 10]).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::StorageFull);
+    let mut expected = pattern(SIZE);
+    expected[10..110].fill(7);
+    expected[20..120].fill(8);
+    expected[64 << 10..65 << 10].fill(0);
+    assert!(contents(&disk) == expected);
+    disk.flush().unwrap();
+    drop(disk);
+    let disk = open(folder.path()).limited(2 * (64 << 10));
+    disk.write_at(4 * (64 << 10), &[9; 10]).expect_err("what it holds counts after a restart");
+    disk.write_at(0, &[5; 10]).unwrap();
+    let more = open_again(disk, folder.path());
+    more.write_at(4 * (64 << 10), &[9; 10]).expect("without a limit there is room");
+}
+
+fn open_again(disk: Overlay, folder: &Path) -> Overlay {
+    drop(disk);
+    open(folder)
+}

@@ -28,4 +28,5 @@ mod take;
 mod target;
 
 pub use config::{BlockDeviceConfig, LocalConfig, PoolConfig, PoolKind, ServerConfig};
+pub use qcow2::qcow2_image;
 pub use service::LocalProvider;

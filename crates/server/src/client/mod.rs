@@ -2,9 +2,10 @@
 //!
 //! `connection` finds out whom to talk to and as whom, `signer` and `transport`
 //! carry a request there, `wire` reads what the commands show, `lookup` turns
-//! names into ids, and `wait` follows tasks until they end.
+//! names into ids, `wait` follows tasks until they end, and `download` copies disks.
 
 pub(crate) mod connection;
+pub(crate) mod download;
 pub(crate) mod error;
 pub(crate) mod job;
 pub(crate) mod lookup;

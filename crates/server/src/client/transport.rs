@@ -4,6 +4,7 @@
 //! caller: reading may, making something may not.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cbr_env::{Clock, RandomExt};
@@ -73,6 +74,11 @@ impl Client {
     /// The clock waiting goes by.
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.world.clock
+    }
+
+    /// The same, for those who keep it.
+    pub(crate) fn clock_handle(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.world.clock)
     }
 
     /// The path of a CBR resource: `/v3/<project>/<rest>`.

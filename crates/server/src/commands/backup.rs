@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::export::{self, ExportArgs, MountArgs};
 use super::session::Session;
 use super::vault::bound_ids;
 use crate::client::lookup::{self, Noun};
@@ -37,6 +38,20 @@ enum BackupCommand {
         backup: String,
         /// New name
         name: String,
+    },
+    /// Write the disk of a backup to an image file, or give it out over NBD
+    Export(ExportArgs),
+    /// Give the disk of a backup out over NBD while this runs
+    Mount(MountArgs),
+    /// List what is given out over NBD
+    Exports,
+    /// End what `mount --detach` or `export --nbd` began; what was written is gone
+    Unmount {
+        /// Id of the export, or name or id of its backup
+        export: String,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
     },
     /// Delete backups; all others stay restorable
     Delete {
@@ -112,6 +127,10 @@ impl BackupArgs {
                 show(output, &found[0])
             }
             BackupCommand::Rename { backup, name } => rename(&session, &backup, &name).await,
+            BackupCommand::Export(args) => export::export(&session, args).await,
+            BackupCommand::Mount(args) => export::mount(&session, args).await,
+            BackupCommand::Exports => export::list(&session).await,
+            BackupCommand::Unmount { export, yes } => export::unmount(&session, &export, yes).await,
             BackupCommand::Delete { backups, yes, wait } => {
                 delete(&session, &backups, yes, wait).await
             }

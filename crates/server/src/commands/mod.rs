@@ -4,10 +4,12 @@ pub(crate) mod backup;
 mod conclude;
 pub(crate) mod config;
 pub(crate) mod doctor;
+mod export;
 pub(crate) mod login;
 pub(crate) mod manual;
 mod rebuild;
 pub(crate) mod repo;
+mod repo_export;
 pub(crate) mod restore;
 pub(crate) mod serve;
 mod session;
@@ -16,4 +18,5 @@ pub(crate) mod vault;
 pub(crate) mod volume;
 
 use conclude::{conclude, started};
+use session::stop_signal;
 pub(crate) use session::{block_on, run_async};

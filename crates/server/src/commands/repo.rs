@@ -13,6 +13,7 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use super::repo_export::RepoExportArgs;
 use crate::client::wire;
 use crate::config::Config;
 use crate::data_dir::DataDir;
@@ -69,6 +70,8 @@ enum RepoCommand {
         #[arg(long)]
         overwrite: bool,
     },
+    /// Give one disk out over NBD, or write it to an image file
+    Export(RepoExportArgs),
     /// Write a lost database anew from the repository (the service must be stopped)
     Rebuild,
 }
@@ -88,6 +91,10 @@ impl RepoArgs {
             RepoCommand::Restore { backup, to, overwrite } => {
                 let found = find(&repository, &backup, output)?;
                 restore(repository, found, &to, overwrite, output).await
+            }
+            RepoCommand::Export(args) => {
+                let found = find(&repository, &args.backup, output)?;
+                args.run(repository, found, output).await
             }
             RepoCommand::Rebuild => Ok(()),
         }
@@ -289,7 +296,7 @@ fn affected(affected: &Affected) -> Value {
 }
 
 /// Runs long work of the engine on a thread of its own, with a bar, stopped by Ctrl-C.
-async fn long<T: Send + 'static>(
+pub(super) async fn long<T: Send + 'static>(
     output: Output,
     work: impl FnOnce(&Job) -> Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -313,7 +320,7 @@ async fn long<T: Send + 'static>(
     result.context("the work ended unexpectedly")?
 }
 
-fn byte_bar(output: Output) -> ProgressBar {
+pub(super) fn byte_bar(output: Output) -> ProgressBar {
     if !output.is_watched {
         return ProgressBar::hidden();
     }

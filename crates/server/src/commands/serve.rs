@@ -81,6 +81,7 @@ impl ServeArgs {
         )
         .await?;
         let metrics = telemetry::start_metrics()?;
+        node.open_exports().await?;
         let router = node.router(&config, &url, Arc::new(move || metrics.render()));
         let handle = Handle::new();
         close_on_stop(stopping.clone(), handle.clone(), &config.http);

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, IsTerminal};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::client::connection::{Connection, Environment};
 use crate::client::lookup::{self, Noun};
@@ -87,6 +88,15 @@ impl Session {
                 self.output.lang.why_cancelled(),
             ))
         }
+    }
+}
+
+/// Returns when the process is told to stop, by Ctrl-C or SIGTERM.
+pub(super) async fn stop_signal() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        stopped = tokio::signal::ctrl_c() => stopped,
     }
 }
 

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use cbr_provider::LocalConfig;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountConfig, DatabaseConfig, HttpConfig, LogConfig, RepositoryConfig, TasksConfig};
+use super::{
+    AccountConfig, DatabaseConfig, ExportConfig, HttpConfig, LogConfig, RepositoryConfig,
+    TasksConfig,
+};
 
 /// The example that `cbr config example` prints.
 pub(crate) const EXAMPLE: &str = include_str!("example.toml");
@@ -23,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) repository: RepositoryConfig,
     /// The account that the first start makes.
     pub(crate) account: AccountConfig,
+    /// Backups given out as disks.
+    pub(crate) export: ExportConfig,
     /// How much work is done at once.
     pub(crate) tasks: TasksConfig,
     /// What the service says about its work.
@@ -103,6 +108,7 @@ impl Config {
         self.database.validate()?;
         self.repository.validate()?;
         self.account.validate()?;
+        self.export.validate()?;
         self.tasks.validate()?;
         self.log.validate()?;
         self.local.validate().map_err(|error| ConfigError::invalid("local", error.to_string()))
@@ -166,8 +172,16 @@ mod tests {
     #[test]
     fn the_example_has_every_key_of_every_section() {
         // Keys without value by default are not written by the serialiser: named by hand.
-        let optional =
-            ["public_url", "certificate_file", "key_file", "url", "url_file", "path", "threads"];
+        let optional = [
+            "public_url",
+            "certificate_file",
+            "key_file",
+            "url",
+            "url_file",
+            "path",
+            "threads",
+            "directory",
+        ];
         let written = toml::to_string(&Config::default()).unwrap();
         let keys = written.lines().filter_map(|line| line.split_once(" = ").map(|(key, _)| key));
         for key in keys.chain(optional) {
@@ -190,6 +204,7 @@ mod tests {
             ("[repository]\nzstd_level = 99", "repository.zstd_level"),
             ("[repository]\npath = \"relative\"", "repository.path"),
             ("[account]\nregion = \"\"", "account.region"),
+            ("[export]\ncache_mib = 1", "export.cache_mib"),
             ("[tasks]\nworkers = 0", "tasks.workers"),
             ("[log]\nfilter = \"info,,=\"", "log.filter"),
             ("[[local.pools]]\nname = \"a\"\npath = \"b\"", "pools[0].path"),

@@ -8,6 +8,7 @@
 
 mod account;
 mod database;
+mod export;
 mod file;
 mod http;
 mod log;
@@ -16,6 +17,7 @@ mod tasks;
 
 pub(crate) use account::AccountConfig;
 pub(crate) use database::DatabaseConfig;
+pub(crate) use export::ExportConfig;
 pub(crate) use file::{Config, ConfigError, EXAMPLE};
 pub(crate) use http::HttpConfig;
 pub(crate) use log::{LogConfig, LogFormat};

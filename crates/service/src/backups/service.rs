@@ -13,6 +13,7 @@ use super::requests::{DeletePreview, RestoreRequest};
 use crate::content;
 use crate::core::Core;
 use crate::error::db;
+use crate::exports::refuse_exported;
 use crate::rules::restore;
 use crate::rules::vault::check_name;
 use crate::tasks::{delete_backup, restore as restore_task, rows};
@@ -66,6 +67,7 @@ impl Backups {
         let backup = existing(&mut tx, access.project(), id).await?;
         let vault = existing_vault(&mut tx, access.project(), backup.vault).await?;
         check_deletable(&backup, &vault, tx.now())?;
+        refuse_exported(&mut tx, &backup).await?;
         if rows::is_used(&mut tx, &backup, None).await.map_err(db("listing tasks"))? {
             return Err(Error::BackupInUse(id));
         }

@@ -38,7 +38,7 @@ pub(super) async fn advance_all(
     Ok(())
 }
 
-/// Whether a task other than `me` works on the backup or one of its disks.
+/// Whether a task other than `me` works on the backup or one of its disks, or it is exported.
 pub(crate) async fn is_used(
     tx: &mut Tx,
     backup: &Backup,
@@ -46,7 +46,8 @@ pub(crate) async fn is_used(
 ) -> Result<bool, DbError> {
     for part in std::iter::once(backup).chain(&backup.children) {
         let tasks = tx.tasks().list_by_backup(part.id).await?;
-        if tasks.iter().any(|task| Some(task.id) != me) {
+        let exports = tx.exports().list(part.project, Some(part.id)).await?;
+        if tasks.iter().any(|task| Some(task.id) != me) || !exports.is_empty() {
             return Ok(true);
         }
     }

@@ -3,6 +3,7 @@
 mod backup;
 mod catalogue;
 mod delete;
+mod exports;
 mod faults;
 mod identity;
 mod restore;

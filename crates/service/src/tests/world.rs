@@ -26,6 +26,7 @@ use crate::backups::RestoreRequest;
 use crate::checkpoints::{CheckpointView, NewCheckpoint, ResourceChoice};
 use crate::content::{reference, versions};
 use crate::core::Core;
+use crate::exports::ExportSettings;
 use crate::identity::{Bootstrapped, FirstAccount, SealingKey};
 use crate::resources::Resources;
 use crate::rules::vault::tests::wanted;
@@ -70,7 +71,7 @@ pub(super) struct World {
     pub(super) clock: ManualClock,
     pub(super) db: Arc<Db>,
     random: Arc<dyn Random>,
-    _keep: TestDatabase,
+    _keep: (TestDatabase, tempfile::TempDir),
 }
 
 impl World {
@@ -119,6 +120,7 @@ impl World {
         let clock = ManualClock::new(START);
         let db = Db::open(keep.url(), Arc::new(clock.clone())).await.unwrap();
         let db = Arc::new(db);
+        let exports = tempfile::tempdir().unwrap();
         let services = Services::new(Deps {
             db: Arc::clone(&db),
             clock: Arc::new(clock.clone()),
@@ -127,6 +129,7 @@ impl World {
             provider: Arc::clone(&provider) as Arc<dyn Provider>,
             sealing_key: SealingKey::new(&Zeroizing::new([9; 32])),
             node: "node".to_owned(),
+            exports: ExportSettings::within(exports.path().join("exports")),
         });
         let first = FirstAccount {
             domain_name: "acme".into(),
@@ -135,7 +138,17 @@ impl World {
         };
         let account = services.identity.bootstrap(&first, |_| Ok(())).await.unwrap().unwrap();
         let access = enter(&services, &account).await.unwrap();
-        Self { services, access, account, provider, store, clock, db, random, _keep: keep }
+        Self {
+            services,
+            access,
+            account,
+            provider,
+            store,
+            clock,
+            db,
+            random,
+            _keep: (keep, exports),
+        }
     }
 
     /// What the steps of tasks need, for the crash matrix.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cbr_db::Tx;
+use cbr_model::backup::Backup;
 use cbr_model::query::{Listing, Page, VaultFilter};
 use cbr_model::resource::ProtectStatus;
 use cbr_model::vault::{Vault, VaultStatus, VaultUse};
@@ -12,6 +13,7 @@ use cbr_model::{ChainId, ProjectId, ResourceId, TaskId, VaultId};
 use super::requests::{NewVault, VaultChange, WantedResource};
 use crate::core::Core;
 use crate::error::db;
+use crate::exports::refuse_exported_in_vault;
 use crate::rules::binding::{self, Candidate, Facts};
 use crate::rules::vault as rules;
 use crate::tasks::purge;
@@ -87,6 +89,7 @@ impl Vaults {
         if let Some(task) = unfinished.iter().find(|task| task.vault == Some(vault.id)) {
             return Err(Error::VaultBusy { task: task.id });
         }
+        refuse_exported_in_vault(&mut tx, vault.id, |_| true).await?;
         let (from, to) = ([VaultStatus::Available, VaultStatus::Error], VaultStatus::Deleting);
         let is_changed = tx.vaults().change_status(vault.project, vault.id, &from, to).await;
         if !is_changed.map_err(db("changing a vault's status"))? {
@@ -149,6 +152,8 @@ impl Vaults {
             return Err(Error::VaultNotEditable { reason });
         }
         let wanted: BTreeSet<ResourceId> = resources.iter().copied().collect();
+        let of_these = |backup: &Backup| wanted.contains(&backup.resource);
+        refuse_exported_in_vault(&mut tx, vault.id, of_these).await?;
         for &resource in &wanted {
             let bound = vault.resources.iter().find(|bound| bound.id == resource);
             let bound = bound.ok_or(Error::ResourceNotInVault { resource })?;

@@ -33,6 +33,13 @@ pub(crate) fn create(file: File, size_bytes: u64) -> io::Result<()> {
     })
 }
 
+/// Makes an empty qcow2 image of `size_bytes` in an empty file, to be written. What was written is
+/// there only once the writer was flushed and dropped.
+pub fn qcow2_image(file: File, size_bytes: u64) -> io::Result<Box<dyn DiskWriter>> {
+    create(file.try_clone()?, size_bytes)?;
+    Ok(Box::new(Qcow2Writer::new(file)?))
+}
+
 /// Reads the disk inside an image.
 #[derive(Debug)]
 pub(crate) struct Qcow2Reader {

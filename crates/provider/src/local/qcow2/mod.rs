@@ -8,4 +8,5 @@ mod header;
 mod image;
 
 pub(crate) use header::Header;
+pub use image::qcow2_image;
 pub(crate) use image::{Qcow2Reader, Qcow2Writer, create};

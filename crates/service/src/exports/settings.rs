@@ -1,0 +1,24 @@
+//! What the operator decides about exports. Numbers and paths only.
+
+use std::path::PathBuf;
+
+/// Settings of exports.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExportSettings {
+    /// Where sockets are, and what is written to writable exports. Made if need be, for its
+    /// owner alone. Sockets have short names only if this is short.
+    pub directory: PathBuf,
+    /// Exports this machine has open at the same time.
+    pub exports_max: usize,
+    /// Connections of all clients together.
+    pub connections_max: usize,
+    /// What one writable export may take on disk.
+    pub overlay_bytes_max: u64,
+}
+
+impl ExportSettings {
+    /// The usual settings, in this directory.
+    pub fn within(directory: PathBuf) -> Self {
+        Self { directory, exports_max: 16, connections_max: 32, overlay_bytes_max: 64 << 30 }
+    }
+}
