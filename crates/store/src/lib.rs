@@ -12,6 +12,7 @@ pub mod crypto;
 mod delete;
 mod error;
 pub mod format;
+mod heal;
 mod job;
 mod map;
 mod options;
@@ -25,10 +26,14 @@ mod version;
 mod write;
 
 pub use backend::LocalBackend;
-pub use check::{Affected, CheckReport, Problem};
+pub use check::{
+    Affected, CheckReport, InvalidCursor, Problem, ScrubBudget, ScrubCursor, ScrubLevel, ScrubStep,
+    ScrubbedObject, Verified,
+};
 pub use crypto::{MaintenanceKey, MasterKey};
 pub use error::{Error, Result};
-pub use format::id::{ChainRef, Scope};
+pub use format::id::{ChainRef, DomainId, Scope};
+pub use heal::{InvalidSpot, PastRepair, RepairPlan, Repaired, Spot};
 pub use job::{Job, Progress};
 pub use options::Options;
 pub use repository::{KeyStatus, Repository, Session, TenantKeyStatus};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::format::id::{ChainRef, Scope};
+use crate::format::id::{ChainRef, DomainId, Scope};
 
 impl fmt::Display for ChainRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -11,6 +11,12 @@ impl fmt::Display for ChainRef {
             Scope::Volume => write!(f, "{tenant}/{chain}.{epoch}"),
             Scope::Tenant => write!(f, "{tenant}/shared/{chain}.{epoch}"),
         }
+    }
+}
+
+impl fmt::Display for DomainId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}{}.{}", self.tenant, self.scope.letter(), self.sharer, self.epoch)
     }
 }
 
@@ -62,6 +68,8 @@ pub struct WriteStats {
     pub used_bytes: u64,
     /// Bytes stored, compressed and sealed, with the map.
     pub stored_bytes: u64,
+    /// Blocks that earlier versions had lost to damage and have again, in bytes.
+    pub healed_bytes: u64,
 }
 
 /// What [`crate::Repository::restore`] did.

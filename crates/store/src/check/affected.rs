@@ -1,15 +1,16 @@
 //! Following the maps of live versions: does every pointer lead somewhere, and who is hurt by what
 //! is damaged?
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::found::Found;
 use crate::error::{Error, Result};
-use crate::format::id::PackKind;
+use crate::format::id::{PackKind, SlotRef};
 use crate::format::node::{Child, Content, Extent, Leaf};
 use crate::format::place;
+use crate::heal::{Spot, lost_blocks};
 use crate::map::MapReader;
 use crate::map::geometry::{BLOCK_BYTES, LEAF_BLOCKS, LEAF_BYTES};
 use crate::map::reader::Visit;
@@ -23,6 +24,28 @@ pub(super) struct MapCheck<'a> {
     pub(super) scratch: Scratch,
     /// Subtrees that were looked at through another version.
     pub(super) seen: HashSet<Child>,
+    pub(super) elsewhere: Elsewhere,
+}
+
+/// What can be had of slots whose pack has lost its tables.
+pub(super) struct Elsewhere {
+    scratch: Scratch,
+    known: HashMap<SlotRef, u16>,
+}
+
+impl Elsewhere {
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self { scratch: Scratch::new()?, known: HashMap::new() })
+    }
+
+    fn lost(&mut self, packs: &Packs, slot: &SlotRef) -> Result<u16> {
+        if let Some(lost) = self.known.get(slot) {
+            return Ok(*lost);
+        }
+        let lost = lost_blocks(packs, PackKind::Data, slot, &mut self.scratch)?;
+        self.known.insert(*slot, lost);
+        Ok(lost)
+    }
 }
 
 impl MapCheck<'_> {
@@ -38,7 +61,7 @@ impl MapCheck<'_> {
                     let (pack, slot) = (child.slot.pack, Some(child.slot.slot));
                     give_up_on(&error)?;
                     let object = place::pack(&packs.pack(PackKind::Meta, pack), 0);
-                    found.spot((PackKind::Meta, pack, slot), object, &error);
+                    found.spot(Spot { kind: PackKind::Meta, pack, slot }, object, &error);
                 }
             }
             Ok(())
@@ -47,15 +70,23 @@ impl MapCheck<'_> {
 
     /// Notes which bytes of `version` cannot be read.
     pub(super) fn hurt(&mut self, map: &MapReader, version: VersionRef) -> Result<()> {
-        let (found, disk_bytes) = (self.found, map.disk_bytes());
+        let (found, packs, disk_bytes) = (self.found, self.packs, map.disk_bytes());
+        let elsewhere = &mut self.elsewhere;
         let cut = |range: Range<u64>| range.start.min(disk_bytes)..range.end.min(disk_bytes);
         map.walk(&(0..u64::MAX), &mut self.scratch, &mut |visit| {
             match visit {
                 Visit::Leaf { index, leaf, .. } => {
                     for extent in &leaf.extents {
-                        if let Content::Data { slot, .. } = extent.content {
-                            let range = cut(extent_bytes(index, extent));
-                            found.affects((PackKind::Data, slot.pack, slot.slot), version, range);
+                        let Content::Data { slot, first } = extent.content else { continue };
+                        let name = spot(PackKind::Data, &slot);
+                        let Some((spot, lost)) = found.damage(name) else { continue };
+                        let lost = match spot.slot {
+                            Some(_) => lost,
+                            // Of a pack whose tables are lost some slots may be elsewhere too.
+                            None => elsewhere.lost(packs, &slot)?,
+                        };
+                        for range in lost_bytes(index, extent, lost >> first) {
+                            found.affects(spot, version, cut(range));
                         }
                     }
                 }
@@ -63,8 +94,9 @@ impl MapCheck<'_> {
                 Visit::Unreadable { child, leaves, .. } => {
                     let start = leaves.start.saturating_mul(LEAF_BYTES);
                     let end = leaves.end.saturating_mul(LEAF_BYTES);
-                    let slot = (PackKind::Meta, child.slot.pack, child.slot.slot);
-                    found.affects(slot, version, cut(start..end));
+                    if let Some((spot, _)) = found.damage(spot(PackKind::Meta, &child.slot)) {
+                        found.affects(spot, version, cut(start..end));
+                    }
                 }
             }
             Ok(())
@@ -72,9 +104,23 @@ impl MapCheck<'_> {
     }
 }
 
-fn extent_bytes(leaf: u64, extent: &Extent) -> Range<u64> {
+fn spot(kind: PackKind, slot: &SlotRef) -> Spot {
+    Spot { kind, pack: slot.pack, slot: Some(slot.slot) }
+}
+
+/// The bytes of an extent of which `lost` has a bit per block.
+fn lost_bytes(leaf: u64, extent: &Extent, lost: u16) -> Vec<Range<u64>> {
     let start = (leaf * LEAF_BLOCKS + u64::from(extent.start)) * BLOCK_BYTES;
-    start..start + u64::from(extent.run) * BLOCK_BYTES
+    let blocks = (0..extent.run).filter(|at| lost.checked_shr((*at).into()).unwrap_or(0) & 1 == 1);
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    for block in blocks {
+        let from = start + u64::from(block) * BLOCK_BYTES;
+        match ranges.last_mut() {
+            Some(last) if last.end == from => last.end = from + BLOCK_BYTES,
+            _ => ranges.push(from..from + BLOCK_BYTES),
+        }
+    }
+    ranges
 }
 
 fn follow_leaf(packs: &Packs, found: &Found, leaf: &Leaf) -> Result<()> {
@@ -85,7 +131,8 @@ fn follow_leaf(packs: &Packs, found: &Found, leaf: &Leaf) -> Result<()> {
             Ok(index) => index,
             Err(error) => {
                 give_up_on(&error)?;
-                found.spot((PackKind::Data, slot.pack, None), object(), &error);
+                let spot = Spot { slot: None, ..spot(PackKind::Data, &slot) };
+                found.spot(spot, object(), &error);
                 continue;
             }
         };
@@ -95,7 +142,7 @@ fn follow_leaf(packs: &Packs, found: &Found, leaf: &Leaf) -> Result<()> {
             (end <= entry.blocks).then_some(()).ok_or_else(beyond)
         });
         if let Err(error) = entry {
-            found.spot((PackKind::Data, slot.pack, Some(slot.slot)), object(), &error);
+            found.spot(spot(PackKind::Data, &slot), object(), &error);
         }
     }
     Ok(())

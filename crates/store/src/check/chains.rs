@@ -4,15 +4,18 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::affected::MapCheck;
+use super::affected::{Elsewhere, MapCheck};
 use super::found::Found;
 use super::packs::{Listed, PackCheck};
-use super::report::CheckReport;
+use super::patches::PatchCheck;
+use super::report::{CheckReport, Problem};
 use crate::backend::{BackendExt, Entry, Key};
+use crate::chain::history::Session;
 use crate::chain::{ChainLog, History, Verdict};
 use crate::crypto::TenantKeys;
 use crate::error::{Error, Result};
 use crate::format::deaths::Deaths;
+use crate::format::envelope::ObjectKind;
 use crate::format::id::{ChainRef, DomainId, PackKind, PackRef, Scope, SessionNonce};
 use crate::format::place::{self, Place};
 use crate::format::record::{Domain, Record};
@@ -37,13 +40,20 @@ impl Repository {
         let meter = Meter::new(job, survey.total_bytes);
         meter.add(0, 0);
         let read_bytes = AtomicU64::new(0);
-        for (domain, Surveyed { chains, objects }) in survey.domains {
+        for (domain, Surveyed { chains, objects, patches }) in survey.domains {
             let mut found = Found::default();
             match self.logs(&domain, &chains) {
                 Ok(Some(logs)) => {
                     let counted = (&meter, &read_bytes);
-                    let seen = self.check_domain(&domain, &logs, objects, depth, counted)?;
+                    let seen = self.check_domain(
+                        &logs,
+                        objects,
+                        depth,
+                        (&domain, &Found::default()),
+                        counted,
+                    )?;
                     found = seen.found;
+                    self.check_patches(&domain, &patches, depth, (&found, counted))?;
                     report.versions += seen.versions;
                     report.leftover_bytes += seen.leftover_bytes;
                 }
@@ -55,10 +65,59 @@ impl Repository {
                 Err(error) if error.is_transient() => return Err(error),
                 Err(error) => found.record(place::tenant(domain.tenant), error),
             }
-            report.problems.extend(found.into_problems());
+            report.healed += found.healed_count();
+            report.problems.extend(found.into_problems(domain));
         }
         report.read_bytes = read_bytes.into_inner();
         Ok(report)
+    }
+
+    fn check_patches(
+        &self,
+        domain: &DomainId,
+        patches: &[(PackRef, u32, u64)],
+        depth: CheckDepth,
+        (found, counted): (&Found, (&Meter<'_>, &AtomicU64)),
+    ) -> Result<()> {
+        let Some(keys) = self.tenant(domain.tenant)? else { return Ok(()) };
+        let hasher = keys.block_hasher(domain)?;
+        let packs = Packs::new(Arc::clone(&self.backend), keys, *domain);
+        PatchCheck { packs: &packs, hasher: &hasher, depth, found }.run(patches, counted)
+    }
+
+    /// What is wrong in one domain, and whom it and what was `known` before hurts.
+    pub(super) fn settle(
+        &self,
+        domain: &DomainId,
+        known: &Found,
+        job: &Job,
+    ) -> Result<Vec<Problem>> {
+        let mut found = Found::default();
+        let (mut chains, mut objects) = (BTreeSet::new(), Vec::new());
+        for entry in self.backend.list_all(&place::domain(domain))? {
+            match Place::parse(&entry.key) {
+                Some(Place::Pack(pack, generation)) => {
+                    objects.push((pack, generation, entry.size_bytes));
+                }
+                Some(Place::Claim(chain, _) | Place::Outcome(chain, _) | Place::Fold(chain, _)) => {
+                    chains.insert(chain);
+                }
+                _ => {}
+            }
+        }
+        match self.logs(domain, &chains) {
+            Ok(Some(logs)) => {
+                let counted = (&Meter::new(job, 0), &AtomicU64::new(0));
+                let depth = CheckDepth::Structure;
+                found = self.check_domain(&logs, objects, depth, (domain, known), counted)?.found;
+            }
+            Ok(None) => found.record(place::tenant(domain.tenant), "the tenant's key is gone"),
+            // Nobody can read them; they wait for `Repository::remove_shredded`.
+            Err(Error::Shredded { .. }) => {}
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => found.record(place::tenant(domain.tenant), error),
+        }
+        Ok(found.into_problems(*domain))
     }
 
     /// The logs of a domain's chains; of scope volume that is the one chain, whatever is listed.
@@ -76,12 +135,14 @@ impl Repository {
 
     /// Looks at one domain; again if something was wrong while it changed, because then what
     /// was missed may have been deleted under our eyes.
-    fn check_domain(
+    ///
+    /// `known` was found before; whom it hurts is found here.
+    pub(super) fn check_domain(
         &self,
-        domain: &DomainId,
         logs: &[ChainLog],
         mut objects: Vec<(PackRef, u32, u64)>,
         depth: CheckDepth,
+        (domain, known): (&DomainId, &Found),
         (meter, read_bytes): (&Meter<'_>, &AtomicU64),
     ) -> Result<Seen> {
         let Some(keys) = self.tenant(domain.tenant)? else { return Ok(Seen::default()) };
@@ -91,8 +152,17 @@ impl Repository {
             let mut seen = Seen::default();
             let found = &seen.found;
             let (repository, keys) = (self, &keys);
-            let check =
-                DomainCheck { repository, domain, keys, logs, depth, found, meter, read_bytes };
+            let check = DomainCheck {
+                repository,
+                domain,
+                keys,
+                logs,
+                depth,
+                known,
+                found,
+                meter,
+                read_bytes,
+            };
             (seen.versions, seen.leftover_bytes) = check.run(objects)?;
             if seen.found.is_empty()
                 || looks >= LOOKS_MAX
@@ -110,6 +180,17 @@ impl Repository {
         }
     }
 
+    fn check_key(&self, key: &Key, kind: ObjectKind, report: &mut CheckReport) -> Result<()> {
+        match self.verify_key_object(key, kind) {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_transient() => Err(error),
+            Err(error) => {
+                report.problems.push(Problem::of_key(key, &error));
+                Ok(())
+            }
+        }
+    }
+
     /// Every object by its name.
     fn survey(&self, report: &mut CheckReport) -> Result<Survey> {
         let mut survey = Survey::default();
@@ -124,13 +205,22 @@ impl Repository {
                         let domain = survey.domains.entry(pack.domain).or_default();
                         domain.objects.push((pack, generation, entry.size_bytes));
                     }
+                    Some(Place::Patch(pack, number)) => {
+                        survey.total_bytes += entry.size_bytes;
+                        let domain = survey.domains.entry(pack.domain).or_default();
+                        domain.patches.push((pack, number, entry.size_bytes));
+                    }
                     Some(
                         Place::Claim(chain, _) | Place::Outcome(chain, _) | Place::Fold(chain, _),
                     ) => {
                         let domain = survey.domains.entry(chain.domain()).or_default();
                         domain.chains.insert(chain);
                     }
-                    Some(_) => {}
+                    Some(place) => {
+                        if let Some(kind) = key_kind(place) {
+                            self.check_key(&entry.key, kind, report)?;
+                        }
+                    }
                     None => report.unknown_objects += 1,
                 }
             }
@@ -139,6 +229,17 @@ impl Repository {
                 return Ok(survey);
             }
         }
+    }
+}
+
+/// The kind of an object that belongs to no domain.
+pub(super) const fn key_kind(place: Place) -> Option<ObjectKind> {
+    match place {
+        Place::Descriptor | Place::DescriptorOf(_) => Some(ObjectKind::Descriptor),
+        Place::TenantKey(..) | Place::TenantKeyBy(..) => Some(ObjectKind::TenantKey),
+        Place::MaintenanceRing(..) => Some(ObjectKind::MaintenanceRing),
+        Place::Shredded(..) => Some(ObjectKind::Shredded),
+        _ => None,
     }
 }
 
@@ -152,12 +253,13 @@ struct Survey {
 struct Surveyed {
     chains: BTreeSet<ChainRef>,
     objects: Vec<(PackRef, u32, u64)>,
+    patches: Vec<(PackRef, u32, u64)>,
 }
 
 /// What was seen of one domain.
 #[derive(Default)]
-struct Seen {
-    found: Found,
+pub(super) struct Seen {
+    pub(super) found: Found,
     versions: u64,
     /// Bytes of packs that no session needs.
     leftover_bytes: u64,
@@ -169,6 +271,7 @@ struct DomainCheck<'a> {
     keys: &'a Arc<TenantKeys>,
     logs: &'a [ChainLog],
     depth: CheckDepth,
+    known: &'a Found,
     found: &'a Found,
     meter: &'a Meter<'a>,
     read_bytes: &'a AtomicU64,
@@ -204,6 +307,10 @@ impl DomainCheck<'_> {
             read_bytes: self.read_bytes,
         }
         .run(&listed, self.repository.options.threads.min(fit))?;
+        let sessions = histories.iter().flat_map(|history| history.sessions.values());
+        let is_kept = |session: &&Session| !matches!(session.verdict, Verdict::Aborted);
+        let kept: BTreeSet<_> = sessions.filter(is_kept).map(|one| one.claim.nonce).collect();
+        self.found.adopt(self.known, &|pack| kept.contains(&pack.session()));
         self.maps(&histories, &packs)?;
         Ok((histories.iter().map(|history| history.live().len() as u64).sum(), leftover_bytes))
     }
@@ -263,6 +370,11 @@ impl DomainCheck<'_> {
                 sizes.insert((pack.kind, pack.id), pack.object_bytes);
             }
         }
+        let mut newest = BTreeMap::new();
+        for (pack, generation, _) in &objects {
+            let newest = newest.entry((pack.kind, pack.id)).or_insert(*generation);
+            *newest = (*newest).max(*generation);
+        }
         let (mut listed, mut leftover_bytes) = (Vec::with_capacity(objects.len()), 0);
         for (pack, generation, object_bytes) in objects {
             let is_needed = is_needed.get(&pack.id.session()).copied();
@@ -274,7 +386,8 @@ impl DomainCheck<'_> {
             if is_needed == Some(true) {
                 let expected_bytes =
                     sizes.get(&(pack.kind, pack.id)).copied().filter(|_| generation == 0);
-                listed.push(Listed { pack, generation, object_bytes, expected_bytes });
+                let has_newer = newest.get(&(pack.kind, pack.id)).is_some_and(|n| *n > generation);
+                listed.push(Listed { pack, generation, object_bytes, expected_bytes, has_newer });
             } else {
                 leftover_bytes += object_bytes;
                 self.meter.add(object_bytes, 0);
@@ -285,7 +398,8 @@ impl DomainCheck<'_> {
 
     fn maps(&self, histories: &[History], packs: &Arc<Packs>) -> Result<()> {
         let (scratch, seen) = (Scratch::new()?, HashSet::new());
-        let mut maps = MapCheck { packs, found: self.found, scratch, seen };
+        let mut maps =
+            MapCheck { packs, found: self.found, scratch, seen, elsewhere: Elsewhere::new()? };
         let mut live: Vec<(VersionRef, MapReader)> = Vec::new();
         for history in histories {
             live.extend(history.live().into_iter().filter_map(|seq| {

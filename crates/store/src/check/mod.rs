@@ -7,6 +7,11 @@ mod affected;
 mod chains;
 mod found;
 mod packs;
+mod patches;
 mod report;
+mod scrub;
+mod verify;
 
 pub use report::{Affected, CheckReport, Problem};
+pub use scrub::{InvalidCursor, ScrubBudget, ScrubCursor, ScrubLevel, ScrubStep, ScrubbedObject};
+pub use verify::Verified;

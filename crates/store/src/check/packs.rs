@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::format::id::PackRef;
 use crate::format::pack::{PackIndex, SlotEntry};
 use crate::format::place;
+use crate::heal::{Spot, lost_blocks, reference};
 use crate::job::Meter;
 use crate::packs::{Packs, Scratch};
 use crate::size::to_usize;
@@ -25,6 +26,18 @@ pub(super) struct Listed {
     pub(super) object_bytes: u64,
     /// What the version that wrote it recorded, for first generations of committed packs.
     pub(super) expected_bytes: Option<u64>,
+    /// There is a newer generation.
+    pub(super) has_newer: bool,
+}
+
+/// What became of the slots of one object.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum SlotsSeen {
+    Sound,
+    /// Some are damaged, and can be read elsewhere.
+    Healed,
+    /// Some are damaged, and something is lost.
+    Damaged,
 }
 
 /// The packs of one domain under check.
@@ -63,7 +76,7 @@ impl PackCheck<'_> {
         Ok(())
     }
 
-    fn object(&self, one: &Listed, scratch: &mut Scratch) -> Result<()> {
+    pub(super) fn object(&self, one: &Listed, scratch: &mut Scratch) -> Result<()> {
         let key = place::pack(&one.pack, one.generation);
         if let Some(expected) = one.expected_bytes
             && expected != one.object_bytes
@@ -97,49 +110,79 @@ impl PackCheck<'_> {
         let Some(object) = self.packs.backend().get(key)? else { return Ok(()) };
         self.read_bytes.fetch_add(object.len() as u64, Ordering::Relaxed);
         match PackIndex::open(&object, &one.pack, one.generation, self.packs.keys()) {
-            Ok(index) => self.slots(&index, &object, key, scratch),
+            Ok(index) => drop(self.slots(&index, &object, key, scratch)?),
             Err(error) => {
                 // The object is damaged somewhere. If its tables are not, they tell where.
-                if let Ok(Some(index)) = self.tables(one) {
-                    self.slots(&index, &object, key, scratch);
+                let Ok(Some(index)) = self.tables(one) else { return Err(error) };
+                let seen = self.slots(&index, &object, key, scratch)?;
+                // A newer generation with all of its slots is what a repair leaves.
+                let is_replaced = one.has_newer && seen == SlotsSeen::Sound;
+                if seen == SlotsSeen::Healed || is_replaced {
+                    self.found.healed();
+                } else {
                     self.found.record(key, &error);
-                    return Ok(());
                 }
-                return Err(error);
             }
         }
         Ok(())
     }
 
-    fn slots(&self, index: &PackIndex, object: &[u8], key: &Key, scratch: &mut Scratch) {
-        let pack = index.pack();
+    fn slots(
+        &self,
+        index: &PackIndex,
+        object: &[u8],
+        key: &Key,
+        scratch: &mut Scratch,
+    ) -> Result<SlotsSeen> {
+        let (pack, mut seen) = (index.pack(), SlotsSeen::Sound);
         for entry in index.slots() {
-            if let Err(error) = self.slot(index, entry, object, scratch) {
-                self.found.spot((pack.kind, pack.id, Some(entry.head.slot)), key, &error);
+            let has = u16::MAX >> (16 - entry.blocks.clamp(1, 16));
+            let (error, lost) = match self.slot(index, entry, object, scratch) {
+                Ok(true) => continue,
+                Ok(false) => {
+                    let what = format!("slot {} is not what its id says", entry.head.slot);
+                    (Error::damaged(key, what), has)
+                }
+                Err(error) => {
+                    let wanted = reference(pack.id, entry);
+                    (error, has & lost_blocks(self.packs, pack.kind, &wanted, scratch)?)
+                }
+            };
+            if lost == 0 {
+                seen = seen.max(SlotsSeen::Healed);
+                continue;
             }
+            seen = SlotsSeen::Damaged;
+            let slot = Some(entry.head.slot);
+            let spot = Spot { kind: pack.kind, pack: pack.id, slot };
+            self.found.partly(spot, key, &error, lost);
         }
+        Ok(seen)
     }
 
+    /// Whether a slot that opens is what its id says.
     fn slot(
         &self,
         index: &PackIndex,
         entry: &SlotEntry,
         object: &[u8],
         scratch: &mut Scratch,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let start = to_usize(entry.offset);
         let wrong =
             |what: &str| Error::damaged(index.key(), format!("slot {} {what}", entry.head.slot));
         let sealed = object.get(start..start + entry.stored_bytes as usize);
         scratch.open(index, entry, sealed.ok_or_else(|| wrong("is cut off"))?)?;
-        if has_ids(&scratch.plain, index.ids(entry), self.hasher, index.pack().kind) {
-            Ok(())
-        } else {
-            Err(wrong("is not what its id says"))
-        }
+        Ok(has_ids(&scratch.plain, index.ids(entry), self.hasher, index.pack().kind))
     }
 
     fn damaged(&self, one: &Listed, key: &Key, error: &Error) {
-        self.found.spot((one.pack.kind, one.pack.id, None), key, error);
+        if one.has_newer {
+            // The other one is read instead; if it lacks something, following the maps tells.
+            self.found.record(key, error);
+        } else {
+            let spot = Spot { kind: one.pack.kind, pack: one.pack.id, slot: None };
+            self.found.spot(spot, key, error);
+        }
     }
 }

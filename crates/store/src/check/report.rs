@@ -2,6 +2,10 @@
 
 use std::ops::Range;
 
+use crate::backend::Key;
+use crate::error::Error;
+use crate::format::id::DomainId;
+use crate::heal::Spot;
 use crate::version::VersionRef;
 
 /// The result of a check.
@@ -17,6 +21,8 @@ pub struct CheckReport {
     pub leftover_bytes: u64,
     /// Objects whose names are not of this format. They are left alone.
     pub unknown_objects: u64,
+    /// Damaged things that are whole again because what they had lost is elsewhere too.
+    pub healed: u64,
     /// What is wrong, in the order it was found.
     pub problems: Vec<Problem>,
 }
@@ -35,8 +41,20 @@ pub struct Problem {
     pub object: String,
     /// What is wrong with it.
     pub what: String,
+    /// The name to give to [`crate::Session::distrust`]; none if it is no pack.
+    pub spot: Option<Spot>,
+    /// The domain it lies in, if it is known.
+    pub domain: Option<DomainId>,
     /// The live versions that cannot be restored completely because of it. Empty if none is.
     pub affected: Vec<Affected>,
+}
+
+impl Problem {
+    /// A descriptor or a key is damaged. Whom that hurts shows when it is used.
+    pub(super) fn of_key(key: &Key, error: &Error) -> Self {
+        let (object, what) = (key.to_string(), error.to_string());
+        Self { object, what, spot: None, domain: None, affected: Vec::new() }
+    }
 }
 
 /// A version that is damaged, and where.

@@ -7,6 +7,7 @@
 
 pub(crate) mod account;
 mod compact;
+mod patches;
 pub(crate) mod plan;
 mod sweep;
 

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::compact::{Survivors, rewrite};
+use super::patches;
 use super::plan::{Listed, PackName, Plan, author, lists_to_read, plan};
-use crate::backend::{BackendError, BackendExt};
+use crate::backend::{BackendError, BackendExt, Key};
 use crate::chain::{ChainLog, History, Lineage};
 use crate::error::{Error, Result};
 use crate::format::deaths::Deaths;
@@ -21,6 +22,7 @@ struct Look {
     listed: Listed,
     plan: Plan,
     dead: BTreeMap<PackName, BTreeSet<u32>>,
+    patches: Vec<(Key, u64)>,
 }
 
 /// One sweep over one chain.
@@ -33,11 +35,15 @@ pub(crate) struct Sweep<'a> {
 impl Sweep<'_> {
     /// Removes and compacts; returns the bytes of objects that went, less those that came.
     pub(crate) fn run(&self) -> Result<u64> {
-        let Look { listed, plan, dead } = self.look_until_it_fits()?;
+        let Look { listed, plan, dead, patches } = self.look_until_it_fits()?;
         // Everything that could contradict itself has been looked at: from here on things go.
         let mut removed = 0;
         for name in &plan.remove {
             removed += self.remove(name, &listed[name])?;
+        }
+        for (key, bytes) in &patches {
+            self.log.backend.delete(key)?;
+            removed += bytes;
         }
         for (name, dead) in &dead {
             removed += self.shrink(name, &listed[name], dead)?;
@@ -73,7 +79,8 @@ impl Sweep<'_> {
             plan.inspect.clear();
         }
         let dead = self.dead_slots(&history, &lineage, &plan)?;
-        Ok(Look { listed, plan, dead })
+        let patches = patches::to_remove(self.log, &history, &lineage, (&listed, &plan))?;
+        Ok(Look { listed, plan, dead, patches })
     }
 
     /// The dead slots of the packs to inspect, by pack.

@@ -80,6 +80,21 @@ pub fn pack(pack: &PackRef, generation: u32) -> Key {
     Key::from_parts(format!("{}{generation:08x}", pack_generations(pack)))
 }
 
+/// The prefix of all patches of packs of a kind.
+pub fn all_patches(id: &DomainId, kind: PackKind) -> String {
+    format!("{}h{}/", domain(id), kind.directory())
+}
+
+/// The prefix of the patches of a pack.
+pub fn patches(pack: &PackRef) -> String {
+    format!("{}{}/{}.", all_patches(&pack.domain, pack.kind), pack.id.spread(), pack.id)
+}
+
+/// One patch of a pack.
+pub fn patch(pack: &PackRef, number: u32) -> Key {
+    Key::from_parts(format!("{}{number:08x}", patches(pack)))
+}
+
 /// The prefix of all chains of a domain.
 pub fn chains(id: &DomainId) -> String {
     format!("{}c/", domain(id))
@@ -139,6 +154,8 @@ pub enum Place {
     Domain(DomainId),
     /// A generation of a pack.
     Pack(PackRef, u32),
+    /// A patch of a pack.
+    Patch(PackRef, u32),
     /// A claim.
     Claim(ChainRef, u64),
     /// An outcome.
@@ -177,6 +194,7 @@ impl Place {
             Self::Shredded(tenant, master) => shredded(*tenant, *master),
             Self::Domain(id) => domain_record(id),
             Self::Pack(id, generation) => pack(id, *generation),
+            Self::Patch(id, number) => patch(id, *number),
             Self::Claim(chain, seq) => claim(chain, *seq),
             Self::Outcome(chain, seq) => outcome(chain, *seq),
             Self::Delete(chain, n) => delete(chain, *n),
@@ -200,11 +218,12 @@ fn in_domain(domain: &DomainId, rest: &[&str]) -> Option<Place> {
     let chain = |id: &str| uuid(id).map(|id| domain.chain(id));
     Some(match rest {
         ["domain.v1"] => Place::Domain(*domain),
-        [directory @ ("p" | "m"), _, name] => {
-            let kind = if *directory == "p" { PackKind::Data } else { PackKind::Meta };
-            let (id, generation) = name.split_once('.')?;
-            let id = PackId::from_hex(id)?;
-            Place::Pack(PackRef { domain: *domain, kind, id }, number(generation)?)
+        [directory @ ("p" | "m" | "hp" | "hm"), _, name] => {
+            let kind = if directory.ends_with('p') { PackKind::Data } else { PackKind::Meta };
+            let (id, n) = name.split_once('.')?;
+            let pack = PackRef { domain: *domain, kind, id: PackId::from_hex(id)? };
+            let n = number(n)?;
+            if directory.len() == 1 { Place::Pack(pack, n) } else { Place::Patch(pack, n) }
         }
         ["c", id, "d", n] => Place::Delete(chain(id)?, long_number(n)?),
         ["c", id, record] => match record.split_once('.')? {

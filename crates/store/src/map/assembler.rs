@@ -53,6 +53,8 @@ struct State {
 /// An inner node that waits for children.
 struct Open {
     old: Option<Child>,
+    /// The parent's node here cannot be read; nothing of it is taken over.
+    lost: Option<Child>,
     before: BTreeMap<u8, Child>,
     children: BTreeMap<u8, Child>,
     waiting: usize,
@@ -63,7 +65,19 @@ pub(crate) struct LeafDone {
     pub(crate) index: u64,
     /// The parent version's leaf and its cells, all 256 of them.
     pub(crate) old: Option<(Child, Vec<cells::Cell>)>,
+    /// Instead of `old`: the pointer to a leaf that cannot be read.
+    pub(crate) lost: Option<Child>,
     pub(crate) new: Vec<cells::Cell>,
+}
+
+/// What the parent version has where a leaf belongs.
+pub(crate) enum ParentLeaf {
+    /// Nothing but zeros, or there is no parent.
+    Zeros,
+    /// A leaf.
+    Known(Child, Leaf),
+    /// Nobody knows: it, or a node above it, cannot be read. All of its blocks are read anew.
+    Unreadable(Option<Child>),
 }
 
 /// A finished map.
@@ -104,7 +118,7 @@ impl<'a> Assembler<'a> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let state = &mut *state;
         state.used_blocks_gained += cells::used(&done.new);
-        let old_child = done.old.as_ref().map(|(child, _)| *child);
+        let old_child = done.old.as_ref().map(|(child, _)| *child).or(done.lost);
         if let Some((child, old)) = &done.old {
             state.used_blocks_lost += cells::used(old);
             let is_same = old.iter().zip(&done.new).all(|(a, b)| a == b)
@@ -126,15 +140,37 @@ impl<'a> Assembler<'a> {
         self.child_done(state, 0, done.index, new)
     }
 
-    /// The parent version's leaf at this place, or `None` if there is nothing but zeros.
-    pub(crate) fn parent_leaf(
-        &self,
-        index: u64,
-        scratch: &mut Scratch,
-    ) -> Result<Option<(Child, Leaf)>> {
-        let Some(parent) = self.parent else { return Ok(None) };
-        let Some(child) = parent.child(0, index, scratch)? else { return Ok(None) };
-        Ok(Some((child, parent.leaf(&child, scratch)?)))
+    /// The parent version's leaf at this place.
+    ///
+    /// # Errors
+    /// Damage, where blocks are to be taken over unread: what they are is not known.
+    pub(crate) fn parent_leaf(&self, index: u64, scratch: &mut Scratch) -> Result<ParentLeaf> {
+        let Some(parent) = self.parent else { return Ok(ParentLeaf::Zeros) };
+        let child = match self.unless_damaged(parent.child(0, index, scratch))? {
+            None => return Ok(ParentLeaf::Unreadable(None)),
+            Some(None) => return Ok(ParentLeaf::Zeros),
+            Some(Some(child)) => child,
+        };
+        Ok(match self.unless_damaged(parent.leaf(&child, scratch))? {
+            Some(leaf) => ParentLeaf::Known(child, leaf),
+            None => ParentLeaf::Unreadable(Some(child)),
+        })
+    }
+
+    /// `None` for damage, if everything is read anyway.
+    ///
+    /// What lies below an unreadable node cannot be buried: its slots stay until the packs they
+    /// are in go.
+    fn unless_damaged<T>(&self, read: Result<T>) -> Result<Option<T>> {
+        match read {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.is_damage() && self.plan.is_whole() => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "blocks under an unreadable map node are stored again");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Ends the construction. Every leaf of the plan must have been taken over.
@@ -202,25 +238,29 @@ impl<'a> Assembler<'a> {
             start..start + below
         };
         let waiting = (0..FANOUT).filter(|at| self.plan.visits(&covered(*at))).count();
-        let Some(parent) = self.parent else {
+        let nothing = |lost| {
             let (before, children) = (BTreeMap::new(), BTreeMap::new());
-            return Ok(Open { old: None, before, children, waiting });
+            Open { old: None, lost, before, children, waiting }
         };
-        let old = parent.child(level, index, scratch)?;
-        let before: BTreeMap<u8, Child> =
-            parent.children(level, index, scratch)?.into_iter().collect();
+        let Some(parent) = self.parent else { return Ok(nothing(None)) };
+        let Some(old) = self.unless_damaged(parent.child(level, index, scratch))? else {
+            return Ok(nothing(None));
+        };
+        let before = self.unless_damaged(parent.children(level, index, scratch))?;
+        let Some(before) = before else { return Ok(nothing(old)) };
+        let before: BTreeMap<u8, Child> = before.into_iter().collect();
         let mut children = before.clone();
         // A disk that shrank has no leaves beyond its end; they are buried at the end.
         let end = leaves(self.plan.disk_bytes());
         children.retain(|position, _| covered(u64::from(*position)).start < end);
-        Ok(Open { old, before, children, waiting })
+        Ok(Open { old, lost: None, before, children, waiting })
     }
 
     fn close(&self, state: &mut State, level: u8, open: Open) -> Result<Option<Child>> {
         if open.old.is_some() && open.before == open.children {
             return Ok(open.old);
         }
-        if let Some(old) = open.old {
+        if let Some(old) = open.old.or(open.lost) {
             self.bury(state, PackKind::Meta, old.slot)?;
         }
         if open.children.is_empty() {
@@ -297,6 +337,13 @@ impl Finisher<'_> {
                 self.bury(state, PackKind::Meta, child.slot)
             }
             Visit::Inner { .. } => Ok(()),
+            Visit::Unreadable { child, leaves, error } if error.is_damage() => {
+                if leaves.start >= end {
+                    self.bury(state, PackKind::Meta, child.slot)
+                } else {
+                    Ok(())
+                }
+            }
             Visit::Unreadable { error, .. } => Err(error),
         };
         parent.walk(&(end..u64::MAX), &mut scratch, &mut visit)

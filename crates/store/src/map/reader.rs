@@ -144,6 +144,20 @@ impl MapReader {
         Ok(inner)
     }
 
+    /// Whether no node on the way to `leaves`, and none of them, is damaged.
+    pub(crate) fn is_readable(&self, leaves: &Range<u64>, scratch: &mut Scratch) -> Result<bool> {
+        let mut is_readable = true;
+        self.walk(leaves, scratch, &mut |visit| match visit {
+            Visit::Unreadable { error, .. } if !error.is_damage() => Err(error),
+            Visit::Unreadable { .. } => {
+                is_readable = false;
+                Ok(())
+            }
+            Visit::Leaf { .. } | Visit::Inner { .. } => Ok(()),
+        })?;
+        Ok(is_readable)
+    }
+
     fn node(&self, child: &Child, scratch: &mut Scratch) -> Result<Node> {
         self.packs.read_slot(PackKind::Meta, &child.slot, scratch)?;
         if node_hash(&scratch.plain) != child.hash {

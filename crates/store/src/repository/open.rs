@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cbr_env::{Random, RandomExt};
 use uuid::Uuid;
 
-use crate::backend::{Backend, BackendExt, Decided, probe};
+use crate::backend::{Backend, BackendExt, Decided, Key, probe};
 use crate::chain::ChainLog;
 use crate::crypto::{MaintenanceKey, MasterKey, MasterKeys, TenantKeys};
 use crate::error::{Error, Result};
+use crate::format::envelope::{ObjectKind, Reader};
 use crate::format::id::{ChainRef, DomainId};
 use crate::format::place::{self, Place};
 use crate::format::record::{Descriptor, Domain, Record};
@@ -24,7 +25,7 @@ pub struct Repository {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) options: Options,
     pub(crate) reads: Arc<ReadCache>,
-    pub(super) master: Master,
+    pub(super) master: Arc<Master>,
     pub(super) descriptor: Descriptor,
     tenants: Mutex<HashMap<Uuid, Arc<TenantKeys>>>,
 }
@@ -100,8 +101,28 @@ impl Repository {
         }
         let (options, tenants) = (options.clamped(), Mutex::default());
         let reads = Arc::new(ReadCache::new(options.read_cache_bytes));
-        let master = Master { keys, number };
+        let master = Arc::new(Master { keys, number });
         Ok(Self { backend, random, options, reads, master, descriptor, tenants })
+    }
+
+    /// The same repository seen through another backend, with nothing remembered.
+    pub(crate) fn through(&self, backend: Arc<dyn Backend>) -> Self {
+        Self {
+            backend,
+            random: Arc::clone(&self.random),
+            options: self.options.clone(),
+            reads: Arc::new(ReadCache::new(0)),
+            master: Arc::clone(&self.master),
+            descriptor: self.descriptor.clone(),
+            tenants: Mutex::default(),
+        }
+    }
+
+    /// Reads a descriptor or a key and checks that it is whole; what it says only its own key tells.
+    pub(crate) fn verify_key_object(&self, key: &Key, kind: ObjectKind) -> Result<()> {
+        let object = self.backend.get(key)?;
+        let object = object.ok_or_else(|| Error::Missing { object: key.to_string() })?;
+        Reader::open(&object, kind, key, &self.master.keys).map(drop)
     }
 
     /// The repository's random id.

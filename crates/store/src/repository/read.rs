@@ -50,7 +50,7 @@ impl Repository {
     }
 
     /// A version that exists and is not deleted. Damage to other versions does not matter (P5).
-    fn live_version(&self, version: &VersionRef) -> Result<(Arc<Packs>, Commit)> {
+    pub(crate) fn live_version(&self, version: &VersionRef) -> Result<(Arc<Packs>, Commit)> {
         let missing =
             || Error::NoSuchVersion { chain: version.chain.to_string(), seq: version.seq };
         let log = self.log(&version.chain)?.ok_or_else(missing)?;

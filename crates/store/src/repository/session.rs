@@ -19,12 +19,15 @@ use crate::chain::{ChainLog, History};
 use crate::error::{Error, Result};
 use crate::format::id::{ChainRef, SessionNonce};
 use crate::format::place;
-use crate::format::record::{CARD_BYTES_MAX, Claim, Commit, Outcome, PackSummary, TEXT_BYTES_MAX};
+use crate::format::record::{
+    CARD_BYTES_MAX, Claim, Commit, Outcome, PackSummary, Root, TEXT_BYTES_MAX,
+};
+use crate::heal::{Healer, Patches, Spot, Wanted, bad_ranges};
 use crate::job::Job;
 use crate::map::MapReader;
 use crate::map::geometry::BLOCK_BYTES;
 use crate::options::Options;
-use crate::packs::Packs;
+use crate::packs::{Packs, Scratch};
 use crate::source::BlockSource;
 use crate::version::{VersionInfo, VersionRef, WriteStats};
 use crate::write::packer::Author;
@@ -43,6 +46,9 @@ pub struct Session {
     version: VersionRef,
     claim: Claim,
     parent: Option<Parent>,
+    /// The maps of the live versions, and the sizes of their disks.
+    live: Vec<(Root, u64)>,
+    distrusted: Vec<Spot>,
     written: Option<Finished>,
 }
 
@@ -105,7 +111,11 @@ impl Repository {
         });
         let packs = self.packs(&log);
         let version = VersionRef { chain: log.chain, seq };
-        Session { log, packs, options: self.options.clone(), version, claim, parent, written: None }
+        let commits = history.live().into_iter().filter_map(|seq| history.committed(seq));
+        let live = commits.map(|one| (one.commit.root, one.commit.disk_bytes)).collect();
+        let options = self.options.clone();
+        let (distrusted, written) = (Vec::new(), None);
+        Session { log, packs, options, version, claim, parent, live, distrusted, written }
     }
 }
 
@@ -118,6 +128,15 @@ impl Session {
     /// The version that unchanged blocks are shared with; none in a first backup.
     pub const fn parent(&self) -> Option<u64> {
         self.claim.parent
+    }
+
+    /// Says before [`Session::write`] what is known to be damaged in the chain.
+    ///
+    /// The new version does not build on it. Blocks that lie there are read whatever the change
+    /// map says, and where one still is what was lost, the versions that have lost it become whole
+    /// again.
+    pub fn distrust(&mut self, spots: &[Spot]) {
+        self.distrusted.extend_from_slice(spots);
     }
 
     /// Stores the whole of `source`, once per session.
@@ -139,39 +158,83 @@ impl Session {
         }
         let disk_bytes = source.size_bytes();
         let extents = source.extents().map_err(|source| Error::Source { offset: 0, source })?;
-        let plan = match (&self.parent, changed) {
-            (Some(parent), Some(changed)) => {
-                Plan::changed(disk_bytes, &extents, parent.commit.disk_bytes, changed)
-            }
-            _ => Plan::whole(disk_bytes, &extents),
-        };
         let parent = self.parent.as_ref().map(|parent| {
             MapReader::new(Arc::clone(&self.packs), parent.commit.root, parent.commit.disk_bytes)
         });
+        let hasher = self.log.keys.block_hasher(&self.version.chain.domain())?;
+        let wanted = Wanted::of(&self.packs, &self.distrusted, &mut Scratch::new()?)?;
+        let plan = self.plan(&extents, disk_bytes, (parent.as_ref(), changed), &wanted)?;
+        let random = self.log.random.as_ref();
+        let healer = (!wanted.is_empty()).then(|| {
+            let by = format!("session {}", hex::encode(self.claim.nonce.0));
+            Healer::new(wanted, Patches::new(&self.packs, &hasher, random, by))
+        });
         let pipeline = Pipeline {
             packs: &self.packs,
-            hasher: &self.log.keys.block_hasher(&self.version.chain.domain())?,
-            random: self.log.random.as_ref(),
+            hasher: &hasher,
+            random,
             options: &self.options,
             author: Author { nonce: self.claim.nonce, seq: self.version.seq },
             parent: parent.as_ref(),
+            healer: healer.as_ref(),
         };
         let written = pipeline.run(source, &plan, job)?;
-        let stats = self.stats(&written, disk_bytes);
+        let healed = healer.as_ref().map(Healer::finish).transpose()?.unwrap_or_default();
+        let mut stats = self.stats(&written, &plan);
+        stats.healed_bytes = healed.blocks * BLOCK_BYTES;
         self.written = Some(Finished { written, disk_bytes, stats });
         Ok(stats)
     }
 
-    fn stats(&self, written: &Written, disk_bytes: u64) -> WriteStats {
+    /// What is read: all, or what the change map and known damage say.
+    fn plan(
+        &self,
+        extents: &[Range<u64>],
+        disk_bytes: u64,
+        (parent, changed): (Option<&MapReader>, Option<&[Range<u64>]>),
+        wanted: &Wanted,
+    ) -> Result<Plan> {
+        let whole = || Plan::whole(disk_bytes, extents);
+        let (Some(parent), Some(changed)) = (parent, changed) else { return Ok(whole()) };
+        let mut changed = changed.to_vec();
+        let scratch = &mut Scratch::new()?;
+        if wanted.has_nodes() {
+            return Ok(whole());
+        }
+        if !wanted.is_empty() {
+            for (root, disk_bytes) in &self.live {
+                let map = MapReader::new(Arc::clone(&self.packs), *root, *disk_bytes);
+                let Some(bad) = bad_ranges(&map, wanted, scratch)? else { return Ok(whole()) };
+                changed.extend(bad);
+            }
+        }
+        let plan = Plan::changed(disk_bytes, extents, parent.disk_bytes(), &changed);
+        // A leaf that cannot be read says nothing about the blocks the change map leaves out.
+        for leaves in plan.leaves() {
+            if !parent.is_readable(leaves, scratch)? {
+                return Ok(whole());
+            }
+        }
+        Ok(plan)
+    }
+
+    fn stats(&self, written: &Written, plan: &Plan) -> WriteStats {
+        let disk_bytes = plan.disk_bytes();
         let before = self.parent.as_ref().map_or(0, |parent| parent.commit.used_bytes);
         let gained = written.map.used_blocks_gained * BLOCK_BYTES;
-        let used = (before.next_multiple_of(BLOCK_BYTES) + gained)
-            .saturating_sub(written.map.used_blocks_lost * BLOCK_BYTES);
+        // Of an unreadable parent nobody knows what was lost; but then all was read anew.
+        let used = if plan.is_whole() {
+            gained
+        } else {
+            (before.next_multiple_of(BLOCK_BYTES) + gained)
+                .saturating_sub(written.map.used_blocks_lost * BLOCK_BYTES)
+        };
         WriteStats {
             read_bytes: written.read_bytes,
             changed_bytes: (written.changed_blocks * BLOCK_BYTES).min(disk_bytes),
             used_bytes: used.min(disk_bytes),
             stored_bytes: written.stored_bytes,
+            healed_bytes: 0,
         }
     }
 

@@ -52,7 +52,7 @@ impl Repository {
                         | Place::Fold(chain, _),
                     ) => drop(chains.insert(chain)),
                     // Logs come before packs in a domain; what follows is skipped in one step.
-                    Some(Place::Pack(pack, _)) => {
+                    Some(Place::Pack(pack, _) | Place::Patch(pack, _)) => {
                         skip = Some(Key::new(format!("{}zz", place::domain(&pack.domain)))?);
                         break;
                     }

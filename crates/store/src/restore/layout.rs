@@ -23,6 +23,17 @@ pub(super) struct Piece {
 }
 
 impl Piece {
+    /// The piece block by block.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = Self> + use<> {
+        let Self { first, run, block } = *self;
+        let first_of = move |step: u16| first.saturating_add(u8::try_from(step).unwrap_or(u8::MAX));
+        (0..run).map(move |step| Self {
+            first: first_of(step),
+            run: 1,
+            block: block + u64::from(step),
+        })
+    }
+
     /// Where the piece lies on a disk of `disk_bytes`.
     pub(super) fn bytes(&self, disk_bytes: u64) -> Range<u64> {
         let end = (self.block + u64::from(self.run)) * BLOCK_BYTES;

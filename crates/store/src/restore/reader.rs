@@ -156,12 +156,35 @@ impl DiskReader {
         let Content::Data { slot, first } = extent.content else {
             return Err(Error::damaged("the map", "the block was lost to damage"));
         };
-        let frame = self.frame(&slot, scratch)?;
         let in_extent = at - usize::from(extent.start) * BLOCK_BYTES;
         let start = usize::from(first) * BLOCK_BYTES + in_extent;
+        let frame = match self.frame(&slot, scratch) {
+            Err(error) if error.is_damage() => {
+                return self.read_what_is_left(&slot, start, into, scratch);
+            }
+            frame => frame?,
+        };
         let bytes = frame.get(start..start + into.len());
         let beyond = || Error::damaged("the map", "it points beyond a slot");
         into.copy_from_slice(bytes.ok_or_else(beyond)?);
+        Ok(())
+    }
+
+    /// Of a slot that is damaged some blocks may be elsewhere too.
+    fn read_what_is_left(
+        &self,
+        slot: &SlotRef,
+        start: usize,
+        into: &mut [u8],
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        self.packs.read_blocks(PackKind::Data, slot, scratch)?;
+        let end = start + into.len();
+        let mut blocks = start / BLOCK_BYTES..end.div_ceil(BLOCK_BYTES);
+        let lost = blocks.any(|block| u32::from(scratch.lost) >> block & 1 == 1);
+        let bytes = scratch.plain.get(start..end).filter(|_| !lost);
+        let gone = || Error::damaged("a pack", "the block was lost to damage");
+        into.copy_from_slice(bytes.ok_or_else(gone)?);
         Ok(())
     }
 

@@ -39,8 +39,11 @@ struct Lost {
 
 impl Lost {
     fn add(&mut self, ranges: impl IntoIterator<Item = Range<u64>>, error: Error) {
+        let before = self.ranges.len();
         self.ranges.extend(ranges);
-        self.first.get_or_insert(error);
+        if self.ranges.len() > before {
+            self.first.get_or_insert(error);
+        }
     }
 }
 
@@ -89,7 +92,7 @@ impl<'a> Restore<'a> {
             let window = start..(start + WINDOW_LEAVES).min(end);
             start = window.end;
             let layout = Layout::of(self.map, window, &mut scratch)?;
-            self.window(layout)?;
+            self.window(layout, &mut scratch)?;
         }
         self.target.flush().map_err(|source| Error::Target { offset: 0, source })?;
         let mut lost = self.lost.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -103,7 +106,7 @@ impl<'a> Restore<'a> {
         })
     }
 
-    fn window(&self, layout: Layout) -> Result<()> {
+    fn window(&self, layout: Layout, scratch: &mut Scratch) -> Result<()> {
         for (range, error) in layout.lost {
             self.lock().add([range], error);
         }
@@ -113,7 +116,7 @@ impl<'a> Restore<'a> {
                 self.target.zero(hole).map_err(|source| Error::Target { offset, source })?;
             }
         }
-        let fetches = self.fetches(layout.pieces)?;
+        let fetches = self.fetches(layout.pieces, scratch)?;
         let (stop, next) = (Stop::default(), AtomicUsize::new(0));
         let (wake, woken) = bounded(1);
         if self.threads == 0 {
@@ -144,8 +147,12 @@ impl<'a> Restore<'a> {
         Ok(())
     }
 
-    /// The fetches of a window, pack by pack. Packs that cannot be read at all are noted as lost.
-    fn fetches(&self, pieces: BTreeMap<SlotRef, Vec<Piece>>) -> Result<Vec<Fetch>> {
+    /// The fetches of a window, pack by pack. Slots that are not in their pack are dealt with.
+    fn fetches(
+        &self,
+        pieces: BTreeMap<SlotRef, Vec<Piece>>,
+        scratch: &mut Scratch,
+    ) -> Result<Vec<Fetch>> {
         let mut by_pack: BTreeMap<PackId, Vec<(SlotRef, Vec<Piece>)>> = BTreeMap::new();
         for (slot, pieces) in pieces {
             by_pack.entry(slot.pack).or_default().push((slot, pieces));
@@ -153,18 +160,17 @@ impl<'a> Restore<'a> {
         let mut fetches = Vec::new();
         for (pack, slots) in by_pack {
             self.meter.check_cancelled()?;
-            let index = match self.packs.index(PackKind::Data, pack) {
-                Ok(index) => index,
-                Err(error) => {
-                    self.lose(slots.iter().flat_map(|(_, pieces)| pieces), error);
-                    continue;
-                }
-            };
+            let index = self.packs.index(PackKind::Data, pack);
             let mut wanted = Vec::with_capacity(slots.len());
             for (slot, pieces) in slots {
-                match find(&index, &slot) {
-                    Ok(entry) => wanted.push(Wanted { entry: *entry, pieces }),
-                    Err(error) => self.lose(&pieces, error),
+                match index.as_ref().map(|index| find(index, &slot)) {
+                    Ok(Ok(entry)) => wanted.push(Wanted { entry: *entry, pieces }),
+                    // Not where it should be; perhaps somewhere else.
+                    _ => self.write_opened(
+                        self.packs.read_blocks(PackKind::Data, &slot, scratch),
+                        &pieces,
+                        scratch,
+                    )?,
                 }
             }
             fetches.extend(merge(pack, wanted));
@@ -213,18 +219,20 @@ impl<'a> Restore<'a> {
                     let length = wanted.entry.stored_bytes as usize;
                     // Another generation may have come in between and have other offsets.
                     match index.slot(wanted.entry.head.slot) {
-                        Some(entry) if *entry == wanted.entry => {
-                            scratch.open(index, entry, &buffer[start..start + length])
+                        Some(entry)
+                            if *entry == wanted.entry
+                                && scratch
+                                    .open(index, entry, &buffer[start..start + length])
+                                    .is_ok() =>
+                        {
+                            Ok(())
                         }
                         _ => self.single(fetch.pack, wanted, scratch),
                     }
                 }
                 _ => self.single(fetch.pack, wanted, scratch),
             };
-            match opened {
-                Ok(()) => self.write(&wanted.pieces, &scratch.plain)?,
-                Err(error) => self.lose(&wanted.pieces, error),
-            }
+            self.write_opened(opened, &wanted.pieces, scratch)?;
         }
         let bytes: u64 = fetch.slots.iter().map(|wanted| self.bytes_of(&wanted.pieces)).sum();
         self.meter.add(bytes, fetch.length);
@@ -239,7 +247,26 @@ impl<'a> Restore<'a> {
             stored_bytes: wanted.entry.stored_bytes,
         };
         self.fetched_bytes.fetch_add(u64::from(slot.stored_bytes), Ordering::Relaxed);
-        self.packs.read_slot(PackKind::Data, &slot, scratch)
+        self.packs.read_blocks(PackKind::Data, &slot, scratch)
+    }
+
+    /// Writes what could be opened, notes what could not.
+    fn write_opened(&self, opened: Result<()>, pieces: &[Piece], scratch: &Scratch) -> Result<()> {
+        match opened {
+            Ok(()) if scratch.lost == 0 => self.write(pieces, &scratch.plain),
+            Ok(()) => {
+                let blocks: Vec<Piece> = pieces.iter().flat_map(Piece::blocks).collect();
+                let is_lost = |piece: &Piece| scratch.lost >> piece.first & 1 == 1;
+                let (lost, there): (Vec<Piece>, Vec<Piece>) =
+                    blocks.iter().partition(|p| is_lost(p));
+                self.lose(&lost, Error::damaged("a pack", "blocks of a slot are lost"));
+                self.write(&there, &scratch.plain)
+            }
+            Err(error) => {
+                self.lose(pieces, error);
+                Ok(())
+            }
+        }
     }
 
     fn write(&self, pieces: &[Piece], plain: &[u8]) -> Result<()> {

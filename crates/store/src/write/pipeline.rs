@@ -15,6 +15,7 @@ use crate::crypto::BlockHasher;
 use crate::error::{Error, Result};
 use crate::format::BLOCK_BYTES;
 use crate::format::id::PackKind;
+use crate::heal::Healer;
 use crate::job::{Job, Meter};
 use crate::map::assembler::Assembled;
 use crate::map::{Assembler, MapReader};
@@ -33,6 +34,7 @@ pub(crate) struct Pipeline<'a> {
     pub(crate) options: &'a Options,
     pub(crate) author: Author,
     pub(crate) parent: Option<&'a MapReader>,
+    pub(crate) healer: Option<&'a Healer<'a>>,
 }
 
 /// What a backup wrote. Everything in it is durable.
@@ -79,6 +81,7 @@ impl Pipeline<'_> {
             frame_blocks: usize::from(self.options.frame_blocks),
             zstd_level: self.options.zstd_level,
             changed_blocks: &changed_blocks,
+            healer: self.healer,
         };
         let cursor = Cursor::new(plan);
         let lanes = Lanes { shared: &shared, cursor: &cursor, source, plan, meter: &meter };

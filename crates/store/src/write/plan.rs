@@ -67,6 +67,12 @@ impl Plan {
         Self { disk_bytes, allocated, changed, leaves }
     }
 
+    /// Whether nothing of the parent is taken over unread.
+    pub(crate) fn is_whole(&self) -> bool {
+        let all = 0..blocks(self.disk_bytes);
+        all.is_empty() || self.changed.first() == Some(&all)
+    }
+
     /// The leaves to visit.
     pub(crate) fn leaves(&self) -> &[Range<u64>] {
         &self.leaves
@@ -164,6 +170,7 @@ mod tests {
         assert_eq!(plan.actions(0), [Hole, Read, Read, Hole, Hole, Read]);
         assert_eq!(plan.read_bytes(), 2 * B + 7, "the last block is short");
         assert_eq!(plan.leaves(), [0..1]);
+        assert!(plan.is_whole());
     }
 
     #[test]
@@ -173,6 +180,7 @@ mod tests {
         let changed = [LEAF_BYTES + 5..LEAF_BYTES + 6, disk - 5 * B..disk - 3 * B];
         let plan = Plan::changed(disk, &all, disk, &changed);
         assert_eq!(plan.leaves(), [1..3]);
+        assert!(!plan.is_whole());
         assert_eq!(plan.read_bytes(), 2 * B);
         let actions = plan.actions(1);
         assert!(actions[0] == Read && actions[1..].iter().all(|action| *action == Keep));

@@ -20,8 +20,9 @@ use crate::format::BLOCK_BYTES;
 use crate::format::id::{PackId, PackKind};
 use crate::format::node::Child;
 use crate::format::pack::PackIndex;
+use crate::heal::Healer;
 use crate::map::Assembler;
-use crate::map::assembler::LeafDone;
+use crate::map::assembler::{LeafDone, ParentLeaf};
 use crate::map::cells::{Cell, spread};
 use crate::map::geometry::LEAF_BLOCKS;
 use crate::packs::{Packs, Scratch, find};
@@ -39,6 +40,8 @@ pub(super) struct Shared<'a> {
     pub(super) frame_blocks: usize,
     pub(super) zstd_level: i32,
     pub(super) changed_blocks: &'a AtomicU64,
+    /// What earlier versions have lost, and gets it back; none if nothing is known to be lost.
+    pub(super) healer: Option<&'a Healer<'a>>,
 }
 
 /// One worker.
@@ -56,6 +59,7 @@ pub(super) struct Worker<'a> {
 struct Work {
     index: u64,
     old: Option<(Child, Vec<Cell>)>,
+    lost: Option<Child>,
     new: Vec<Cell>,
     /// The frame being gathered: its plain bytes, the ids, and where in the leaf the blocks are.
     plain: Vec<u8>,
@@ -102,14 +106,19 @@ impl<'a> Worker<'a> {
     }
 
     fn begin(&mut self, index: u64, actions: &[Action]) -> Result<()> {
-        let parent = self.shared.assembler.parent_leaf(index, &mut self.scratch)?;
-        let old = parent.map(|(child, leaf)| (child, spread(&leaf, to_usize(LEAF_BLOCKS))));
+        let (old, lost) = match self.shared.assembler.parent_leaf(index, &mut self.scratch)? {
+            ParentLeaf::Zeros => (None, None),
+            ParentLeaf::Known(child, leaf) => {
+                (Some((child, spread(&leaf, to_usize(LEAF_BLOCKS)))), None)
+            }
+            ParentLeaf::Unreadable(lost) => (None, lost),
+        };
         let cell = |at: usize| old.as_ref().map_or(Cell::Hole, |(_, cells)| cells[at]);
         self.leaf.new = (0..actions.len())
             .map(|at| if actions[at] == Action::Hole { Cell::Hole } else { cell(at) })
             .collect();
         self.leaf.index = index;
-        self.leaf.old = old;
+        (self.leaf.old, self.leaf.lost) = (old, lost);
         self.indexes.clear();
         Ok(())
     }
@@ -121,6 +130,9 @@ impl<'a> Worker<'a> {
                 continue;
             }
             let id = self.shared.hasher.id(block);
+            if let Some(healer) = self.shared.healer {
+                healer.offer(&id, block)?;
+            }
             if self.is_as_before(at, &id)? {
                 continue;
             }
@@ -138,6 +150,9 @@ impl<'a> Worker<'a> {
     fn is_as_before(&mut self, at: usize, id: &BlockId) -> Result<bool> {
         // Nothing has been decided about this block yet, so the new cell still is the old one.
         let Cell::Data { slot, index } = self.leaf.new[at] else { return Ok(false) };
+        if self.shared.healer.is_some_and(|healer| healer.distrusts(&slot)) {
+            return Ok(false);
+        }
         let Some(tables) = self.tables(slot.pack)? else { return Ok(false) };
         let known = find(tables, &slot).map(|entry| tables.ids(entry).get(usize::from(index)));
         // A pointer that leads nowhere is not followed again: the block is stored anew (P5).
@@ -181,6 +196,7 @@ impl<'a> Worker<'a> {
     fn end(&mut self) -> Result<()> {
         self.store_frame()?;
         let (old, new) = (self.leaf.old.take(), std::mem::take(&mut self.leaf.new));
-        self.shared.assembler.leaf_done(LeafDone { index: self.leaf.index, old, new })
+        let (index, lost) = (self.leaf.index, self.leaf.lost.take());
+        self.shared.assembler.leaf_done(LeafDone { index, old, lost, new })
     }
 }

@@ -199,7 +199,8 @@ fn an_object_that_disappears_is_missed() {
         let place = Place::parse(key).unwrap();
         let is_last = matches!(place, Place::Outcome(_, seq) if seq == last);
         // A fold is a copy of other records.
-        if !is_last && !matches!(place, Place::Fold(..)) {
+        // A ring is a part of the tenant's key; repositories of earlier releases have none.
+        if !is_last && !matches!(place, Place::Fold(..) | Place::MaintenanceRing(..)) {
             assert!(seen.anywhere(), "{key} is not missed");
         }
         let before = memory.snapshot();

@@ -9,8 +9,9 @@ use std::process::Command;
 use std::sync::Arc;
 
 use cbr_store::backend::{Backend, Key, LocalBackend, LocalOptions, MemoryBackend, Put};
+use cbr_store::format::id::PackKind;
 use cbr_store::format::place::Place;
-use cbr_store::{CheckDepth, Job, MasterKey, Repository};
+use cbr_store::{CheckDepth, Job, MasterKey, Options, Repository};
 
 use crate::world::{
     CHAIN, Disk, Expected, Seeds, assert_all_can_go, assert_no_leak, assert_versions, backup,
@@ -19,6 +20,11 @@ use crate::world::{
 
 fn directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/repository")
+}
+
+/// A repository with damaged packs and patches of them; some slots have their blocks in several.
+fn healed_directory() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/healed")
 }
 
 fn disks() -> [Disk; 4] {
@@ -62,8 +68,12 @@ fn load(directory: &Path, prefix: &str, into: &mut BTreeMap<Key, Vec<u8>>) {
 }
 
 fn golden() -> Arc<MemoryBackend> {
+    loaded(&directory())
+}
+
+fn loaded(directory: &Path) -> Arc<MemoryBackend> {
     let mut objects = BTreeMap::new();
-    load(&directory(), "", &mut objects);
+    load(directory, "", &mut objects);
     Arc::new(MemoryBackend::from_snapshot(objects))
 }
 
@@ -116,9 +126,19 @@ fn the_golden_repository_is_backed_up_to_deleted_from_and_emptied() {
 /// P8: the page `docs/format/v1.md` is complete: a reader written from it alone restores the same.
 #[test]
 fn an_independent_reader_restores_the_golden_repository() {
+    restore_independently(&directory(), &expected());
+}
+
+/// P5, P8: also what is left of a damaged pack is found, and what patches have of it.
+#[test]
+fn an_independent_reader_restores_the_healed_repository() {
+    restore_independently(&healed_directory(), &healed());
+}
+
+fn restore_independently(repository: &Path, expected: &Expected) {
     let outputs = tempfile::tempdir().unwrap();
-    for (seq, disk) in expected() {
-        let restored = restored_by_reader(&directory(), &master(), seq, outputs.path());
+    for (seq, disk) in expected {
+        let restored = restored_by_reader(repository, &master(), *seq, outputs.path());
         assert!(restored.is_none_or(|restored| restored == disk.0), "version {seq}");
     }
 }
@@ -153,16 +173,96 @@ pub(crate) fn restored_by_reader(
     Some(std::fs::read(&output).unwrap())
 }
 
+/// The disks of the healed repository: three versions in frames of four blocks.
+fn healed() -> Expected {
+    let first = Disk::of(&[1_000_001, 1_000_002, 1_000_003, 1_000_004, 1_000_005, 1_000_006]);
+    let second = first.with(1, 1_000_007);
+    let third = second.with(5, 1_000_008);
+    [(1, first), (2, second), (3, third)].into()
+}
+
+/// P5, P18: patches are read by all later releases, and taken away with their packs.
+#[test]
+fn the_healed_repository_restores_and_is_clean() {
+    let memory = loaded(&healed_directory());
+    let before = memory.snapshot();
+    let patches = before.keys().filter(|key| matches!(Place::parse(key), Some(Place::Patch(..))));
+    assert!(patches.count() >= 2);
+    let backend: Arc<dyn Backend> = memory.clone();
+    let repository =
+        Repository::open(backend, master(), Seeds::new(1).random(), options()).unwrap();
+    assert_versions(&repository, &healed());
+    let report = repository.check(CheckDepth::ReadData, &Job::quiet()).unwrap();
+    assert!(report.is_clean() && report.unknown_objects == 0, "{report:?}");
+    assert!(report.healed >= 1);
+    assert_eq!(memory.snapshot(), before, "reading changes nothing");
+    assert_all_can_go(&repository, &memory);
+    assert!(
+        !memory.snapshot().keys().any(|key| matches!(Place::parse(key), Some(Place::Patch(..))))
+    );
+}
+
+/// A slot of two versions is damaged; two backups give its blocks back one after the other.
+fn write_healed(memory: &Arc<MemoryBackend>) {
+    let backend: Arc<dyn Backend> = memory.clone();
+    let options = Options { frame_blocks: 4, ..options() };
+    let seeds = Seeds::new(2027);
+    let open = || {
+        let (backend, random) = (Arc::clone(&backend), seeds.random());
+        Repository::init(backend, master(), random, options.clone()).unwrap()
+    };
+    let expected = healed();
+    for disk in expected.values() {
+        backup(&open(), "old", disk).unwrap();
+    }
+    let data: Vec<Key> = memory
+        .snapshot()
+        .into_keys()
+        .filter(|key| {
+            matches!(Place::parse(key), Some(Place::Pack(pack, 0)) if
+            pack.kind == PackKind::Data)
+        })
+        .collect();
+    for key in &data {
+        let mut wrong = memory.snapshot()[key].clone();
+        wrong[70] ^= 1;
+        memory.overwrite(key, wrong);
+    }
+    // The third has all blocks of the first but two, one of which the second has.
+    for disk in [&expected[&3], &expected[&2], &expected[&1]] {
+        let repository = open();
+        let report = repository.check(CheckDepth::ReadData, &Job::quiet()).unwrap();
+        let spots: Vec<_> = report.problems.iter().filter_map(|problem| problem.spot).collect();
+        let mut session = repository.begin(&CHAIN, "heals").unwrap();
+        session.distrust(&spots);
+        session.write(disk, None, &Job::quiet()).unwrap();
+        session.abort().unwrap();
+    }
+    assert_versions(&open(), &expected);
+}
+
 #[test]
 #[ignore = "writes the golden repository, once per format: cargo test -p cbr-store --test hostile write_the_golden -- --ignored"]
 fn write_the_golden_repository() {
     let memory = Arc::new(MemoryBackend::default());
     let backend: Arc<dyn Backend> = memory.clone();
     write_versions(&backend);
+    keep(&memory, &directory());
+}
+
+#[test]
+#[ignore = "writes the healed golden repository, once per format: cargo test -p cbr-store --test hostile write_the_healed -- --ignored"]
+fn write_the_healed_repository() {
+    let memory = Arc::new(MemoryBackend::default());
+    write_healed(&memory);
+    keep(&memory, &healed_directory());
+}
+
+fn keep(memory: &MemoryBackend, directory: &Path) {
     let options = LocalOptions { reserve_bytes: 0, ..LocalOptions::default() };
-    let local = LocalBackend::create(&directory(), options).unwrap();
+    let local = LocalBackend::create(directory, options).unwrap();
     for (key, bytes) in memory.snapshot() {
         assert_eq!(local.put_new(&key, &[&bytes]).unwrap(), Put::Created, "{key} is there already");
     }
-    std::fs::remove_dir(directory().join(".incoming")).unwrap();
+    std::fs::remove_dir(directory.join(".incoming")).unwrap();
 }

@@ -6,6 +6,7 @@ mod corruption;
 mod crash;
 mod full_disk;
 mod golden;
+mod healing;
 mod interleaving;
 mod keys;
 mod world;

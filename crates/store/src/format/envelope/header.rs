@@ -34,6 +34,10 @@ pub enum ObjectKind {
     Delete = 8,
     /// The beginning of a chain's log, repeated in one object.
     Fold = 9,
+    /// Healed slots of a pack of blocks.
+    DataPatch = 10,
+    /// Healed slots of a pack of map nodes.
+    MetaPatch = 11,
     /// The part of a tenant's key that maintenance needs.
     MaintenanceRing = 16,
     /// What is left of a tenant whose keys were destroyed.

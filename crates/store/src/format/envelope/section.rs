@@ -25,6 +25,8 @@ pub enum SectionType {
     Identity = 6,
     /// The pack's data key.
     Dek = 7,
+    /// Which blocks of which slots a patch has.
+    Healed = 8,
     /// The part of a tenant's key that maintenance needs.
     MaintenanceRing = 16,
     /// Who destroyed a tenant's keys, and why.
@@ -37,7 +39,7 @@ impl SectionType {
         match self {
             Self::Descriptor | Self::Shredded => Role::Mac,
             Self::TenantKey | Self::Dek => Role::Wrap,
-            Self::Record | Self::Identity => Role::Metadata,
+            Self::Record | Self::Identity | Self::Healed => Role::Metadata,
             Self::Slots => Role::Plain,
             Self::Layout | Self::MaintenanceRing => Role::Maintenance,
         }

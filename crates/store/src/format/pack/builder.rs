@@ -35,6 +35,14 @@ impl PackBuilder {
         Self { pack, dek, assembly, body: Vec::new(), slots: Vec::new(), ids: Vec::new() }
     }
 
+    /// A patch of a pack. Its slots are sealed anew, so it has a key of its own: two contents
+    /// under one key and number would give both away.
+    pub(super) fn patch(pack: PackRef, keys: &dyn KeyRing, random: &dyn Random) -> Self {
+        let dek = PackDek::generate(random);
+        let assembly = Assembly::new(pack.kind.patch_kind(), keys, random.bytes());
+        Self { pack, dek, assembly, body: Vec::new(), slots: Vec::new(), ids: Vec::new() }
+    }
+
     /// Uses `buffer` for the slots, so that its memory is reused.
     #[must_use]
     pub fn reusing(mut self, mut buffer: Vec<u8>) -> Self {
@@ -87,7 +95,16 @@ impl PackBuilder {
         encoded: &[u8],
         ids: &[BlockId],
     ) -> Result<SlotEntry> {
-        let head = SlotHead { slot: self.next_slot(), codec, plain_len };
+        self.append_at(SlotHead { slot: self.next_slot(), codec, plain_len }, encoded, ids)
+    }
+
+    /// As [`PackBuilder::append`], under a number above all numbers so far.
+    pub(super) fn append_at(
+        &mut self,
+        head: SlotHead,
+        encoded: &[u8],
+        ids: &[BlockId],
+    ) -> Result<SlotEntry> {
         let entry = self.entry(head, encoded.len() + SLOT_OVERHEAD_BYTES, ids)?;
         let start = self.body.len();
         seal_slot(&self.dek, &self.pack, head, encoded, &mut self.body);
@@ -114,8 +131,19 @@ impl PackBuilder {
     }
 
     /// The object, to be put under the key of this generation.
-    pub fn finish(mut self, generation: u32, keys: &dyn KeyRing) -> SealedPack {
+    pub fn finish(self, generation: u32, keys: &dyn KeyRing) -> SealedPack {
         let key = place::pack(&self.pack, generation);
+        self.finish_as(key, generation, None, keys)
+    }
+
+    /// The object, to be put under `key`; a patch also has the section *healed*.
+    pub(super) fn finish_as(
+        mut self,
+        key: Key,
+        generation: u32,
+        healed: Option<Vec<u8>>,
+        keys: &dyn KeyRing,
+    ) -> SealedPack {
         let header = *self.assembly.header_bytes();
         self.assembly.close(SectionType::Slots);
         let tables = [
@@ -123,8 +151,9 @@ impl PackBuilder {
             (SectionType::Identity, encode_identity(&self.slots, &self.ids)),
             (SectionType::Dek, self.dek.as_bytes().to_vec()),
         ];
+        let healed = healed.map(|healed| (SectionType::Healed, healed));
         let mut tail = Vec::new();
-        for (section, plain) in tables {
+        for (section, plain) in tables.into_iter().chain(healed) {
             let stored = self.assembly.protect(section, plain, &key, keys);
             self.assembly.add(section, &stored);
             tail.extend_from_slice(&stored);
@@ -132,6 +161,7 @@ impl PackBuilder {
         tail.extend_from_slice(&self.assembly.finish());
         let index = PackIndex {
             pack: self.pack,
+            key: key.clone(),
             generation,
             dek: self.dek,
             slots: self.slots,

@@ -1,6 +1,6 @@
 //! Reading the tables of a pack, from its end or from the whole object.
 
-use super::tables::{SlotEntry, TABLES_BYTES_MAX, Tables};
+use super::tables::{SlotEntry, TABLES_BYTES_MAX, Tables, What};
 use crate::backend::{Backend, Key};
 use crate::crypto::{BlockId, KeyRing, PackDek};
 use crate::error::{Error, Result};
@@ -15,6 +15,7 @@ const TAIL_READ_BYTES: u64 = 128 * 1024;
 #[derive(Debug)]
 pub struct PackIndex {
     pub(super) pack: PackRef,
+    pub(super) key: Key,
     pub(super) generation: u32,
     pub(super) dek: PackDek,
     pub(super) slots: Vec<SlotEntry>,
@@ -29,35 +30,9 @@ impl PackIndex {
         generation: u32,
         keys: &dyn KeyRing,
     ) -> Result<Option<Self>> {
-        let key = place::pack(pack, generation);
-        let Some(object_bytes) = backend.size(&key)? else { return Ok(None) };
-        let mut suffix = Suffix { backend, key: &key, object_bytes, bytes: Vec::new() };
-        if !suffix
-            .extend(object_bytes.saturating_sub(TAIL_READ_BYTES.max(FOOTER_BYTES_MAX as u64)))?
-        {
-            return Ok(None);
-        }
-        let tail = Tail::read(object_bytes, &suffix.bytes, pack.kind.object_kind(), &key, keys)?;
-        let layout = tail.find(SectionType::Layout).map_err(|e| Error::damaged(&key, e.0))?;
-        if !suffix.extend(layout.offset)? {
-            return Ok(None);
-        }
-        let section = |section| {
-            let listed = tail.find(section).map_err(|e| Error::damaged(&key, e.0))?;
-            let stored = suffix.section(listed.offset, listed.length);
-            let stored = stored.ok_or_else(|| Error::damaged(&key, "a table is misplaced"))?;
-            tail.open_section(section, stored, &key, keys)
-        };
-        let tables = Tables {
-            layout: section(SectionType::Layout)?,
-            identity: section(SectionType::Identity)?,
-            dek: section(SectionType::Dek)?,
-        };
-        let slots = tail.find(SectionType::Slots).map_err(|e| Error::damaged(&key, e.0))?;
-        tables
-            .decode(pack, generation, slots.length)
-            .map(Some)
-            .map_err(|e| Error::damaged(&key, e.0))
+        let (key, kind) = (place::pack(pack, generation), pack.kind.object_kind());
+        let what = What { pack, number: generation, key: &key, kind };
+        Ok(read_end(backend, what, keys)?.map(|(index, _)| index))
     }
 
     /// Reads and checks a whole object; the slots' own seals are the caller's to open.
@@ -67,15 +42,9 @@ impl PackIndex {
         generation: u32,
         keys: &dyn KeyRing,
     ) -> Result<Self> {
-        let key = place::pack(pack, generation);
-        let reader = Reader::open(object, pack.kind.object_kind(), &key, keys)?;
-        let tables = Tables {
-            layout: reader.section(SectionType::Layout, &key, keys)?,
-            identity: reader.section(SectionType::Identity, &key, keys)?,
-            dek: reader.section(SectionType::Dek, &key, keys)?,
-        };
-        let slots = reader.stored(SectionType::Slots).map_err(|e| Error::damaged(&key, e.0))?;
-        tables.decode(pack, generation, slots.len() as u64).map_err(|e| Error::damaged(&key, e.0))
+        let (key, kind) = (place::pack(pack, generation), pack.kind.object_kind());
+        let what = What { pack, number: generation, key: &key, kind };
+        open_whole(object, what, keys).map(|(index, _)| index)
     }
 
     /// Which pack this is.
@@ -90,7 +59,7 @@ impl PackIndex {
 
     /// The object's key.
     pub fn key(&self) -> Key {
-        place::pack(&self.pack, self.generation)
+        self.key.clone()
     }
 
     /// The key of the slots.
@@ -119,6 +88,63 @@ impl PackIndex {
         let start = entry.first_id as usize;
         self.ids.get(start..start + usize::from(entry.blocks)).unwrap_or_default()
     }
+}
+
+/// The section *healed*, which only patches have.
+type Healed = Option<Vec<u8>>;
+
+/// Reads the end of an object; `None` if it is not there.
+pub(super) fn read_end(
+    backend: &dyn Backend,
+    what: What<'_>,
+    keys: &dyn KeyRing,
+) -> Result<Option<(PackIndex, Healed)>> {
+    let key = what.key;
+    let Some(object_bytes) = backend.size(key)? else { return Ok(None) };
+    let mut suffix = Suffix { backend, key, object_bytes, bytes: Vec::new() };
+    if !suffix.extend(object_bytes.saturating_sub(TAIL_READ_BYTES.max(FOOTER_BYTES_MAX as u64)))? {
+        return Ok(None);
+    }
+    let tail = Tail::read(object_bytes, &suffix.bytes, what.kind, key, keys)?;
+    let layout = tail.find(SectionType::Layout).map_err(|e| Error::damaged(key, e.0))?;
+    if !suffix.extend(layout.offset)? {
+        return Ok(None);
+    }
+    let section = |section| {
+        let listed = tail.find(section).map_err(|e| Error::damaged(key, e.0))?;
+        let stored = suffix.section(listed.offset, listed.length);
+        let stored = stored.ok_or_else(|| Error::damaged(key, "a table is misplaced"))?;
+        tail.open_section(section, stored, key, keys)
+    };
+    let slots = tail.find(SectionType::Slots).map_err(|e| Error::damaged(key, e.0))?;
+    decode(what, slots.length, section).map(Some)
+}
+
+/// Checks a whole object and decodes its tables.
+pub(super) fn open_whole(
+    object: &[u8],
+    what: What<'_>,
+    keys: &dyn KeyRing,
+) -> Result<(PackIndex, Healed)> {
+    let reader = Reader::open(object, what.kind, what.key, keys)?;
+    let slots = reader.stored(SectionType::Slots).map_err(|e| Error::damaged(what.key, e.0))?;
+    decode(what, slots.len() as u64, |section| reader.section(section, what.key, keys))
+}
+
+fn decode(
+    what: What<'_>,
+    slots_bytes: u64,
+    section: impl Fn(SectionType) -> Result<Vec<u8>>,
+) -> Result<(PackIndex, Healed)> {
+    let is_patch = what.kind == what.pack.kind.patch_kind();
+    let healed = if is_patch { Some(section(SectionType::Healed)?) } else { None };
+    let tables = Tables {
+        layout: section(SectionType::Layout)?,
+        identity: section(SectionType::Identity)?,
+        dek: section(SectionType::Dek)?,
+    };
+    let index = tables.decode(what, slots_bytes).map_err(|e| Error::damaged(what.key, e.0))?;
+    Ok((index, healed))
 }
 
 /// The end of an object, read piece by piece towards its beginning.

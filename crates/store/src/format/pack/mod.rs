@@ -6,8 +6,10 @@
 
 mod builder;
 mod index;
+mod patch;
 mod tables;
 
 pub use builder::{PackBuilder, SealedPack};
 pub use index::PackIndex;
+pub use patch::{Patch, PatchBuilder, Present};
 pub use tables::SlotEntry;

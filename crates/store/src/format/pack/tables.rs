@@ -3,6 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::index::PackIndex;
+use crate::backend::Key;
 use crate::crypto::{BlockId, PackDek};
 use crate::format::codec::{Decoded, Decoder, Encoder, Malformed};
 use crate::format::envelope::{HEADER_BYTES, ObjectKind};
@@ -40,13 +41,19 @@ pub(super) struct Tables {
     pub(super) dek: Vec<u8>,
 }
 
+/// Which object is read.
+#[derive(Clone, Copy)]
+pub(super) struct What<'a> {
+    pub(super) pack: &'a PackRef,
+    /// The generation, or the number of the patch.
+    pub(super) number: u32,
+    pub(super) key: &'a Key,
+    pub(super) kind: ObjectKind,
+}
+
 impl Tables {
-    pub(super) fn decode(
-        self,
-        pack: &PackRef,
-        generation: u32,
-        slots_bytes: u64,
-    ) -> Decoded<PackIndex> {
+    pub(super) fn decode(self, what: What<'_>, slots_bytes: u64) -> Decoded<PackIndex> {
+        let What { pack, number, key, .. } = what;
         let dek = Zeroizing::new(self.dek);
         let dek: [u8; 32] =
             dek.as_slice().try_into().map_err(|_| Malformed("the data key's length is wrong"))?;
@@ -60,7 +67,8 @@ impl Tables {
         if end != slots_bytes {
             return Err(Malformed("the slots do not fill their section"));
         }
-        Ok(PackIndex { pack: *pack, generation, dek, slots, ids })
+        let key = key.clone();
+        Ok(PackIndex { pack: *pack, key, generation: number, dek, slots, ids })
     }
 }
 
@@ -151,6 +159,13 @@ impl PackKind {
         match self {
             Self::Data => ObjectKind::DataPack,
             Self::Meta => ObjectKind::MetaPack,
+        }
+    }
+
+    pub(super) const fn patch_kind(self) -> ObjectKind {
+        match self {
+            Self::Data => ObjectKind::DataPatch,
+            Self::Meta => ObjectKind::MetaPatch,
         }
     }
 }

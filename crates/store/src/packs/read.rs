@@ -4,13 +4,15 @@
 //! and removes the old one. So a reader that finds an object gone looks for another generation
 //! and tries again; only when there is none is the pack missing.
 //!
-//! Tables are kept in a cache of bounded size.
+//! Tables are kept in a cache of bounded size. What a pack has lost is looked for elsewhere
+//! (`rescue.rs`).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cbr_directio::PageBuffer;
 
+use super::rescue::Rescues;
 use crate::backend::{Backend, BackendExt};
 use crate::crypto::{KeyRing, TenantKeys};
 use crate::error::{Error, Result};
@@ -35,6 +37,7 @@ pub(crate) struct Packs {
     keys: Arc<TenantKeys>,
     domain: DomainId,
     cache: Mutex<Cache>,
+    pub(super) rescues: Rescues,
 }
 
 #[derive(Debug, Default)]
@@ -46,7 +49,8 @@ struct Cache {
 
 impl Packs {
     pub(crate) fn new(backend: Arc<dyn Backend>, keys: Arc<TenantKeys>, domain: DomainId) -> Self {
-        Self { backend, keys, domain, cache: Mutex::default() }
+        let (cache, rescues) = (Mutex::default(), Rescues::default());
+        Self { backend, keys, domain, cache, rescues }
     }
 
     pub(crate) fn backend(&self) -> &dyn Backend {
@@ -74,8 +78,11 @@ impl Packs {
     fn read_index(&self, kind: PackKind, id: PackId) -> Result<PackIndex> {
         let pack = self.pack(kind, id);
         // Nearly every pack was never rewritten: look there before listing.
-        if let Some(index) = PackIndex::read(self.backend(), &pack, 0, self.keys())? {
-            return Ok(index);
+        match PackIndex::read(self.backend(), &pack, 0, self.keys()) {
+            Ok(None) => {}
+            Ok(Some(index)) => return Ok(index),
+            Err(error) if error.is_damage() => return self.sound_index(&pack, error),
+            Err(error) => return Err(error),
         }
         for _ in 0..ATTEMPTS_MAX {
             let Some(generation) = self.generations(&pack)?.last().copied() else {
@@ -86,6 +93,19 @@ impl Packs {
             }
         }
         Err(Error::Missing { object: place::pack(&pack, 0).to_string() })
+    }
+
+    /// The tables of another generation, if it is there and sound.
+    fn sound_index(&self, pack: &PackRef, damage: Error) -> Result<PackIndex> {
+        for generation in self.generations(pack)?.into_iter().rev() {
+            match PackIndex::read(self.backend(), pack, generation, self.keys()) {
+                Ok(Some(index)) => return Ok(index),
+                Ok(None) => {}
+                Err(error) if error.is_damage() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(damage)
     }
 
     /// The generations of a pack that exist, in order.
@@ -123,20 +143,55 @@ impl Packs {
         slot: &SlotRef,
         scratch: &mut Scratch,
     ) -> Result<()> {
+        self.read_blocks(kind, slot, scratch)?;
+        if scratch.lost == 0 {
+            return Ok(());
+        }
+        let object = place::pack(&self.pack(kind, slot.pack), 0);
+        Err(Error::damaged(object, format!("slot {}: some of its blocks are lost", slot.slot)))
+    }
+
+    /// As [`Packs::read_slot`], also if only some of its blocks can be had: `scratch.lost` tells.
+    pub(crate) fn read_blocks(
+        &self,
+        kind: PackKind,
+        slot: &SlotRef,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        match self.read_in_place(kind, slot, scratch) {
+            Err(error) if error.is_damage() => self.rescue(kind, slot, error, scratch),
+            read => read,
+        }
+    }
+
+    fn read_in_place(&self, kind: PackKind, slot: &SlotRef, scratch: &mut Scratch) -> Result<()> {
         for _ in 0..ATTEMPTS_MAX {
             let index = self.index(kind, slot.pack)?;
             let entry = *find(&index, slot)?;
-            let mut sealed = std::mem::take(&mut scratch.sealed);
-            let length = u64::from(entry.stored_bytes);
-            let read = self.read_range(&index, entry.offset, length, &mut sealed)?;
-            let opened = read.map(|()| scratch.open(&index, &entry, &sealed));
-            scratch.sealed = sealed;
-            match opened {
-                Some(result) => return result,
-                None => self.forget(kind, slot.pack),
+            if self.read_entry(&index, &entry, scratch)? {
+                return Ok(());
             }
+            self.forget(kind, slot.pack);
         }
         Err(Error::Missing { object: place::pack(&self.pack(kind, slot.pack), 0).to_string() })
+    }
+
+    /// Reads and opens one slot of the object that `index` describes; false if that is gone.
+    pub(super) fn read_entry(
+        &self,
+        index: &PackIndex,
+        entry: &SlotEntry,
+        scratch: &mut Scratch,
+    ) -> Result<bool> {
+        let mut sealed = std::mem::take(&mut scratch.sealed);
+        let length = u64::from(entry.stored_bytes);
+        let read = self.read_range(index, entry.offset, length, &mut sealed);
+        let opened = read.map(|read| read.map(|()| scratch.open(index, entry, &sealed)));
+        scratch.sealed = sealed;
+        match opened? {
+            Some(result) => result.map(|()| true),
+            None => Ok(false),
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Cache> {
@@ -164,12 +219,14 @@ pub(crate) struct Scratch {
     encoded: Vec<u8>,
     /// What the last opened slot contains; fit to be written past the page cache.
     pub(crate) plain: PageBuffer,
+    /// Bit `i`: block `i` of it is lost, and zero in `plain`.
+    pub(crate) lost: u16,
 }
 
 impl Scratch {
     pub(crate) fn new() -> Result<Self> {
         let (sealed, encoded, plain) = (Vec::new(), Vec::new(), PageBuffer::new());
-        Ok(Self { decoder: FrameDecoder::new()?, sealed, encoded, plain })
+        Ok(Self { decoder: FrameDecoder::new()?, sealed, encoded, plain, lost: 0 })
     }
 
     /// Opens and decodes `sealed` into `plain`.
@@ -179,6 +236,7 @@ impl Scratch {
         entry: &SlotEntry,
         sealed: &[u8],
     ) -> Result<()> {
+        self.lost = 0;
         let opened = open_slot(index.dek(), index.pack(), entry.head, sealed, &mut self.encoded)
             .and_then(|()| self.decode(entry.head.codec, entry.head.plain_len as usize));
         opened.map_err(|wrong| {

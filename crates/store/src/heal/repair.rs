@@ -1,0 +1,222 @@
+//! Repairing from the repository itself: what is lost here may be there a second time.
+//!
+//! The plan is a value: which block of which damaged slot is stored again from where. Applying it
+//! writes patches and nothing else; nothing is overwritten or removed, so it may be interrupted
+//! anywhere and repeated, and undoing it removes exactly the patches it wrote (P5, I14).
+//!
+//! What cannot be rebuilt from the repository: blocks that are stored once and damaged there (the
+//! next backup of the same disk may have them), packs whose tables are lost (nobody knows what was
+//! in them), and records: a lost claim or outcome cannot be told from a forged one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use super::patches::Patches;
+use super::spot::Spot;
+use super::wanted::{Wanted, reference};
+use crate::backend::BackendExt;
+use crate::check::Problem;
+use crate::error::{Error, Result};
+use crate::format::BLOCK_BYTES;
+use crate::format::id::{DomainId, PackKind, PackRef};
+use crate::format::pack::{PackIndex, Patch};
+use crate::format::place::{self, Place};
+use crate::job::Job;
+use crate::packs::{Packs, Scratch};
+use crate::repository::Repository;
+use crate::version::CheckDepth;
+
+/// What the writer of a repair's patches is called: this, and the repair's name.
+const BY: &str = "repair ";
+
+/// One block that can be stored again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Step {
+    domain: DomainId,
+    /// The damaged slot, which of its blocks, and how many it has.
+    to: (Spot, u32, u8, u8),
+    /// A sound slot, and which of its blocks.
+    from: (PackRef, u32, u8),
+}
+
+/// What a repair would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RepairPlan {
+    steps: Vec<Step>,
+    /// What is wrong now.
+    pub problems: Vec<Problem>,
+}
+
+impl RepairPlan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// How many blocks or map nodes would be stored again.
+    pub fn blocks(&self) -> u64 {
+        self.steps.len() as u64
+    }
+
+    /// The damaged slots that would be healed, at least in part.
+    pub fn spots(&self) -> BTreeSet<Spot> {
+        self.steps.iter().map(|step| step.to.0).collect()
+    }
+}
+
+/// What a repair, or its undoing, did.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Repaired {
+    /// Blocks and map nodes that are there again.
+    pub blocks: u64,
+    /// Objects that were written or, by an undo, removed.
+    pub objects: u64,
+}
+
+/// The objects of a repair that can be undone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PastRepair {
+    /// As given to [`Repository::repair`].
+    pub name: String,
+    /// The keys of its objects.
+    pub objects: Vec<String>,
+}
+
+impl fmt::Display for PastRepair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} objects", self.name, self.objects.len())
+    }
+}
+
+impl Repository {
+    /// Checks every byte, and looks for a second copy of everything that is lost.
+    pub fn plan_repair(&self, job: &Job) -> Result<RepairPlan> {
+        let report = self.check(CheckDepth::ReadData, job)?;
+        let mut spots: BTreeMap<DomainId, Vec<Spot>> = BTreeMap::new();
+        for problem in &report.problems {
+            if let (Some(domain), Some(spot)) = (problem.domain, problem.spot) {
+                spots.entry(domain).or_default().push(spot);
+            }
+        }
+        let mut steps = Vec::new();
+        for (domain, spots) in spots {
+            self.plan_domain(domain, &spots, &mut steps)?;
+        }
+        Ok(RepairPlan { steps, problems: report.problems })
+    }
+
+    fn plan_domain(&self, domain: DomainId, spots: &[Spot], steps: &mut Vec<Step>) -> Result<()> {
+        let Some(keys) = self.tenant(domain.tenant)? else { return Ok(()) };
+        let packs = Packs::new(Arc::clone(&self.backend), keys, domain);
+        let mut scratch = Scratch::new()?;
+        let wanted = Wanted::of(&packs, spots, &mut scratch)?;
+        let mut left = wanted.into_places();
+        for kind in [PackKind::Data, PackKind::Meta] {
+            for entry in self.backend.list_all(&place::packs(&domain, kind))? {
+                let Some(Place::Pack(pack, generation)) = Place::parse(&entry.key) else {
+                    continue;
+                };
+                if left.is_empty() {
+                    return Ok(());
+                }
+                let read = PackIndex::read(packs.backend(), &pack, generation, packs.keys());
+                let index = match read {
+                    Ok(Some(index)) => index,
+                    Ok(None) => continue,
+                    Err(error) if error.is_damage() => continue,
+                    Err(error) => return Err(error),
+                };
+                for entry in index.slots() {
+                    let known = index.ids(entry).iter().any(|id| left.contains_key(id));
+                    // A slot that has what is wanted may be damaged itself.
+                    let is_read = known
+                        && match packs.read_slot(kind, &reference(pack.id, entry), &mut scratch) {
+                            Ok(()) => true,
+                            Err(error) if error.is_damage() => false,
+                            Err(error) => return Err(error),
+                        };
+                    for (at, id) in (0_u8..).zip(index.ids(entry)).filter(|_| is_read) {
+                        for (kind, pack_id, slot, to, of) in left.remove(id).into_iter().flatten() {
+                            let spot = Spot { kind, pack: pack_id, slot: Some(slot) };
+                            let from = (pack, entry.head.slot, at);
+                            steps.push(Step { domain, to: (spot, slot, to, of), from });
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what the plan says, under a `name` to undo it by. Doing nothing writes nothing.
+    pub fn repair(&self, plan: &RepairPlan, name: &str) -> Result<Repaired> {
+        self.check_writable()?;
+        let mut repaired = Repaired::default();
+        let domains: BTreeSet<DomainId> = plan.steps.iter().map(|step| step.domain).collect();
+        for domain in domains {
+            let Some(keys) = self.tenant(domain.tenant)? else { continue };
+            let hasher = keys.block_hasher(&domain)?;
+            let packs = Packs::new(Arc::clone(&self.backend), keys, domain);
+            let by = format!("{BY}{name}");
+            let patches = Patches::new(&packs, &hasher, self.random.as_ref(), by);
+            let mut scratch = Scratch::new()?;
+            for step in plan.steps.iter().filter(|step| step.domain == domain) {
+                let (pack, slot, at) = step.from;
+                let index = packs.index(pack.kind, pack.id)?;
+                let Some(entry) = index.slot(slot) else { continue };
+                packs.read_slot(pack.kind, &reference(pack.id, entry), &mut scratch)?;
+                let block = match pack.kind {
+                    PackKind::Meta => Some(&scratch.plain[..]),
+                    PackKind::Data => scratch.plain.chunks(BLOCK_BYTES).nth(at.into()),
+                };
+                let id = index.ids(entry).get(usize::from(at));
+                let block = block.filter(|block| id == Some(&hasher.id(block)));
+                let wrong = || Error::damaged(index.key(), "it is not what its id says");
+                let (spot, slot, to, of) = step.to;
+                patches.add((spot.kind, spot.pack, slot), to, of, block.ok_or_else(wrong)?)?;
+            }
+            let healed = patches.finish()?;
+            repaired.blocks += healed.blocks;
+            repaired.objects += healed.patches;
+        }
+        Ok(repaired)
+    }
+
+    /// The repairs whose objects are still there.
+    pub fn past_repairs(&self) -> Result<Vec<PastRepair>> {
+        let mut repairs: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for entry in self.backend.list_all("t/")? {
+            let Some(Place::Patch(pack, number)) = Place::parse(&entry.key) else { continue };
+            let Some(keys) = self.tenant(pack.domain.tenant)? else { continue };
+            match Patch::read(self.backend.as_ref(), &pack, number, keys.as_ref()) {
+                Ok(Some(patch)) => {
+                    if let Some(name) = patch.by().strip_prefix(BY) {
+                        repairs.entry(name.to_owned()).or_default().push(entry.key.to_string());
+                    }
+                }
+                Ok(None) => {}
+                // Whose it is cannot be known, so no undo touches it.
+                Err(error) if error.is_damage() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(repairs.into_iter().map(|(name, objects)| PastRepair { name, objects }).collect())
+    }
+
+    /// Removes what the repair `name` added, and nothing else. May be repeated.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is no such repair.
+    pub fn undo_repair(&self, name: &str) -> Result<Repaired> {
+        self.check_writable()?;
+        let repairs = self.past_repairs()?;
+        let past = repairs.iter().find(|past| past.name == name);
+        let past = past.ok_or_else(|| Error::Invalid { what: format!("no repair {name}") })?;
+        for object in &past.objects {
+            let key = crate::backend::Key::new(object.clone())?;
+            self.backend.delete(&key)?;
+        }
+        Ok(Repaired { blocks: 0, objects: past.objects.len() as u64 })
+    }
+}

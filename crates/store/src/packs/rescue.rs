@@ -1,0 +1,145 @@
+//! Where else a slot can be read that its pack has lost: another generation, or patches.
+//!
+//! Looked for only after the pack itself has failed, so a sound repository pays nothing for it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::read::{Packs, Scratch, find};
+use crate::backend::BackendExt;
+use crate::error::{Error, Result};
+use crate::format::BLOCK_BYTES;
+use crate::format::id::{PackId, PackKind, PackRef, SlotRef};
+use crate::format::pack::{PackIndex, Patch};
+use crate::format::place::{self, Place};
+
+/// How many damaged packs are remembered.
+const PACKS_MAX: usize = 64;
+
+/// What there is besides the damaged object, by pack.
+#[derive(Debug, Default)]
+pub(super) struct Rescues(Mutex<HashMap<(PackKind, PackId), Arc<Rescue>>>);
+
+#[derive(Debug)]
+struct Rescue {
+    /// The newest first.
+    generations: Vec<PackIndex>,
+    patches: Vec<Patch>,
+}
+
+impl Packs {
+    /// What can be had of a slot, in `scratch`; or else `damage`.
+    pub(super) fn rescue(
+        &self,
+        kind: PackKind,
+        slot: &SlotRef,
+        damage: Error,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let rescue = self.look_around(kind, slot.pack)?;
+        for index in &rescue.generations {
+            let Ok(entry) = find(index, slot) else { continue };
+            match self.read_entry(index, entry, scratch) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) if error.is_damage() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        match self.put_together(&rescue.patches, slot.slot, scratch)? {
+            Some(lost) => {
+                scratch.lost = lost;
+                Ok(())
+            }
+            None => Err(damage),
+        }
+    }
+
+    /// The blocks of a slot that patches have, in `scratch.plain`, and which are still lost.
+    fn put_together(
+        &self,
+        patches: &[Patch],
+        slot: u32,
+        scratch: &mut Scratch,
+    ) -> Result<Option<u16>> {
+        let mut whole: Option<(Vec<u8>, u16)> = None;
+        for patch in patches {
+            let Some((entry, present)) = patch.slot(slot) else { continue };
+            match self.read_entry(patch.index(), entry, scratch) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(error) if error.is_damage() => continue,
+                Err(error) => return Err(error),
+            }
+            if patch.index().pack().kind == PackKind::Meta {
+                return Ok(Some(0));
+            }
+            let of = usize::from(present.of);
+            let all = u16::MAX >> (16 - of.clamp(1, 16));
+            let (plain, lost) = whole.get_or_insert_with(|| (vec![0; of * BLOCK_BYTES], all));
+            let places = (0..of).filter(|at| present.blocks >> at & 1 == 1);
+            for (at, block) in places.zip(scratch.plain.chunks_exact(BLOCK_BYTES)) {
+                if let Some(into) = plain.get_mut(at * BLOCK_BYTES..(at + 1) * BLOCK_BYTES) {
+                    into.copy_from_slice(block);
+                    *lost &= !(1 << at);
+                }
+            }
+        }
+        Ok(whole.map(|(plain, lost)| {
+            scratch.plain.set_len(plain.len());
+            scratch.plain.copy_from_slice(&plain);
+            lost
+        }))
+    }
+
+    /// The other generations and the patches of a pack that are sound.
+    fn look_around(&self, kind: PackKind, id: PackId) -> Result<Arc<Rescue>> {
+        let lock = || self.rescues.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(&(kind, id)) {
+            return Ok(Arc::clone(known));
+        }
+        let pack = self.pack(kind, id);
+        let generations = self.generations(&pack)?.into_iter().rev();
+        let generations =
+            generations.map(|n| PackIndex::read(self.backend(), &pack, n, self.keys()));
+        let patches = self.patches(&pack)?.into_iter();
+        let patches = patches.map(|n| Patch::read(self.backend(), &pack, n, self.keys()));
+        let rescue =
+            Arc::new(Rescue { generations: sound(generations)?, patches: sound(patches)? });
+        let mut rescues = lock();
+        if rescues.len() >= PACKS_MAX {
+            rescues.clear();
+        }
+        rescues.insert((kind, id), Arc::clone(&rescue));
+        Ok(rescue)
+    }
+
+    /// The numbers of a pack's patches, in order.
+    pub(crate) fn patches(&self, pack: &PackRef) -> Result<Vec<u32>> {
+        let entries = self.backend().list_all(&place::patches(pack))?;
+        let number = |key| match Place::parse(key) {
+            Some(Place::Patch(found, number)) if found == *pack => Some(number),
+            _ => None,
+        };
+        Ok(entries.iter().filter_map(|entry| number(&entry.key)).collect())
+    }
+
+    /// Forgets what was found around damaged packs, because there may be more now.
+    pub(crate) fn look_again(&self) {
+        self.rescues.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// Those that are there and not damaged.
+fn sound<T>(read: impl Iterator<Item = Result<Option<T>>>) -> Result<Vec<T>> {
+    let mut all = Vec::new();
+    for one in read {
+        match one {
+            Ok(Some(one)) => all.push(one),
+            Ok(None) => {}
+            Err(error) if error.is_damage() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
+}
