@@ -141,7 +141,9 @@ fn the_next_backup_makes_older_versions_whole_again() {
             let damaged = memory.snapshot();
             let known = spots(&before);
             let (info, stats) = backup_knowing(&repository, "next", disk, None, &known);
-            for (key, bytes) in &damaged {
+            // A fold goes when a longer one is there; everything else stays.
+            let is_fold = |key: &Key| matches!(Place::parse(key), Some(Place::Fold(..)));
+            for (key, bytes) in damaged.iter().filter(|(key, _)| !is_fold(key)) {
                 assert!(memory.snapshot().get(key) == Some(bytes), "{key} was touched");
             }
             let mut now = expected.clone();
