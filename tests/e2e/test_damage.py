@@ -50,6 +50,39 @@ class Damage(unittest.TestCase):
         if done.returncode == 0:
             self.assertEqual(disks.sha256(target), world.committed[backup], f"{where}: wrong bytes")
 
+    def test_the_next_backup_heals_what_verify_finds(self):
+        """P1, P5: flipped on disk, found and listed by verify, healed by the next backup."""
+        rng = random.Random(5)
+        with World(rng, size_mib=8) as world:
+            backup = world.back_up("first")["id"]
+            world.service.stop()
+            packs = [path for path in world.objects() if "/p/" in str(path)]
+            self.assertTrue(packs)
+            for path in packs:
+                sound = path.read_bytes()
+                # Behind the header, in the first slot.
+                path.write_bytes(sound[:100] + bytes([sound[100] ^ 1]) + sound[101:])
+            world.service.start()
+            self.assertEqual(self.verify(world, backup)["status"], "failed")
+            self.assertEqual(self.integrity(world, backup)["state"], "damaged")
+            self.assertTrue(self.integrity(world, backup)["lost_ranges"])
+            world.back_up("second")
+            self.assertEqual(self.integrity(world, backup)["lost_ranges"], [])
+            self.assertEqual(self.verify(world, backup)["status"], "success")
+            self.assertEqual(self.integrity(world, backup)["state"], "ok")
+            world.check_restores(backup)
+            world.service.stop()
+            world.check_repository()
+            world.service.start()
+
+    def verify(self, world, backup):
+        path = f"/v3/{{project}}/x/backups/{backup}/verify"
+        return world.api.wait_for(world.api.request("POST", path, {})["job_id"])
+
+    def integrity(self, world, backup):
+        path = f"/v3/{{project}}/x/backups/{backup}/integrity"
+        return world.api.request("GET", path)["integrity"]
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -32,6 +32,8 @@ pub static OPERATIONS: &[Operation] = &[
     x::exports::list::OPERATION,
     x::exports::list_all::OPERATION,
     x::exports::delete::OPERATION,
+    x::backup_integrity::OPERATION,
+    x::verify_backup::OPERATION,
     // identity (contract F.1)
     identity::versions::ROOT,
     identity::versions::SHOW,

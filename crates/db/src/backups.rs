@@ -3,7 +3,7 @@
 use cbr_model::backup::{Backup, Content, StoredVersion};
 use cbr_model::query::{BackupFilter, BackupSort, BackupSortKey, Listing, Page};
 use cbr_model::resource::ResourceKind;
-use cbr_model::{BackupId, ProjectId};
+use cbr_model::{BackupId, ProjectId, ResourceId, Timestamp};
 
 use crate::backup_rows::{self, StateColumns};
 use crate::error::DbError;
@@ -18,6 +18,12 @@ pub struct StoredDisk {
     pub project: ProjectId,
     /// The backup.
     pub backup: BackupId,
+    /// The disk it is of.
+    pub resource: ResourceId,
+    /// When it was ordered.
+    pub created_at: Timestamp,
+    /// When it was complete.
+    pub protected_at: Option<Timestamp>,
     /// Where it lies in the store.
     pub version: StoredVersion,
 }
@@ -186,14 +192,21 @@ impl Backups<'_> {
     /// Every disk of every project that has content in the store, to compare the two.
     pub async fn stored_disks(&mut self) -> Result<Vec<StoredDisk>, DbError> {
         let sql = Sql::new(
-            "SELECT id, project_id, content FROM backups WHERE content IS NOT NULL ORDER BY id",
+            "SELECT id, project_id, resource_id, created_at, protected_at, content FROM backups
+             WHERE content IS NOT NULL ORDER BY id",
         );
         let rows = self.tx.rows("backups.stored_disks", "backups", sql).await?;
         let mut disks = Vec::with_capacity(rows.len());
         for row in rows {
             if let Content::Disk(version) = row.json("content")? {
-                let (project, backup) = (row.id("project_id")?, row.id("id")?);
-                disks.push(StoredDisk { project, backup, version });
+                disks.push(StoredDisk {
+                    project: row.id("project_id")?,
+                    backup: row.id("id")?,
+                    resource: row.id("resource_id")?,
+                    created_at: row.time("created_at")?,
+                    protected_at: row.time_opt("protected_at")?,
+                    version,
+                });
             }
         }
         Ok(disks)

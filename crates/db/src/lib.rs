@@ -33,6 +33,7 @@ mod tx;
 mod users;
 mod vault_rows;
 mod vaults;
+mod verification;
 
 pub use access_keys::{AccessKey, AccessKeys};
 pub use backups::{Backups, StoredDisk};
@@ -51,3 +52,4 @@ pub use tokens::{Token, Tokens};
 pub use tx::Tx;
 pub use users::Users;
 pub use vaults::Vaults;
+pub use verification::{DamagedSpot, Verification};

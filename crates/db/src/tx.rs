@@ -21,6 +21,7 @@ use crate::tasks::Tasks;
 use crate::tokens::Tokens;
 use crate::users::Users;
 use crate::vaults::Vaults;
+use crate::verification::Verification;
 
 /// A transaction. Without [`commit`](Tx::commit) nothing of it remains.
 ///
@@ -113,6 +114,11 @@ impl Tx {
     /// Backups that are given out as disks.
     pub const fn exports(&mut self) -> Exports<'_> {
         Exports { tx: self }
+    }
+
+    /// What is known about the soundness of what is stored.
+    pub const fn verification(&mut self) -> Verification<'_> {
+        Verification { tx: self }
     }
 
     /// Tasks, as the task engine sees them.

@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod export;
 pub mod id;
 pub mod identity;
+pub mod integrity;
 pub mod name;
 pub mod operation;
 pub mod query;

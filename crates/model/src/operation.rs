@@ -45,6 +45,8 @@ words! {
         RemoveResource = "remove_resource",
         /// Imports backups.
         Sync = "sync",
+        /// Reads a backup to see whether it can be restored (extension).
+        Verify = "verify",
     }
 }
 

@@ -99,7 +99,10 @@ impl Node {
         };
         let engine = self.services.engine(options);
         let sweeps = Arc::clone(&self.services.sweeps);
+        let verification = Arc::clone(&self.services.verification);
+        let verify = config.verify.options();
         let (stop_engine, stop_sweeps) = (stopping.clone(), stopping.clone());
+        let stop_scrub = stopping.clone();
         async move {
             // The data directory's lock makes this the only process with this node's name.
             match engine.take_back().await {
@@ -112,8 +115,14 @@ impl Node {
             }
             // A sweep may be dropped anywhere; a task's step may not.
             let tidying = tokio::spawn(async move { sweeps.run(stop_sweeps).await });
+            let scrubbing = tokio::spawn(async move {
+                if let Some(options) = verify {
+                    verification.run(options, stop_scrub).await;
+                }
+            });
             engine.run(stop_engine).await;
             tidying.abort();
+            scrubbing.abort();
         }
     }
 

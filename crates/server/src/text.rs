@@ -140,6 +140,17 @@ texts! {
     what_bootstrap_file(path) "cannot use the account file {path}" | "无法使用账号文件 {path}";
     what_read_secret(variable) "cannot read a secret (neither {variable} nor input)" | "无法读取密钥（{variable} 未设置且无输入）";
     what_no_repository() "cannot tell which repository" | "无法确定所用仓库";
+    what_verify(name) "cannot verify {name}" | "无法校验 {name}";
+    done_verify(name) "{name} can be restored: all of it was read" | "{name} 可以恢复：其全部数据已读取并校验";
+    col_integrity() "INTEGRITY" | "完整性";
+    col_verified() "VERIFIED" | "校验时间";
+    what_repo_scrub() "the repository is damaged" | "仓库已损坏";
+    done_repo_scrub(objects, bytes) "Read {objects} objects, {bytes}: all sound" | "已读取 {objects} 个对象，共 {bytes}：全部完好";
+    note_scrub_goes_on(cursor) "the budget is spent; go on with: --from '{cursor}'" | "预算已用完；继续请用：--from '{cursor}'";
+    done_repair(blocks, objects, name) "Stored {blocks} blocks again in {objects} new objects (undo: cbr repo repair --undo {name})" | "已在 {objects} 个新对象中重新存储 {blocks} 个块（撤销：cbr repo repair --undo {name}）";
+    done_repair_nothing(problems) "Nothing can be repaired from the repository itself; problems: {problems}" | "没有可由仓库自身修复的内容；问题数：{problems}";
+    done_repair_plan(blocks) "{blocks} blocks would be stored again; nothing was changed" | "将重新存储 {blocks} 个块；未做任何更改";
+    done_repair_undo(objects, name) "Removed the {objects} objects of repair {name}" | "已移除修复 {name} 的 {objects} 个对象";
     what_repo_check() "the repository is damaged" | "仓库已损坏";
     what_doctor() "the installation needs attention" | "安装需要处理";
     what_write_file(path) "cannot write {path}" | "无法写入 {path}";

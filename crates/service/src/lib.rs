@@ -31,6 +31,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 pub mod vaults;
+pub mod verification;
 pub mod volumes;
 
 pub use access::Access;
@@ -46,6 +47,7 @@ pub use servers::Servers;
 pub use services::{Deps, Services};
 pub use sweeps::Sweeps;
 pub use vaults::Vaults;
+pub use verification::Verification;
 pub use volumes::Volumes;
 
 /// What use cases return.

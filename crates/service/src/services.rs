@@ -19,6 +19,8 @@ use crate::tasks::delete_backup::DeleteTask;
 use crate::tasks::delete_volume::DeleteVolume;
 use crate::tasks::purge::PurgeTask;
 use crate::tasks::restore::RestoreTask;
+use crate::tasks::verify_backup::VerifyTask;
+use crate::verification::Verification;
 use crate::{
     Backups, Catalogue, Checkpoints, Exports, Identity, Operations, Protectables, Servers, Vaults,
     Volumes,
@@ -68,6 +70,8 @@ pub struct Services {
     pub servers: Arc<Servers>,
     /// The operator's.
     pub catalogue: Arc<Catalogue>,
+    /// Whether what is stored can be restored.
+    pub verification: Arc<Verification>,
     /// What is tidied up from time to time.
     pub sweeps: Arc<Sweeps>,
     core: Arc<Core>,
@@ -97,6 +101,7 @@ impl Services {
             volumes: Arc::new(Volumes::new(Arc::clone(&core))),
             servers: Arc::new(Servers::new(Arc::clone(&core))),
             catalogue: Arc::new(Catalogue::new(Arc::clone(&core))),
+            verification: Arc::new(Verification::new(Arc::clone(&core))),
             sweeps: Arc::new(Sweeps::new(
                 Arc::clone(&core),
                 Arc::clone(&identity),
@@ -119,6 +124,7 @@ impl Services {
             .register::<RestoreTask>(core())
             .register::<DeleteTask>(core())
             .register::<PurgeTask>(core())
+            .register::<VerifyTask>(core())
             .register::<CreateVolume>(core())
             .register::<DeleteVolume>(core())
     }

@@ -1,5 +1,7 @@
 //! Extensions: what the contract has no operation for. All lie under `/v3/{project_id}/x/`.
 
+pub(crate) mod backup_integrity;
 pub(crate) mod backup_sizes;
 pub(crate) mod cancel_operation;
 pub(crate) mod exports;
+pub(crate) mod verify_backup;

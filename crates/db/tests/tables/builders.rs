@@ -113,6 +113,17 @@ impl World {
         checkpoint
     }
 
+    /// A backup of a disk that is being made, in the database.
+    pub(crate) async fn stored_backup(&self) -> Backup {
+        let vault = self.stored_vault("v").await;
+        let checkpoint = self.stored_checkpoint(vault.id).await;
+        let backup = self.backup(vault.id, checkpoint.id, self.id(), "b");
+        let mut tx = self.begin().await;
+        tx.backups().insert(&backup).await.unwrap();
+        tx.commit().await.unwrap();
+        backup
+    }
+
     /// A backup of a disk that is being made.
     pub(crate) fn backup(
         &self,

@@ -14,3 +14,4 @@ mod operations;
 mod tasks;
 mod transactions;
 mod vaults;
+mod verification;

@@ -32,6 +32,13 @@ enum BackupCommand {
         /// Name or id
         backup: String,
     },
+    /// Read a backup to see whether it can be restored
+    Verify {
+        /// Name or id
+        backup: String,
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
     /// Give a backup another name
     Rename {
         /// Name or id
@@ -124,8 +131,10 @@ impl BackupArgs {
             BackupCommand::Show { backup } => {
                 let mut found = [session.find(Noun::Backup, &backup).await?];
                 with_sizes(&session, &mut found).await?;
+                with_integrity(&session, &mut found[0]).await?;
                 show(output, &found[0])
             }
+            BackupCommand::Verify { backup, wait } => verify(&session, &backup, wait).await,
             BackupCommand::Rename { backup, name } => rename(&session, &backup, &name).await,
             BackupCommand::Export(args) => export::export(&session, args).await,
             BackupCommand::Mount(args) => export::mount(&session, args).await,
@@ -276,6 +285,29 @@ async fn delete(
     super::conclude(session, &tasks, wait, &done).await
 }
 
+async fn verify(session: &Session, backup: &str, wait: WaitArgs) -> Result<(), Failure> {
+    let lang = session.output.lang;
+    let id = session.find_id(Noun::Backup, backup).await?;
+    let path = session.client.cbr(&format!("x/backups/{id}/verify"));
+    let started = session.client.post(&path, &json!({})).await;
+    let started = started.map_err(session.failed(lang.what_verify(backup)))?;
+    let task = wire::text(&started, "/job_id");
+    super::conclude(session, &[task], wait, &lang.done_verify(backup)).await
+}
+
+/// Puts beside a backup what is known of it (an extension).
+async fn with_integrity(session: &Session, backup: &mut Value) -> Result<(), Failure> {
+    let lang = session.output.lang;
+    let id = wire::text(backup, "/id");
+    let path = session.client.cbr(&format!("x/backups/{id}/integrity"));
+    match session.client.get(&path, Vec::new()).await {
+        Ok(answer) => backup["integrity"] = answer["integrity"].clone(),
+        Err(error) if error.is_not_found() => {}
+        Err(error) => return Err(error.failure(lang, lang.what_find(lang.noun_backup(), &id))),
+    }
+    Ok(())
+}
+
 /// Columns for what backups cost, once [`with_sizes`] has asked.
 fn size_columns(output: Output) -> Vec<Column> {
     let lang = output.lang;
@@ -328,6 +360,8 @@ fn show(output: Output, backup: &Value) -> Result<(), Failure> {
         (lang.col_resource_id(), Show::At("/resource_id")),
         (lang.col_type(), Show::At("/resource_type")),
         (lang.col_expires(), Show::With(|backup| wire::time(backup, "/expired_at"))),
+        (lang.col_integrity(), Show::At("/integrity/state")),
+        (lang.col_verified(), Show::With(|backup| wire::time(backup, "/integrity/verified_at"))),
     ]);
     output.show(backup, &particulars)?;
     let children = wire::items(backup, "/children");

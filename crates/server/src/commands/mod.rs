@@ -10,6 +10,7 @@ pub(crate) mod manual;
 mod rebuild;
 pub(crate) mod repo;
 mod repo_export;
+mod repo_scrub;
 pub(crate) mod restore;
 pub(crate) mod serve;
 mod session;

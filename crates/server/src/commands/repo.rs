@@ -59,6 +59,27 @@ enum RepoCommand {
         #[arg(long)]
         read_data: bool,
     },
+    /// Read objects of the repository again, a part at a time, and look for damage
+    Scrub {
+        /// Read about so many bytes
+        #[arg(long, value_name = "N", default_value_t = 1 << 30)]
+        budget_bytes: u64,
+        /// Read everything, whatever it costs
+        #[arg(long, conflicts_with = "budget_bytes")]
+        all: bool,
+        /// Where to go on, as the last run said
+        #[arg(long, value_name = "PLACE", default_value = "")]
+        from: String,
+    },
+    /// Store what is lost again where the repository has it a second time; deletes nothing
+    Repair {
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+        /// Remove what this repair has added
+        #[arg(long, value_name = "NAME", conflicts_with = "dry_run")]
+        undo: Option<String>,
+    },
     /// Restore one disk to a file or block device
     Restore {
         /// Id of the backup, or its version, as `cbr repo ls` shows them
@@ -88,6 +109,16 @@ impl RepoArgs {
         match self.command {
             RepoCommand::Ls => list(&repository, output),
             RepoCommand::Check { read_data } => check(repository, read_data, output).await,
+            RepoCommand::Scrub { budget_bytes, all, from } => {
+                let bytes = if all { u64::MAX } else { budget_bytes };
+                super::repo_scrub::scrub(repository, bytes, &from, output).await
+            }
+            RepoCommand::Repair { dry_run, undo: None } => {
+                super::repo_scrub::repair(repository, dry_run, output).await
+            }
+            RepoCommand::Repair { undo: Some(name), .. } => {
+                super::repo_scrub::undo(repository, name, output).await
+            }
             RepoCommand::Restore { backup, to, overwrite } => {
                 let found = find(&repository, &backup, output)?;
                 restore(repository, found, &to, overwrite, output).await
@@ -289,7 +320,7 @@ async fn check(repository: Arc<Repository>, read_data: bool, output: Output) -> 
         .into())
 }
 
-fn affected(affected: &Affected) -> Value {
+pub(super) fn affected(affected: &Affected) -> Value {
     let ranges: Vec<Value> =
         affected.ranges.iter().map(|range| json!([range.start, range.end])).collect();
     json!({"version": version_name(&affected.version), "ranges": ranges})

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AccountConfig, DatabaseConfig, ExportConfig, HttpConfig, LogConfig, RepositoryConfig,
-    TasksConfig,
+    TasksConfig, VerifyConfig,
 };
 
 /// The example that `cbr config example` prints.
@@ -30,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) export: ExportConfig,
     /// How much work is done at once.
     pub(crate) tasks: TasksConfig,
+    /// How what is stored is read again.
+    pub(crate) verify: VerifyConfig,
     /// What the service says about its work.
     pub(crate) log: LogConfig,
     /// Volumes and servers of this host; without a pool, one in the data directory.
@@ -110,6 +112,7 @@ impl Config {
         self.account.validate()?;
         self.export.validate()?;
         self.tasks.validate()?;
+        self.verify.validate()?;
         self.log.validate()?;
         self.local.validate().map_err(|error| ConfigError::invalid("local", error.to_string()))
     }
@@ -206,6 +209,7 @@ mod tests {
             ("[account]\nregion = \"\"", "account.region"),
             ("[export]\ncache_mib = 1", "export.cache_mib"),
             ("[tasks]\nworkers = 0", "tasks.workers"),
+            ("[verify]\npass_days = 0", "verify.pass_days"),
             ("[log]\nfilter = \"info,,=\"", "log.filter"),
             ("[[local.pools]]\nname = \"a\"\npath = \"b\"", "pools[0].path"),
         ];

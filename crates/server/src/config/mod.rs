@@ -14,6 +14,7 @@ mod http;
 mod log;
 mod repository;
 mod tasks;
+mod verify;
 
 pub(crate) use account::AccountConfig;
 pub(crate) use database::DatabaseConfig;
@@ -23,3 +24,4 @@ pub(crate) use http::HttpConfig;
 pub(crate) use log::{LogConfig, LogFormat};
 pub(crate) use repository::RepositoryConfig;
 pub(crate) use tasks::TasksConfig;
+pub(crate) use verify::VerifyConfig;

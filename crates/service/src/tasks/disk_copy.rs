@@ -23,6 +23,8 @@ use super::trouble::Trouble;
 use crate::card::Card;
 use crate::content;
 use crate::core::Core;
+use crate::error::db;
+use crate::verification::apply_domain;
 
 /// A version this task made.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -62,6 +64,7 @@ impl DiskCopy<'_> {
             Begun::Before(info) => return Ok(made(&info)),
             Begun::Now(session) => session,
         };
+        let session = self.warned(session).await?;
         let reader = match source.reader(&snapshot, self.volume).await {
             Ok(reader) => reader,
             Err(error) => return Err(given_up(session, error.into()).await),
@@ -78,7 +81,40 @@ impl DiskCopy<'_> {
         let card = card(session.parent().is_some()).encode();
         let info = spawn_blocking(move || session.commit(&card)).await??;
         count(&stats);
+        self.look_again().await;
         Ok(made(&info))
+    }
+}
+
+impl DiskCopy<'_> {
+    /// The session knows what is damaged, does not build on it, and heals what it can (P5).
+    async fn warned(&self, mut session: Box<Session>) -> Result<Box<Session>, Trouble> {
+        match self.core.known_damage(self.chain.domain()).await {
+            Ok(known) => {
+                session.distrust(&known);
+                Ok(session)
+            }
+            Err(error) => Err(given_up(session, error.into()).await),
+        }
+    }
+
+    /// Earlier versions may be whole again. If that cannot be seen now, a later scrub sees it.
+    async fn look_again(&self) {
+        let (core, domain) = (self.core, self.chain.domain());
+        let looked = async {
+            let known = core.known_damage(domain).await?;
+            if known.is_empty() {
+                return Ok::<(), crate::Error>(());
+            }
+            let finding = core.recheck(domain, known).await?;
+            let mut tx = core.db.begin().await.map_err(db("noting damage"))?;
+            apply_domain(&mut tx, &finding).await.map_err(db("noting damage"))?;
+            tx.commit().await.map_err(db("noting damage"))
+        };
+        if let Err(error) = looked.await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "cannot see whether earlier backups were healed");
+        }
     }
 }
 
@@ -157,4 +193,5 @@ fn count(stats: &WriteStats) {
     metrics::counter!("cbr_backup_read_bytes_total").increment(stats.read_bytes);
     metrics::counter!("cbr_backup_changed_bytes_total").increment(stats.changed_bytes);
     metrics::counter!("cbr_backup_stored_bytes_total").increment(stats.stored_bytes);
+    metrics::counter!("cbr_healed_bytes_total").increment(stats.healed_bytes);
 }

@@ -16,3 +16,4 @@ pub(crate) mod purge;
 pub(crate) mod restore;
 pub(crate) mod rows;
 mod trouble;
+pub(crate) mod verify_backup;

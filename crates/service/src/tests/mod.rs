@@ -9,5 +9,6 @@ mod identity;
 mod restore;
 mod rules;
 mod sweeps;
+mod verification;
 mod volumes;
 mod world;

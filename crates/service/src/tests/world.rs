@@ -75,6 +75,11 @@ pub(super) struct World {
 }
 
 impl World {
+    /// The objects of the store, to look at and to damage.
+    pub(super) fn backend(&self) -> &MemoryBackend {
+        &self.store.backend
+    }
+
     pub(super) async fn new() -> Self {
         Self::with_database(TestDatabase::sqlite()).await
     }

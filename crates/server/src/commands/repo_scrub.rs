@@ -1,0 +1,138 @@
+//! `cbr repo scrub` and `cbr repo repair`: finding damage a part at a time, and undoing it.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use cbr_env::{RandomExt, SystemRandom};
+use cbr_store::{Problem, Repository, ScrubBudget, ScrubCursor, ScrubLevel};
+use serde_json::{Value, json};
+
+use super::repo::{affected, long};
+use crate::client::wire;
+use crate::failure::{Failure, Kind};
+use crate::output::{Output, Show, bytes};
+
+/// Reads about `budget_bytes` from `from` on.
+pub(super) async fn scrub(
+    repository: Arc<Repository>,
+    budget_bytes: u64,
+    from: &str,
+    output: Output,
+) -> Result<()> {
+    let lang = output.lang;
+    let cursor: ScrubCursor = from.parse()?;
+    let (requests, level) = (u64::MAX, ScrubLevel::Full);
+    let budget = ScrubBudget { bytes: budget_bytes, requests, level };
+    let step = long(output, move |job| Ok(repository.scrub(&budget, &cursor, job)?))
+        .await
+        .context("cannot read the repository")?;
+    let cursor = step.cursor.to_string();
+    if output.is_json() {
+        output.json(&json!({
+            "objects": step.sound.len(),
+            "read_bytes": step.read_bytes,
+            "requests": step.requests,
+            "complete": step.is_pass_complete,
+            "cursor": cursor,
+            "problems": step.problems.iter().map(as_json).collect::<Vec<_>>(),
+        }))?;
+    } else {
+        if step.problems.is_empty() {
+            output.line(lang.done_repo_scrub(step.sound.len(), bytes(step.read_bytes)))?;
+        } else {
+            list(&step.problems, output)?;
+        }
+        if !step.is_pass_complete {
+            output.note(lang.note_scrub_goes_on(cursor));
+        }
+    }
+    if step.problems.is_empty() {
+        return Ok(());
+    }
+    let why = lang.why_repo_damaged(step.problems.len());
+    Err(Failure::new(Kind::Failed, lang.what_repo_scrub(), why)
+        .with_next(lang.next_repo_damaged())
+        .into())
+}
+
+/// Stores again what the repository has a second time.
+pub(super) async fn repair(
+    repository: Arc<Repository>,
+    dry_run: bool,
+    output: Output,
+) -> Result<()> {
+    let lang = output.lang;
+    let looked = Arc::clone(&repository);
+    let plan = long(output, move |job| Ok(looked.plan_repair(job)?))
+        .await
+        .context("cannot check the repository")?;
+    let problems: Vec<Value> = plan.problems.iter().map(as_json).collect();
+    if dry_run || plan.is_empty() {
+        if output.is_json() {
+            return Ok(output.json(&json!({"blocks": plan.blocks(), "problems": problems}))?);
+        }
+        list(&plan.problems, output)?;
+        let done = if plan.is_empty() {
+            lang.done_repair_nothing(plan.problems.len())
+        } else {
+            lang.done_repair_plan(plan.blocks())
+        };
+        return Ok(output.line(done)?);
+    }
+    let name = SystemRandom::default().uuid().to_string();
+    let as_named = name.clone();
+    let repaired = long(output, move |_| Ok(repository.repair(&plan, &as_named)?))
+        .await
+        .context("cannot repair the repository; what was done stays, run it again")?;
+    if output.is_json() {
+        let (blocks, objects) = (repaired.blocks, repaired.objects);
+        return Ok(output.json(&json!({"name": name, "blocks": blocks, "objects": objects}))?);
+    }
+    Ok(output.line(lang.done_repair(repaired.blocks, repaired.objects, name))?)
+}
+
+/// Removes what a repair has added.
+pub(super) async fn undo(repository: Arc<Repository>, name: String, output: Output) -> Result<()> {
+    let undone = name.clone();
+    let removed = long(output, move |_| Ok(repository.undo_repair(&undone)?))
+        .await
+        .context("cannot undo the repair")?;
+    if output.is_json() {
+        return Ok(output.json(&json!({"name": name, "objects": removed.objects}))?);
+    }
+    Ok(output.line(output.lang.done_repair_undo(removed.objects, name))?)
+}
+
+fn as_json(problem: &Problem) -> Value {
+    json!({
+        "object": problem.object,
+        "what": problem.what,
+        "affected": problem.affected.iter().map(affected).collect::<Vec<_>>(),
+    })
+}
+
+fn list(problems: &[Problem], output: Output) -> Result<()> {
+    let lang = output.lang;
+    let problems: Vec<Value> = problems.iter().map(as_json).collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    output.list(
+        &problems,
+        &[
+            (lang.col_object(), Show::At("/object")),
+            (lang.col_problem(), Show::At("/what")),
+            (
+                lang.col_version(),
+                Show::With(|problem| {
+                    let versions: Vec<_> = wire::items(problem, "/affected")
+                        .iter()
+                        .map(|version| wire::text(version, "/version"))
+                        .collect();
+                    versions.join(", ")
+                }),
+            ),
+        ],
+    )?;
+    Ok(())
+}

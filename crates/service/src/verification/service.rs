@@ -1,0 +1,338 @@
+//! The scrub as it runs beside everything else, and what is known of a backup.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use cbr_db::DbError;
+use cbr_model::backup::Backup;
+use cbr_model::integrity::{Integrity, IntegrityState};
+use cbr_model::operation::{OperationStatus, OperationType};
+use cbr_model::{BackupId, ResourceId, TaskId, Timestamp};
+use cbr_store::{DomainId, Job, ScrubBudget, ScrubCursor, ScrubLevel, ScrubStep, Spot};
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use super::apply::{Finding, apply_domain};
+use super::budget::{State, VerifyOptions};
+use crate::backups::existing;
+use crate::content::reference;
+use crate::core::Core;
+use crate::error::db;
+use crate::tasks::verify_backup;
+use crate::vaults::existing as existing_vault;
+use crate::{Access, Error, Result};
+
+/// How often it is looked whether there is something to read.
+const EVERY: Duration = Duration::from_mins(1);
+/// A step takes seconds; who holds the scrub longer than this has died.
+const BUSY_SECONDS: i64 = 10 * 60;
+/// So long backups and restores come first.
+const YIELD_SECONDS: i64 = 60 * 60;
+/// Where the state is kept.
+const SETTING: &str = "scrub";
+
+/// Use cases of verification.
+#[derive(Debug)]
+pub struct Verification {
+    core: Arc<Core>,
+}
+
+impl Verification {
+    pub(crate) const fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// What is known of a backup; of a server's what its disks have in common.
+    pub async fn integrity(&self, access: &Access, id: BackupId) -> Result<Integrity> {
+        let mut tx = self.core.db.read().await.map_err(db("reading a backup"))?;
+        let backup = existing(&mut tx, access.project(), id).await?;
+        let mut disks = Vec::new();
+        for disk in disks_of(&backup) {
+            let known = tx.verification().integrity(access.project(), disk).await;
+            disks.push(known.map_err(db("reading what is known of a backup"))?.unwrap_or_default());
+        }
+        match (disks.len(), disks.pop()) {
+            (1, Some(only)) => Ok(only),
+            (_, last) => Ok(Integrity::of_all(disks.into_iter().chain(last))),
+        }
+    }
+
+    /// Reads everything a restore of it would read; done by the task whose id is returned.
+    pub async fn verify(&self, access: &Access, id: BackupId) -> Result<TaskId> {
+        let mut tx = self.core.db.begin().await.map_err(db("verifying a backup"))?;
+        let backup = existing(&mut tx, access.project(), id).await?;
+        let vault = existing_vault(&mut tx, access.project(), backup.vault).await?;
+        let task = verify_backup::new(&self.core, access, &vault, &backup);
+        let id = task.id;
+        tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
+        tx.commit().await.map_err(db("verifying a backup"))?;
+        self.core.wake();
+        Ok(id)
+    }
+
+    /// Scrubs a little every minute until `shutdown`.
+    pub async fn run(&self, options: VerifyOptions, shutdown: CancellationToken) {
+        loop {
+            match self.scrub(&options, &shutdown).await {
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "scrubbing failed");
+                }
+            }
+            if let Err(error) = self.show().await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot show integrity");
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.core.clock.sleep(EVERY) => {}
+            }
+        }
+    }
+
+    /// One step, if it is time for one; says whether there was.
+    pub async fn scrub(
+        &self,
+        options: &VerifyOptions,
+        shutdown: &CancellationToken,
+    ) -> Result<bool> {
+        let Some((state, budget)) = self.reserve(options).await.map_err(db("scrubbing"))? else {
+            return Ok(false);
+        };
+        // A cursor of another release begins anew.
+        let cursor: ScrubCursor = state.cursor.parse().unwrap_or_default();
+        let step = self.step(budget, cursor, shutdown).await;
+        let step = match step {
+            Ok(step) => step,
+            Err(error) => {
+                self.release(&state).await.map_err(db("scrubbing"))?;
+                return Err(error);
+            }
+        };
+        let findings = self.findings(&step).await?;
+        self.save(state, step, options.level, findings).await.map_err(db("scrubbing"))?;
+        Ok(true)
+    }
+
+    /// What may be read now, kept from others until it is done.
+    async fn reserve(
+        &self,
+        options: &VerifyOptions,
+    ) -> std::result::Result<Option<(State, ScrubBudget)>, DbError> {
+        let mut tx = self.core.db.begin().await?;
+        let now = tx.now();
+        let mut state = load(tx.settings().find(SETTING).await?);
+        if state.busy_until > now.seconds() {
+            return Ok(None);
+        }
+        let tasks = tx.tasks().list_unfinished().await?;
+        let works =
+            |operation| matches!(operation, Some(OperationType::Backup | OperationType::Restore));
+        let is_busy = tasks
+            .iter()
+            .any(|task| task.status == OperationStatus::Running && works(task.operation));
+        if is_busy && now.seconds() - state.counted_at < YIELD_SECONDS {
+            return Ok(None);
+        }
+        let disks = tx.backups().stored_disks().await?;
+        let stored_bytes = disks.iter().map(|disk| disk.version.added_bytes.0).sum();
+        let budget = state.allow(options, stored_bytes, now);
+        if state.pass_started == 0 {
+            state.pass_started = now.0;
+        }
+        state.busy_until = if budget.is_some() { now.seconds() + BUSY_SECONDS } else { 0 };
+        tx.settings().set(SETTING, &store(&state)).await?;
+        tx.commit().await?;
+        Ok(budget.map(|budget| (state, budget)))
+    }
+
+    async fn release(&self, state: &State) -> std::result::Result<(), DbError> {
+        let mut tx = self.core.db.begin().await?;
+        tx.settings().set(SETTING, &store(&State { busy_until: 0, ..state.clone() })).await?;
+        tx.commit().await
+    }
+
+    async fn step(
+        &self,
+        budget: ScrubBudget,
+        cursor: ScrubCursor,
+        shutdown: &CancellationToken,
+    ) -> Result<ScrubStep> {
+        let repository = Arc::clone(&self.core.repository);
+        let job = Job { cancel: Arc::new(AtomicBool::new(false)), ..Job::quiet() };
+        let cancel = Arc::clone(&job.cancel);
+        let mut running = spawn_blocking(move || repository.scrub(&budget, &cursor, &job));
+        let done = tokio::select! {
+            done = &mut running => done,
+            () = shutdown.cancelled() => {
+                cancel.store(true, Ordering::Relaxed);
+                running.await
+            }
+        };
+        done.map_err(Error::internal("scrubbing"))?.map_err(Error::internal("scrubbing"))
+    }
+
+    /// What is wrong now in the domains the step found something in; at the end of a pass also in
+    /// those in which something was known.
+    async fn findings(&self, step: &ScrubStep) -> Result<Vec<Finding>> {
+        let mut spots: BTreeMap<DomainId, BTreeSet<Spot>> = BTreeMap::new();
+        for problem in &step.problems {
+            tracing::error!(
+                object = problem.object,
+                what = problem.what,
+                "the repository is damaged"
+            );
+            if let Some(domain) = problem.domain {
+                spots.entry(domain).or_default().extend(problem.spot);
+            }
+        }
+        let mut tx = self.core.db.read().await.map_err(db("reading known damage"))?;
+        let known = tx.verification().damage().await.map_err(db("reading known damage"))?;
+        let disks = tx.backups().stored_disks().await.map_err(db("reading known damage"))?;
+        drop(tx);
+        for domain in disks.iter().map(|disk| reference(&disk.version).chain.domain()) {
+            let name = domain.to_string();
+            let here = known.iter().filter(|damage| damage.domain == name);
+            let here: Vec<Spot> = here.filter_map(|damage| damage.spot.parse().ok()).collect();
+            if !here.is_empty() && (step.is_pass_complete || spots.contains_key(&domain)) {
+                spots.entry(domain).or_default().extend(here);
+            }
+        }
+        let mut findings = Vec::new();
+        for (domain, spots) in spots {
+            findings.push(self.core.recheck(domain, spots.into_iter().collect()).await?);
+        }
+        Ok(findings)
+    }
+
+    async fn save(
+        &self,
+        mut state: State,
+        step: ScrubStep,
+        level: ScrubLevel,
+        findings: Vec<Finding>,
+    ) -> std::result::Result<(), DbError> {
+        metrics::counter!("cbr_verify_read_bytes_total").increment(step.read_bytes);
+        metrics::counter!("cbr_verify_requests_total").increment(step.requests);
+        let mut tx = self.core.db.begin().await?;
+        for sound in &step.sound {
+            tx.verification().set_scrubbed(&sound.object, word(level)).await?;
+        }
+        for finding in &findings {
+            apply_domain(&mut tx, finding).await?;
+        }
+        state.spend(step.read_bytes, step.requests);
+        state.cursor = step.cursor.to_string();
+        state.busy_until = 0;
+        if step.is_pass_complete {
+            let started = Timestamp(state.pass_started);
+            if level == ScrubLevel::Full {
+                mark_verified(&mut tx, started).await?;
+            }
+            tx.verification().forget_scrubbed_before(started).await?;
+            tracing::info!(pass = state.passes + 1, "everything in the repository was read again");
+            state.passes += 1;
+            (state.pass_ended, state.pass_started) = (Some(tx.now().0), tx.now().0);
+        }
+        tx.settings().set(SETTING, &store(&state)).await?;
+        tx.commit().await
+    }
+
+    /// Shows what is known as metrics (P35).
+    async fn show(&self) -> Result<()> {
+        let doing = "showing what is known";
+        let mut tx = self.core.db.read().await.map_err(db(doing))?;
+        let state = load(tx.settings().find(SETTING).await.map_err(db(doing))?);
+        let mut newest: BTreeMap<ResourceId, Timestamp> = BTreeMap::new();
+        let mut damaged = 0_u32;
+        for disk in tx.backups().stored_disks().await.map_err(db(doing))? {
+            let known = tx.verification().integrity(disk.project, disk.backup).await;
+            let known = known.map_err(db(doing))?.unwrap_or_default();
+            match known.state {
+                IntegrityState::Ok => {
+                    let at = newest.entry(disk.resource).or_insert(disk.created_at);
+                    *at = (*at).max(disk.created_at);
+                }
+                IntegrityState::Damaged => damaged += 1,
+                IntegrityState::Unknown => {}
+            }
+        }
+        metrics::gauge!("cbr_damaged_backups").set(f64::from(damaged));
+        if let Some(ended) = state.pass_ended {
+            metrics::gauge!("cbr_verify_last_pass_timestamp_seconds")
+                .set(Timestamp(ended).seconds() as f64);
+        }
+        for (resource, at) in newest {
+            let resource = resource.to_string();
+            metrics::gauge!("cbr_backup_last_verified_timestamp_seconds", "resource" => resource)
+                .set(at.seconds() as f64);
+        }
+        Ok(())
+    }
+}
+
+impl Core {
+    /// What is wrong now in a domain.
+    pub(crate) async fn recheck(&self, domain: DomainId, spots: Vec<Spot>) -> Result<Finding> {
+        let repository = Arc::clone(&self.repository);
+        let looked =
+            spawn_blocking(move || repository.recheck(&domain, &spots, &Job::quiet())).await;
+        let problems = looked
+            .map_err(Error::internal("looking at damage again"))?
+            .map_err(Error::internal("looking at damage again"))?;
+        Ok(Finding { domain, problems, verified: None })
+    }
+
+    /// What is known to be damaged in a domain.
+    pub(crate) async fn known_damage(&self, domain: DomainId) -> Result<Vec<Spot>> {
+        let mut tx = self.db.read().await.map_err(db("reading known damage"))?;
+        let known = tx.verification().damage_in(&domain.to_string()).await;
+        let known = known.map_err(db("reading known damage"))?;
+        Ok(known.iter().filter_map(|damage| damage.spot.parse().ok()).collect())
+    }
+}
+
+/// Everything that was there when the pass began was read in it.
+async fn mark_verified(
+    tx: &mut cbr_db::Tx,
+    started: Timestamp,
+) -> std::result::Result<(), DbError> {
+    for disk in tx.backups().stored_disks().await? {
+        let before = tx.verification().integrity(disk.project, disk.backup).await?;
+        let before = before.unwrap_or_default();
+        if disk.protected_at.is_none_or(|at| at >= started)
+            || before.state == IntegrityState::Damaged
+        {
+            continue;
+        }
+        let verified_at = before.verified_at.max(Some(started));
+        let known = Integrity { state: IntegrityState::Ok, verified_at, lost: Vec::new() };
+        tx.verification().set_integrity(disk.backup, &known).await?;
+    }
+    Ok(())
+}
+
+fn disks_of(backup: &Backup) -> Vec<BackupId> {
+    if backup.children.is_empty() {
+        return vec![backup.id];
+    }
+    backup.children.iter().map(|child| child.id).collect()
+}
+
+const fn word(level: ScrubLevel) -> &'static str {
+    match level {
+        ScrubLevel::Structure => "structure",
+        ScrubLevel::Sample => "sample",
+        ScrubLevel::Full => "full",
+    }
+}
+
+/// A state of another release, or none, begins anew.
+fn load(text: Option<String>) -> State {
+    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+}
+
+fn store(state: &State) -> String {
+    serde_json::to_string(state).expect("numbers and texts are JSON")
+}
