@@ -47,10 +47,10 @@ async fn damage_is_marked_and_healed_by_the_next_backup() {
     let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
     let first = world.back_up(&vault).await;
     assert_eq!(integrity(&world, &first).await.state, IntegrityState::Unknown);
-    world.clock.advance(std::time::Duration::from_secs(3600));
+    world.clock.advance(std::time::Duration::from_hours(1));
     whole_pass(&world).await;
     flip(&world);
-    world.clock.advance(std::time::Duration::from_secs(3600));
+    world.clock.advance(std::time::Duration::from_hours(1));
     whole_pass(&world).await;
     let damaged = integrity(&world, &first).await;
     assert_eq!(damaged.state, IntegrityState::Damaged);

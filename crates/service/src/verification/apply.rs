@@ -56,30 +56,27 @@ async fn mark(
     let before = tx.verification().integrity(disk.project, disk.backup).await?;
     let before = before.unwrap_or_default();
     let verified_at = if is_verified { Some(tx.now()) } else { before.verified_at };
-    let known = match lost {
-        Some(lost) => {
-            if before.state != IntegrityState::Damaged {
-                tracing::error!(
-                    backup = %disk.backup,
-                    project = %disk.project,
-                    ranges = lost.len(),
-                    bytes = lost.iter().map(|(from, to)| to - from).sum::<u64>(),
-                    "a backup is damaged"
-                );
-            }
-            let verified_at = before.verified_at;
-            Integrity { state: IntegrityState::Damaged, verified_at, lost: lost.clone() }
+    let known = if let Some(lost) = lost {
+        if before.state != IntegrityState::Damaged {
+            tracing::error!(
+                backup = %disk.backup,
+                project = %disk.project,
+                ranges = lost.len(),
+                bytes = lost.iter().map(|(from, to)| to - from).sum::<u64>(),
+                "a backup is damaged"
+            );
         }
-        None => {
-            if before.state == IntegrityState::Damaged {
-                tracing::warn!(backup = %disk.backup, project = %disk.project, "a backup is whole again");
-            }
-            let state = match verified_at {
-                Some(_) => IntegrityState::Ok,
-                None => IntegrityState::Unknown,
-            };
-            Integrity { state, verified_at, lost: Vec::new() }
+        let verified_at = before.verified_at;
+        Integrity { state: IntegrityState::Damaged, verified_at, lost: lost.clone() }
+    } else {
+        if before.state == IntegrityState::Damaged {
+            tracing::warn!(backup = %disk.backup, project = %disk.project, "a backup is whole again");
         }
+        let state = match verified_at {
+            Some(_) => IntegrityState::Ok,
+            None => IntegrityState::Unknown,
+        };
+        Integrity { state, verified_at, lost: Vec::new() }
     };
     if known == before {
         return Ok(());
