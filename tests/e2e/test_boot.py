@@ -56,6 +56,8 @@ def missing():
         return f"there is no kernel in {VM}"
     if not shutil.which("busybox"):
         return "busybox-static is not installed"
+    if b"ld-linux" in pathlib.Path(shutil.which("busybox")).read_bytes()[:8192]:
+        return "busybox is not the static one (busybox-static)"
     return None
 
 

@@ -58,6 +58,12 @@ pub enum Error {
         /// What was waited for.
         during: &'static str,
     },
+    /// A certificate, a key or a name that TLS cannot be done with.
+    #[error("TLS certificate or key: {what}")]
+    Certificate {
+        /// Why not.
+        what: String,
+    },
     /// The overlay's files are not what this process may use.
     #[error("overlay {path}: {what}")]
     Overlay {

@@ -14,6 +14,7 @@ mod extent;
 mod overlay;
 mod server;
 mod stream;
+mod tls;
 mod wire;
 
 pub use client::{Client, DiskInfo, Wishes};
@@ -23,3 +24,4 @@ pub use extent::{Extent, Extents};
 pub use overlay::Overlay;
 pub use server::{Exports, Limits, Server};
 pub use stream::Stream;
+pub use tls::{ClientTls, ServerTls};

@@ -12,7 +12,7 @@ use tokio::net::{TcpStream, ToSocketAddrs, UnixStream};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinHandle;
 
-use super::negotiate::{Agreed, DiskInfo, Wishes, list, negotiate};
+use super::negotiate::{Agreed, DiskInfo, Wishes, greet, list, negotiate, start_tls};
 use super::pending::{Outcome, Pending};
 use super::receive::{Waiting, receive};
 use crate::error::{Error, Result};
@@ -62,7 +62,7 @@ impl Client {
         Self::over(stream, wishes, clock).await
     }
 
-    /// Connects to a server over TCP, unencrypted.
+    /// Connects to a server over TCP; in the clear unless the wishes say otherwise.
     pub async fn connect_tcp(
         address: impl ToSocketAddrs,
         wishes: Wishes,
@@ -79,12 +79,30 @@ impl Client {
         wishes: Wishes,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
-        let handshake = negotiate(&mut stream, &wishes);
-        let agreed = within(&*clock, wishes.patience, "handshake", handshake).await?;
+        let Some(tls) = wishes.tls.clone() else {
+            let handshake = async {
+                greet(&mut stream).await?;
+                negotiate(&mut stream, &wishes).await
+            };
+            let agreed = within(&*clock, wishes.patience, "handshake", handshake).await?;
+            return Ok(Self::start(stream, agreed, wishes, clock));
+        };
+        let handshake = async {
+            greet(&mut stream).await?;
+            start_tls(&mut stream).await?;
+            let mut stream = tls.connect(stream).await?;
+            let agreed = negotiate(&mut stream, &wishes).await?;
+            Ok((stream, agreed))
+        };
+        let (stream, agreed) = within(&*clock, wishes.patience, "handshake", handshake).await?;
+        Ok(Self::start(stream, agreed, wishes, clock))
+    }
+
+    fn start(stream: impl Stream, agreed: Agreed, wishes: Wishes, clock: Arc<dyn Clock>) -> Self {
         let (reader, writer) = tokio::io::split(stream);
         let waiting = Arc::new(Waiting::default());
         let receiver = tokio::spawn(receive(reader, agreed.headers, Arc::clone(&waiting)));
-        Ok(Self {
+        Self {
             agreed,
             in_flight: Semaphore::new(wishes.in_flight.max(1)),
             wishes,
@@ -93,13 +111,17 @@ impl Client {
             waiting,
             cookies: AtomicU64::new(1),
             receiver,
-        })
+        }
     }
 
     /// The names of the exports of the server at a Unix socket.
     pub async fn list_unix(path: &Path, wishes: &Wishes, clock: &dyn Clock) -> Result<Vec<String>> {
         let mut stream = UnixStream::connect(path).await.map_err(Error::connection("connect"))?;
-        within(clock, wishes.patience, "handshake", list(&mut stream)).await
+        let handshake = async {
+            greet(&mut stream).await?;
+            list(&mut stream).await
+        };
+        within(clock, wishes.patience, "handshake", handshake).await
     }
 
     /// What the server said of the export.

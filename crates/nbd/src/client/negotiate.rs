@@ -6,6 +6,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::error::{Error, Result};
 use crate::stream::{Stream, read_array, read_vec};
+use crate::tls::ClientTls;
 use crate::wire::numbers as n;
 use crate::wire::option::{self, ContextRequest, Info, InfoRequest, REPLY_HEADER_BYTES};
 use crate::wire::request::Headers;
@@ -28,6 +29,8 @@ pub struct Wishes {
     pub contexts: Vec<String>,
     /// Whether to ask for 64-bit lengths. Without, or when not offered, lengths are cut.
     pub extended_headers: bool,
+    /// How to do TLS. A server that does not is an error, never a connection in the clear.
+    pub tls: Option<ClientTls>,
     /// Requests under way at the same time.
     pub in_flight: usize,
     /// How long the handshake may take, and how long to wait for an answer.
@@ -41,9 +44,17 @@ impl Wishes {
             export: export.into(),
             contexts: vec![n::BASE_ALLOCATION.to_owned()],
             extended_headers: true,
+            tls: None,
             in_flight: 16,
             patience: Duration::from_mins(1),
         }
+    }
+
+    /// Speaks TLS.
+    #[must_use]
+    pub fn secured(mut self, tls: ClientTls) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// Asks for one more meta context.
@@ -96,9 +107,13 @@ struct Answer {
     data: Vec<u8>,
 }
 
-/// Speaks with a server until the disk is there.
+/// Asks a server to speak TLS from here on.
+pub(super) async fn start_tls<S: Stream>(stream: &mut S) -> Result<()> {
+    ask(stream, n::OPT_STARTTLS, "STARTTLS", &[]).await.map(drop)
+}
+
+/// Speaks with a server that was greeted until the disk is there.
 pub(super) async fn negotiate<S: Stream>(stream: &mut S, wishes: &Wishes) -> Result<Agreed> {
-    greet(stream).await?;
     let headers = ask_headers(stream, wishes.extended_headers).await?;
     let contexts = if headers == Headers::Simple || wishes.contexts.is_empty() {
         Vec::new()
@@ -147,7 +162,6 @@ pub(super) async fn negotiate<S: Stream>(stream: &mut S, wishes: &Wishes) -> Res
 
 /// The names of a server's exports.
 pub(super) async fn list<S: Stream>(stream: &mut S) -> Result<Vec<String>> {
-    greet(stream).await?;
     let answers = ask(stream, n::OPT_LIST, "LIST", &[]).await?;
     let names = answers.iter().filter(|answer| answer.kind == n::REP_SERVER).map(|answer| {
         option::parse_name(&answer.data).map(str::to_owned).map_err(Error::malformed(DURING))
@@ -157,7 +171,8 @@ pub(super) async fn list<S: Stream>(stream: &mut S) -> Result<Vec<String>> {
     Ok(names)
 }
 
-async fn greet<S: Stream>(stream: &mut S) -> Result<()> {
+/// Listens to a new server, and answers.
+pub(super) async fn greet<S: Stream>(stream: &mut S) -> Result<()> {
     let magic = u64::from_be_bytes(read_array(stream, DURING).await?);
     let style = u64::from_be_bytes(read_array(stream, DURING).await?);
     if magic != n::MAGIC || style != n::IHAVEOPT {
@@ -225,7 +240,8 @@ async fn send<S: Stream>(stream: &mut S, option: u32, data: &[u8]) -> Result<()>
         return Err(Error::Invalid { command: "handshake", what: "the wishes are too long" });
     }
     let bytes = option::encode(option, data);
-    stream.write_all(&bytes).await.map_err(Error::connection(DURING))
+    stream.write_all(&bytes).await.map_err(Error::connection(DURING))?;
+    stream.flush().await.map_err(Error::connection(DURING))
 }
 
 /// Sends an option, and collects the replies before its acknowledgement.

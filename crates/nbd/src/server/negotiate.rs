@@ -9,6 +9,7 @@ use super::serve::Exports;
 use crate::error::{Error, Result};
 use crate::export::Export;
 use crate::stream::{Stream, read_array, read_vec, skip};
+use crate::tls::ServerTls;
 use crate::wire::Malformed;
 use crate::wire::numbers as n;
 use crate::wire::option::{
@@ -30,12 +31,17 @@ pub(super) struct Agreed {
     pub(super) contexts: Contexts,
 }
 
-/// Speaks with a new client until it chose an export; none if it left instead.
-pub(super) async fn negotiate<S: Stream>(
-    stream: &mut S,
-    exports: &Exports,
-    request_bytes: u32,
-) -> Result<Option<Agreed>> {
+/// What a server has to offer to a client.
+#[derive(Clone, Copy)]
+pub(super) struct Offer<'a> {
+    pub(super) exports: &'a Exports,
+    pub(super) request_bytes: u32,
+    /// None: there is none, or it is done already.
+    pub(super) tls: Option<&'a ServerTls>,
+}
+
+/// Greets a new client; says whether it wants 124 zeroes after `EXPORT_NAME`.
+pub(super) async fn greet<S: Stream>(stream: &mut S) -> Result<bool> {
     let mut hello = Vec::with_capacity(18);
     hello.extend_from_slice(&n::MAGIC.to_be_bytes());
     hello.extend_from_slice(&n::IHAVEOPT.to_be_bytes());
@@ -46,13 +52,17 @@ pub(super) async fn negotiate<S: Stream>(
     if flags & !known != 0 || flags & u32::from(n::FLAG_FIXED_NEWSTYLE) == 0 {
         return Err(Error::Protocol { during: DURING, what: "flags of another handshake" });
     }
-    let mut handshake = Handshake {
-        exports,
-        request_bytes,
-        headers: Headers::Simple,
-        contexts: None,
-        zeroes: flags & u32::from(n::FLAG_NO_ZEROES) == 0,
-    };
+    Ok(flags & u32::from(n::FLAG_NO_ZEROES) == 0)
+}
+
+/// Speaks with a client until it chose an export, leaves, or wants TLS.
+pub(super) async fn negotiate<S: Stream>(
+    stream: &mut S,
+    offer: &Offer<'_>,
+    zeroes: bool,
+) -> Result<Next> {
+    let mut handshake =
+        Handshake { offer: *offer, headers: Headers::Simple, contexts: None, zeroes };
     for _ in 0..OPTIONS_MAX {
         let header: [u8; OPTION_HEADER_BYTES] = read_array(stream, DURING).await?;
         let (option, length) = option::parse_header(&header).map_err(Error::malformed(DURING))?;
@@ -68,26 +78,26 @@ pub(super) async fn negotiate<S: Stream>(
         let data = read_vec(stream, length as usize, DURING).await?;
         let (reply, next) = handshake.option(option, &data);
         stream.write_all(&reply).await.map_err(Error::connection(DURING))?;
+        stream.flush().await.map_err(Error::connection(DURING))?;
         match next {
             Next::Option => {}
-            Next::Leave => return Ok(None),
-            Next::Transmit(agreed) => return Ok(Some(agreed)),
+            next => return Ok(next),
         }
     }
     Err(Error::Protocol { during: DURING, what: "too many options" })
 }
 
 /// What follows an option.
-enum Next {
+pub(super) enum Next {
     Option,
     Leave,
+    Secure,
     Transmit(Agreed),
 }
 
 /// What was agreed so far.
 struct Handshake<'a> {
-    exports: &'a Exports,
-    request_bytes: u32,
+    offer: Offer<'a>,
     headers: Headers,
     /// The contexts chosen, and for which export.
     contexts: Option<(String, Contexts)>,
@@ -108,11 +118,20 @@ impl Handshake<'_> {
     /// The bytes to answer, and what follows.
     fn option(&mut self, option: u32, data: &[u8]) -> (Vec<u8>, Next) {
         let ack = |reply: Vec<u8>| (join(reply, option), Next::Option);
+        if self.offer.tls.is_some_and(ServerTls::is_required)
+            && !matches!(option, n::OPT_STARTTLS | n::OPT_ABORT)
+        {
+            // The old way to choose an export knows no refusal but to hang up.
+            let next = if option == n::OPT_EXPORT_NAME { Next::Leave } else { Next::Option };
+            let words = b"this server speaks TLS only";
+            return (option::encode_reply(option, n::REP_ERR_TLS_REQD, words), next);
+        }
         let answered = match option {
             n::OPT_EXPORT_NAME => return self.export_name(data),
             n::OPT_ABORT => {
                 return (option::encode_reply(option, n::REP_ACK, &[]), Next::Leave);
             }
+            n::OPT_STARTTLS => self.start_tls(data),
             n::OPT_LIST => self.list(data).map(ack),
             n::OPT_INFO => self.info(option, data).map(|(reply, _)| ack(reply)),
             n::OPT_GO => self
@@ -130,10 +149,21 @@ impl Handshake<'_> {
         })
     }
 
+    fn start_tls(&self, data: &[u8]) -> Result<(Vec<u8>, Next), Refusal> {
+        if self.offer.tls.is_none() {
+            return Err(Refusal(n::REP_ERR_UNSUP, "there is no TLS here, or it is done already"));
+        }
+        if !data.is_empty() {
+            return Err(Refusal(n::REP_ERR_INVALID, "STARTTLS has no data"));
+        }
+        Ok((option::encode_reply(n::OPT_STARTTLS, n::REP_ACK, &[]), Next::Secure))
+    }
+
     /// The old way to choose an export: no way to refuse but to hang up.
     fn export_name(&self, data: &[u8]) -> (Vec<u8>, Next) {
-        let found =
-            std::str::from_utf8(data).ok().and_then(|name| Some((name, self.exports.get(name)?)));
+        let found = std::str::from_utf8(data)
+            .ok()
+            .and_then(|name| Some((name, self.offer.exports.get(name)?)));
         let Some((name, export)) = found else {
             return (Vec::new(), Next::Leave);
         };
@@ -155,7 +185,7 @@ impl Handshake<'_> {
         }
         let reply =
             |name| option::encode_reply(n::OPT_LIST, n::REP_SERVER, &option::encode_name(name));
-        Ok(self.exports.names().flat_map(reply).collect())
+        Ok(self.offer.exports.names().flat_map(reply).collect())
     }
 
     fn headers(&mut self, data: &[u8], headers: Headers) -> Result<Vec<u8>, Refusal> {
@@ -174,12 +204,17 @@ impl Handshake<'_> {
     fn info(&self, option: u32, data: &[u8]) -> Result<(Vec<u8>, Agreed), Refusal> {
         let request = InfoRequest::parse(data)?;
         let export = self
+            .offer
             .exports
             .get(request.export)
             .ok_or(Refusal(n::REP_ERR_UNKNOWN, "there is no such export"))?;
         let mut infos = vec![
             Info::Export { size: export.size(), flags: flags(&**export, self.headers) },
-            Info::BlockSize { minimum: 1, preferred: PREFERRED_BLOCK, maximum: self.request_bytes },
+            Info::BlockSize {
+                minimum: 1,
+                preferred: PREFERRED_BLOCK,
+                maximum: self.offer.request_bytes,
+            },
         ];
         if request.wants.contains(&n::INFO_NAME) {
             infos.push(Info::Name(request.export.to_owned()));
@@ -202,6 +237,7 @@ impl Handshake<'_> {
         }
         let request = ContextRequest::parse(data)?;
         let export = self
+            .offer
             .exports
             .get(request.export)
             .ok_or(Refusal(n::REP_ERR_UNKNOWN, "there is no such export"))?;

@@ -13,11 +13,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::limits::Limits;
-use super::negotiate::negotiate;
+use super::negotiate::{Next, Offer, greet, negotiate};
 use super::transmit::transmit;
 use crate::error::Result;
 use crate::export::Export;
 use crate::stream::{Stream, within};
+use crate::tls::ServerTls;
 
 /// How long to wait when the system has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -88,6 +89,7 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) threads: Arc<Semaphore>,
     connections: Arc<Semaphore>,
+    tls: Option<ServerTls>,
 }
 
 impl Server {
@@ -96,7 +98,8 @@ impl Server {
         let limits = limits.sane();
         let threads = Arc::new(Semaphore::new(limits.threads));
         let connections = Arc::new(Semaphore::new(limits.connections));
-        Self { shared: Arc::new(Shared { exports, limits, clock, threads, connections }) }
+        let tls = None;
+        Self { shared: Arc::new(Shared { exports, limits, clock, threads, connections, tls }) }
     }
 
     /// A server of other exports that shares its limits with this one: what both do at the same
@@ -111,6 +114,23 @@ impl Server {
                 clock: Arc::clone(&shared.clock),
                 threads: Arc::clone(&shared.threads),
                 connections: Arc::clone(&shared.connections),
+                tls: shared.tls.clone(),
+            }),
+        }
+    }
+
+    /// The same server with TLS for who asks for it, or for all.
+    #[must_use]
+    pub fn with_tls(&self, tls: ServerTls) -> Self {
+        let shared = &self.shared;
+        Self {
+            shared: Arc::new(Shared {
+                exports: shared.exports.clone(),
+                limits: shared.limits.clone(),
+                clock: Arc::clone(&shared.clock),
+                threads: Arc::clone(&shared.threads),
+                connections: Arc::clone(&shared.connections),
+                tls: Some(tls),
             }),
         }
     }
@@ -121,8 +141,8 @@ impl Server {
         self.serve(listener, &stop).await;
     }
 
-    /// Serves clients over TCP until `stop`, as [`Self::serve_unix`]. Neither encrypted nor
-    /// authenticated: for the loopback interface.
+    /// Serves clients over TCP until `stop`, as [`Self::serve_unix`]. Without
+    /// [`Self::with_tls`] neither encrypted nor authenticated: for the loopback interface.
     pub async fn serve_tcp(&self, listener: TcpListener, stop: CancellationToken) {
         self.serve(listener, &stop).await;
     }
@@ -168,15 +188,46 @@ impl Server {
         stop: CancellationToken,
     ) -> Result<()> {
         let shared = &self.shared;
-        let handshake = negotiate(&mut stream, &shared.exports, shared.limits.request_bytes);
-        let patience = shared.limits.handshake;
-        let agreed = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            agreed = within(&*shared.clock, patience, "handshake", handshake) => agreed?,
+        let plain = Offer {
+            exports: &shared.exports,
+            request_bytes: shared.limits.request_bytes,
+            tls: shared.tls.as_ref(),
         };
-        match agreed {
-            Some(agreed) => transmit(stream, agreed, shared, stop).await,
-            None => Ok(()),
+        let handshake = async {
+            let wants_zeroes = greet(&mut stream).await?;
+            Ok((negotiate(&mut stream, &plain, wants_zeroes).await?, wants_zeroes))
+        };
+        let Some((next, wants_zeroes)) = self.patiently(&stop, handshake).await? else {
+            return Ok(());
+        };
+        let tls = match (next, &shared.tls) {
+            (Next::Transmit(agreed), _) => return transmit(stream, agreed, shared, stop).await,
+            (Next::Secure, Some(tls)) => tls,
+            _ => return Ok(()),
+        };
+        // What was agreed in the clear may be somebody else's words: all of it begins anew.
+        let secured = Offer { tls: None, ..plain };
+        let handshake = async {
+            let mut stream = tls.accept(stream).await?;
+            let next = negotiate(&mut stream, &secured, wants_zeroes).await?;
+            Ok((stream, next))
+        };
+        match self.patiently(&stop, handshake).await? {
+            Some((stream, Next::Transmit(agreed))) => transmit(stream, agreed, shared, stop).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// A part of a handshake, unless it takes too long; none at `stop`.
+    async fn patiently<T>(
+        &self,
+        stop: &CancellationToken,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<Option<T>> {
+        let patience = self.shared.limits.handshake;
+        tokio::select! {
+            () = stop.cancelled() => Ok(None),
+            done = within(&*self.shared.clock, patience, "handshake", work) => done.map(Some),
         }
     }
 }

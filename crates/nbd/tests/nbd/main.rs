@@ -6,6 +6,7 @@
 mod hostile;
 mod overlay;
 mod support;
+mod tls;
 mod together;
 mod with_their_clients;
 mod with_their_servers;
