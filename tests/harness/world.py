@@ -15,9 +15,9 @@ DISK = "disk.raw"
 class World:
     """A running service with a vault that protects one disk of known content."""
 
-    def __init__(self, rng, size_mib=64, database_url=None):
+    def __init__(self, rng, size_mib=64, database_url=None, more=""):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cbr-e2e-"))
-        self.service = Service(self.folder, database_url)
+        self.service = Service(self.folder, database_url, more)
         self.disk = self.service.pool / DISK
         disks.make(self.disk, size_mib, rng)
         self.committed = {}  # backup id → SHA-256 of what the disk held

@@ -9,13 +9,14 @@ use crate::sql::Sql;
 use crate::tx::Tx;
 
 /// Append only. The text of a released migration never changes.
-pub(crate) const MIGRATIONS: [(i64, &str); 6] = [
+pub(crate) const MIGRATIONS: [(i64, &str); 7] = [
     (1, include_str!("../migrations/0001_identity.sql")),
     (2, include_str!("../migrations/0002_catalogue.sql")),
     (3, include_str!("../migrations/0003_tasks.sql")),
     (4, include_str!("../migrations/0004_task_keys.sql")),
     (5, include_str!("../migrations/0005_exports.sql")),
     (6, include_str!("../migrations/0006_verification.sql")),
+    (7, include_str!("../migrations/0007_object_claims.sql")),
 ];
 
 const TABLE: &str = "

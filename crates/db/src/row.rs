@@ -89,6 +89,10 @@ impl Row {
         self.get(column)
     }
 
+    pub(crate) fn blob_opt(&self, column: &'static str) -> Result<Option<Vec<u8>>, DbError> {
+        self.get(column)
+    }
+
     pub(crate) fn id<K: Kind>(&self, column: &'static str) -> Result<Id<K>, DbError> {
         self.parsed(column)
     }

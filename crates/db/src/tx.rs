@@ -12,6 +12,7 @@ use crate::domains::Domains;
 use crate::engine::Engine;
 use crate::error::DbError;
 use crate::exports::Exports;
+use crate::object_claims::ObjectClaims;
 use crate::operations::Operations;
 use crate::projects::Projects;
 use crate::row::Row;
@@ -134,6 +135,11 @@ impl Tx {
     /// Facts about this installation.
     pub const fn settings(&mut self) -> Settings<'_> {
         Settings { tx: self }
+    }
+
+    /// Which bytes objects of the repository were first given.
+    pub const fn object_claims(&mut self) -> ObjectClaims<'_> {
+        ObjectClaims { tx: self }
     }
 
     pub(crate) const fn engine(&self) -> Engine {

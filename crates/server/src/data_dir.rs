@@ -138,6 +138,11 @@ impl DataDir {
         self.path.join("master.key")
     }
 
+    /// Whether there is one, or something in its place.
+    pub(crate) fn has_key(&self) -> bool {
+        self.key_path().symlink_metadata().is_ok()
+    }
+
     /// Where the first account's secrets wait for somebody to get them.
     pub(crate) fn account_path(&self) -> PathBuf {
         self.path.join("account.new")
@@ -177,7 +182,7 @@ impl DataDir {
         random: &dyn Random,
     ) -> Result<MasterKey, DataDirError> {
         let path = self.key_path();
-        if path.symlink_metadata().is_ok() {
+        if self.has_key() {
             return Ok(MasterKey::read_file(&path)?);
         }
         for data in [self.repository_path(config), self.database_path()] {

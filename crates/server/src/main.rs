@@ -1,5 +1,6 @@
 //! The programme `cbr`: the service, the operator's tools and the client in one binary.
 
+mod arbiter;
 mod bootstrap;
 mod cli;
 mod client;

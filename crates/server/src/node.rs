@@ -31,11 +31,17 @@ pub(crate) struct Node {
 impl Node {
     /// Opens everything; what is not there yet is made. The caller holds the data directory's lock.
     pub(crate) async fn start(data: &DataDir, config: &Config, world: World) -> Result<Self> {
-        let key = data.key(config, &*world.random)?;
+        let place = wiring::Place::of(data, config)?;
+        let key = wiring::key(data, config, &place, &world)?;
         let sealing_key = SealingKey::new(&key.derived(SEALING_PURPOSE));
         let name = data.node_name(&*world.random)?;
         let db = wiring::database(data, config, &world).await?;
-        let repository = wiring::repository(data, config, key, &world)?;
+        let repository = {
+            let (config, world, db) = (config.clone(), world.clone(), Arc::clone(&db));
+            // It may ask the database, and waits for it.
+            let open = move || wiring::repository(&place, &config, key, &db, &world);
+            tokio::task::spawn_blocking(open).await.context("opening the repository failed")??
+        };
         let provider: Arc<dyn Provider> = wiring::provider(data, config, &world)?;
         let services = Services::new(Deps {
             db: Arc::clone(&db),

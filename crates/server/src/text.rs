@@ -174,7 +174,7 @@ texts! {
     why_profile_readable() "others can read it, and it holds secrets" | "其他用户可读取该文件，而其中含有密钥";
     why_no_home() "neither XDG_CONFIG_HOME nor HOME is set" | "XDG_CONFIG_HOME 和 HOME 均未设置";
     why_several_projects(count, list) "the credential is good for {count} projects: {list}" | "该凭证可用于 {count} 个项目：{list}";
-    why_no_repository() "neither --data-dir nor --repository with --key is given" | "既没有给出 --data-dir，也没有给出 --repository 和 --key";
+    why_no_repository() "neither --data-dir nor --key with --repository (or with a --config that names a bucket) is given" | "既没有给出 --data-dir，也没有给出 --key 以及 --repository（或指明存储桶的 --config）";
     why_several_disks(count, names) "it has {count} disks: {names}" | "它有 {count} 个磁盘：{names}";
     why_which_disk(disks) "the server has these disks: {disks}; choose one with --disk" | "该云服务器有以下磁盘：{disks}；请用 --disk 选择一个";
     why_several_exports(count, ids) "{count} exports fit: {ids}; use the id" | "有 {count} 个导出符合：{ids}；请使用 ID";

@@ -1,17 +1,19 @@
 //! Making the parts and joining them: the only place that knows all of them.
 
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use cbr_db::Db;
 use cbr_provider::local::{LocalConfig, PoolConfig, PoolKind};
 use cbr_provider::{LocalProvider, VolumeFormat};
-use cbr_store::backend::{Backend, LocalBackend, LocalOptions};
+use cbr_store::backend::{Backend, LocalBackend, LocalOptions, S3Backend, S3Options};
 use cbr_store::{MasterKey, Options, Repository};
 
+use crate::arbiter::DatabaseArbiter;
 use crate::config::Config;
-use crate::data_dir::DataDir;
+use crate::data_dir::{DataDir, DataDirError};
 use crate::world::World;
 
 /// Opens the database of the configuration.
@@ -24,34 +26,117 @@ pub(crate) async fn database(data: &DataDir, config: &Config, world: &World) -> 
     Ok(Arc::new(db))
 }
 
-/// Opens the repository; makes it where there is none.
-pub(crate) fn repository(
+/// Where a repository is.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// A directory of this machine.
+    Directory(PathBuf),
+    /// A bucket.
+    Bucket(Box<S3Options>),
+}
+
+impl Place {
+    /// What the configuration says.
+    pub(crate) fn of(data: &DataDir, config: &Config) -> Result<Self> {
+        match Self::bucket(config)? {
+            Some(bucket) => Ok(bucket),
+            None => Ok(Self::Directory(data.repository_path(config))),
+        }
+    }
+
+    /// The bucket of the configuration, if it names one.
+    pub(crate) fn bucket(config: &Config) -> Result<Option<Self>> {
+        let Some(s3) = &config.repository.s3 else { return Ok(None) };
+        Ok(Some(Self::Bucket(Box::new(s3.options()?))))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path) => path.display().fmt(f),
+            Self::Bucket(options) => write!(f, "{} at {}", options.place(), options.endpoint),
+        }
+    }
+}
+
+/// Opens a bucket; waits for the store.
+pub(crate) fn open_bucket(options: &S3Options, world: &World) -> Result<Arc<dyn Backend>> {
+    let (clock, random) = (Arc::clone(&world.clock), Arc::clone(&world.random));
+    let backend = S3Backend::open(options, clock, random)
+        .with_context(|| format!("cannot open {} at {}", options.place(), options.endpoint))?;
+    Ok(Arc::new(backend))
+}
+
+/// Whether there is a repository in a bucket: then only its own key will do.
+fn is_sealed(place: &Place, world: &World) -> Result<bool> {
+    match place {
+        Place::Directory(_) => Ok(false),
+        Place::Bucket(options) => Ok(Repository::is_at(&*open_bucket(options, world)?)?),
+    }
+}
+
+/// The master key; a new one only where there is nothing yet that another one sealed.
+pub(crate) fn key(
     data: &DataDir,
     config: &Config,
+    place: &Place,
+    world: &World,
+) -> Result<MasterKey> {
+    if data.has_key() || !is_sealed(place, world)? {
+        return Ok(data.key(config, &*world.random)?);
+    }
+    let (key, data) = (data.key_path(), PathBuf::from(place.to_string()));
+    Err(DataDirError::KeyLost { key, data }.into())
+}
+
+/// Opens the repository; makes it where there is none. Waits for the store, so not for tasks of the
+/// runtime.
+pub(crate) fn repository(
+    place: &Place,
+    config: &Config,
     key: MasterKey,
+    db: &Arc<Db>,
     world: &World,
 ) -> Result<Arc<Repository>> {
-    let path = data.repository_path(config);
-    let backend = LocalBackend::create(&path, local_options(config))
-        .with_context(|| format!("cannot open {}", path.display()))?;
-    let backend: Arc<dyn Backend> = Arc::new(backend);
+    let (random, options) = (Arc::clone(&world.random), store_options(config));
+    let repository = match place {
+        Place::Directory(path) => {
+            let backend = LocalBackend::create(path, local_options(config))
+                .with_context(|| format!("cannot open {place}"))?;
+            Repository::init(Arc::new(backend), key, random, options)
+        }
+        Place::Bucket(bucket) => {
+            let backend = open_bucket(bucket, world)?;
+            let arbiter = Arc::new(DatabaseArbiter::new(Arc::clone(db), bucket.place()));
+            Repository::init_arbitrated(backend, arbiter, key, random, options)
+        }
+    };
     let repository =
-        Repository::init(backend, key, Arc::clone(&world.random), store_options(config))
-            .with_context(|| format!("cannot open the repository in {}", path.display()))?;
+        repository.with_context(|| format!("cannot open the repository in {place}"))?;
+    if repository.is_arbitrated() {
+        tracing::warn!(%place, "the object store overwrites: the database decides about new objects");
+    }
     Ok(Arc::new(repository))
 }
 
-/// Opens a repository that must be there already.
+/// Opens a repository that must be there already, to read it: where an arbiter is needed, there is none.
 pub(crate) fn existing_repository(
-    path: &Path,
+    place: &Place,
     key: MasterKey,
     config: &Config,
     world: &World,
 ) -> Result<Repository> {
-    let backend = LocalBackend::open(path, local_options(config))
-        .with_context(|| format!("cannot open {}", path.display()))?;
-    Repository::open(Arc::new(backend), key, Arc::clone(&world.random), store_options(config))
-        .with_context(|| format!("cannot open the repository in {}", path.display()))
+    let backend = match place {
+        Place::Directory(path) => {
+            let backend = LocalBackend::open(path, local_options(config))
+                .with_context(|| format!("cannot open {place}"))?;
+            Arc::new(backend) as Arc<dyn Backend>
+        }
+        Place::Bucket(bucket) => open_bucket(bucket, world)?,
+    };
+    Repository::open(backend, key, Arc::clone(&world.random), store_options(config))
+        .with_context(|| format!("cannot open the repository in {place}"))
 }
 
 fn store_options(config: &Config) -> Options {

@@ -73,6 +73,15 @@ pub enum Error {
         /// The backend's description of the place.
         at: String,
     },
+    /// The place overwrites objects, and what decides instead was not opened with it.
+    #[error(
+        "{at} overwrites objects, so the database decides who may write; it was not opened, and \
+         only reading is possible"
+    )]
+    NoArbiter {
+        /// The backend's description of the place.
+        at: String,
+    },
     /// Another session of the chain is unfinished.
     #[error("the chain has an unfinished session of {owner:?}")]
     ChainBusy {

@@ -9,6 +9,7 @@ mod backups;
 mod builders;
 mod exports;
 mod identity;
+mod object_claims;
 mod opening;
 mod operations;
 mod tasks;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use cbr_service::catalogue::{Finding, Health};
-use cbr_store::MasterKey;
+use cbr_store::backend::{Probe, S3Options, survey};
+use cbr_store::{MasterKey, Repository};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -75,7 +76,8 @@ impl DoctorArgs {
         if config.shows_password(self.config.as_deref()) {
             findings.push(warning(
                 "configuration",
-                "everybody can read database.url in it: use database.url_file, or chmod o-rwx",
+                "everybody can read a secret in it (database.url, repository.s3.secret_key): use \
+                 url_file or secret_key_file, or chmod o-rwx",
             ));
         }
         let data = match DataDir::open(&self.data_dir) {
@@ -87,7 +89,9 @@ impl DoctorArgs {
         };
         findings.push(good("data directory", "only its owner can access it"));
         findings.push(space("space for data", data.path()));
-        findings.push(space("space for backups", &data.repository_path(&config)));
+        if config.repository.s3.is_none() {
+            findings.push(space("space for backups", &data.repository_path(&config)));
+        }
         findings.extend(programs(&config));
         findings.push(first_account(&data));
         match MasterKey::read_file(&data.key_path()) {
@@ -106,11 +110,21 @@ impl DoctorArgs {
 
 async fn behind_the_key(data: &DataDir, config: &Config, key: MasterKey) -> Vec<Finding> {
     let world = World::real();
-    let path = data.repository_path(config);
-    let mut findings = vec![match wiring::existing_repository(&path, key, config, &world) {
-        Ok(_) => good("repository", "opens with the master key"),
-        Err(error) => bad("repository", format!("{error:#}")),
-    }];
+    let mut findings = Vec::new();
+    let opened = wiring::Place::of(data, config).and_then(|place| {
+        let repository = wiring::existing_repository(&place, key, config, &world)?;
+        Ok((place, repository))
+    });
+    match opened {
+        Ok((place, repository)) => {
+            findings.push(good("repository", "opens with the master key"));
+            findings.push(promises(&repository));
+            if let wiring::Place::Bucket(options) = &place {
+                findings.push(store_now(options, &repository, &world));
+            }
+        }
+        Err(error) => findings.push(bad("repository", format!("{error:#}"))),
+    }
     match data.lock() {
         Err(DataDirError::InUse { .. }) => findings
             .push(good("service", "runs; database and pools are open there and were not examined")),
@@ -121,6 +135,53 @@ async fn behind_the_key(data: &DataDir, config: &Config, key: MasterKey) -> Vec<
         }
     }
     findings
+}
+
+/// What was found out about the place when the repository was made.
+fn promises(repository: &Repository) -> Finding {
+    let (kept, broken): (Vec<_>, Vec<_>) =
+        repository.probes().iter().partition(|probe| probe.holds);
+    let names = |probes: Vec<&Probe>| {
+        probes.iter().map(|probe| probe.name.as_str()).collect::<Vec<_>>().join("; ")
+    };
+    let kept = format!("when it was made, this held: {}", names(kept));
+    match (broken.is_empty(), repository.is_arbitrated()) {
+        (true, _) => good("promises", kept),
+        (false, arbitrated) => {
+            let mode = if arbitrated { " The database decides about new objects." } else { "" };
+            warning("promises", format!("{kept}. This did not: {}.{mode}", names(broken)))
+        }
+    }
+}
+
+/// What the object store does today.
+fn store_now(options: &S3Options, repository: &Repository, world: &World) -> Finding {
+    let asked = wiring::open_bucket(options, world)
+        .and_then(|backend| Ok(survey(&*backend, &*world.random)?));
+    match asked {
+        Err(error) => bad("object store", format!("{error:#}")),
+        Ok(probes) => {
+            let changed: Vec<&str> = probes
+                .iter()
+                .filter(|now| {
+                    let before = repository.probes().iter().find(|then| then.name == now.name);
+                    !now.holds && before.is_none_or(|then| then.holds)
+                })
+                .map(|probe| probe.name.as_str())
+                .collect();
+            if changed.is_empty() {
+                let text =
+                    format!("keeps {} promises, as when the repository was made", probes.len());
+                good("object store", text)
+            } else {
+                let text = format!(
+                    "no longer does what it did when the repository was made: {}. Was it moved?",
+                    changed.join("; ")
+                );
+                bad("object store", text)
+            }
+        }
+    }
 }
 
 /// What only one process may open.

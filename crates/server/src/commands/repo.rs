@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::failure::{Failure, Kind};
 use crate::output::{Output, Show, bytes};
-use crate::wiring::existing_repository;
+use crate::wiring::{self, existing_repository};
 use crate::world::World;
 
 /// List, check, restore and rebuild from the repository alone, without service or database
@@ -44,8 +44,8 @@ struct Place {
     /// The repository itself, together with --key
     #[arg(long, global = true, value_name = "DIR", requires = "key")]
     repository: Option<PathBuf>,
-    /// The master key file
-    #[arg(long, global = true, value_name = "FILE", requires = "repository")]
+    /// The master key file; without --repository for the bucket that --config names
+    #[arg(long, global = true, value_name = "FILE")]
     key: Option<PathBuf>,
 }
 
@@ -147,12 +147,18 @@ impl Place {
 
     fn open(&self, config: &Config, output: Output) -> Result<Repository> {
         let world = World::real();
-        if let (Some(path), Some(key)) = (&self.repository, &self.key) {
-            return existing_repository(path, MasterKey::read_file(key)?, config, &world);
+        if let Some(key) = &self.key {
+            let place = match &self.repository {
+                Some(path) => Some(wiring::Place::Directory(path.clone())),
+                None => wiring::Place::bucket(config)?,
+            };
+            if let Some(place) = place {
+                return existing_repository(&place, MasterKey::read_file(key)?, config, &world);
+            }
         }
         let data = self.data_dir(output)?;
         let key = MasterKey::read_file(&data.key_path())?;
-        existing_repository(&data.repository_path(config), key, config, &world)
+        existing_repository(&wiring::Place::of(&data, config)?, key, config, &world)
     }
 }
 

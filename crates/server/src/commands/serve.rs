@@ -56,7 +56,7 @@ impl ServeArgs {
 
     async fn serve(self, config: Config, output: Output) -> Result<()> {
         if config.shows_password(self.config.as_deref()) {
-            tracing::warn!("everybody can read database.url in the configuration file");
+            tracing::warn!("everybody can read a secret in the configuration file");
         }
         let address = self.listen.unwrap_or(config.http.listen);
         config.http.check_address(address)?;

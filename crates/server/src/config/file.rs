@@ -7,7 +7,7 @@ use cbr_provider::LocalConfig;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountConfig, DatabaseConfig, ExportConfig, HttpConfig, LogConfig, RepositoryConfig,
+    AccountConfig, DatabaseConfig, ExportConfig, HttpConfig, LogConfig, RepositoryConfig, S3Config,
     TasksConfig, VerifyConfig,
 };
 
@@ -94,7 +94,9 @@ impl Config {
     /// Whether others can read a password in the file.
     pub(crate) fn shows_password(&self, path: Option<&Path>) -> bool {
         let Some(about) = path.and_then(|path| std::fs::metadata(path).ok()) else { return false };
-        self.database.is_inline() && about.permissions().mode() & 0o007 != 0
+        let has_secret = self.database.is_inline()
+            || self.repository.s3.as_ref().is_some_and(S3Config::is_inline);
+        has_secret && about.permissions().mode() & 0o007 != 0
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
@@ -185,9 +187,20 @@ mod tests {
             "threads",
             "directory",
         ];
+        let bucket = ["endpoint", "bucket", "prefix", "region", "access_key", "secret_key"];
+        let bucket = bucket.into_iter().chain([
+            "secret_key_file",
+            "path_style",
+            "allow_http",
+            "ca_file",
+            "send_checksum",
+            "send_condition",
+            "concurrency",
+            "timeout_seconds",
+        ]);
         let written = toml::to_string(&Config::default()).unwrap();
         let keys = written.lines().filter_map(|line| line.split_once(" = ").map(|(key, _)| key));
-        for key in keys.chain(optional) {
+        for key in keys.chain(optional).chain(bucket) {
             let shown = EXAMPLE.lines().any(|line| {
                 line.trim_start_matches(['#', ' ']).split_once(" = ").is_some_and(|(k, _)| k == key)
             });
@@ -206,6 +219,7 @@ mod tests {
             ("[database]\nurl = \"mysql://x\"", "database.url"),
             ("[repository]\nzstd_level = 99", "repository.zstd_level"),
             ("[repository]\npath = \"relative\"", "repository.path"),
+            ("[repository.s3]\nendpoint = \"ftp://x\"\nbucket = \"abc\"", "repository.s3"),
             ("[account]\nregion = \"\"", "account.region"),
             ("[export]\ncache_mib = 1", "export.cache_mib"),
             ("[tasks]\nworkers = 0", "tasks.workers"),

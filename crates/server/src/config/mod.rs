@@ -13,6 +13,7 @@ mod file;
 mod http;
 mod log;
 mod repository;
+mod s3;
 mod tasks;
 mod verify;
 
@@ -23,5 +24,6 @@ pub(crate) use file::{Config, ConfigError, EXAMPLE};
 pub(crate) use http::HttpConfig;
 pub(crate) use log::{LogConfig, LogFormat};
 pub(crate) use repository::RepositoryConfig;
+pub(crate) use s3::S3Config;
 pub(crate) use tasks::TasksConfig;
 pub(crate) use verify::VerifyConfig;

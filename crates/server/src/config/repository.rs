@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use cbr_store::Options;
 use serde::{Deserialize, Serialize};
 
+use super::S3Config;
 use super::file::{ConfigError, check_absolute, check_range};
 
 /// Where backups are kept, and how they are made.
@@ -21,6 +22,8 @@ pub(crate) struct RepositoryConfig {
     pub(crate) memory_mib: u64,
     /// 1 is fast, 19 is small. The engine's own default, which was chosen by measurement.
     pub(crate) zstd_level: u64,
+    /// A bucket instead of a directory.
+    pub(crate) s3: Option<S3Config>,
 }
 
 impl Default for RepositoryConfig {
@@ -31,6 +34,7 @@ impl Default for RepositoryConfig {
             threads: None,
             memory_mib: 192,
             zstd_level: 3,
+            s3: None,
         }
     }
 }
@@ -52,6 +56,13 @@ impl RepositoryConfig {
 
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         check_absolute("repository.path", self.path.as_ref())?;
+        if let Some(s3) = &self.s3 {
+            if self.path.is_some() {
+                let why = "give path or s3, not both";
+                return Err(ConfigError::invalid("repository.s3", why));
+            }
+            s3.validate()?;
+        }
         check_range("repository.threads", self.threads.unwrap_or(1), 1..=256)?;
         check_range("repository.memory_mib", self.memory_mib, 64..=65_536)?;
         check_range("repository.zstd_level", self.zstd_level, 1..=19)

@@ -10,7 +10,9 @@ pub mod layer;
 mod local;
 mod memory;
 mod probe;
+mod s3;
 
+pub use crate::format::record::Probe;
 pub use interface::{
     Backend, BackendError, BackendExt, Decided, Entry, LIST_PAGE_MAX, OBJECT_BYTES_MAX, Op, Page,
     Put,
@@ -18,4 +20,6 @@ pub use interface::{
 pub use key::{KEY_BYTES_MAX, Key, SEGMENT_BYTES_MAX};
 pub use local::{LocalBackend, LocalOptions};
 pub use memory::MemoryBackend;
-pub use probe::probe;
+pub(crate) use probe::creates_once;
+pub use probe::{probe, survey};
+pub use s3::{S3Backend, S3Credentials, S3Options};

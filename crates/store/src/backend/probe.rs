@@ -1,89 +1,153 @@
 //! Finding out whether a place keeps what a backend promises, before anything is entrusted to it.
 //!
-//! Asked once, when a store is made; the answers go into its descriptor.
+//! Asked when a store is made, and the answers go into its descriptor; where somebody else runs the
+//! place (object stores), asked again at every start, because it may have become another one.
 
 use std::sync::Barrier;
 
 use cbr_env::{Random, RandomExt};
 
-use super::{Backend, BackendError, BackendExt, Key, Op, Put};
+use super::{Backend, BackendError, BackendExt, Decided, Key, Op, Put};
 use crate::format::record::Probe;
 
-const RACERS: usize = 8;
+const RACERS: usize = 16;
 
-/// Asks all questions; objects made for that are removed again.
+/// A question whose answer is noted only: no name of the format is that long.
+const LONG_NAMES: &str = "names of 200 characters work";
+/// The questions that an arbiter can answer in the place of a store (`layer/arbitrated.rs`).
+const CREATES_ONCE: [&str; 2] = ["an object is never overwritten", "of racing creators one wins"];
+/// More than one page of the network, less than a pack.
+const LARGE_BYTES: usize = 5 << 20;
+
+/// Asks all questions, and insists on every promise; objects made for that are removed again.
 ///
 /// # Errors
 /// [`BackendError::Refused`] naming the first promise the backend does not keep, or its own errors.
 pub fn probe(backend: &dyn Backend, random: &dyn Random) -> Result<Vec<Probe>, BackendError> {
+    let probes = survey(backend, random)?;
+    match probes.iter().find(|probe| !probe.holds && probe.name != LONG_NAMES) {
+        None => Ok(probes),
+        Some(broken) => Err(broken_promise(backend, broken)),
+    }
+}
+
+/// Asks all questions; objects made for that are removed again.
+///
+/// # Errors
+/// The backend's own; what it does wrong is in the answers.
+pub fn survey(backend: &dyn Backend, random: &dyn Random) -> Result<Vec<Probe>, BackendError> {
     let base = format!("probe/{}", hex::encode(random.bytes::<8>()));
     let asked = ask(backend, &base);
     let cleaned = clean(backend, &base);
     let probes = asked?;
     cleaned?;
-    match probes.iter().find(|probe| !probe.holds) {
-        None => Ok(probes),
-        Some(broken) => {
-            let reason = format!("it does not keep a promise: {}", broken.name);
-            Err(BackendError::Refused { op: Op::Open, key: backend.describe(), reason })
-        }
+    Ok(probes)
+}
+
+/// Whether the backend itself lets only one of several creators win; an error if it breaks any other
+/// promise, because nothing can stand in for those.
+pub(crate) fn creates_once(backend: &dyn Backend, probes: &[Probe]) -> Result<bool, BackendError> {
+    let (creating, others): (Vec<_>, Vec<_>) =
+        probes.iter().partition(|probe| CREATES_ONCE.contains(&probe.name.as_str()));
+    match others.into_iter().find(|probe| !probe.holds && probe.name != LONG_NAMES) {
+        Some(broken) => Err(broken_promise(backend, broken)),
+        None => Ok(creating.into_iter().all(|probe| probe.holds)),
     }
 }
 
+fn broken_promise(backend: &dyn Backend, broken: &Probe) -> BackendError {
+    let reason = format!("it does not keep a promise: {}", broken.name);
+    BackendError::Refused { op: Op::Open, key: backend.describe(), reason }
+}
+
 fn ask(backend: &dyn Backend, base: &str) -> Result<Vec<Probe>, BackendError> {
-    let key = Key::new(format!("{base}/a/Object"))?;
-    let folded = Key::new(format!("{base}/a/oBJECT"))?;
-    let long = Key::new(format!("{base}/{}", "n".repeat(super::SEGMENT_BYTES_MAX)))?;
+    let key = |name: &str| Key::new(format!("{base}/{name}"));
+    let (first, folded, last) = (key("a/Object")?, key("a/oBJECT")?, key("a/b/last")?);
+    let long = key(&format!("long/{}", "n".repeat(super::SEGMENT_BYTES_MAX)))?;
     let body: &[&[u8]] = &[b"first ", b"body"];
     let mut probes = Vec::new();
     let mut note = |name: &str, holds: bool| probes.push(Probe { name: name.to_owned(), holds });
 
-    note("a new object is created", put(backend, &key, body)? == Put::Created);
-    note("an object is never overwritten", put(backend, &key, &[b"other"])? == Put::Existed);
-    note("what was put is read", backend.get(&key)?.as_deref() == Some(b"first body"));
-    let mut part = [0; 4];
-    let is_found = match backend.get_range(&key, 3, &mut part) {
-        Err(BackendError::Short { .. }) => false,
-        answer => answer?.is_some(),
-    };
-    note("a range is read", is_found && part == *b"st b");
+    note("a new object is created", put(backend, &first, body)? == Put::Created);
+    note("what was put is read", backend.get(&first)?.as_deref() == Some(b"first body"));
+    note("a range is read", reads(backend, &first, 3, b"st b")?);
+    note("a range beyond the end is noticed", is_short(backend.get_range(&first, 8, &mut [0; 4]))?);
     note("names differ by case", backend.get(&folded)?.is_none());
-    note("long names work", put(backend, &long, body)? == Put::Created);
+    note("names may have parts", put(backend, &last, body)? == Put::Created);
     let listed = backend.list_all(base)?;
     let keys: Vec<&Key> = listed.iter().map(|entry| &entry.key).collect();
-    note("what was put is listed at once", keys == [&key, &long]);
-    backend.delete(&key)?;
-    note("what was deleted is gone at once", backend.get(&key)?.is_none());
-    note("of racing creators one wins", race(backend, &Key::new(format!("{base}/race"))?)?);
+    note("what was put is listed at once", keys == [&first, &last]);
+    let rest = backend.list(base, Some(&first))?.entries;
+    note("a listing goes on where it is told to", rest.iter().map(|e| &e.key).eq([&last]));
+    backend.delete(&first)?;
+    note("what was deleted is gone at once", backend.get(&first)?.is_none());
+    let listed = backend.list_all(base)?;
+    note("what was deleted is not listed", listed.iter().map(|e| &e.key).eq([&last]));
+    note("a large object comes back whole", keeps_large(backend, &key("large")?)?);
+    note(LONG_NAMES, matches!(backend.put_new(&long, body), Ok(Put::Created)));
+    let twice = key("twice")?;
+    let _: Put = put(backend, &twice, body)?;
+    let again = put(backend, &twice, &[b"other"])?;
+    let is_kept = again == Put::Existed && backend.get(&twice)?.as_deref() == Some(b"first body");
+    note(CREATES_ONCE[0], is_kept);
+    note(CREATES_ONCE[1], race(backend, &key("race")?)?);
     Ok(probes)
+}
+
+fn reads(
+    backend: &dyn Backend,
+    key: &Key,
+    offset: u64,
+    expected: &[u8],
+) -> Result<bool, BackendError> {
+    let mut part = vec![0; expected.len()];
+    match backend.get_range(key, offset, &mut part) {
+        Err(BackendError::Short { .. }) => Ok(false),
+        answer => Ok(answer?.is_some() && part == expected),
+    }
+}
+
+fn is_short(answer: Result<Option<()>, BackendError>) -> Result<bool, BackendError> {
+    match answer {
+        Err(BackendError::Short { .. }) => Ok(true),
+        answer => answer.map(|_| false),
+    }
+}
+
+fn keeps_large(backend: &dyn Backend, key: &Key) -> Result<bool, BackendError> {
+    let pattern: Vec<u8> = (0..=250).collect();
+    let body: Vec<u8> = pattern.iter().copied().cycle().take(LARGE_BYTES).collect();
+    let _: Put = put(backend, key, &[&body])?;
+    Ok(backend.size(key)? == Some(LARGE_BYTES as u64)
+        && backend.get(key)?.as_deref() == Some(&body[..]))
 }
 
 fn race(backend: &dyn Backend, key: &Key) -> Result<bool, BackendError> {
     let start = Barrier::new(RACERS);
     let answers: Vec<_> = std::thread::scope(|scope| {
         let racers: Vec<_> = (0..RACERS)
-            .map(|_| {
-                scope.spawn(|| {
+            .map(|racer| {
+                let start = &start;
+                scope.spawn(move || {
                     start.wait();
-                    put(backend, key, &[b"winner"])
+                    backend.put_decided(key, &[format!("racer {racer}").as_bytes()])
                 })
             })
             .collect();
         racers.into_iter().filter_map(|racer| racer.join().ok()).collect()
     });
     let answers = answers.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let created = answers.iter().filter(|put| **put == Put::Created).count();
-    let existed = answers.iter().filter(|put| **put == Put::Existed).count();
-    Ok(created == 1 && existed == RACERS - 1)
+    let winners = answers.iter().filter(|decided| **decided == Decided::Ours).count();
+    Ok(winners == 1 && answers.len() == RACERS)
 }
 
-/// A put whose answer got lost proves nothing either way.
+/// A put whose answer got lost proves nothing either way: what is there does.
 fn put(backend: &dyn Backend, key: &Key, body: &[&[u8]]) -> Result<Put, BackendError> {
     match backend.put_new(key, body)? {
-        Put::Unknown => {
-            let source = std::io::Error::other("no answer to a put");
-            Err(BackendError::Unavailable { op: Op::Put, key: key.to_string(), source })
-        }
+        Put::Unknown => match backend.put_decided(key, body)? {
+            Decided::Ours => Ok(Put::Created),
+            Decided::Other(_) => Ok(Put::Existed),
+        },
         put => Ok(put),
     }
 }

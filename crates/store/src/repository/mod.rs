@@ -1,5 +1,6 @@
 //! The repository: what callers open, list, write, read and delete with.
 
+mod arbitration;
 mod delete;
 mod keys;
 mod open;

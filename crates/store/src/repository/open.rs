@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cbr_env::{Random, RandomExt};
 use uuid::Uuid;
 
-use crate::backend::{Backend, BackendExt, Decided, Key, probe};
+use super::arbitration::Arbitration;
+use crate::backend::{Backend, BackendExt, Decided, Key, Probe, probe};
 use crate::chain::ChainLog;
 use crate::crypto::{MaintenanceKey, MasterKey, MasterKeys, TenantKeys};
 use crate::error::{Error, Result};
@@ -27,6 +28,7 @@ pub struct Repository {
     pub(crate) reads: Arc<ReadCache>,
     pub(super) master: Arc<Master>,
     pub(super) descriptor: Descriptor,
+    pub(super) arbitration: Arbitration,
     tenants: Mutex<HashMap<Uuid, Arc<TenantKeys>>>,
 }
 
@@ -49,18 +51,14 @@ impl Repository {
         random: Arc<dyn Random>,
         options: Options,
     ) -> Result<Self> {
-        let key = place::descriptor();
-        if backend.get(&key)?.is_none() && descriptors(backend.as_ref())?.is_empty() {
+        if !Self::is_at(backend.as_ref())? {
             let probes = probe(backend.as_ref(), random.as_ref())?;
-            let descriptor = Descriptor { store: random.uuid(), incompat: 0, ro_compat: 0, probes };
-            let object = descriptor.seal(&key, &master.keys(), random.as_ref());
-            // If somebody else was faster, theirs is opened below.
-            let _: Decided = backend.put_decided(&key, &[&object])?;
+            put_descriptor(&*backend, &master, &*random, probes, 0)?;
         }
         Self::open(backend, master, random, options)
     }
 
-    /// Opens the repository at `backend`.
+    /// Opens the repository at `backend`. One that needs an arbiter can then only be read.
     ///
     /// # Errors
     /// [`Error::NoStore`], [`Error::WrongKey`], [`Error::Unsupported`].
@@ -102,7 +100,8 @@ impl Repository {
         let (options, tenants) = (options.clamped(), Mutex::default());
         let reads = Arc::new(ReadCache::new(options.read_cache_bytes));
         let master = Arc::new(Master { keys, number });
-        Ok(Self { backend, random, options, reads, master, descriptor, tenants })
+        let arbitration = Arbitration::without_arbiter(&descriptor);
+        Ok(Self { backend, random, options, reads, master, descriptor, arbitration, tenants })
     }
 
     /// The same repository seen through another backend, with nothing remembered.
@@ -114,6 +113,7 @@ impl Repository {
             reads: Arc::new(ReadCache::new(0)),
             master: Arc::clone(&self.master),
             descriptor: self.descriptor.clone(),
+            arbitration: self.arbitration,
             tenants: Mutex::default(),
         }
     }
@@ -130,10 +130,13 @@ impl Repository {
         self.descriptor.store
     }
 
-    /// Refuses if this release may only read.
+    /// Refuses if this release, or this way of opening, may only read.
     pub(crate) fn check_writable(&self) -> Result<()> {
         if self.descriptor.may_write() {
-            return Ok(());
+            return match self.arbitration {
+                Arbitration::NotNeeded | Arbitration::Present => Ok(()),
+                Arbitration::Missing => Err(Error::NoArbiter { at: self.backend.describe() }),
+            };
         }
         let what = format!("features {:#x} to write", self.descriptor.ro_compat);
         Err(Error::Unsupported { object: place::descriptor().to_string(), what })
@@ -211,7 +214,10 @@ impl Repository {
 }
 
 /// The descriptor that opens with `keys`, and the number of that master key.
-fn find_descriptor(backend: &dyn Backend, keys: &MasterKeys) -> Result<(u32, Descriptor)> {
+pub(super) fn find_descriptor(
+    backend: &dyn Backend,
+    keys: &MasterKeys,
+) -> Result<(u32, Descriptor)> {
     let mut first_error = None;
     // The first one is nearly always the one: look there before listing.
     for number in
@@ -239,4 +245,19 @@ pub(super) fn descriptors(backend: &dyn Backend) -> Result<Vec<u32>> {
             _ => None,
         })
         .collect())
+}
+
+/// Puts the first descriptor. If somebody else was faster, theirs stands.
+pub(super) fn put_descriptor(
+    backend: &dyn Backend,
+    master: &MasterKey,
+    random: &dyn Random,
+    probes: Vec<Probe>,
+    ro_compat: u32,
+) -> Result<()> {
+    let key = place::descriptor();
+    let descriptor = Descriptor { store: random.uuid(), incompat: 0, ro_compat, probes };
+    let object = descriptor.seal(&key, &master.keys(), random);
+    let _: Decided = backend.put_decided(&key, &[&object])?;
+    Ok(())
 }

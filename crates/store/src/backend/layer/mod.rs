@@ -1,7 +1,9 @@
 //! Wrappers around any backend: one behaviour each, in any order.
 
+mod arbitrated;
 mod counting;
 mod faulty;
 
+pub use arbitrated::{ARBITRATED_BYTES_MAX, Arbiter, Arbitrated, Fate, Registered};
 pub use counting::{Counting, Counts};
 pub use faulty::{Fault, Faulty};

@@ -13,7 +13,7 @@ pub struct Descriptor {
     pub store: Uuid,
     /// Features a release must know to read anything. None are defined.
     pub incompat: u32,
-    /// Features a release must know to write or delete anything. None are defined.
+    /// Features a release must know to write or delete anything: [`Descriptor::ARBITRATED`].
     pub ro_compat: u32,
     /// What was found out about the backend when the store was made.
     pub probes: Vec<Probe>,
@@ -29,11 +29,19 @@ pub struct Probe {
 }
 
 impl Descriptor {
+    /// The backend overwrites: writers must let an arbiter decide (`backend/layer/arbitrated.rs`).
+    pub const ARBITRATED: u32 = 1;
+
     const PROBES_MAX: usize = 64;
 
     /// Whether this release may write to the store and delete from it.
     pub const fn may_write(&self) -> bool {
-        self.ro_compat == 0
+        self.ro_compat & !Self::ARBITRATED == 0
+    }
+
+    /// Whether writers need an arbiter.
+    pub const fn is_arbitrated(&self) -> bool {
+        self.ro_compat & Self::ARBITRATED != 0
     }
 
     /// Whether this release can read the store.

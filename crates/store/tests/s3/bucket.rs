@@ -1,0 +1,102 @@
+//! An S3 server over a temporary directory, and backends that reach it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cbr_env::{Clock, SeededRandom, SystemClock, Timestamp};
+use cbr_store::backend::{S3Backend, S3Credentials, S3Options};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use s3s::auth::SimpleAuth;
+use s3s::service::S3ServiceBuilder;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+use crate::proxy::Proxy;
+
+/// Short, and so is the prefix: the server puts both into names of files.
+pub(crate) const BUCKET: &str = "b-1";
+pub(crate) const ACCESS_KEY: &str = "AKIDEXAMPLE";
+pub(crate) const SECRET_KEY: &str = "canary-5ecr3t-k3y";
+
+/// A server with one empty bucket, gone when dropped.
+pub(crate) struct Bucket {
+    directory: TempDir,
+    pub(crate) proxy: Proxy,
+    _server: tokio::runtime::Runtime,
+}
+
+impl Bucket {
+    pub(crate) fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join(BUCKET)).unwrap();
+        let server = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = server.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let service = {
+            let files = s3s_fs::FileSystem::new(directory.path()).unwrap();
+            let mut builder = S3ServiceBuilder::new(files);
+            builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+            builder.build()
+        };
+        server.spawn(async move {
+            loop {
+                let (socket, _) = listener.accept().await.unwrap();
+                let service = service.clone();
+                tokio::spawn(async move {
+                    let connection = Builder::new(TokioExecutor::new());
+                    let _ = connection.serve_connection(TokioIo::new(socket), service).await;
+                });
+            }
+        });
+        let proxy = Proxy::start(address, directory.path().join(BUCKET));
+        Self { directory, proxy, _server: server }
+    }
+
+    /// Where the server keeps an object.
+    pub(crate) fn file(&self, key: &str) -> PathBuf {
+        self.directory.path().join(BUCKET).join(key)
+    }
+
+    /// A backend that waits for nothing between attempts.
+    pub(crate) fn backend(&self) -> S3Backend {
+        let random = Arc::new(SeededRandom::new(7));
+        S3Backend::open(&options(self.proxy.address()), Arc::new(Impatient::default()), random)
+            .unwrap()
+    }
+}
+
+/// How the proxy is reached.
+pub(crate) fn options(proxy: SocketAddr) -> S3Options {
+    let credentials = S3Credentials::new(ACCESS_KEY, SECRET_KEY);
+    S3Options {
+        prefix: "main".to_owned(),
+        allow_http: true,
+        ..S3Options::new(format!("http://{proxy}"), BUCKET, credentials)
+    }
+}
+
+/// The machine's clock, but nobody sleeps.
+#[derive(Debug, Default)]
+pub(crate) struct Impatient(SystemClock);
+
+impl Clock for Impatient {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn monotonic_micros(&self) -> u64 {
+        self.0.monotonic_micros()
+    }
+
+    fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {})
+    }
+}
