@@ -285,7 +285,11 @@ class Domain:
         for seq, name in enumerate(claims, 1):
             check(int(name[:16], 16) == seq, f"claim {seq} of {log} is missing")
             claim = Decoder(self.objects.open(f"{log}/{name}", CLAIM)[3])
-            nonce, parent, owner = claim.raw(12), claim.option(claim.varint), claim.bytes()
+            nonce, flags = claim.raw(12), claim.u8()
+            check(flags < 4 and (flags > 1) == (self.scope == "t"), f"{log}: claim {seq}")
+            parent = claim.varint() if flags & 1 else None
+            _retired = claim.varint() if flags & 2 else None
+            owner = claim.bytes()
             outcome = f"{log}/{seq:016x}.outcome"
             if seq in deleted or not os.path.exists(self.objects.path(outcome)):
                 continue
@@ -299,6 +303,7 @@ class Domain:
         check(record.raw(12) == nonce, f"{key}: nonce")
         if tag == 2:
             return None
+        check(tag == (3 if self.scope == "t" else 1), f"{key}: tag")
         before = record.option(lambda: (record.varint(), record.raw(32)))
         if before:
             outcome = self.objects.get(f"{key[:-24]}{before[0]:016x}.outcome")
@@ -309,23 +314,39 @@ class Domain:
         lists = record.many(record.slot)
         births = record.many(lambda: (record.varint(), record.varint()))
         check(self.births(lists) == births, f"{key}: births")
+        if tag == 3:
+            borrow_lists = record.many(record.slot)
+            lenders = record.many(lambda: (record.raw(16), record.varint(), record.varint()))
+            check(self.lenders(borrow_lists) == lenders, f"{key}: lenders")
         card = record.bytes()
         record.end()
         return height, top, sizes[0], card
 
+    def references(self, lists):
+        """Section 8: (kind, pack, birth, sealed length, references) of every slot that is listed."""
+        for reference in lists:
+            listed = Decoder(self.slot(2, reference))
+            counted = self.scope == "t"
+            check(listed.u8() == (4 if counted else 3), "list of references")
+            for _ in range(listed.varint()):
+                kind, pack = listed.u8(), listed.raw(16)
+                for _ in range(listed.varint()):
+                    _slot, birth, length = listed.varint(), listed.varint(), listed.varint()
+                    yield kind, pack, birth, length, listed.varint() if counted else 1
+            listed.end()
+
     def births(self, lists):
         totals = {}
-        for reference in lists:
-            deaths = Decoder(self.slot(2, reference))
-            check(deaths.u8() == 3, "death list")
-            for _ in range(deaths.varint()):
-                deaths.raw(17)
-                for _, birth, length in deaths.many(
-                    lambda: (deaths.varint(), deaths.varint(), deaths.varint())
-                ):
-                    totals[birth] = totals.get(birth, 0) + length
-            deaths.end()
+        for _kind, _pack, birth, length, times in self.references(lists):
+            totals[birth] = totals.get(birth, 0) + length * times
         return sorted(totals.items())
+
+    def lenders(self, lists):
+        totals = {}
+        for _kind, pack, _birth, length, times in self.references(lists):
+            references, size = totals.get(pack, (0, 0))
+            totals[pack] = references + times, size + length * times
+        return sorted((pack, *both) for pack, both in totals.items())
 
     def restore(self, commit, output):
         height, top, disk_bytes, _card = commit

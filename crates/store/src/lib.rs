@@ -9,6 +9,7 @@ mod chain;
 mod check;
 pub mod contract;
 pub mod crypto;
+mod dedup;
 mod delete;
 mod error;
 pub mod format;
@@ -40,4 +41,6 @@ pub use repository::{KeyStatus, Repository, Session, TenantKeyStatus};
 pub use restore::{DiskExtent, DiskReader, ExtentKind};
 pub use source::{BlockSource, FileSource};
 pub use target::{BlockTarget, FileTarget, NewFileTarget};
-pub use version::{CheckDepth, Freed, RestoreStats, VersionInfo, VersionRef, WriteStats};
+pub use version::{
+    CheckDepth, Freed, Prediction, RestoreStats, VersionInfo, VersionRef, WriteStats,
+};

@@ -2,6 +2,8 @@
 
 use std::thread;
 
+use crate::format::id::Scope;
+
 /// How a repository is written and read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -29,6 +31,11 @@ pub struct Options {
     /// So many new records of a chain (claims, outcomes, deletions) are folded into one object, so
     /// that a long log is not read record by record.
     pub fold_after: u32,
+    /// What the hints for blocks that chains share may take, of all tenants together. Less finds
+    /// less; nothing else depends on it.
+    pub dedup_ram_bytes: u64,
+    /// With what chains share blocks that have no version yet: see [`crate::Repository::settle`].
+    pub new_chains: Scope,
 }
 
 impl Default for Options {
@@ -43,6 +50,8 @@ impl Default for Options {
             compact_below_percent: 60,
             read_cache_bytes: 64 << 20,
             fold_after: 32,
+            dedup_ram_bytes: 192 << 20,
+            new_chains: Scope::Volume,
         }
     }
 }
@@ -74,6 +83,8 @@ impl Options {
             compact_below_percent: self.compact_below_percent.min(100),
             read_cache_bytes: self.read_cache_bytes.clamp(8 << 20, 64 << 30),
             fold_after: self.fold_after.max(1),
+            dedup_ram_bytes: self.dedup_ram_bytes,
+            new_chains: self.new_chains,
         }
     }
 }

@@ -70,6 +70,9 @@ pub struct WriteStats {
     pub stored_bytes: u64,
     /// Blocks that earlier versions had lost to damage and have again, in bytes.
     pub healed_bytes: u64,
+    /// Of the changed blocks those that were stored already, by another disk or elsewhere on this
+    /// one, in bytes.
+    pub borrowed_bytes: u64,
 }
 
 /// What [`crate::Repository::restore`] did.
@@ -90,6 +93,17 @@ pub struct Freed {
     /// Bytes of objects removed from the backend, less what had to be written again. May come
     /// later than `freed_bytes`: a pack is rewritten only when much of it is dead.
     pub removed_object_bytes: u64,
+}
+
+/// What a deletion will do.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Prediction {
+    /// Stored bytes that no version will need any more.
+    pub freed_bytes: u64,
+    /// Stored bytes that these versions need and others do too, of other disks: they stay.
+    pub kept_bytes: u64,
+    /// How many other disks keep them.
+    pub kept_by: u64,
 }
 
 /// How much [`crate::Repository::check`] reads.

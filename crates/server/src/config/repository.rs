@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cbr_store::Options;
+use cbr_store::{Options, Scope};
 use serde::{Deserialize, Serialize};
 
 use super::S3Config;
@@ -22,8 +22,22 @@ pub(crate) struct RepositoryConfig {
     pub(crate) memory_mib: u64,
     /// 1 is fast, 19 is small. The engine's own default, which was chosen by measurement.
     pub(crate) zstd_level: u64,
+    /// With what disks share equal blocks that are backed up for the first time.
+    pub(crate) dedup: Dedup,
+    /// What the search for equal blocks of other disks may take, in MiB.
+    pub(crate) dedup_memory_mib: u64,
     /// A bucket instead of a directory.
     pub(crate) s3: Option<S3Config>,
+}
+
+/// What shares blocks with what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Dedup {
+    /// The backups of one disk with each other.
+    Disk,
+    /// The backups of all disks of a project.
+    Tenant,
 }
 
 impl Default for RepositoryConfig {
@@ -34,6 +48,8 @@ impl Default for RepositoryConfig {
             threads: None,
             memory_mib: 192,
             zstd_level: 3,
+            dedup: Dedup::Disk,
+            dedup_memory_mib: 192,
             s3: None,
         }
     }
@@ -50,6 +66,11 @@ impl RepositoryConfig {
                 .unwrap_or(defaults.threads),
             memory_bytes: self.memory_mib << 20,
             zstd_level: i32::try_from(self.zstd_level).unwrap_or(defaults.zstd_level),
+            dedup_ram_bytes: self.dedup_memory_mib << 20,
+            new_chains: match self.dedup {
+                Dedup::Disk => Scope::Volume,
+                Dedup::Tenant => Scope::Tenant,
+            },
             ..defaults
         }
     }
@@ -65,6 +86,7 @@ impl RepositoryConfig {
         }
         check_range("repository.threads", self.threads.unwrap_or(1), 1..=256)?;
         check_range("repository.memory_mib", self.memory_mib, 64..=65_536)?;
-        check_range("repository.zstd_level", self.zstd_level, 1..=19)
+        check_range("repository.zstd_level", self.zstd_level, 1..=19)?;
+        check_range("repository.dedup_memory_mib", self.dedup_memory_mib, 0..=65_536)
     }
 }

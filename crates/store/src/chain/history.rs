@@ -132,8 +132,7 @@ impl History {
     /// What each committed version did to the stored bytes.
     pub(crate) fn accounts(&self) -> BTreeMap<u64, Account> {
         let account = |commit: &Commit| {
-            let list_bytes =
-                commit.deaths.iter().map(|list| u64::from(list.stored_bytes)).sum::<u64>();
+            let list_bytes = commit.lists().map(|list| u64::from(list.stored_bytes)).sum::<u64>();
             Account {
                 born_bytes: commit.added_bytes.saturating_sub(list_bytes),
                 list_bytes,

@@ -8,6 +8,7 @@ use cbr_env::Random;
 use super::history::{Committed, History, Session, Verdict};
 use crate::backend::{Backend, BackendExt, Decided, Entry, Key};
 use crate::crypto::TenantKeys;
+use crate::dedup::RetireLog;
 use crate::error::{Error, Result};
 use crate::format::id::ChainRef;
 use crate::format::place::{self, Place};
@@ -32,6 +33,16 @@ pub(crate) struct ChainLog {
 }
 
 impl ChainLog {
+    /// The retire log of the chain's domain.
+    pub(crate) fn retire_log(&self) -> RetireLog {
+        RetireLog {
+            domain: self.chain.domain(),
+            backend: Arc::clone(&self.backend),
+            keys: Arc::clone(&self.keys),
+            random: Arc::clone(&self.random),
+        }
+    }
+
     /// Reads the log: the newest fold and what came after it. Records that are missing or cannot
     /// be read are listed, not skipped silently.
     pub(crate) fn read(&self) -> Result<History> {

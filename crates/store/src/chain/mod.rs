@@ -9,8 +9,10 @@ pub(crate) mod fold;
 mod folds;
 pub(crate) mod history;
 pub(crate) mod lifetime;
+pub(crate) mod lists;
 pub(crate) mod log;
 
 pub(crate) use history::{History, Verdict};
 pub(crate) use lifetime::Lineage;
+pub(crate) use lists::read_list;
 pub(crate) use log::ChainLog;

@@ -11,10 +11,9 @@ use super::patches::PatchCheck;
 use super::report::{CheckReport, Problem};
 use crate::backend::{BackendExt, Entry, Key};
 use crate::chain::history::Session;
-use crate::chain::{ChainLog, History, Verdict};
+use crate::chain::{ChainLog, History, Verdict, read_list};
 use crate::crypto::TenantKeys;
 use crate::error::{Error, Result};
-use crate::format::deaths::Deaths;
 use crate::format::envelope::ObjectKind;
 use crate::format::id::{ChainRef, DomainId, PackKind, PackRef, Scope, SessionNonce};
 use crate::format::place::{self, Place};
@@ -435,18 +434,14 @@ impl DomainCheck<'_> {
         };
         for seq in lineage.members() {
             let Some(committed) = history.committed(seq) else { continue };
-            for list in &committed.commit.deaths {
-                let read = packs.read_slot(PackKind::Meta, list, scratch);
-                let what = match read {
+            for list in committed.commit.lists() {
+                let what = match read_list(packs, (&history.chain, seq), list, scratch) {
                     Err(error) if error.is_transient() => return Err(error),
                     Err(error) => error.to_string(),
-                    Ok(()) => match Deaths::decode(&scratch.plain) {
-                        Ok(_) => continue,
-                        Err(error) => error.to_string(),
-                    },
+                    Ok(_) => continue,
                 };
                 let object = place::pack(&packs.pack(PackKind::Meta, list.pack), 0);
-                self.found.record(object, format!("a death list of version {seq}: {what}"));
+                self.found.record(object, format!("a list of version {seq}: {what}"));
             }
         }
         Ok(())

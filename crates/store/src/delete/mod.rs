@@ -9,6 +9,7 @@ pub(crate) mod account;
 mod compact;
 mod patches;
 pub(crate) mod plan;
+pub(crate) mod shared;
 mod sweep;
 
 pub(crate) use sweep::{Sweep, remove_session};

@@ -57,7 +57,7 @@ pub(crate) fn plan(history: &History, lineage: &Lineage, listed: &Listed) -> Res
 }
 
 /// Every pack that a live version certainly needs is there.
-fn check_presence(history: &History, listed: &Listed) -> Result<()> {
+pub(super) fn check_presence(history: &History, listed: &Listed) -> Result<()> {
     for seq in history.live_or_pinned() {
         let Some(committed) = history.committed(seq) else { continue };
         let commit = &committed.commit;
@@ -120,7 +120,8 @@ mod tests {
 
     fn session(seq: u8, parent: Option<u64>, verdict: Verdict) -> (u64, Session) {
         let nonce = SessionNonce([seq; 12]);
-        let claim = Claim { nonce, parent, owner: String::new(), node: String::new() };
+        let claim =
+            Claim { nonce, parent, owner: String::new(), node: String::new(), retired: None };
         (seq.into(), Session { claim, verdict })
     }
 
@@ -141,6 +142,7 @@ mod tests {
             packs: vec![pack(0), pack(1)],
             deaths: Vec::new(),
             death_totals: Vec::new(),
+            borrowed: None,
             card: Vec::new(),
         };
         let committed = Committed { commit, hash: [0; 32], card_is_here: true };

@@ -141,7 +141,11 @@ impl Sweep<'_> {
     }
 
     /// Removes all generations of a pack; returns their bytes.
-    fn remove(&self, (kind, id): &PackName, generations: &BTreeMap<u32, u64>) -> Result<u64> {
+    pub(super) fn remove(
+        &self,
+        (kind, id): &PackName,
+        generations: &BTreeMap<u32, u64>,
+    ) -> Result<u64> {
         for generation in generations.keys() {
             let key = place::pack(&self.packs.pack(*kind, *id), *generation);
             self.log.backend.delete(&key)?;
@@ -152,7 +156,7 @@ impl Sweep<'_> {
     /// Brings a pack down to one generation without (many) dead slots; returns the bytes saved.
     ///
     /// One that cannot be read stays as it is, for a repair, and the others are dealt with (P5).
-    fn shrink(
+    pub(super) fn shrink(
         &self,
         name: &PackName,
         generations: &BTreeMap<u32, u64>,
@@ -237,7 +241,7 @@ impl Sweep<'_> {
 }
 
 /// All packs of a chain's domain.
-fn list_packs(packs: &Packs, log: &ChainLog) -> Result<Listed> {
+pub(super) fn list_packs(packs: &Packs, log: &ChainLog) -> Result<Listed> {
     let mut listed = Listed::new();
     let domain = log.chain.domain();
     for kind in [PackKind::Data, PackKind::Meta] {

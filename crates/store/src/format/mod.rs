@@ -17,6 +17,7 @@ pub mod node;
 pub mod pack;
 pub mod place;
 pub mod record;
+pub mod references;
 pub mod slot;
 
 /// Blocks are 64 KiB; the last one of a disk is treated as filled up with zeros.

@@ -135,6 +135,16 @@ pub fn fold(id: &ChainRef, (seq, n): (u64, u64)) -> Key {
     Key::from_parts(format!("{}{seq:016x}.{n:016x}", folds(id)))
 }
 
+/// The prefix of the domain's retire records.
+pub fn retires(id: &DomainId) -> String {
+    format!("{}g/", domain(id))
+}
+
+/// The domain's retire record number `n`.
+pub fn retire(id: &DomainId, n: u64) -> Key {
+    Key::from_parts(format!("{}{n:016x}", retires(id)))
+}
+
 /// What a key of format v1 names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
@@ -164,6 +174,8 @@ pub enum Place {
     Delete(ChainRef, u64),
     /// A fold of so many sessions and delete records.
     Fold(ChainRef, (u64, u64)),
+    /// A retire record.
+    Retire(DomainId, u64),
 }
 
 impl Place {
@@ -199,6 +211,7 @@ impl Place {
             Self::Outcome(chain, seq) => outcome(chain, *seq),
             Self::Delete(chain, n) => delete(chain, *n),
             Self::Fold(chain, ends) => fold(chain, *ends),
+            Self::Retire(domain, n) => retire(domain, *n),
         }
     }
 }
@@ -225,6 +238,7 @@ fn in_domain(domain: &DomainId, rest: &[&str]) -> Option<Place> {
             let n = number(n)?;
             if directory.len() == 1 { Place::Pack(pack, n) } else { Place::Patch(pack, n) }
         }
+        ["g", n] => Place::Retire(*domain, long_number(n)?),
         ["c", id, "d", n] => Place::Delete(chain(id)?, long_number(n)?),
         ["c", id, record] => match record.split_once('.')? {
             (seq, "claim") => Place::Claim(chain(id)?, long_number(seq)?),

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use super::borrowings::Borrowings;
 use super::cells;
 use super::geometry::{FANOUT, LEAF_BLOCKS, leaves, leaves_below, root_level};
 use super::reader::{MapReader, Visit};
@@ -18,7 +19,8 @@ use crate::error::{Error, Result};
 use crate::format::deaths::Deaths;
 use crate::format::id::{PackKind, SlotRef};
 use crate::format::node::{Child, Inner, Leaf, node_hash};
-use crate::format::record::Root;
+use crate::format::record::{Borrowed, Root};
+use crate::format::references::References;
 use crate::packs::Scratch;
 use crate::size::to_usize;
 use crate::write::encoder::ProvingEncoder;
@@ -45,6 +47,7 @@ struct State {
     root: Option<Child>,
     dead: Vec<(PackKind, SlotRef)>,
     lists: Vec<SlotRef>,
+    borrowed: Borrowings,
     died_bytes: BTreeMap<u64, u64>,
     used_blocks_gained: u64,
     used_blocks_lost: u64,
@@ -68,6 +71,8 @@ pub(crate) struct LeafDone {
     /// Instead of `old`: the pointer to a leaf that cannot be read.
     pub(crate) lost: Option<Child>,
     pub(crate) new: Vec<cells::Cell>,
+    /// The slots that were stored for it.
+    pub(crate) stored: Vec<SlotRef>,
 }
 
 /// What the parent version has where a leaf belongs.
@@ -87,6 +92,8 @@ pub(crate) struct Assembled {
     /// The slots that hold the death lists.
     pub(crate) lists: Vec<SlotRef>,
     pub(crate) died_bytes: BTreeMap<u64, u64>,
+    /// Of a domain whose chains share blocks.
+    pub(crate) borrowed: Option<Borrowed>,
     pub(crate) used_blocks_gained: u64,
     pub(crate) used_blocks_lost: u64,
 }
@@ -105,6 +112,7 @@ impl<'a> Assembler<'a> {
             root: None,
             dead: Vec::new(),
             lists: Vec::new(),
+            borrowed: Borrowings::default(),
             died_bytes: BTreeMap::new(),
             used_blocks_gained: 0,
             used_blocks_lost: 0,
@@ -132,6 +140,10 @@ impl<'a> Assembler<'a> {
         }
         if let Some(child) = old_child {
             self.bury(state, PackKind::Meta, child.slot)?;
+        }
+        let this = self.finisher();
+        for slot in cells::born(&done.new, self.packer.seq(), &done.stored) {
+            this.borrow(state, slot)?;
         }
         let new = match cells::gather(&done.new) {
             None => None,
@@ -177,7 +189,7 @@ impl<'a> Assembler<'a> {
     pub(crate) fn finish(&self) -> Result<Assembled> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let state = &mut *state;
-        let this = Finisher { packer: self.packer, hasher: self.hasher };
+        let this = self.finisher();
         if !state.open.is_empty() {
             return Err(Error::SelfCheck { what: "a map node was left open".to_owned() });
         }
@@ -191,7 +203,10 @@ impl<'a> Assembler<'a> {
             }
         }
         this.write_list(state)?;
+        this.write_borrowed(state)?;
+        let borrowed = std::mem::take(&mut state.borrowed).into_record();
         Ok(Assembled {
+            borrowed: self.packer.is_sharing().then_some(borrowed),
             root: Root { height: self.height, node: state.root },
             lists: std::mem::take(&mut state.lists),
             died_bytes: std::mem::take(&mut state.died_bytes),
@@ -270,12 +285,16 @@ impl<'a> Assembler<'a> {
         self.write(state, &inner.encode()).map(Some)
     }
 
+    const fn finisher(&self) -> Finisher<'a> {
+        Finisher { packer: self.packer, hasher: self.hasher }
+    }
+
     fn write(&self, state: &mut State, encoded: &[u8]) -> Result<Child> {
-        Finisher { packer: self.packer, hasher: self.hasher }.write(state, encoded)
+        self.finisher().write(state, encoded)
     }
 
     fn bury(&self, state: &mut State, kind: PackKind, slot: SlotRef) -> Result<()> {
-        Finisher { packer: self.packer, hasher: self.hasher }.bury(state, kind, slot)
+        self.finisher().bury(state, kind, slot)
     }
 }
 
@@ -307,9 +326,26 @@ impl Finisher<'_> {
             return Ok(());
         }
         let mut dead = std::mem::take(&mut state.dead);
-        dead.sort_unstable();
-        let slot = self.write_slot(state, &Deaths { dead }.encode())?;
+        let list = if self.packer.is_sharing() {
+            References::of(dead).encode()
+        } else {
+            dead.sort_unstable();
+            Deaths { dead }.encode()
+        };
+        let slot = self.write_slot(state, &list)?;
         state.lists.push(slot);
+        Ok(())
+    }
+
+    fn borrow(&self, state: &mut State, slot: SlotRef) -> Result<()> {
+        state.borrowed.add(slot);
+        if state.borrowed.is_full() { self.write_borrowed(state) } else { Ok(()) }
+    }
+
+    fn write_borrowed(&self, state: &mut State) -> Result<()> {
+        let Some(list) = state.borrowed.take_list() else { return Ok(()) };
+        let slot = self.write_slot(state, &list.encode())?;
+        state.borrowed.lists.push(slot);
         Ok(())
     }
 

@@ -86,6 +86,13 @@ pub(crate) fn died(old: &[Cell], new: &[Cell]) -> Vec<SlotRef> {
     had.difference(&kept).copied().collect()
 }
 
+/// The slots that `new` points to since version `seq` and that were not stored for it: they are
+/// borrowed, once per leaf.
+pub(crate) fn born(new: &[Cell], seq: u64, stored: &[SlotRef]) -> BTreeSet<SlotRef> {
+    let slots = new.iter().filter_map(Cell::slot);
+    slots.filter(|slot| slot.birth == seq && !stored.contains(slot)).collect()
+}
+
 /// How many cells are not holes.
 pub(crate) fn used(cells: &[Cell]) -> u64 {
     cells.iter().filter(|cell| **cell != Cell::Hole).count() as u64

@@ -5,6 +5,7 @@
 //! node it points to, so the root stands for all of it.
 
 pub(crate) mod assembler;
+mod borrowings;
 pub(crate) mod cells;
 pub(crate) mod geometry;
 pub(crate) mod reader;

@@ -53,6 +53,10 @@ impl Packs {
         Self { backend, keys, domain, cache, rescues }
     }
 
+    pub(crate) const fn domain(&self) -> &DomainId {
+        &self.domain
+    }
+
     pub(crate) fn backend(&self) -> &dyn Backend {
         self.backend.as_ref()
     }

@@ -6,10 +6,11 @@ use super::Repository;
 use crate::chain::{ChainLog, History};
 use crate::delete::Sweep;
 use crate::delete::account::freed_bytes;
+use crate::delete::shared::{DomainSweep, prediction};
 use crate::error::{Error, Result};
 use crate::format::id::{ChainRef, Scope};
 use crate::format::record::Delete;
-use crate::version::Freed;
+use crate::version::{Freed, Prediction};
 
 impl Repository {
     /// The stored bytes that [`Repository::delete`] of these versions would set free.
@@ -18,10 +19,50 @@ impl Repository {
     /// [`Error::NoSuchVersion`]; a deleted version counts as if it were still there.
     pub fn preview_delete(&self, chain: &ChainRef, seqs: &[u64]) -> Result<u64> {
         let seqs: BTreeSet<u64> = seqs.iter().copied().collect();
-        let Some((_, history)) = self.history_with(chain, &seqs, ChainLog::read)? else {
+        let Some((log, history)) = self.history_with(chain, &seqs, ChainLog::read)? else {
             return Ok(0);
         };
-        freed_bytes(&history, &seqs)
+        self.freed_bytes(&log, &history, &seqs)
+    }
+
+    /// As [`Repository::preview_delete`], and what stays because other disks need it as well.
+    pub fn predict_delete(&self, chain: &ChainRef, seqs: &[u64]) -> Result<Prediction> {
+        let seqs: BTreeSet<u64> = seqs.iter().copied().collect();
+        match self.history_with(chain, &seqs, ChainLog::read)? {
+            None => Ok(Prediction::default()),
+            Some((log, history)) if chain.scope == Scope::Tenant => {
+                self.prediction(&log, &history, &seqs)
+            }
+            Some((_, history)) => Ok(Prediction {
+                freed_bytes: freed_bytes(&history, &seqs)?,
+                ..Prediction::default()
+            }),
+        }
+    }
+
+    /// Where blocks are shared. Of versions that were deleted and swept before, the lists may be
+    /// gone that said what they had freed; then they free nothing any more.
+    fn prediction(
+        &self,
+        log: &ChainLog,
+        history: &History,
+        seqs: &BTreeSet<u64>,
+    ) -> Result<Prediction> {
+        let packs = self.packs(log);
+        match prediction(log, &packs, seqs) {
+            Err(Error::Missing { .. }) => {
+                let live = seqs.iter().copied().filter(|seq| history.is_live(*seq));
+                prediction(log, &packs, &live.collect())
+            }
+            predicted => predicted,
+        }
+    }
+
+    fn freed_bytes(&self, log: &ChainLog, history: &History, seqs: &BTreeSet<u64>) -> Result<u64> {
+        match log.chain.scope {
+            Scope::Volume => freed_bytes(history, seqs),
+            Scope::Tenant => Ok(self.prediction(log, history, seqs)?.freed_bytes),
+        }
     }
 
     /// Deletes versions and removes what only they needed. Others are never touched (P7).
@@ -40,6 +81,7 @@ impl Repository {
         };
         // Refuse to go on from a log that contradicts itself.
         history.lineage(history.live_or_pinned())?;
+        let before = self.freed_bytes(&log, &history, &seqs)?;
         let new: Vec<u64> = seqs.iter().copied().filter(|seq| history.is_live(*seq)).collect();
         for part in new.chunks(Delete::SEQS_MAX) {
             let delete = Delete { seqs: part.to_vec(), by: String::new() };
@@ -48,7 +90,11 @@ impl Repository {
         // Only now is it certain which sessions build on what was deleted.
         let history = log.read_on(history)?.sound()?;
         log.fold(&history);
-        let freed_bytes = freed_bytes(&history, &seqs)?;
+        let freed_bytes = match self.freed_bytes(&log, &history, &seqs) {
+            // Another sweep was faster, and lists are gone that nobody needs any more.
+            Err(Error::Missing { .. }) => before,
+            freed => freed?,
+        };
         let removed_object_bytes = self.sweep(&log)?;
         Ok(Freed { freed_bytes, removed_object_bytes })
     }
@@ -62,13 +108,12 @@ impl Repository {
     }
 
     fn sweep(&self, log: &ChainLog) -> Result<u64> {
-        // What other chains of the domain need is not known from this chain's log.
-        if log.chain.scope == Scope::Tenant {
-            return Ok(0);
-        }
-        let packs = self.packs(log);
+        let packs = &self.packs(log);
         let compact_below_percent = self.options.compact_below_percent;
-        Sweep { log, packs: &packs, compact_below_percent }.run()
+        match log.chain.scope {
+            Scope::Volume => Sweep { log, packs, compact_below_percent }.run(),
+            Scope::Tenant => DomainSweep { log, packs, compact_below_percent }.run(),
+        }
     }
 
     /// The chain's log, in which every one of `seqs` was committed.

@@ -10,6 +10,7 @@ use super::arbitration::Arbitration;
 use crate::backend::{Backend, BackendExt, Decided, Key, Probe, probe};
 use crate::chain::ChainLog;
 use crate::crypto::{MaintenanceKey, MasterKey, MasterKeys, TenantKeys};
+use crate::dedup::Domains;
 use crate::error::{Error, Result};
 use crate::format::envelope::{ObjectKind, Reader};
 use crate::format::id::{ChainRef, DomainId};
@@ -30,6 +31,7 @@ pub struct Repository {
     pub(super) descriptor: Descriptor,
     pub(super) arbitration: Arbitration,
     tenants: Mutex<HashMap<Uuid, Arc<TenantKeys>>>,
+    pub(crate) dedup: Arc<Domains>,
 }
 
 /// The master key a repository was opened with.
@@ -99,9 +101,20 @@ impl Repository {
         }
         let (options, tenants) = (options.clamped(), Mutex::default());
         let reads = Arc::new(ReadCache::new(options.read_cache_bytes));
+        let dedup = Arc::new(Domains::new(options.dedup_ram_bytes));
         let master = Arc::new(Master { keys, number });
         let arbitration = Arbitration::without_arbiter(&descriptor);
-        Ok(Self { backend, random, options, reads, master, descriptor, arbitration, tenants })
+        Ok(Self {
+            backend,
+            random,
+            options,
+            reads,
+            master,
+            descriptor,
+            arbitration,
+            tenants,
+            dedup,
+        })
     }
 
     /// The same repository seen through another backend, with nothing remembered.
@@ -115,6 +128,7 @@ impl Repository {
             descriptor: self.descriptor.clone(),
             arbitration: self.arbitration,
             tenants: Mutex::default(),
+            dedup: Arc::new(Domains::new(0)),
         }
     }
 

@@ -16,8 +16,9 @@ use cbr_env::RandomExt;
 
 use super::Repository;
 use crate::chain::{ChainLog, History};
+use crate::dedup::{Borrower, Domains};
 use crate::error::{Error, Result};
-use crate::format::id::{ChainRef, SessionNonce};
+use crate::format::id::{ChainRef, Scope, SessionNonce};
 use crate::format::place;
 use crate::format::record::{
     CARD_BYTES_MAX, Claim, Commit, Outcome, PackSummary, Root, TEXT_BYTES_MAX,
@@ -43,6 +44,7 @@ pub struct Session {
     log: ChainLog,
     packs: Arc<Packs>,
     options: Options,
+    dedup: Arc<Domains>,
     version: VersionRef,
     claim: Claim,
     parent: Option<Parent>,
@@ -90,6 +92,10 @@ impl Repository {
                 parent: history.head(),
                 owner: owner.to_owned(),
                 node: String::new(),
+                retired: match chain.scope {
+                    Scope::Volume => None,
+                    Scope::Tenant => Some(log.retire_log().head()?),
+                },
             };
             if !log.put_claim(seq, &claim)? {
                 continue;
@@ -113,9 +119,9 @@ impl Repository {
         let version = VersionRef { chain: log.chain, seq };
         let commits = history.live().into_iter().filter_map(|seq| history.committed(seq));
         let live = commits.map(|one| (one.commit.root, one.commit.disk_bytes)).collect();
-        let options = self.options.clone();
+        let (options, dedup) = (self.options.clone(), Arc::clone(&self.dedup));
         let (distrusted, written) = (Vec::new(), None);
-        Session { log, packs, options, version, claim, parent, live, distrusted, written }
+        Session { log, packs, options, dedup, version, claim, parent, live, distrusted, written }
     }
 }
 
@@ -169,6 +175,7 @@ impl Session {
             let by = format!("session {}", hex::encode(self.claim.nonce.0));
             Healer::new(wanted, Patches::new(&self.packs, &hasher, random, by))
         });
+        let borrower = self.borrower()?;
         let pipeline = Pipeline {
             packs: &self.packs,
             hasher: &hasher,
@@ -177,6 +184,7 @@ impl Session {
             author: Author { nonce: self.claim.nonce, seq: self.version.seq },
             parent: parent.as_ref(),
             healer: healer.as_ref(),
+            borrower: borrower.as_ref(),
         };
         let written = pipeline.run(source, &plan, job)?;
         let healed = healer.as_ref().map(Healer::finish).transpose()?.unwrap_or_default();
@@ -218,6 +226,24 @@ impl Session {
         Ok(plan)
     }
 
+    /// What finds blocks of the tenant's other chains. The retire log is read here, after the claim
+    /// is durable; if it cannot be understood nothing is borrowed, and the backup goes on.
+    fn borrower(&self) -> Result<Option<Borrower>> {
+        if self.version.chain.scope == Scope::Volume {
+            return Ok(None);
+        }
+        let log = self.log.retire_log();
+        match self.dedup.borrower(&log, &self.packs, self.version.seq) {
+            Ok(borrower) => Ok(Some(borrower)),
+            Err(error @ Error::Backend(_)) => Err(error),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(chain = %self.version.chain, error, "nothing is shared this time");
+                Ok(None)
+            }
+        }
+    }
+
     fn stats(&self, written: &Written, plan: &Plan) -> WriteStats {
         let disk_bytes = plan.disk_bytes();
         let before = self.parent.as_ref().map_or(0, |parent| parent.commit.used_bytes);
@@ -235,6 +261,7 @@ impl Session {
             used_bytes: used.min(disk_bytes),
             stored_bytes: written.stored_bytes,
             healed_bytes: 0,
+            borrowed_bytes: (written.borrowed_blocks * BLOCK_BYTES).min(disk_bytes),
         }
     }
 
@@ -299,6 +326,7 @@ impl Session {
             packs: written.uploaded.iter().map(summary).collect(),
             deaths: written.map.lists.clone(),
             death_totals: died.iter().map(|(birth, bytes)| (*birth, *bytes)).collect(),
+            borrowed: written.map.borrowed.clone(),
             card: card.to_vec(),
         }
     }

@@ -6,7 +6,7 @@ use super::Repository;
 use crate::backend::Key;
 use crate::chain::Verdict;
 use crate::error::{Error, Result};
-use crate::format::id::ChainRef;
+use crate::format::id::{ChainRef, Scope};
 use crate::format::place::{self, Place};
 use crate::version::VersionInfo;
 
@@ -34,6 +34,18 @@ impl Repository {
             Some(seq) => log.info(&history, seq),
             None => Ok(None),
         }
+    }
+
+    /// The chain as it has a log already, whatever its scope; one that has none gets the scope of
+    /// new chains (`Options::new_chains`). So a chain stays where it began.
+    pub fn settle(&self, chain: &ChainRef) -> Result<ChainRef> {
+        for scope in [Scope::Volume, Scope::Tenant] {
+            let chain = ChainRef { scope, ..*chain };
+            if self.backend.size(&place::claim(&chain, 1))?.is_some() {
+                return Ok(chain);
+            }
+        }
+        Ok(ChainRef { scope: self.options.new_chains, ..*chain })
     }
 
     /// Every chain that has a log.

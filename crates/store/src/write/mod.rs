@@ -7,6 +7,7 @@
 //! ```
 //! Every arrow is bounded, so memory is bounded by [`crate::Options`], not by the disk.
 
+mod borrow;
 pub(crate) mod encoder;
 pub(crate) mod packer;
 pub(crate) mod pipeline;

@@ -18,7 +18,7 @@ use crate::backend::{BackendExt, Decided};
 use crate::crypto::{BlockHasher, BlockId};
 use crate::error::{Error, Result};
 use crate::format::BLOCK_BYTES;
-use crate::format::id::{PackId, PackKind, SessionNonce, SlotRef};
+use crate::format::id::{PackId, PackKind, Scope, SessionNonce, SlotRef};
 use crate::format::pack::{PackBuilder, SealedPack, SlotEntry};
 use crate::format::slot::open_slot;
 use crate::job::Meter;
@@ -104,6 +104,16 @@ impl<'a> Packer<'a> {
             stored_bytes: 0,
         };
         Self { kind, author, full_bytes, packs, random, spare, filling: Mutex::new(filling) }
+    }
+
+    /// The version being written.
+    pub(crate) const fn seq(&self) -> u64 {
+        self.author.seq
+    }
+
+    /// Whether blocks are shared in the domain the packs belong to.
+    pub(crate) fn is_sharing(&self) -> bool {
+        self.packs.domain().scope == Scope::Tenant
     }
 
     /// Seals `encoded` into the pack being filled.

@@ -12,6 +12,7 @@ use super::reader::{BUFFERS, Cursor, Item, READ_BLOCKS, Reader};
 use super::stop::{Stop, Stopped};
 use super::worker::{Shared, Worker};
 use crate::crypto::BlockHasher;
+use crate::dedup::Borrower;
 use crate::error::{Error, Result};
 use crate::format::BLOCK_BYTES;
 use crate::format::id::PackKind;
@@ -35,6 +36,9 @@ pub(crate) struct Pipeline<'a> {
     pub(crate) author: Author,
     pub(crate) parent: Option<&'a MapReader>,
     pub(crate) healer: Option<&'a Healer<'a>>,
+    /// What finds blocks that are stored already; none where nothing is shared, or nothing may be
+    /// borrowed.
+    pub(crate) borrower: Option<&'a Borrower>,
 }
 
 /// What a backup wrote. Everything in it is durable.
@@ -45,6 +49,7 @@ pub(crate) struct Written {
     pub(crate) stored_bytes: u64,
     pub(crate) read_bytes: u64,
     pub(crate) changed_blocks: u64,
+    pub(crate) borrowed_blocks: u64,
 }
 
 impl Pipeline<'_> {
@@ -71,7 +76,7 @@ impl Pipeline<'_> {
         let full_bytes = self.options.map_pack_bytes;
         let maps = Packer::new(PackKind::Meta, self.author, full_bytes, tools, to_uploader);
         let assembler = Assembler::new(plan, self.parent, &maps, self.hasher)?;
-        let changed_blocks = AtomicU64::new(0);
+        let (changed_blocks, borrowed_blocks) = (AtomicU64::new(0), AtomicU64::new(0));
         let shared = Shared {
             packs: self.packs,
             packer: &data,
@@ -82,6 +87,8 @@ impl Pipeline<'_> {
             zstd_level: self.options.zstd_level,
             changed_blocks: &changed_blocks,
             healer: self.healer,
+            borrowed_blocks: &borrowed_blocks,
+            borrower: self.borrower,
         };
         let cursor = Cursor::new(plan);
         let lanes = Lanes { shared: &shared, cursor: &cursor, source, plan, meter: &meter };
@@ -104,7 +111,8 @@ impl Pipeline<'_> {
         let (map, stored_bytes) =
             finished.ok_or_else(|| Error::SelfCheck { what: "a worker panicked".to_owned() })?;
         let changed_blocks = changed_blocks.load(Ordering::Relaxed);
-        Ok(Written { map, uploaded, stored_bytes, read_bytes, changed_blocks })
+        let borrowed_blocks = borrowed_blocks.load(Ordering::Relaxed);
+        Ok(Written { map, uploaded, stored_bytes, read_bytes, changed_blocks, borrowed_blocks })
     }
 }
 

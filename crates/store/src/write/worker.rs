@@ -9,15 +9,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender};
 
+use super::borrow::{Run, Step};
 use super::encoder::ProvingEncoder;
 use super::packer::Packer;
 use super::plan::Action;
 use super::reader::Item;
 use super::stop::{Stop, Stopped};
 use crate::crypto::{BlockHasher, BlockId};
+use crate::dedup::{Borrower, Found};
 use crate::error::Result;
 use crate::format::BLOCK_BYTES;
-use crate::format::id::{PackId, PackKind};
+use crate::format::id::{PackId, PackKind, SlotRef};
 use crate::format::node::Child;
 use crate::format::pack::PackIndex;
 use crate::heal::Healer;
@@ -42,6 +44,9 @@ pub(super) struct Shared<'a> {
     pub(super) changed_blocks: &'a AtomicU64,
     /// What earlier versions have lost, and gets it back; none if nothing is known to be lost.
     pub(super) healer: Option<&'a Healer<'a>>,
+    pub(super) borrowed_blocks: &'a AtomicU64,
+    /// Where blocks are shared: what finds them.
+    pub(super) borrower: Option<&'a Borrower>,
 }
 
 /// One worker.
@@ -52,6 +57,7 @@ pub(super) struct Worker<'a> {
     /// Tables of the packs that the leaf in work points to.
     indexes: HashMap<PackId, Option<Arc<PackIndex>>>,
     leaf: Work,
+    run: Run,
 }
 
 /// The leaf in work.
@@ -65,6 +71,8 @@ struct Work {
     plain: Vec<u8>,
     ids: Vec<BlockId>,
     places: Vec<usize>,
+    /// The slots that were stored for this leaf.
+    stored: Vec<SlotRef>,
 }
 
 impl<'a> Worker<'a> {
@@ -75,6 +83,7 @@ impl<'a> Worker<'a> {
             scratch: Scratch::new()?,
             indexes: HashMap::new(),
             leaf: Work::default(),
+            run: Run::default(),
         })
     }
 
@@ -136,14 +145,73 @@ impl<'a> Worker<'a> {
             if self.is_as_before(at, &id)? {
                 continue;
             }
-            self.leaf.plain.extend_from_slice(block);
-            self.leaf.ids.push(id);
-            self.leaf.places.push(at);
-            if self.leaf.places.len() >= self.shared.frame_blocks {
-                self.store_frame()?;
+            if let Some(borrower) = self.shared.borrower
+                && self.borrow(borrower, at, id, block)?
+            {
+                continue;
             }
+            self.gather(at, id, block)?;
         }
         Ok(())
+    }
+
+    /// Adds a block to the frame.
+    fn gather(&mut self, at: usize, id: BlockId, block: &[u8]) -> Result<()> {
+        self.leaf.plain.extend_from_slice(block);
+        self.leaf.ids.push(id);
+        self.leaf.places.push(at);
+        if self.leaf.places.len() >= self.shared.frame_blocks { self.store_frame() } else { Ok(()) }
+    }
+
+    /// Points to where the block is stored already; false if it is to be stored.
+    fn borrow(
+        &mut self,
+        borrower: &Borrower,
+        at: usize,
+        id: BlockId,
+        block: &[u8],
+    ) -> Result<bool> {
+        // What is known to be damaged is not spread (I23).
+        let distrusts =
+            |found: &Found| self.shared.healer.is_some_and(|healer| healer.distrusts(&found.slot));
+        let found = borrower.find(&id, &mut self.run.recent)?.filter(|found| !distrusts(found));
+        let Some(found) = found else {
+            self.end_run()?;
+            return Ok(false);
+        };
+        if found.is_near {
+            self.point(&[(at, found)]);
+            return Ok(true);
+        }
+        if !self.run.continues(at) {
+            self.end_run()?;
+        }
+        if let Step::Borrow(blocks) = self.run.add(at, block, id, found) {
+            self.point(&blocks);
+        }
+        Ok(true)
+    }
+
+    fn point(&mut self, blocks: &[(usize, Found)]) {
+        for (at, found) in blocks {
+            self.leaf.new[*at] = Cell::Data { slot: found.slot, index: found.index };
+        }
+        let count = blocks.len() as u64;
+        self.shared.changed_blocks.fetch_add(count, Ordering::Relaxed);
+        self.shared.borrowed_blocks.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Stores what was held back in the hope of a longer run.
+    fn end_run(&mut self) -> Result<()> {
+        let mut run = std::mem::take(&mut self.run);
+        let mut stored = Ok(());
+        run.end(|at, id, block| {
+            if stored.is_ok() {
+                stored = self.gather(at, id, block);
+            }
+        });
+        self.run = run;
+        stored
     }
 
     /// Whether the parent has a block of this id at this place.
@@ -186,6 +254,10 @@ impl<'a> Worker<'a> {
         for (index, at) in (0_u8..).zip(&leaf.places) {
             leaf.new[*at] = Cell::Data { slot, index };
         }
+        if let Some(borrower) = self.shared.borrower {
+            borrower.stored(slot, &leaf.ids);
+        }
+        leaf.stored.push(slot);
         self.shared.changed_blocks.fetch_add(leaf.places.len() as u64, Ordering::Relaxed);
         leaf.plain.clear();
         leaf.ids.clear();
@@ -194,9 +266,11 @@ impl<'a> Worker<'a> {
     }
 
     fn end(&mut self) -> Result<()> {
+        self.end_run()?;
         self.store_frame()?;
         let (old, new) = (self.leaf.old.take(), std::mem::take(&mut self.leaf.new));
         let (index, lost) = (self.leaf.index, self.leaf.lost.take());
-        self.shared.assembler.leaf_done(LeafDone { index, old, lost, new })
+        let stored = std::mem::take(&mut self.leaf.stored);
+        self.shared.assembler.leaf_done(LeafDone { index, old, lost, new, stored })
     }
 }

@@ -6,3 +6,4 @@ mod golden;
 mod keys;
 mod pack;
 mod samples;
+mod sharing;

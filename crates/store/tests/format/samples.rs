@@ -87,7 +87,7 @@ pub(crate) fn descriptor() -> Descriptor {
 
 pub(crate) fn claim() -> Claim {
     let (owner, node) = ("task 17".to_owned(), "knoten-ä".to_owned());
-    Claim { nonce: session(), parent: Some(4), owner, node }
+    Claim { nonce: session(), parent: Some(4), owner, node, retired: None }
 }
 
 pub(crate) fn commit() -> Outcome {
@@ -108,6 +108,7 @@ pub(crate) fn commit() -> Outcome {
         packs: vec![summary(PackKind::Data, 0, 67_000_000), summary(PackKind::Meta, 1, 4_000)],
         deaths: vec![slot(1, 3, 5), slot(1, 4, 5)],
         death_totals: vec![(0, 12), (3, 1 << 40)],
+        borrowed: None,
         card: b"a card".to_vec(),
     }))
 }

@@ -38,6 +38,8 @@ pub enum ObjectKind {
     DataPatch = 10,
     /// Healed slots of a pack of map nodes.
     MetaPatch = 11,
+    /// A retire record.
+    Retire = 12,
     /// The part of a tenant's key that maintenance needs.
     MaintenanceRing = 16,
     /// What is left of a tenant whose keys were destroyed.

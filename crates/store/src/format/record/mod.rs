@@ -8,6 +8,7 @@ mod fold;
 mod interface;
 mod maintenance_ring;
 mod outcome;
+mod retire;
 mod shredded;
 mod tenant_key;
 
@@ -17,5 +18,6 @@ pub use descriptor::{Descriptor, Probe};
 pub use domain::Domain;
 pub use fold::{Fold, FoldedSession};
 pub use interface::{Record, TEXT_BYTES_MAX};
-pub use outcome::{Abort, CARD_BYTES_MAX, Commit, Outcome, PackSummary, Root};
+pub use outcome::{Abort, Borrowed, CARD_BYTES_MAX, Commit, Lender, Outcome, PackSummary, Root};
+pub use retire::{Retire, RetiredSlots};
 pub use shredded::Shredded;

@@ -11,6 +11,10 @@ use crate::format::node::Child;
 pub const CARD_BYTES_MAX: usize = 1024 * 1024;
 /// The most packs a session writes.
 const PACKS_MAX: usize = 4 * 1024 * 1024;
+/// The stored tags.
+const COMMIT: u8 = 1;
+const ABORT: u8 = 2;
+const SHARING_COMMIT: u8 = 3;
 const DEATH_LISTS_MAX: usize = 1024 * 1024;
 const BIRTHS_MAX: usize = 1024 * 1024;
 
@@ -56,8 +60,31 @@ pub struct Commit {
     pub deaths: Vec<SlotRef>,
     /// Per birth, the sealed bytes that died with this version; ascending by birth.
     pub death_totals: Vec<(u64, u64)>,
+    /// Where blocks are shared: what the version borrows. `None`: nothing ever, and its death
+    /// lists are plain.
+    pub borrowed: Option<Borrowed>,
     /// The caller's description of the version; opaque here.
     pub card: Vec<u8>,
+}
+
+/// The slots that a version's map points to and another place has written.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Borrowed {
+    /// The slots of metadata packs that hold the session's borrow lists.
+    pub lists: Vec<SlotRef>,
+    /// Per pack, what all lists together say; ascending by pack.
+    pub lenders: Vec<Lender>,
+}
+
+/// A pack from which a version borrows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lender {
+    /// The pack of blocks.
+    pub pack: PackId,
+    /// How many references to its slots the version adds.
+    pub references: u64,
+    /// The sealed bytes of these slots, once per reference.
+    pub bytes: u64,
 }
 
 /// Where a version's map begins.
@@ -97,11 +124,11 @@ impl Record for Outcome {
     fn encode(&self, to: &mut Encoder) {
         match self {
             Self::Commit(commit) => {
-                to.u8(1);
+                to.u8(if commit.borrowed.is_none() { COMMIT } else { SHARING_COMMIT });
                 commit.encode(to);
             }
             Self::Abort(abort) => {
-                to.u8(2);
+                to.u8(ABORT);
                 to.raw(&abort.nonce.0);
                 to.bytes(abort.by.as_bytes());
                 to.bytes(abort.reason.as_bytes());
@@ -111,8 +138,11 @@ impl Record for Outcome {
 
     fn decode(from: &mut Decoder<'_>) -> Decoded<Self> {
         match from.u8()? {
-            1 => Commit::decode(from).map(|commit| Self::Commit(Box::new(commit))),
-            2 => Ok(Self::Abort(Abort {
+            COMMIT => Commit::decode(from, false).map(|commit| Self::Commit(Box::new(commit))),
+            SHARING_COMMIT => {
+                Commit::decode(from, true).map(|commit| Self::Commit(Box::new(commit)))
+            }
+            ABORT => Ok(Self::Abort(Abort {
                 nonce: SessionNonce(from.array()?),
                 by: from.text(TEXT_BYTES_MAX)?.to_owned(),
                 reason: from.text(TEXT_BYTES_MAX)?.to_owned(),
@@ -149,10 +179,23 @@ impl Commit {
             to.varint(*birth);
             to.varint(*bytes);
         }
+        if let Some(borrowed) = &self.borrowed {
+            borrowed.encode(to);
+        }
         to.bytes(&self.card);
     }
 
-    fn decode(from: &mut Decoder<'_>) -> Decoded<Self> {
+    /// The slots of all lists: of deaths and of what is borrowed.
+    pub fn lists(&self) -> impl Iterator<Item = &SlotRef> {
+        self.deaths.iter().chain(self.borrowed.iter().flat_map(|borrowed| &borrowed.lists))
+    }
+
+    /// The packs from which this version borrows.
+    pub fn lenders(&self) -> &[Lender] {
+        self.borrowed.as_ref().map_or(&[], |borrowed| &borrowed.lenders)
+    }
+
+    fn decode(from: &mut Decoder<'_>, is_sharing: bool) -> Decoded<Self> {
         let nonce = SessionNonce(from.array()?);
         let parent = from.option(|from| Ok((from.varint()?, from.array()?)))?;
         let root = Root { height: from.u8()?, node: from.option(Child::decode)? };
@@ -171,6 +214,7 @@ impl Commit {
         if !death_totals.is_sorted_by(|a, b| a.0 < b.0) {
             return Err(Malformed("births are not ascending"));
         }
+        let borrowed = if is_sharing { Some(Borrowed::decode(from)?) } else { None };
         let card = from.bytes(CARD_BYTES_MAX)?.to_vec();
         Ok(Self {
             nonce,
@@ -183,8 +227,39 @@ impl Commit {
             packs,
             deaths,
             death_totals,
+            borrowed,
             card,
         })
+    }
+}
+
+impl Borrowed {
+    fn encode(&self, to: &mut Encoder) {
+        to.count(self.lists.len());
+        for slot in &self.lists {
+            slot.encode(to);
+        }
+        to.count(self.lenders.len());
+        for lender in &self.lenders {
+            to.raw(&lender.pack.0);
+            to.varint(lender.references);
+            to.varint(lender.bytes);
+        }
+    }
+
+    fn decode(from: &mut Decoder<'_>) -> Decoded<Self> {
+        let count = from.count(DEATH_LISTS_MAX, 19)?;
+        let lists = (0..count).map(|_| SlotRef::decode(from)).collect::<Decoded<_>>()?;
+        let lender = |from: &mut Decoder<'_>| {
+            let pack = PackId(from.array()?);
+            Ok(Lender { pack, references: from.varint()?, bytes: from.varint()? })
+        };
+        let count = from.count(PACKS_MAX, 18)?;
+        let lenders: Vec<Lender> = (0..count).map(|_| lender(from)).collect::<Decoded<_>>()?;
+        if !lenders.is_sorted_by(|a, b| a.pack < b.pack) {
+            return Err(Malformed("lenders are not ascending"));
+        }
+        Ok(Self { lists, lenders })
     }
 }
 

@@ -1,0 +1,11 @@
+//! Chains of one tenant that share blocks: what is saved, what is needed, what is removed.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod basics;
+#[path = "../disk/mod.rs"]
+mod disk;
+mod histories;
+mod interleaving;
+mod reachable;
+mod world;
