@@ -34,7 +34,7 @@ pub struct Options {
     /// What the hints for blocks that chains share may take, of all tenants together. Less finds
     /// less; nothing else depends on it.
     pub dedup_ram_bytes: u64,
-    /// With what chains share blocks that have no version yet: see [`crate::Repository::settle`].
+    /// With what chains share blocks that have no version yet: see [`crate::Repository::resolve`].
     pub new_chains: Scope,
 }
 

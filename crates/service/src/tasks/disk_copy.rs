@@ -124,7 +124,7 @@ pub(super) fn owner(task: TaskId) -> String {
 }
 
 fn begin(repository: &Repository, chain: &ChainRef, owner: &str) -> cbr_store::Result<Begun> {
-    let chain = &repository.settle(chain)?;
+    let chain = &repository.resolve(chain)?;
     if let Some(info) = repository.find_by_owner(chain, owner)? {
         return Ok(Begun::Before(info));
     }
@@ -176,7 +176,7 @@ pub(super) async fn undo(core: &Core, chain: ChainRef, task: TaskId) -> Result<(
     let repository = Arc::clone(&core.repository);
     let owner = owner(task);
     spawn_blocking(move || {
-        let chain = repository.settle(&chain)?;
+        let chain = repository.resolve(&chain)?;
         repository.abort_unfinished(&chain, &owner)?;
         while let Some(info) = repository.find_by_owner(&chain, &owner)? {
             repository.delete(&chain, &[info.version.seq])?;

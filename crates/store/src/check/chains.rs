@@ -8,6 +8,7 @@ use super::affected::{Elsewhere, MapCheck};
 use super::found::Found;
 use super::packs::{Listed, PackCheck};
 use super::patches::PatchCheck;
+use super::references::audit;
 use super::report::{CheckReport, Problem};
 use crate::backend::{BackendExt, Entry, Key};
 use crate::chain::history::Session;
@@ -311,6 +312,9 @@ impl DomainCheck<'_> {
         let kept: BTreeSet<_> = sessions.filter(is_kept).map(|one| one.claim.nonce).collect();
         self.found.adopt(self.known, &|pack| kept.contains(&pack.session()));
         self.maps(&histories, &packs)?;
+        if let (Scope::Tenant, Some(log)) = (self.domain.scope, self.logs.first()) {
+            audit(log, &packs, self.found)?;
+        }
         Ok((histories.iter().map(|history| history.live().len() as u64).sum(), leftover_bytes))
     }
 

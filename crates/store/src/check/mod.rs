@@ -8,6 +8,7 @@ mod chains;
 mod found;
 mod packs;
 mod patches;
+mod references;
 mod report;
 mod scrub;
 mod verify;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Repository;
 use crate::backend::Key;
-use crate::chain::Verdict;
+use crate::chain::{ChainLog, Verdict};
 use crate::error::{Error, Result};
 use crate::format::id::{ChainRef, Scope};
 use crate::format::place::{self, Place};
@@ -38,7 +38,7 @@ impl Repository {
 
     /// The chain as it has a log already, whatever its scope; one that has none gets the scope of
     /// new chains (`Options::new_chains`). So a chain stays where it began.
-    pub fn settle(&self, chain: &ChainRef) -> Result<ChainRef> {
+    pub fn resolve(&self, chain: &ChainRef) -> Result<ChainRef> {
         for scope in [Scope::Volume, Scope::Tenant] {
             let chain = ChainRef { scope, ..*chain };
             if self.backend.size(&place::claim(&chain, 1))?.is_some() {
@@ -134,6 +134,21 @@ impl Repository {
         let was_aborted = history.sessions.values().any(|session| {
             session.claim.owner == owner && !matches!(session.verdict, Verdict::Committed(_))
         });
-        if was_aborted { self.reclaim(chain).map(drop) } else { Ok(()) }
+        match chain.scope {
+            _ if !was_aborted => Ok(()),
+            Scope::Volume => self.reclaim(chain).map(drop),
+            Scope::Tenant => self.remove_aborted(&log, owner),
+        }
+    }
+
+    /// Where blocks are shared no sweep is made for this: what is wrong with another disk of the
+    /// domain must not keep this one from being backed up (P5, P7).
+    fn remove_aborted(&self, log: &ChainLog, owner: &str) -> Result<()> {
+        let history = log.read()?.sound()?;
+        let mine = history.sessions.values().filter(|session| session.claim.owner == owner);
+        for session in mine.filter(|session| matches!(session.verdict, Verdict::Aborted)) {
+            crate::delete::remove_session(&self.packs(log), log, session.claim.nonce)?;
+        }
+        Ok(())
     }
 }

@@ -76,15 +76,15 @@ fn only_chains_without_a_log_get_the_configured_scope() {
     let backend = Arc::new(MemoryBackend::default());
     let with = |new_chains| open(backend.clone(), 1, Options { new_chains, ..options() });
     let asked = ChainRef::alone(TENANT, 0, Uuid::from_u128(2));
-    let alone = with(Scope::Volume).settle(&asked).unwrap();
+    let alone = with(Scope::Volume).resolve(&asked).unwrap();
     assert_eq!(alone, asked);
     backup(&with(Scope::Volume), &alone, &disk(1, 1000));
-    assert_eq!(with(Scope::Tenant).settle(&asked).unwrap(), asked);
+    assert_eq!(with(Scope::Tenant).resolve(&asked).unwrap(), asked);
     let next = ChainRef { epoch: 1, ..asked };
-    let shared = with(Scope::Tenant).settle(&next).unwrap();
+    let shared = with(Scope::Tenant).resolve(&next).unwrap();
     assert_eq!(shared, ChainRef { epoch: 1, ..chain(2) });
     backup(&with(Scope::Tenant), &shared, &disk(1, 1000));
-    assert_eq!(with(Scope::Volume).settle(&next).unwrap(), shared);
+    assert_eq!(with(Scope::Volume).resolve(&next).unwrap(), shared);
 }
 
 /// P24: without memory for hints nothing is shared and everything works.

@@ -51,6 +51,16 @@ impl Ledger {
         true
     }
 
+    /// How many references of the chain that began with the slot's birth have not ended at the end
+    /// of the lineage.
+    pub(crate) fn current(&self, chain: usize, slot: &SlotRef, lineage: &Lineage) -> u64 {
+        let shared = self.slots.get(&(slot.pack, slot.slot));
+        let counted = shared.and_then(|shared| shared.references.get(&(chain, slot.birth)));
+        let Some(counted) = counted.filter(|_| lineage.has(slot.birth)) else { return 0 };
+        let on_line = counted.ended.iter().filter(|(death, _)| lineage.has(**death));
+        counted.began.saturating_sub(on_line.map(|(_, times)| times).sum())
+    }
+
     pub(crate) fn slots(&self) -> impl Iterator<Item = (PackId, u32, &SharedSlot)> {
         self.slots.iter().map(|((pack, slot), shared)| (*pack, *slot, shared))
     }

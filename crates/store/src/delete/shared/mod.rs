@@ -13,4 +13,5 @@ mod ledger;
 mod sweep;
 
 pub(crate) use account::prediction;
+pub(crate) use books::{Books, Shares};
 pub(crate) use sweep::DomainSweep;
