@@ -70,6 +70,20 @@ impl AccessKeys<'_> {
         rows.iter().map(access_key).collect()
     }
 
+    /// All keys of all users.
+    pub async fn all(&mut self) -> Result<Vec<AccessKey>, DbError> {
+        let sql = Sql::new("SELECT * FROM access_keys ORDER BY ak");
+        let rows = self.tx.rows("access_keys.all", "access_keys", sql).await?;
+        rows.iter().map(access_key).collect()
+    }
+
+    /// Replaces the sealed secret of a key; says whether the key was there.
+    pub async fn reseal(&mut self, ak: &str, sealed_secret: &[u8]) -> Result<bool, DbError> {
+        let sql = Sql::new("UPDATE access_keys SET sealed_secret = $1 WHERE ak = $2");
+        let sql = sql.bind(Value::Blob(sealed_secret.to_vec())).bind(ak);
+        self.tx.execute_one("access_keys.reseal", sql).await
+    }
+
     /// Removes a user's key; says whether it was there.
     pub async fn delete(&mut self, user: UserId, ak: &str) -> Result<bool, DbError> {
         let sql = Sql::new("DELETE FROM access_keys WHERE user_id = $1 AND ak = $2");

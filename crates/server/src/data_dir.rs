@@ -3,6 +3,7 @@
 //! ```text
 //! DATA/
 //!   master.key     opens the repository; nothing opens it without. Keep a copy elsewhere
+//!   master.key.next, master.key.before-N   while the master key is changed, and after
 //!   cbr.db         rows (unless database.url names a server)
 //!   repository/    backups (unless repository.path names another place)
 //!   pool/          disk images, when the configuration names no pool
@@ -63,6 +64,17 @@ pub(crate) enum DataDirError {
         /// Where the key should be.
         key: PathBuf,
         /// What it would open.
+        data: PathBuf,
+    },
+    /// The master key is being changed.
+    #[error(
+        "a change of the master key was interrupted ({} is there); finish it with: \
+         cbr repo key rotate-master --data-dir {}", next.display(), data.display()
+    )]
+    KeyChanging {
+        /// The new key.
+        next: PathBuf,
+        /// The data directory.
         data: PathBuf,
     },
     /// The key file cannot be used.
@@ -182,6 +194,12 @@ impl DataDir {
         random: &dyn Random,
     ) -> Result<MasterKey, DataDirError> {
         let path = self.key_path();
+        if self.has_next_key() {
+            return Err(DataDirError::KeyChanging {
+                next: self.next_path(),
+                data: self.path.clone(),
+            });
+        }
         if self.has_key() {
             return Ok(MasterKey::read_file(&path)?);
         }
@@ -190,7 +208,11 @@ impl DataDir {
                 return Err(DataDirError::KeyLost { key: path, data });
             }
         }
-        // Written beside and renamed: a crash leaves no half a key under the name.
+        self.make_key(&path, random)
+    }
+
+    /// Writes a new key beside and renames it: a crash leaves no half a key under the name.
+    fn make_key(&self, path: &Path, random: &dyn Random) -> Result<MasterKey, DataDirError> {
         let draft = self.path.join("master.key.new");
         match fs::remove_file(&draft) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -200,9 +222,43 @@ impl DataDir {
         }
         let key = MasterKey::generate(random);
         key.write_new_file(&draft)?;
-        fs::rename(&draft, &path).map_err(|source| failed("create", &path, source))?;
+        fs::rename(&draft, path).map_err(|source| failed("create", path, source))?;
         sync_directory(&self.path)?;
         Ok(key)
+    }
+
+    fn next_path(&self) -> PathBuf {
+        self.path.join("master.key.next")
+    }
+
+    /// Whether the master key is being changed.
+    pub(crate) fn has_next_key(&self) -> bool {
+        self.next_path().symlink_metadata().is_ok()
+    }
+
+    /// The key that comes after the present one, the same until [`DataDir::take_next_key`].
+    ///
+    /// The caller holds the lock.
+    pub(crate) fn next_key(&self, random: &dyn Random) -> Result<MasterKey, DataDirError> {
+        if self.has_next_key() {
+            return Ok(MasterKey::read_file(&self.next_path())?);
+        }
+        self.make_key(&self.next_path(), random)
+    }
+
+    /// Makes the next key the key; returns where the one before it is kept.
+    pub(crate) fn take_next_key(&self, number: u32) -> Result<PathBuf, DataDirError> {
+        let before = self.path.join(format!("master.key.before-{number}"));
+        match fs::hard_link(self.key_path(), &before) {
+            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(failed("keep", &before, source));
+            }
+            _ => {}
+        }
+        let (next, path) = (self.next_path(), self.key_path());
+        fs::rename(&next, &path).map_err(|source| failed("replace", &path, source))?;
+        sync_directory(&self.path)?;
+        Ok(before)
     }
 
     /// The name of this machine among the nodes of a database, made once.

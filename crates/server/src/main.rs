@@ -9,6 +9,7 @@ mod config;
 mod data_dir;
 mod failure;
 mod image;
+mod key_backup;
 mod node;
 mod output;
 mod ready;

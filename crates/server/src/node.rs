@@ -17,7 +17,7 @@ use crate::wiring;
 use crate::world::World;
 
 /// What the key that seals secrets in the database is derived for. Never to be changed.
-const SEALING_PURPOSE: &str = "database secrets";
+pub(crate) const SEALING_PURPOSE: &str = "database secrets";
 
 /// One installation at work.
 #[derive(Debug)]

@@ -45,6 +45,8 @@ macro_rules! texts {
     };
 }
 
+pub(crate) use texts;
+
 // Parts of an error.
 texts! {
     label_error() "error" | "错误";

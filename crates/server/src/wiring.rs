@@ -9,7 +9,7 @@ use cbr_db::Db;
 use cbr_provider::local::{LocalConfig, PoolConfig, PoolKind};
 use cbr_provider::{LocalProvider, VolumeFormat};
 use cbr_store::backend::{Backend, LocalBackend, LocalOptions, S3Backend, S3Options};
-use cbr_store::{MasterKey, Options, Repository};
+use cbr_store::{MaintenanceKey, MasterKey, Options, Repository};
 
 use crate::arbiter::DatabaseArbiter;
 use crate::config::Config;
@@ -127,16 +127,32 @@ pub(crate) fn existing_repository(
     config: &Config,
     world: &World,
 ) -> Result<Repository> {
-    let backend = match place {
+    let (backend, options) = (existing_backend(place, config, world)?, store_options(config));
+    Repository::open(backend, key, Arc::clone(&world.random), options)
+        .with_context(|| format!("cannot open the repository in {place}"))
+}
+
+/// Opens such a repository with a key that reads no data.
+pub(crate) fn maintained_repository(
+    place: &Place,
+    key: &MaintenanceKey,
+    config: &Config,
+    world: &World,
+) -> Result<Repository> {
+    let (backend, options) = (existing_backend(place, config, world)?, store_options(config));
+    Repository::open_for_maintenance(backend, key, Arc::clone(&world.random), options)
+        .with_context(|| format!("cannot open the repository in {place}"))
+}
+
+fn existing_backend(place: &Place, config: &Config, world: &World) -> Result<Arc<dyn Backend>> {
+    match place {
         Place::Directory(path) => {
             let backend = LocalBackend::open(path, local_options(config))
                 .with_context(|| format!("cannot open {place}"))?;
-            Arc::new(backend) as Arc<dyn Backend>
+            Ok(Arc::new(backend))
         }
-        Place::Bucket(bucket) => open_bucket(bucket, world)?,
-    };
-    Repository::open(backend, key, Arc::clone(&world.random), store_options(config))
-        .with_context(|| format!("cannot open the repository in {place}"))
+        Place::Bucket(bucket) => open_bucket(bucket, world),
+    }
 }
 
 fn store_options(config: &Config) -> Options {

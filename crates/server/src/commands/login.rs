@@ -140,7 +140,7 @@ fn profiles_path(lang: Lang) -> Result<PathBuf, Failure> {
 }
 
 /// A secret from the environment, or from the terminal without echo, or from standard input.
-fn secret(question: String, variable: &str, lang: Lang) -> Result<Secret, Failure> {
+pub(super) fn secret(question: String, variable: &str, lang: Lang) -> Result<Secret, Failure> {
     if let Ok(value) = std::env::var(variable)
         && !value.is_empty()
     {

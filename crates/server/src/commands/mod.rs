@@ -5,6 +5,7 @@ mod conclude;
 pub(crate) mod config;
 pub(crate) mod doctor;
 mod export;
+mod keys;
 pub(crate) mod login;
 pub(crate) mod manual;
 mod rebuild;

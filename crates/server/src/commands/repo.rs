@@ -6,23 +6,24 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result};
 use cbr_store::{
-    Affected, BlockTarget, CheckDepth, FileTarget, Job, MasterKey, NewFileTarget, Repository,
-    VersionInfo, VersionRef,
+    Affected, BlockTarget, CheckDepth, FileTarget, Job, MaintenanceKey, MasterKey, NewFileTarget,
+    Repository, VersionInfo, VersionRef,
 };
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use super::keys::{KeyCommand, Opened};
 use super::repo_export::RepoExportArgs;
 use crate::client::wire;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::failure::{Failure, Kind};
 use crate::output::{Output, Show, bytes};
-use crate::wiring::{self, existing_repository};
+use crate::wiring::{self, existing_repository, maintained_repository};
 use crate::world::World;
 
-/// List, check, restore and rebuild from the repository alone, without service or database
+/// List, check, restore and rebuild from the repository alone, without service or database; keys
 #[derive(Debug, Args)]
 pub(crate) struct RepoArgs {
     #[command(flatten)]
@@ -42,7 +43,7 @@ struct Place {
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The repository itself, together with --key
-    #[arg(long, global = true, value_name = "DIR", requires = "key")]
+    #[arg(long, global = true, value_name = "DIR")]
     repository: Option<PathBuf>,
     /// The master key file; without --repository for the bucket that --config names
     #[arg(long, global = true, value_name = "FILE")]
@@ -95,6 +96,8 @@ enum RepoCommand {
     Export(RepoExportArgs),
     /// Write a lost database anew from the repository (the service must be stopped)
     Rebuild,
+    #[command(subcommand)]
+    Key(KeyCommand),
 }
 
 impl RepoArgs {
@@ -104,6 +107,9 @@ impl RepoArgs {
         if matches!(self.command, RepoCommand::Rebuild) {
             let data = self.place.data_dir(output)?;
             return super::rebuild::run(&data, &config, output).await;
+        }
+        if let RepoCommand::Key(command) = self.command {
+            return self.place.key(command, &config, output).await;
         }
         let repository = Arc::new(self.place.open(&config, output)?);
         match self.command {
@@ -127,7 +133,7 @@ impl RepoArgs {
                 let found = find(&repository, &args.backup, output)?;
                 args.run(repository, found, output).await
             }
-            RepoCommand::Rebuild => Ok(()),
+            RepoCommand::Rebuild | RepoCommand::Key(_) => Ok(()),
         }
     }
 }
@@ -145,20 +151,56 @@ impl Place {
         }
     }
 
-    fn open(&self, config: &Config, output: Output) -> Result<Repository> {
-        let world = World::real();
+    /// Where the repository and its key file are.
+    fn paths(&self, config: &Config, output: Output) -> Result<(wiring::Place, PathBuf)> {
         if let Some(key) = &self.key {
             let place = match &self.repository {
                 Some(path) => Some(wiring::Place::Directory(path.clone())),
                 None => wiring::Place::bucket(config)?,
             };
             if let Some(place) = place {
-                return existing_repository(&place, MasterKey::read_file(key)?, config, &world);
+                return Ok((place, key.clone()));
             }
         }
         let data = self.data_dir(output)?;
-        let key = MasterKey::read_file(&data.key_path())?;
-        existing_repository(&wiring::Place::of(&data, config)?, key, config, &world)
+        Ok((wiring::Place::of(&data, config)?, data.key_path()))
+    }
+
+    fn open(&self, config: &Config, output: Output) -> Result<Repository> {
+        let (place, key) = self.paths(config, output)?;
+        let world = World::real();
+        if let Some(key) = MaintenanceKey::read_file(&key)? {
+            return maintained_repository(&place, &key, config, &world);
+        }
+        existing_repository(&place, MasterKey::read_file(&key)?, config, &world)
+    }
+
+    /// The repository to check a key against, if one is named.
+    fn named(&self, config: &Config) -> Result<Option<wiring::Place>> {
+        if let Some(path) = &self.repository {
+            return Ok(Some(wiring::Place::Directory(path.clone())));
+        }
+        match &self.data_dir {
+            Some(path) => Ok(Some(wiring::Place::of(&DataDir::open(path)?, config)?)),
+            None => wiring::Place::bucket(config),
+        }
+    }
+
+    async fn key(self, command: KeyCommand, config: &Config, output: Output) -> Result<()> {
+        if command.opens_itself() {
+            let place = self.named(config)?;
+            let check = |key: &MasterKey| match &place {
+                Some(place) => {
+                    existing_repository(place, key.clone(), config, &World::real()).map(drop)
+                }
+                None => Ok(()),
+            };
+            let data = self.data_dir.as_ref().map(|path| DataDir::open(path)).transpose()?;
+            return command.run_without(data, config, check, output).await;
+        }
+        let (_, key) = self.paths(config, output)?;
+        let repository = self.open(config, output)?;
+        command.run(&Opened { repository, key: MasterKey::read_file(&key)? }, output)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod password;
+mod reseal;
 mod seal;
 mod service;
 
@@ -9,6 +10,7 @@ pub use credentials::{
     Bootstrapped, DomainRef, FirstAccount, IssuedToken, Login, Scope, SigningKey, UserRef,
     VerifiedToken,
 };
+pub use reseal::reseal;
 pub use seal::SealingKey;
 pub(crate) use service::PROVIDER_PROJECT;
 pub use service::{Identity, TOKEN_SECONDS};

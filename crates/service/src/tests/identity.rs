@@ -130,3 +130,22 @@ async fn a_caller_enters_only_projects_of_its_account() {
     assert!(matches!(entered, Err(Error::Forbidden)));
     assert!(enter(&world.services, &world.account).await.is_ok());
 }
+
+/// P31: changing the master key loses no access key, also if it is repeated.
+#[tokio::test]
+async fn secrets_open_with_the_new_key_after_they_were_sealed_anew() {
+    use crate::identity::{SealingKey, reseal};
+    let world = World::new().await;
+    let key = |byte: u8| SealingKey::new(&Zeroizing::new([byte; 32]));
+    let (db, random) = (world.db.as_ref(), cbr_env::SeededRandom::new(5));
+    // The world's services seal with a key of nines.
+    let strangers = reseal(db, &key(1), &key(2), &random).await;
+    assert!(strangers.is_err(), "what opens with neither is not touched");
+    assert_eq!(reseal(db, &key(9), &key(2), &random).await.unwrap(), 1);
+    let seen = world.services.identity.access_key(&world.account.access_key).await;
+    assert!(seen.is_err(), "the old key opens nothing any more");
+    assert_eq!(reseal(db, &key(9), &key(2), &random).await.unwrap(), 0);
+    assert_eq!(reseal(db, &key(2), &key(9), &random).await.unwrap(), 1);
+    let seen = world.services.identity.access_key(&world.account.access_key).await.unwrap();
+    assert_eq!(*seen.secret, *world.account.secret_key);
+}

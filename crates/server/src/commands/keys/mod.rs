@@ -1,0 +1,8 @@
+//! `cbr repo key …`: the keys of a repository, over their lifetime.
+
+mod args;
+mod change_master;
+mod copies;
+mod text;
+
+pub(super) use args::{KeyCommand, Opened};
