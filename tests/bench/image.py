@@ -35,7 +35,8 @@ def make(path, work):
     shutil.rmtree(staging)
     extents = data_extents(path)
     allocated = sum(end - begin for begin, end in extents)
-    return {"files": files, "file_bytes": used, "allocated_bytes": allocated, "size_bytes": SIZE_BYTES}
+    about = {"files": files, "file_bytes": used, "allocated_bytes": allocated, "size_bytes": SIZE_BYTES}
+    return about | {"used_bytes": used_bytes(path, extents), "writes": WRITES}
 
 
 def chosen():
@@ -60,6 +61,18 @@ def chosen():
         if 0 < size <= FILE_BYTES_MAX and used + size <= USED_BYTES:
             used += size
             yield file, size
+
+
+def used_bytes(path, extents):
+    """Bytes of the blocks of 64 KiB that are not zeros."""
+    used, zeros = 0, bytes(1 << 16)
+    with open(path, "rb") as disk:
+        for begin, end in extents:
+            disk.seek(begin & ~0xFFFF)
+            while disk.tell() < end:
+                block = disk.read(1 << 16)
+                used += len(block) if block != zeros[: len(block)] else 0
+    return used
 
 
 def scatter(path):

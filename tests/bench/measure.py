@@ -21,31 +21,48 @@ def settle(disk, cold):
 # A child's peak begins with its parent's size at the fork: a small parent measures.
 SMALL_PARENT = """
 import resource, subprocess, sys
-status = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+output = open(sys.argv[1], "wb")
+status = subprocess.call(sys.argv[2:], stdout=output)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_maxrss, used.ru_utime + used.ru_stime)
 sys.exit(status)
 """
 
 
-def command(*arguments, env=None, cwd=None):
-    """Runs a command to its end: seconds, and peak memory with its children."""
+def command(*arguments, env=None, cwd=None, output=os.devnull):
+    """Runs a command to its end: seconds, processor seconds and peak memory, with its children."""
     begin = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-S", "-c", SMALL_PARENT, *map(str, arguments)],
+        [sys.executable, "-S", "-c", SMALL_PARENT, str(output), *map(str, arguments)],
         env={**os.environ, **(env or {})}, cwd=cwd, check=True, capture_output=True, text=True,
     )
-    return {"seconds": time.monotonic() - begin, "peak_bytes": int(done.stdout) * 1024}
+    seconds = time.monotonic() - begin
+    peak, cpu_seconds = done.stdout.split()
+    return {"seconds": seconds, "cpu_seconds": float(cpu_seconds), "peak_bytes": int(peak) * 1024}
 
 
 def of_process(pid, work):
     """Runs work in another process, and reports that process's own peak memory during it."""
     pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
-    begin = time.monotonic()
+    begin, cpu_begin = time.monotonic(), cpu_of(pid)
     work()
-    seconds = time.monotonic() - begin
+    seconds, cpu_seconds = time.monotonic() - begin, cpu_of(pid) - cpu_begin
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
     [peak] = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
-    return {"seconds": seconds, "peak_bytes": int(peak) * 1024}
+    return {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_bytes": int(peak) * 1024}
+
+
+def cpu_of(pid):
+    """Processor seconds that a process has used."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def until_durable(folder):
+    """Seconds until everything written so far to that file system would survive a power cut."""
+    begin = time.monotonic()
+    subprocess.run(["sync", "--file-system", folder], check=True)
+    return time.monotonic() - begin
 
 
 def size_of(folder):

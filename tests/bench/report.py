@@ -7,7 +7,7 @@ import platform
 import subprocess
 
 
-def about(facts, options):
+def about(facts, options, chosen):
     """Image, machine, versions, commit and date."""
     cpu = [
         line.split(":")[1].strip()
@@ -27,7 +27,11 @@ def about(facts, options):
             first_line("restic", "version").split(" compiled")[0],
             first_line("borg", "--version"),
             first_line("qemu-img", "--version").split(" (")[0],
+            *(first_line(tool.program, "--version") for tool in chosen if hasattr(tool, "program")),
         ],
+        "settings": {tool.name: tool.settings for tool in chosen},
+        "peers": [tool.name for tool in chosen if tool.is_peer],
+        "runs": options.runs,
     }
 
 
@@ -36,27 +40,91 @@ def first_line(*command):
     return (done.stdout.splitlines() or [""])[0]
 
 
-def markdown(about, results, steps, engine):
-    """Seconds, and in brackets how many times cbr's; sizes in MB; peak memory in MB."""
-    ours = results.get("cbr", {})
-    heads = [*(f"{step}, s" for step in steps), "repository, MB", "added by increment, MB", "peak memory, MB"]
-    lines = ["| | " + " | ".join(heads) + " |", "| --- |" + " --: |" * len(heads)]
+def markdown(record, steps):
+    """Tables in Markdown; in brackets how many times cbr's."""
+    about, results = record["about"], record["results"]
+    parts = [
+        "Until the tool says that it is done, seconds:", table(results, steps, "seconds"),
+        "Until all of it is durable (`sync` of the file system has returned), seconds:",
+        table(results, steps, "durable_seconds"),
+        "Processor time, seconds:", table(results, steps, "cpu_seconds"),
+        "Space and memory, MB:", sizes(results), source(about),
+    ]
+    if record["engine"]:
+        parts += [engine_text(record["engine"], about), limit_text(record)]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(results, steps, what):
+    rows = [(name, [cell(took.get(step), ours(results, step), what, 1) for step in steps]) for name, took in results.items()]
+    return lines(steps, rows)
+
+
+def sizes(results):
+    rows = []
     for name, took in results.items():
-        cells = [cell(took.get(step), ours.get(step), "seconds", 1) for step in steps]
-        cells.append(cell(took.get("full"), ours.get("full"), "added_bytes", 1e6))
-        cells.append(cell(took.get("increment"), ours.get("increment"), "added_bytes", 1e6))
+        added = [cell(took.get(step), ours(results, step), "added_bytes", 1e6) for step in ("full", "increment")]
         peak = max(step["peak_bytes"] for step in took.values())
-        cells.append(f"{peak / 1e6:.0f}")
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    source = (
+        rows.append((name, [*added, f"{peak / 1e6:.0f}"]))
+    return lines(("repository after the full", "added by the increment", "peak memory"), rows)
+
+
+def lines(heads, rows):
+    begin = ["| | " + " | ".join(heads) + " |", "| --- |" + " --: |" * len(heads)]
+    return "\n".join([*begin, *(f"| {name} | " + " | ".join(cells) + " |" for name, cells in rows)])
+
+
+def ours(results, step):
+    return results.get("cbr", {}).get(step)
+
+
+def source(about):
+    settings = "; ".join(f"{name}: {text}" for name, text in about["settings"].items())
+    return (
         f"{about['size_bytes'] >> 30} GiB ext4 image with {about['files']} real files, "
-        f"{about['allocated_bytes'] / (1 << 30):.2f} GiB allocated; 4 000 scattered 4 KiB writes before the "
+        f"{about['used_bytes'] / 1e9:.2f} GB of its blocks not zeros; {about['writes']} scattered 4 KiB writes before the "
         f"increment; on {about['file_system']}, page cache {about['cache']}; {about['cores']} cores of {about['cpu']}, Linux "
-        f"{about['kernel']}; {', '.join(about['versions'])}; commit {about['commit']}, {about['date']}. "
-        "In brackets: times cbr's."
+        f"{about['kernel']}, load {about['load_before']:.1f} to {about['load_after']:.1f}; {', '.join(about['versions'])}; commit "
+        f"{about['commit']}, {about['date']}; median of {about['runs']}. In brackets: times cbr's. Settings: {settings}."
     )
-    text = "\n".join([*lines, "", source, ""])
-    return text + (f"\nThe engine alone:\n\n```\n{engine}```\n" if engine else "")
+
+
+def engine_text(engine, about):
+    """The engine without the service, and what a change map saves."""
+    by_step = {took["step"]: took for took in engine}
+    full, mapped = by_step["full"], by_step["with a change map"]
+    rows = [
+        (took["step"], [f"{took['seconds']:.2f}", f"{took['cpu_seconds']:.2f}", f"{took['stored_bytes'] / 1e6:.0f}", f"{took['peak_mib']}"])
+        for took in engine
+    ]
+    share = 100 * mapped["seconds"] / full["seconds"]
+    changed = 100 * mapped["bytes"] / about["used_bytes"]
+    return (
+        "The engine alone:\n\n" + lines(("seconds", "CPU seconds", "stored or fetched, MB", "peak memory, MiB"), rows)
+        + f"\n\nWith a change map the increment took {share:.0f} % of the full's time; the writes touched {changed:.0f} % of "
+        "the used blocks."
+    )
+
+
+def limit_text(record):
+    """The machine's own limit: its stages' speeds on one core, times its cores."""
+    about, stages = record["about"], record["stages"]["seconds_per_gb"]
+    full = next(took for took in record["engine"] if took["step"] == "full")
+    gigabytes = about["used_bytes"] / 1e9
+    needed = stages["compress"] + stages["hash"] + stages["seal"]
+    rows = []
+    for name, per_gb in (("compress, hash, seal", needed), ("the same, and decode (P6)", needed + stages["decode and compare"]),
+                         ("every stage", sum(stages.values()))):
+        limit = per_gb * gigabytes / about["cores"]
+        cells = [f"{limit:.2f}", f"{100 * limit / full['seconds']:.0f} %"]
+        if service := ours(record["results"], "full"):
+            cells.append(f"{100 * limit / service['seconds']:.0f} %")
+        rows.append((name, cells))
+    each = ", ".join(f"{name} {seconds:.3f}" for name, seconds in stages.items())
+    return (
+        f"The machine's own limit for the full backup, from one core's speed and {about['cores']} cores (seconds per GB: {each}):\n\n"
+        + lines(("at best, s", "reached by the engine", "reached by the service"), rows)
+    )
 
 
 def cell(took, ours, what, unit):

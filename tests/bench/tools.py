@@ -1,7 +1,9 @@
 """The tools that are measured. Each takes the same image; settings are the defaults of a new
 repository with encryption."""
 
+import json
 import os
+import shutil
 import subprocess
 
 from tests.harness import service
@@ -10,6 +12,7 @@ from tests.harness.api import Api
 from . import measure
 
 ALL = ("full", "no change", "increment", "restore")
+BUILT = service.ROOT / "target" / "bench-tools" / "bin"
 PASSWORD = "only-for-the-benchmark"
 
 
@@ -17,6 +20,12 @@ class Tool:
     """What a tool has: a folder, the image, and where it restores to."""
 
     steps = ALL
+    settings = "defaults"
+    is_peer = True
+
+    @classmethod
+    def is_there(cls):
+        return shutil.which(cls.name) is not None
 
     def __init__(self, work, disk):
         self.disk = disk
@@ -44,6 +53,12 @@ class Cbr(Tool):
     """The real service over HTTP: from the request to the end of the task."""
 
     name = "cbr"
+    settings = "the service over HTTP, defaults: zstd 3, frames of 16 blocks; success means durable"
+    is_peer = False
+
+    @classmethod
+    def is_there(cls):
+        return True
 
     def prepare(self, work):
         if "CBR_BINARY" not in os.environ:
@@ -88,6 +103,7 @@ class Cbr(Tool):
 
 class Restic(Tool):
     name = "restic"
+    settings = "repository version 2, defaults (compression auto)"
 
     def prepare(self, work):
         self.env = {"RESTIC_PASSWORD": PASSWORD, "RESTIC_REPOSITORY": str(self.repository)}
@@ -106,6 +122,7 @@ class Restic(Tool):
 
 class Borg(Tool):
     name = "borg"
+    settings = "repokey-blake2, defaults (lz4); extract --sparse"
 
     def prepare(self, work):
         self.env = {"BORG_PASSPHRASE": PASSWORD, "BORG_BASE_DIR": str(work / "borg-base")}
@@ -131,6 +148,8 @@ class QemuImg(Tool):
 
     name = "qemu-img"
     steps = ("full", "restore")
+    settings = "convert -c, zstd, -W, two coroutines per core"
+    is_peer = False
 
     def full(self):
         self.repository.mkdir(exist_ok=True)
@@ -149,11 +168,96 @@ class QemuImg(Tool):
         return measure.command("qemu-img", "convert", *threads, *arguments)
 
 
+class Rustic(Tool):
+    name = "rustic"
+    settings = "defaults (zstd 3)"
+    program = BUILT / "rustic"
+
+    @classmethod
+    def is_there(cls):
+        return cls.program.exists()
+
+    def prepare(self, work):
+        self.env = {"RUSTIC_PASSWORD": PASSWORD, "RUSTIC_REPOSITORY": str(self.repository)}
+        self.env |= {"RUSTIC_CACHE_DIR": str(work / "rustic-cache"), "RUSTIC_NO_PROGRESS": "true"}
+        measure.command(self.program, "init", env=self.env)
+
+    def full(self):
+        return measure.command(self.program, "backup", self.disk, env=self.env)
+
+    def restore(self):
+        folder = self.target.with_suffix(".folder")
+        took = measure.command(self.program, "restore", "latest", folder, env=self.env)
+        [self.target] = [file for file in folder.rglob("*") if file.is_file()]
+        return took
+
+
+class Bupstash(Tool):
+    name = "bupstash"
+    settings = "defaults (zstd), its send log kept between backups"
+    program = BUILT / "bupstash"
+
+    @classmethod
+    def is_there(cls):
+        return cls.program.exists()
+
+    def prepare(self, work):
+        key = work / "bupstash.key"
+        self.env = {"BUPSTASH_KEY": str(key), "BUPSTASH_REPOSITORY": str(self.repository)}
+        self.log = work / "bupstash.sendlog"
+        self.backups = 0
+        measure.command(self.program, "new-key", "-o", key, env=self.env)
+        measure.command(self.program, "init", env=self.env)
+
+    def full(self):
+        self.backups += 1
+        name = f"name={self.backups}"
+        arguments = ["put", "--quiet", "--send-log", self.log, name, self.disk]
+        return measure.command(self.program, *arguments, env=self.env)
+
+    def restore(self):
+        arguments = ["get", "--quiet", f"name={self.backups}"]
+        return measure.command(self.program, *arguments, env=self.env, output=self.target)
+
+
+class CpSparse(Tool):
+    """A yardstick: how fast a copy is that does nothing else."""
+
+    name = "cp"
+    steps = ("full", "restore")
+    settings = "cp --sparse=always: a plain copy"
+    is_peer = False
+
+    def full(self):
+        self.repository.mkdir(exist_ok=True)
+        return self._copy(self.disk, self.repository / "disk.raw")
+
+    def stored_bytes(self):
+        copy = self.repository / "disk.raw"
+        return copy.stat().st_blocks * 512 if copy.exists() else 0
+
+    def restore(self):
+        # Its copy is the image before the scattered writes: made again, unmeasured.
+        self.full()
+        return self._copy(self.repository / "disk.raw", self.target)
+
+    def _copy(self, source, target):
+        return measure.command("cp", "--sparse=always", source, target)
+
+
 def engine_alone(work, disk):
-    """The engine without the service, measured by its own example: the lines that it prints."""
-    program = service.ROOT / "target" / "release" / "examples" / "store_bench"
-    arguments = [program, disk, work / "engine"]
-    return subprocess.run(arguments, check=True, capture_output=True, text=True).stdout
+    """The engine without the service, measured by its own example: what each step took."""
+    return json.loads(example("store_bench", disk, work / "engine", "--json"))
 
 
-TOOLS = (Cbr, Restic, Borg, QemuImg)
+def stages_alone(disk):
+    """What each stage of the engine costs on one core: seconds per 10^9 bytes."""
+    return json.loads(example("stage_bench", disk, "--json"))
+
+
+def example(name, *arguments):
+    program = service.ROOT / "target" / "release" / "examples" / name
+    return subprocess.run([program, *arguments], check=True, capture_output=True, text=True).stdout
+
+
+TOOLS = (Cbr, Restic, Rustic, Borg, Bupstash, QemuImg, CpSparse)
