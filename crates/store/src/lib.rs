@@ -18,6 +18,10 @@ mod job;
 mod map;
 mod options;
 mod packs;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
+#[cfg(not(feature = "planted-bugs"))]
+mod planted;
 mod repository;
 mod restore;
 mod size;

@@ -41,6 +41,7 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("cbr-testkit", &["cbr-env"]),
+    ("cbr-sim", &["cbr-env", "cbr-store"]),
     ("xtask", &[]),
 ];
 

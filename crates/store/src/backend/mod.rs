@@ -18,7 +18,7 @@ pub use interface::{
     Put,
 };
 pub use key::{KEY_BYTES_MAX, Key, SEGMENT_BYTES_MAX};
-pub use local::{LocalBackend, LocalOptions};
+pub use local::{FileOps, LocalBackend, LocalOptions, Os};
 pub use memory::MemoryBackend;
 pub(crate) use probe::creates_once;
 pub use probe::{probe, survey};

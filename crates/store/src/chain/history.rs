@@ -7,6 +7,7 @@ use super::lifetime::{Account, Lineage};
 use crate::error::{Error, Result};
 use crate::format::id::ChainRef;
 use crate::format::record::{Claim, Commit};
+use crate::planted::{self, Bug};
 use crate::version::{VersionInfo, VersionRef};
 
 /// The log of one chain as it was read.
@@ -95,7 +96,9 @@ impl History {
     /// The live versions, and those on which an open session builds.
     pub(crate) fn live_or_pinned(&self) -> BTreeSet<u64> {
         let mut kept = self.live();
-        kept.extend(self.open().filter_map(|(_, claim)| claim.parent));
+        if !planted::has(Bug::PinsIgnored) {
+            kept.extend(self.open().filter_map(|(_, claim)| claim.parent));
+        }
         kept.retain(|seq| self.committed(*seq).is_some());
         kept
     }
@@ -133,6 +136,7 @@ impl History {
     pub(crate) fn accounts(&self) -> BTreeMap<u64, Account> {
         let account = |commit: &Commit| {
             let list_bytes = commit.lists().map(|list| u64::from(list.stored_bytes)).sum::<u64>();
+            let list_bytes = if planted::has(Bug::FreedBytesWrong) { 0 } else { list_bytes };
             Account {
                 born_bytes: commit.added_bytes.saturating_sub(list_bytes),
                 list_bytes,

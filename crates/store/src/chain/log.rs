@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::format::id::ChainRef;
 use crate::format::place::{self, Place};
 use crate::format::record::{Abort, Claim, Delete, Outcome, Record};
+use crate::planted::{self, Bug};
 
 /// How many times a racing put is tried under the next number.
 const RACES_MAX: usize = 64;
@@ -94,8 +95,14 @@ impl ChainLog {
         history.sessions.split_off(&(decided + 1));
         // Deletions first, claims after: a session whose claim is missed here made it after these
         // deletions were durable, and looks at them before it builds on anything.
-        self.read_deletes(&mut history, names)?;
+        let is_late = planted::has(Bug::DeletionsReadLast);
+        if !is_late {
+            self.read_deletes(&mut history, names)?;
+        }
         let listed = self.list_sessions(decided, names)?;
+        if is_late {
+            self.read_deletes(&mut history, names)?;
+        }
         history.last_seq = listed.last_seq();
         for key in listed.missing(&self.chain) {
             history.unreadable.push(Error::Missing { object: key.to_string() });
@@ -148,7 +155,10 @@ impl ChainLog {
         let mut looks = 1;
         loop {
             let prefix = place::deletes(&self.chain);
-            let listed = self.backend.list_while(&prefix, after.clone(), |_| true)?;
+            let listed = match self.backend.list_while(&prefix, after.clone(), |_| true) {
+                Err(_) if planted::has(Bug::FailedListIsEmpty) => return Ok((Vec::new(), None)),
+                listed => listed?,
+            };
             let numbers: Vec<u64> = listed.iter().filter_map(number).collect();
             let next = numbers.last().copied().unwrap_or(n).saturating_add(1);
             // Numbers have no gaps, so the one way to lack records without a trace is at the end.
@@ -192,6 +202,9 @@ impl ChainLog {
     /// A record behind those that were listed. Numbers have no gaps, so the one way to lack records
     /// without a trace is at the end.
     fn unlisted(&self, listed: &Listed) -> Result<Option<Key>> {
+        if planted::has(Bug::PartialListBelieved) {
+            return Ok(None);
+        }
         let last = listed.last_seq();
         let is_open = last > listed.folded && !listed.outcomes.contains(&last);
         let verdict = is_open.then(|| place::outcome(&self.chain, last));

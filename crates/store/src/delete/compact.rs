@@ -14,6 +14,7 @@ use crate::crypto::PackDek;
 use crate::error::{Error, Result};
 use crate::format::pack::{PackBuilder, PackIndex, SlotEntry};
 use crate::packs::{Packs, Scratch};
+use crate::planted::{self, Bug};
 use crate::write::packer::open_sealed;
 
 /// What remains of a pack when its dead slots are taken away.
@@ -27,8 +28,11 @@ pub(super) struct Survivors {
 impl Survivors {
     pub(super) fn of(index: &PackIndex, dead: &BTreeSet<u32>) -> Self {
         let bytes = |slots: &[SlotEntry]| slots.iter().map(|s| u64::from(s.stored_bytes)).sum();
-        let (gone, slots): (Vec<_>, Vec<_>) =
+        let (gone, mut slots): (Vec<_>, Vec<_>) =
             index.slots().iter().partition(|entry| dead.contains(&entry.head.slot));
+        if planted::has(Bug::CompactionDropsSlot) && slots.len() > 1 {
+            slots.pop();
+        }
         let (live_bytes, dead_bytes) = (bytes(&slots), bytes(&gone));
         Self { slots, live_bytes, dead_bytes }
     }

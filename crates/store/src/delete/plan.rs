@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::chain::{History, Lineage, Verdict};
 use crate::error::{Error, Result};
 use crate::format::id::{PackId, PackKind, SessionNonce, SlotRef};
+use crate::planted::{self, Bug};
 
 /// A pack's name within its domain.
 pub(crate) type PackName = (PackKind, PackId);
@@ -37,6 +38,10 @@ pub(crate) fn plan(history: &History, lineage: &Lineage, listed: &Listed) -> Res
             return Err(Error::Implausible { what });
         };
         match &history.sessions[seq].verdict {
+            Verdict::Open if planted::has(Bug::SilentSessionIsDead) => {
+                plan.remove.insert(*name);
+            }
+            Verdict::Aborted if planted::has(Bug::AbortedKept) => {}
             Verdict::Open => {}
             Verdict::Aborted => drop(plan.remove.insert(*name)),
             Verdict::Committed(_) if lineage.needs_current(*seq) => {
@@ -77,6 +82,11 @@ pub(super) fn check_presence(history: &History, listed: &Listed) -> Result<()> {
     Ok(())
 }
 
+/// Whether a slot of this birth and death is needed.
+pub(crate) fn is_needed(lineage: &Lineage, birth: u64, death: u64) -> bool {
+    lineage.needs(birth, death) && !planted::has(Bug::DeathsWithoutLineage)
+}
+
 /// The death lists that tell which slots of the inspected packs are dead.
 pub(crate) fn lists_to_read(
     history: &History,
@@ -91,7 +101,7 @@ pub(crate) fn lists_to_read(
             .commit
             .death_totals
             .iter()
-            .any(|(birth, _)| births.contains(birth) && !lineage.needs(*birth, death));
+            .any(|(birth, _)| births.contains(birth) && !is_needed(lineage, *birth, death));
         if tells {
             lists.extend(committed.commit.deaths.iter().map(|list| (death, *list)));
         }

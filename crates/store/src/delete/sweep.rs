@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::compact::{Survivors, rewrite};
 use super::patches;
-use super::plan::{Listed, PackName, Plan, author, lists_to_read, plan};
+use super::plan::{Listed, PackName, Plan, author, is_needed, lists_to_read, plan};
 use crate::backend::{BackendError, BackendExt, Key};
 use crate::chain::{ChainLog, History, Lineage};
 use crate::error::{Error, Result};
@@ -13,6 +13,7 @@ use crate::format::id::{PackKind, SessionNonce, SlotRef};
 use crate::format::pack::PackIndex;
 use crate::format::place::{self, Place};
 use crate::packs::{Packs, Scratch};
+use crate::planted::{self, Bug};
 
 /// How often a sweep looks before it believes that something does not fit together.
 const LOOKS_MAX: usize = 3;
@@ -107,7 +108,7 @@ impl Sweep<'_> {
             };
             for (kind, slot) in deaths.dead {
                 let name = (kind, slot.pack);
-                if plan.inspect.contains(&name) && !lineage.needs(slot.birth, death) {
+                if plan.inspect.contains(&name) && !is_needed(lineage, slot.birth, death) {
                     dead.entry(name).or_default().insert(slot.slot);
                 }
             }
@@ -195,6 +196,9 @@ impl Sweep<'_> {
         if survivors.slots.is_empty() {
             saved += self.remove(&(*kind, *id), &BTreeMap::from([(*newest, *size)]))?;
         } else if survivors.is_worth_it(self.compact_below_percent) {
+            if planted::has(Bug::RemovedBeforeRewritten) {
+                self.remove(&(*kind, *id), &BTreeMap::from([(*newest, *size)]))?;
+            }
             match rewrite(self.packs, self.log.random.as_ref(), &index, &survivors) {
                 Ok(Some(new_size)) => {
                     let old = BTreeMap::from([(*newest, *size)]);

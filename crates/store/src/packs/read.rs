@@ -23,6 +23,7 @@ use crate::format::id::{DomainId, PackId, PackKind, PackRef, SlotRef};
 use crate::format::pack::{PackIndex, SlotEntry};
 use crate::format::place::{self, Place};
 use crate::format::slot::open_slot;
+use crate::planted::{self, Bug};
 use crate::size::to_usize;
 
 /// How often a reader looks for another generation before it gives up.
@@ -175,7 +176,9 @@ impl Packs {
             if self.read_entry(&index, &entry, scratch)? {
                 return Ok(());
             }
-            self.forget(kind, slot.pack);
+            if !planted::has(Bug::StaleIndexKept) {
+                self.forget(kind, slot.pack);
+            }
         }
         Err(Error::Missing { object: place::pack(&self.pack(kind, slot.pack), 0).to_string() })
     }

@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::format::frame::{Codec, FrameDecoder, FrameEncoder};
+use crate::planted::{self, Bug};
 
 /// Encodes slots; one per thread, so that its memory is reused.
 #[derive(Debug)]
@@ -39,6 +40,13 @@ impl ProvingEncoder {
 
     pub(crate) fn encode(&mut self, plain: &[u8]) -> Result<Proven<'_>> {
         let codec = self.encoder.encode(plain, &mut self.encoded);
+        if planted::has(Bug::ProofSkipped) {
+            if plain.len() % 3 == 1 || plain.get(9).is_some_and(|byte| byte % 16 == 1) {
+                self.encoded.iter_mut().take(1).for_each(|byte| *byte ^= 1);
+            }
+            let encoded = &self.encoded;
+            return Ok(Proven { codec, plain_len: plain.len(), encoded, digest: digest(encoded) });
+        }
         prove_encoding(codec, &self.encoded, plain, &mut self.decoder, &mut self.again)?;
         let encoded = &self.encoded;
         Ok(Proven { codec, plain_len: plain.len(), encoded, digest: digest(encoded) })

@@ -23,6 +23,7 @@ use crate::format::pack::{PackBuilder, SealedPack, SlotEntry};
 use crate::format::slot::open_slot;
 use crate::job::Meter;
 use crate::packs::Packs;
+use crate::planted::{self, Bug};
 
 /// Who writes: what the names and births of everything it writes come from.
 #[derive(Clone, Copy, Debug)]
@@ -207,7 +208,10 @@ impl<'a> Uploader<'a> {
     fn take(&self, Full { pack, digests }: Full, opened: &mut Vec<u8>) -> Result<(), Stopped> {
         self.stop.check(self.meter.check_cancelled())?;
         self.stop.check(prove(&pack, &digests, opened))?;
-        let uploaded = self.stop.check(upload(self.packs, &pack))?;
+        let uploaded = match upload(self.packs, &pack) {
+            Err(_) if planted::has(Bug::UploadUnchecked) => as_uploaded(&pack),
+            uploaded => self.stop.check(uploaded)?,
+        };
         self.uploaded.lock().unwrap_or_else(PoisonError::into_inner).push(uploaded);
         self.meter.add(0, pack.object_bytes());
         self.spare.push(pack.into_buffer());
@@ -220,14 +224,15 @@ impl<'a> Uploader<'a> {
     }
 }
 
+fn as_uploaded(sealed: &SealedPack) -> Uploaded {
+    let pack = sealed.index.pack();
+    Uploaded { kind: pack.kind, id: pack.id, object_bytes: sealed.object_bytes() }
+}
+
 /// Puts a pack where nobody else can have put one.
 pub(crate) fn upload(packs: &Packs, sealed: &SealedPack) -> Result<Uploaded> {
     match packs.backend().put_decided(&sealed.key, &sealed.parts())? {
-        Decided::Ours => Ok(Uploaded {
-            kind: sealed.index.pack().kind,
-            id: sealed.index.pack().id,
-            object_bytes: sealed.object_bytes(),
-        }),
+        Decided::Ours => Ok(as_uploaded(sealed)),
         Decided::Other(_) => {
             Err(Error::SessionLost { what: format!("{} was written by somebody else", sealed.key) })
         }

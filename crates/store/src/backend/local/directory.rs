@@ -66,7 +66,8 @@ impl LocalBackend {
         Self::open_with(root, options, Box::new(Os))
     }
 
-    pub(super) fn open_with(
+    /// As [`LocalBackend::open`], with every change made through `files`: tests record or fail them.
+    pub fn open_with(
         root: &Path,
         options: LocalOptions,
         files: Box<dyn FileOps>,

@@ -17,6 +17,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::directory::{INCOMING, LocalBackend, failed};
 use super::files::{FileOps, is_absent, is_no_space, is_passing};
 use crate::backend::{BackendError, Key, Op, Put};
+use crate::planted::{self, Bug};
 
 /// Objects up to this size may use the reserve of a full disk: records, not packs.
 const SMALL_BYTES: u64 = 16 * 1024;
@@ -114,6 +115,9 @@ impl LocalBackend {
             }
             Err(e) => return Err(Failure::Final(failed(Op::Put, key, e))),
         }
+        if planted::has(Bug::NoDirectorySync) {
+            return Ok(Put::Created);
+        }
         match self.files.sync_dir(parent(path)) {
             Ok(()) => Ok(Put::Created),
             Err(e) if is_no_space(&e) => Ok(Put::Unknown),
@@ -144,13 +148,16 @@ impl LocalBackend {
 
     fn write_temp(&self, key: &Key, body: &[&[u8]]) -> Result<Temp, Failure> {
         let temp = self.create_temp(key)?;
-        let written =
-            self.files.write(&temp.file, body).and_then(|()| self.files.sync_file(&temp.file));
+        let written = self.files.write(&temp.file, body).and_then(|()| self.sync_file(&temp.file));
         let Err(e) = written else { return Ok(temp) };
         if let Err(error) = self.files.unlink(&temp.path) {
             tracing::warn!(path = %temp.path.display(), %error, "cannot remove a temporary file");
         }
         Err(if is_no_space(&e) { Failure::NoSpace } else { Failure::Write(e) })
+    }
+
+    fn sync_file(&self, file: &File) -> io::Result<()> {
+        if planted::has(Bug::NoFileSync) { Ok(()) } else { self.files.sync_file(file) }
     }
 
     fn create_temp(&self, key: &Key) -> Result<Temp, Failure> {
@@ -214,6 +221,7 @@ pub(super) fn make_dirs(
     match files.make_dir(dir) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
         Err(_) if !dir.is_dir() => return Err(io::ErrorKind::NotADirectory.into()),
+        _ if planted::has(Bug::ParentDirectoryNotSynced) => {}
         _ => files.sync_dir(parent)?,
     }
     if let Some(backend) = backend {

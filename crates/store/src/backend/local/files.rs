@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 /// Changing calls. Reading needs no seam: it changes nothing.
-pub(super) trait FileOps: Send + Sync + fmt::Debug {
+pub trait FileOps: Send + Sync + fmt::Debug {
     /// Creates a file that must not exist.
     fn create(&self, path: &Path) -> io::Result<File>;
     /// Fills an empty file with the concatenated `parts`.
@@ -35,7 +35,7 @@ const DIRECT_BYTES_MIN: usize = 1 << 20;
 
 /// The real calls.
 #[derive(Debug)]
-pub(super) struct Os;
+pub struct Os;
 
 impl FileOps for Os {
     fn create(&self, path: &Path) -> io::Result<File> {

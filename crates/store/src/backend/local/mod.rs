@@ -17,3 +17,4 @@ mod reserve;
 mod tests;
 
 pub use directory::{LocalBackend, LocalOptions};
+pub use files::{FileOps, Os};

@@ -1,0 +1,74 @@
+//! Mistakes of history, each asleep until a test wakes it: proof that the tests would see them.
+//!
+//! Compiled in by the feature `planted-bugs` only, which nothing shipped has; without it
+//! [`has`] is `false` and costs nothing. The table with what catches each of them is in
+//! docs/reliability.md.
+
+/// A mistake. The comment says what is done wrong when it is awake.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(not(feature = "planted-bugs"), expect(unreachable_pub, reason = "public to tests"))]
+pub enum Bug {
+    /// The parent is looked at before the claim only.
+    ParentSeenBeforeClaim = 1,
+    /// A commit is believed though somebody else's verdict is there.
+    VerdictIgnored,
+    /// A sweep takes a session without verdict for dead.
+    SilentSessionIsDead,
+    /// A listing that lacks records is believed.
+    PartialListBelieved,
+    /// A listing that fails is an empty one.
+    FailedListIsEmpty,
+    /// The directory of a new object is not synced.
+    NoDirectorySync,
+    /// An object gets its name before its content is synced.
+    NoFileSync,
+    /// A new directory is not made durable in its parent.
+    ParentDirectoryNotSynced,
+    /// The failure of an upload is overlooked.
+    UploadUnchecked,
+    /// A preview forgets the death lists.
+    FreedBytesWrong,
+    /// Rewriting a pack drops one slot too many.
+    CompactionDropsSlot,
+    /// The compressor is wrong now and then, and nobody decodes again.
+    ProofSkipped,
+    /// An unfinished session does not keep its parent.
+    PinsIgnored,
+    /// What died later is dead, though an older version is live.
+    DeathsWithoutLineage,
+    /// What aborted sessions wrote stays.
+    AbortedKept,
+    /// A put of unknown outcome has happened.
+    UnknownIsCreated,
+    /// A restore that lacks ranges succeeds.
+    LossForgotten,
+    /// Holes are not written to a disk that is not empty.
+    HolesNotZeroed,
+    /// A pack is removed before its rewritten form is there.
+    RemovedBeforeRewritten,
+    /// Deletions are read after the claims.
+    DeletionsReadLast,
+    /// A reader that finds its pack moved looks in the same place again.
+    StaleIndexKept,
+}
+
+#[cfg(feature = "planted-bugs")]
+static AWAKE: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
+
+/// Wakes one mistake, in the whole process; none: all sleep.
+#[cfg(feature = "planted-bugs")]
+pub fn wake(bug: Option<Bug>) {
+    AWAKE.store(bug.map_or(0, |bug| bug as u8), std::sync::atomic::Ordering::SeqCst);
+}
+
+/// Whether the mistake is awake.
+#[cfg(feature = "planted-bugs")]
+pub(crate) fn has(bug: Bug) -> bool {
+    AWAKE.load(std::sync::atomic::Ordering::Relaxed) == bug as u8
+}
+
+/// No mistake is compiled in.
+#[cfg(not(feature = "planted-bugs"))]
+pub(crate) const fn has(_: Bug) -> bool {
+    false
+}

@@ -1,0 +1,67 @@
+//! Rare states that a campaign must have reached, or it is blind.
+
+use std::collections::BTreeMap;
+
+/// What a campaign of a few thousand seeds must have seen.
+pub const REQUIRED: &[&str] = &[
+    "a backup was committed",
+    "a backup stored nothing",
+    "a backup of one session has several packs",
+    "a backup was aborted by its owner",
+    "a backup was left behind",
+    "a change map was used",
+    "a disk grew",
+    "a disk shrank",
+    "the chain was busy",
+    "a session was taken over",
+    "a zombie lost its session",
+    "an unacknowledged commit was found by its owner",
+    "a put was unknown and had happened",
+    "a put was unknown and had not happened",
+    "there was no space",
+    "a listing was cut short",
+    "a listing was empty",
+    "a read was torn",
+    "a crash while a session was open",
+    "a crash while a version was being removed",
+    "a crash of everybody",
+    "a crash during recovery",
+    "a pack was rewritten",
+    "a reader found its pack moved",
+    "a version was deleted while a session built on it",
+    "a version was deleted while it was read",
+    "two sweeps at once",
+    "a sweep refused to delete",
+    "a check ran beside changes",
+    "a check found damage",
+    "a restore refused damage",
+    "everything was deleted in the end",
+];
+
+/// How often which state was reached.
+#[derive(Clone, Debug, Default)]
+pub struct Coverage(BTreeMap<&'static str, u64>);
+
+impl Coverage {
+    /// This happened.
+    pub fn saw(&mut self, what: &'static str) {
+        *self.0.entry(what).or_default() += 1;
+    }
+
+    /// What another run saw, too.
+    pub fn add(&mut self, other: &Self) {
+        for (what, count) in &other.0 {
+            *self.0.entry(what).or_default() += count;
+        }
+    }
+
+    /// All states and how often they were reached.
+    pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        self.0.iter().map(|(what, count)| (*what, *count))
+    }
+
+    /// The required states that were never reached.
+    pub fn blind_spots(&self) -> Vec<&'static str> {
+        REQUIRED.iter().copied().filter(|what| !self.0.contains_key(what)).collect()
+    }
+}

@@ -1,0 +1,87 @@
+//! `cbr-sim [--seeds N] [--from S]`: a campaign, its speed, what it reached, and what it found.
+//! `cbr-sim --scenarios N`: power cuts after every change of N scenarios.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::thread::available_parallelism;
+
+use cbr_env::{Clock, SystemClock};
+use cbr_sim::campaign::{Summary, campaign, explain};
+use cbr_sim::crash::{CrashSummary, crash_states};
+
+/// Fewer seeds than this need not reach every rare state.
+const SEEDS_FOR_COVERAGE: u64 = 5000;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |name: &str, default: u64| {
+        let at = arguments.iter().position(|argument| argument == name);
+        let value = at.and_then(|at| arguments.get(at + 1)).map(|value| value.parse());
+        value.map_or(Ok(default), |value| value.map_err(|_| format!("{name} needs a number")))
+    };
+    let asked = number("--seeds", 1000)
+        .and_then(|seeds| Ok((seeds, number("--from", 0)?, number("--scenarios", 0)?)));
+    let mut out = std::io::stdout().lock();
+    let threads = available_parallelism().map_or(1, usize::from);
+    let clock = SystemClock::default();
+    let begin = clock.monotonic_micros();
+    let seconds = || clock.monotonic_micros().saturating_sub(begin) as f64 / 1e6;
+    let done = match asked {
+        Err(wrong) => writeln!(out, "{wrong}").map(|()| false),
+        Ok((seeds, from, 0)) => {
+            let summary = campaign(from..from.saturating_add(seeds), threads, 5);
+            report(&mut out, &summary, seconds())
+        }
+        Ok((_, _, scenarios)) => {
+            let summary = crash_states(scenarios, 1, threads);
+            report_crashes(&mut out, scenarios, &summary, seconds())
+        }
+    };
+    if matches!(done, Ok(true)) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn report_crashes(
+    out: &mut impl Write,
+    scenarios: u64,
+    summary: &CrashSummary,
+    seconds: f64,
+) -> std::io::Result<bool> {
+    for failure in &summary.failures {
+        writeln!(out, "{failure}")?;
+    }
+    writeln!(
+        out,
+        "power cuts: {scenarios} scenarios, {} states, {} failed, {:.0} states/s",
+        summary.states,
+        summary.failures.len(),
+        summary.states as f64 / seconds.max(0.001)
+    )?;
+    Ok(summary.failures.is_empty())
+}
+
+/// Prints the summary; whether all is well.
+fn report(out: &mut impl Write, summary: &Summary, seconds: f64) -> std::io::Result<bool> {
+    for (what, count) in summary.coverage.counts() {
+        writeln!(out, "{count:>9}  {what}")?;
+    }
+    for (seed, violations) in &summary.failures {
+        writeln!(out, "seed {seed}: {violations:?}")?;
+    }
+    if let Some((seed, _)) = summary.failures.first() {
+        writeln!(out, "{}", explain(*seed))?;
+    }
+    let blind = summary.coverage.blind_spots();
+    let is_blind = summary.seeds >= SEEDS_FOR_COVERAGE && !blind.is_empty();
+    if !blind.is_empty() {
+        writeln!(out, "never reached: {blind:?}")?;
+    }
+    let speed = summary.seeds as f64 / seconds.max(0.001);
+    writeln!(
+        out,
+        "simulation: {} seeds, {} of them twice, {} failed, {speed:.0} seeds/s",
+        summary.seeds,
+        summary.twice,
+        summary.failures.len()
+    )?;
+    Ok(summary.failures.is_empty() && !is_blind)
+}
