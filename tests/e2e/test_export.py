@@ -7,12 +7,13 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import unittest
 
 from tests.harness import disks
-from tests.harness.service import BINARY
+from tests.harness.service import BINARY, free_port
 from tests.harness.world import World
 
 MIB = 1 << 20
@@ -151,6 +152,88 @@ class Export(unittest.TestCase):
         serving.terminate()
         self.assertEqual(serving.wait(30), 0)
         self.assertFalse(socket.exists())
+
+
+class Network(unittest.TestCase):
+    """Other machines, played by this one: over TCP, with certificates."""
+
+    def setUp(self):
+        if not shutil.which("openssl"):
+            print("skipped: exports over TLS: openssl is not installed", flush=True)
+            self.skipTest("openssl is not installed")
+        self.world = World(random.Random(12), size_mib=8)
+        self.addCleanup(self.world.end)
+        self.service = self.world.service
+        self.backup = self.world.back_up("one")["id"]
+        self.tls = self.world.folder / "tls"
+        self.tls.mkdir()
+        self.authority("ca")
+        self.authority("other")
+        self.certificate("server", "DNS:localhost,IP:127.0.0.1")
+        self.certificate("client", "DNS:client")
+        self.port = free_port()
+        with self.service.config.open("a") as config:
+            config.write(f"""
+[export]
+listen = "127.0.0.1:{self.port}"
+public_address = "localhost:{self.port}"
+certificate_file = "{self.tls}/server-cert.pem"
+key_file = "{self.tls}/server-key.pem"
+client_ca_file = "{self.tls}/ca-cert.pem"
+""")
+        self.service.stop()
+        self.service.start()
+
+    def authority(self, name):
+        tool(
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "9",
+            "-subj", f"/CN={name}", "-keyout", self.tls / f"{name}-key.pem", "-out", self.tls / f"{name}-cert.pem",
+        )
+
+    def certificate(self, who, names):
+        request, more = self.tls / "request", self.tls / "more"
+        tool(
+            "openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+            "-subj", f"/CN={who}", "-keyout", self.tls / f"{who}-key.pem", "-out", request,
+        )
+        more.write_text(f"subjectAltName={names}\nextendedKeyUsage={who}Auth\n")
+        tool(
+            "openssl", "x509", "-req", "-in", request, "-days", "9", "-extfile", more, "-CAcreateserial",
+            "-CA", self.tls / "ca-cert.pem", "-CAkey", self.tls / "ca-key.pem", "-out", self.tls / f"{who}-cert.pem",
+        )
+
+    def test_other_machines_enter_with_a_certificate_and_a_name_only(self):
+        """P1: read by libnbd and by our client; without TLS, certificate or name nothing is told."""
+        os.environ["CBR_BOOTSTRAP_FILE"] = str(self.service.bootstrap_file)
+        os.environ["CBR_URL"] = self.service.url
+        shown = self.service.run("-o", "json", "backup", "mount", "--detach", self.backup).stdout
+        export = json.loads(shown)
+        uri = export["network_uri"]
+        self.assertEqual(uri, f"nbds://localhost:{self.port}/{export['id']}")
+        copy = self.world.folder / "copy.raw"
+        tool("nbdcopy", f"{uri}?tls-certificates={self.tls}", copy)
+        self.assertEqual(disks.sha256(copy), self.world.committed[self.backup])
+
+        stranger = self.world.folder / "stranger"
+        stranger.mkdir()
+        shutil.copy(self.tls / "ca-cert.pem", stranger)
+        base = f"nbds://localhost:{self.port}"
+        refused = [
+            ["nbdinfo", "--size", uri.replace("nbds", "nbd")],
+            ["nbdinfo", "--size", f"{uri}?tls-certificates={stranger}"],
+            ["nbdinfo", "--size", f"{base}/?tls-certificates={self.tls}"],
+            ["nbdinfo", "--list", f"{base}/?tls-certificates={self.tls}"],
+        ]
+        for command in refused:
+            done = subprocess.run(command, capture_output=True, text=True)
+            self.assertNotEqual(done.returncode, 0, f"{command}: {done.stdout}")
+
+        out = self.world.folder / "out.raw"
+        self.service.run("backup", "export", self.backup, "--raw", out, "--tls-certificates", self.tls)
+        self.assertEqual(disks.sha256(out), self.world.committed[self.backup])
+        self.service.run("backup", "unmount", "--yes", export["id"])
+        done = subprocess.run(["nbdinfo", "--size", f"{uri}?tls-certificates={self.tls}"], capture_output=True)
+        self.assertNotEqual(done.returncode, 0, "the export has ended")
 
 
 if __name__ == "__main__":

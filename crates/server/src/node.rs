@@ -51,7 +51,7 @@ impl Node {
             provider: Arc::clone(&provider),
             sealing_key,
             node: name,
-            exports: config.export.settings(&data.exports_path()),
+            exports: config.export.settings(&data.exports_path())?,
         });
         Ok(Self { world, db, provider, services })
     }
@@ -75,6 +75,16 @@ impl Node {
     pub(crate) async fn open_exports(&self) -> Result<()> {
         self.services.exports.reconcile().await.context("cannot open the exports")?;
         Ok(())
+    }
+
+    /// Gives exports out to other machines until `stopping`.
+    pub(crate) fn serve_exports(
+        &self,
+        listener: tokio::net::TcpListener,
+        stopping: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let exports = Arc::clone(&self.services.exports);
+        async move { exports.serve_network(listener, stopping).await }
     }
 
     /// The API for clients that reach it at `url`.

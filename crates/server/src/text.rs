@@ -102,6 +102,7 @@ texts! {
     col_pool() "POOL" | "存储池";
     col_writable() "WRITABLE" | "可写";
     col_uri() "URI" | "地址";
+    col_network_uri() "FROM ELSEWHERE" | "远程地址";
     col_socket() "SOCKET" | "套接字";
     col_backup_id() "BACKUP ID" | "备份 ID";
     col_frees() "FREES WHEN DELETED" | "删除可释放";
@@ -211,7 +212,7 @@ texts! {
     next_bootstrap_file() "name the file that `cbr serve --bootstrap-file` wrote" | "请指定 `cbr serve --bootstrap-file` 写出的文件";
     next_repo_ls() "`cbr repo ls` shows the names of all disks" | "可用 `cbr repo ls` 查看所有磁盘的名称";
     next_exports() "`cbr backup exports` shows what is exported" | "可用 `cbr backup exports` 查看现有导出";
-    next_export_here(node) "run this on the machine of the service ({node}), as the user of the service" | "请在服务所在机器（{node}）上以服务用户身份运行";
+    next_export_here(node) "run this on the machine of the service ({node}), as the user of the service; or from elsewhere with --tls-certificates, if export.listen is configured" | "请在服务所在机器（{node}）上以服务用户身份运行；若已配置 export.listen，也可从其他机器用 --tls-certificates 访问";
     next_repo_damaged() "restore these backups elsewhere as far as they go, check the disks the repository lies on, and make new full backups (`cbr backup create --full`)" | "请将受影响的备份尽量恢复到别处，检查仓库所在磁盘，并重新做全量备份（`cbr backup create --full`）";
     next_several_projects() "name one with --project or CBR_PROJECT_ID" | "请用 --project 或 CBR_PROJECT_ID 指定一个";
     next_login_how() "give --bootstrap-file, --access-key or --user" | "请给出 --bootstrap-file、--access-key 或 --user";

@@ -2,11 +2,13 @@
 
 mod answer;
 mod contexts;
+mod exports;
 mod limits;
 mod negotiate;
 mod perform;
 mod serve;
 mod transmit;
 
+pub use exports::Exports;
 pub use limits::Limits;
-pub use serve::{Exports, Server};
+pub use serve::Server;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use tokio::io::AsyncWriteExt as _;
+use tokio_util::sync::CancellationToken;
 
 use super::contexts::Contexts;
-use super::serve::Exports;
+use super::exports::{Exports, Offered};
 use crate::error::{Error, Result};
 use crate::export::Export;
 use crate::stream::{Stream, read_array, read_vec, skip};
@@ -29,6 +30,8 @@ pub(super) struct Agreed {
     pub(super) export: Arc<dyn Export>,
     pub(super) headers: Headers,
     pub(super) contexts: Contexts,
+    /// Cancelled when the export is taken away.
+    pub(super) gone: CancellationToken,
 }
 
 /// What a server has to offer to a client.
@@ -164,28 +167,32 @@ impl Handshake<'_> {
         let found = std::str::from_utf8(data)
             .ok()
             .and_then(|name| Some((name, self.offer.exports.get(name)?)));
-        let Some((name, export)) = found else {
+        let Some((name, offered)) = found else {
             return (Vec::new(), Next::Leave);
         };
         // Extended headers forbid this option.
         if self.headers == Headers::Extended {
             return (Vec::new(), Next::Leave);
         }
+        let export = &offered.export;
         let mut reply = export.size().to_be_bytes().to_vec();
         reply.extend_from_slice(&flags(&**export, self.headers).to_be_bytes());
         if self.zeroes {
             reply.resize(reply.len() + 124, 0);
         }
-        (reply, Next::Transmit(self.agreed(name, export)))
+        (reply, Next::Transmit(self.agreed(name, &offered)))
     }
 
     fn list(&self, data: &[u8]) -> Result<Vec<u8>, Refusal> {
         if !data.is_empty() {
             return Err(Refusal(n::REP_ERR_INVALID, "LIST has no data"));
         }
-        let reply =
-            |name| option::encode_reply(n::OPT_LIST, n::REP_SERVER, &option::encode_name(name));
-        Ok(self.offer.exports.names().flat_map(reply).collect())
+        let secret = Refusal(n::REP_ERR_POLICY, "the names of the exports are not told");
+        let names = self.offer.exports.names().ok_or(secret)?;
+        let reply = |name: &String| {
+            option::encode_reply(n::OPT_LIST, n::REP_SERVER, &option::encode_name(name))
+        };
+        Ok(names.iter().flat_map(reply).collect())
     }
 
     fn headers(&mut self, data: &[u8], headers: Headers) -> Result<Vec<u8>, Refusal> {
@@ -203,11 +210,8 @@ impl Handshake<'_> {
 
     fn info(&self, option: u32, data: &[u8]) -> Result<(Vec<u8>, Agreed), Refusal> {
         let request = InfoRequest::parse(data)?;
-        let export = self
-            .offer
-            .exports
-            .get(request.export)
-            .ok_or(Refusal(n::REP_ERR_UNKNOWN, "there is no such export"))?;
+        let offered = self.offered(request.export)?;
+        let export = &offered.export;
         let mut infos = vec![
             Info::Export { size: export.size(), flags: flags(&**export, self.headers) },
             Info::BlockSize {
@@ -223,7 +227,7 @@ impl Handshake<'_> {
             infos.extend(export.description().map(|line| Info::Description(line.to_owned())));
         }
         let encoded = |info: &Info| option::encode_reply(option, n::REP_INFO, &info.encode());
-        Ok((infos.iter().flat_map(encoded).collect(), self.agreed(request.export, export)))
+        Ok((infos.iter().flat_map(encoded).collect(), self.agreed(request.export, &offered)))
     }
 
     fn contexts(&mut self, option: u32, data: &[u8]) -> Result<Vec<u8>, Refusal> {
@@ -236,11 +240,8 @@ impl Handshake<'_> {
             return Err(Refusal(n::REP_ERR_INVALID, "structured replies come first"));
         }
         let request = ContextRequest::parse(data)?;
-        let export = self
-            .offer
-            .exports
-            .get(request.export)
-            .ok_or(Refusal(n::REP_ERR_UNKNOWN, "there is no such export"))?;
+        let offered = self.offered(request.export)?;
+        let export = &offered.export;
         let chosen = Contexts::chosen(&**export, &request.queries, !setting);
         if setting {
             self.contexts = Some((request.export.to_owned(), chosen));
@@ -254,12 +255,18 @@ impl Handshake<'_> {
         Ok(chosen.names(&**export).iter().flat_map(reply).collect())
     }
 
-    fn agreed(&self, name: &str, export: &Arc<dyn Export>) -> Agreed {
+    fn offered(&self, name: &str) -> Result<Offered, Refusal> {
+        let unknown = Refusal(n::REP_ERR_UNKNOWN, "there is no such export");
+        self.offer.exports.get(name).ok_or(unknown)
+    }
+
+    fn agreed(&self, name: &str, offered: &Offered) -> Agreed {
         let contexts = match &self.contexts {
             Some((of, contexts)) if of == name => *contexts,
             _ => Contexts::default(),
         };
-        Agreed { export: Arc::clone(export), headers: self.headers, contexts }
+        let (export, gone) = (Arc::clone(&offered.export), offered.gone.clone());
+        Agreed { export, headers: self.headers, contexts, gone }
     }
 }
 

@@ -1,7 +1,5 @@
 //! The server itself: its exports and its listeners.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,43 +10,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::exports::Exports;
 use super::limits::Limits;
 use super::negotiate::{Next, Offer, greet, negotiate};
 use super::transmit::transmit;
 use crate::error::Result;
-use crate::export::Export;
 use crate::stream::{Stream, within};
 use crate::tls::ServerTls;
 
 /// How long to wait when the system has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-
-/// Exports by name. The empty name is the default of most clients.
-#[derive(Clone, Default)]
-pub struct Exports(BTreeMap<String, Arc<dyn Export>>);
-
-impl Exports {
-    /// Adds an export under a name of at most 4096 bytes; replaces the one of that name.
-    #[must_use]
-    pub fn with(mut self, name: impl Into<String>, export: Arc<dyn Export>) -> Self {
-        self.0.insert(name.into(), export);
-        self
-    }
-
-    pub(super) fn get(&self, name: &str) -> Option<&Arc<dyn Export>> {
-        self.0.get(name)
-    }
-
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
-    }
-}
-
-impl fmt::Debug for Exports {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
 
 /// A socket that clients connect to.
 trait Listener {

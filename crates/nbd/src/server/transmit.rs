@@ -49,6 +49,7 @@ pub(super) async fn transmit<S: Stream>(
     let tasks = TaskTracker::new();
     let served = tokio::select! {
         () = stop.cancelled() => Ok(()),
+        () = agreed.gone.cancelled() => Ok(()),
         () = connection.broken.cancelled() => Ok(()),
         served = read_requests(&mut reader, &agreed, &connection, &tasks) => served,
     };

@@ -30,6 +30,7 @@ pub(crate) const REP_INFO: u32 = 3;
 pub(crate) const REP_META_CONTEXT: u32 = 4;
 pub(crate) const REP_FLAG_ERROR: u32 = 1 << 31;
 pub(crate) const REP_ERR_UNSUP: u32 = REP_FLAG_ERROR + 1;
+pub(crate) const REP_ERR_POLICY: u32 = REP_FLAG_ERROR + 2;
 pub(crate) const REP_ERR_INVALID: u32 = REP_FLAG_ERROR + 3;
 pub(crate) const REP_ERR_TLS_REQD: u32 = REP_FLAG_ERROR + 5;
 pub(crate) const REP_ERR_UNKNOWN: u32 = REP_FLAG_ERROR + 6;

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cbr_nbd::{Client, Wishes};
+use anyhow::Context as _;
+use cbr_env::Clock;
+use cbr_nbd::{Client, ClientTls, Wishes};
 use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 
@@ -40,6 +42,9 @@ pub(super) struct ExportArgs {
     /// Write it to a new qcow2 image
     #[arg(long, group = "to", value_name = "FILE")]
     qcow2: Option<PathBuf>,
+    /// Reach the service over TLS, with ca-cert.pem, client-cert.pem and client-key.pem of DIR
+    #[arg(long, value_name = "DIR", conflicts_with = "nbd")]
+    tls_certificates: Option<PathBuf>,
     /// Keep what is written to it (only with --nbd); the backup never changes
     #[arg(long, conflicts_with_all = ["raw", "qcow2"])]
     writable: bool,
@@ -64,7 +69,8 @@ pub(super) async fn export(session: &Session, args: ExportArgs) -> Result<(), Fa
         .map(|path| (path, ImageFormat::Raw))
         .or(args.qcow2.map(|path| (path, ImageFormat::Qcow2)));
     if let Some((path, format)) = to_file {
-        return to_image(session, &args.which, &path, format).await;
+        return to_image(session, &args.which, args.tls_certificates.as_deref(), &path, format)
+            .await;
     }
     let export = open(session, &args.which, args.writable).await?;
     show(session.output, &export)
@@ -169,13 +175,17 @@ async fn close(session: &Session, export: &Value) -> Result<(), Failure> {
 async fn to_image(
     session: &Session,
     which: &Which,
+    certificates: Option<&Path>,
     path: &Path,
     format: ImageFormat,
 ) -> Result<(), Failure> {
     let (output, lang) = (session.output, session.output.lang);
     let export = open(session, which, false).await?;
     let copied = tokio::select! {
-        copied = copy(session, &export, path, format) => copied,
+        copied = async {
+            let client = connect(session, &export, certificates).await?;
+            copy(session, client, path, format).await
+        } => copied,
         _ = tokio::signal::ctrl_c() => {
             let what = lang.what_export(&which.backup);
             Err(Failure::new(Kind::Interrupted, what, lang.why_stopped()))
@@ -196,12 +206,11 @@ async fn to_image(
 
 async fn copy(
     session: &Session,
-    export: &Value,
+    client: Client,
     path: &Path,
     format: ImageFormat,
 ) -> Result<(), Failure> {
     let lang = session.output.lang;
-    let client = connect(session, export).await?;
     let size = client.info().size;
     let bar = byte_bar(session.output);
     let work = async {
@@ -222,16 +231,45 @@ async fn copy(
     })
 }
 
-async fn connect(session: &Session, export: &Value) -> Result<Client, Failure> {
+async fn connect(
+    session: &Session,
+    export: &Value,
+    certificates: Option<&Path>,
+) -> Result<Client, Failure> {
     let lang = session.output.lang;
-    let socket = wire::text(export, "/socket");
     let clock = session.client.clock_handle();
-    let connected = Client::connect_unix(Path::new(&socket), Wishes::new(""), clock).await;
+    let (place, connected) = match certificates {
+        None => {
+            let socket = wire::text(export, "/socket");
+            let connected = Client::connect_unix(Path::new(&socket), Wishes::new(""), clock).await;
+            (socket, connected.map_err(anyhow::Error::new))
+        }
+        Some(folder) => {
+            let uri = wire::text(export, "/network_uri");
+            let connected = connect_tls(&uri, folder, clock).await;
+            (uri, connected)
+        }
+    };
     connected.map_err(|error| {
-        let why = format!("{:#}", anyhow::Error::new(error));
-        Failure::new(Kind::Unreachable, lang.what_reach_export(&socket), why)
+        Failure::new(Kind::Unreachable, lang.what_reach_export(place), format!("{error:#}"))
             .with_next(lang.next_export_here(wire::text(export, "/node")))
     })
+}
+
+/// Connects to `nbds://HOST:PORT/NAME` with the certificates of a folder, named as QEMU and libnbd do.
+async fn connect_tls(uri: &str, folder: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Client> {
+    let place = uri.strip_prefix("nbds://").and_then(|place| place.split_once('/'));
+    let (address, name) = place.context("the service gives exports out on its own machine only")?;
+    let (host, _) = address.rsplit_once(':').context("the service told no port")?;
+    let read = |file: &str| {
+        let path = folder.join(file);
+        std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let (authority, chain) = (read("ca-cert.pem")?, read("client-cert.pem")?);
+    let key = zeroize::Zeroizing::new(read("client-key.pem")?);
+    let host = host.trim_matches(['[', ']']);
+    let tls = ClientTls::new(&authority, Some((&chain, &key)), host)?;
+    Ok(Client::connect_tcp(address, Wishes::new(name).secured(tls), clock).await?)
 }
 
 fn columns(output: Output) -> Vec<Column> {
@@ -248,6 +286,7 @@ fn columns(output: Output) -> Vec<Column> {
         ),
         (lang.col_writable(), Show::At("/writable")),
         (lang.col_uri(), Show::At("/uri")),
+        (lang.col_network_uri(), Show::At("/network_uri")),
         (lang.col_created(), Show::With(|e| wire::time(e, "/created_at"))),
     ]
 }

@@ -82,6 +82,13 @@ impl ServeArgs {
         .await?;
         let metrics = telemetry::start_metrics()?;
         node.open_exports().await?;
+        if let Some(address) = config.export.listen {
+            let listener = tokio::net::TcpListener::bind(address)
+                .await
+                .with_context(|| format!("cannot listen at {address} (export.listen)"))?;
+            // It ends with the signal; nothing waits for clients that do not leave.
+            drop(tokio::spawn(node.serve_exports(listener, stopping.clone())));
+        }
         let router = node.router(&config, &url, Arc::new(move || metrics.render()));
         let handle = Handle::new();
         close_on_stop(stopping.clone(), handle.clone(), &config.http);

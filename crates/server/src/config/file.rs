@@ -186,6 +186,8 @@ mod tests {
             "path",
             "threads",
             "directory",
+            "public_address",
+            "client_ca_file",
         ];
         let bucket = ["endpoint", "bucket", "prefix", "region", "access_key", "secret_key"];
         let bucket = bucket.into_iter().chain([
@@ -222,6 +224,7 @@ mod tests {
             ("[repository.s3]\nendpoint = \"ftp://x\"\nbucket = \"abc\"", "repository.s3"),
             ("[account]\nregion = \"\"", "account.region"),
             ("[export]\ncache_mib = 1", "export.cache_mib"),
+            ("[export]\nlisten = \"0.0.0.0:10809\"", "export.certificate_file"),
             ("[tasks]\nworkers = 0", "tasks.workers"),
             ("[verify]\npass_days = 0", "verify.pass_days"),
             ("[log]\nfilter = \"info,,=\"", "log.filter"),

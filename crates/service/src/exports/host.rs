@@ -21,7 +21,7 @@ use cbr_model::ExportId;
 use cbr_model::export::Export;
 use cbr_nbd::{Exports, Limits, Overlay, Server, Writes as _};
 use cbr_store::{Repository, VersionRef};
-use tokio::net::UnixListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
@@ -53,6 +53,8 @@ pub(crate) struct Host {
     repository: Arc<Repository>,
     /// Its limits are those of all exports together.
     server: Server,
+    /// What other machines reach, by its id: nobody can guess it, and it is not told on the network.
+    network: Exports,
     open: Mutex<HashMap<ExportId, Open>>,
 }
 
@@ -76,7 +78,8 @@ impl Host {
     ) -> Self {
         let limits = Limits { connections: settings.connections_max, ..Limits::default() };
         let server = Server::new(Exports::default(), limits, clock);
-        Self { settings, repository, server, open: Mutex::default() }
+        let (network, open) = (Exports::default().unlisted(), Mutex::default());
+        Self { settings, repository, server, network, open }
     }
 
     pub(crate) const fn settings(&self) -> &ExportSettings {
@@ -144,6 +147,9 @@ impl Host {
             export.id = %export.id, backup.id = %export.backup, writable, bytes = given.size(),
             "export opened"
         );
+        if self.settings.network.is_some() {
+            self.network.insert(export.id.to_string(), Arc::clone(&given));
+        }
         let server = self.server.with_exports(Exports::default().with("", given));
         let stop = CancellationToken::new();
         let stopping = stop.clone();
@@ -153,6 +159,7 @@ impl Host {
 
     /// Closes an export and removes what was written to it.
     pub(crate) async fn remove(&self, export: &Export) -> Result<(), Trouble> {
+        self.network.remove(&export.id.to_string());
         let open = self.opened().remove(&export.id);
         if let Some(open) = open {
             open.end().await;
@@ -177,12 +184,27 @@ impl Host {
     pub(crate) async fn shut_down(&self) {
         let all: Vec<_> = self.opened().drain().collect();
         for (id, open) in all {
+            self.network.remove(&id.to_string());
             let overlay = open.end().await;
             let flushed = spawn_blocking(move || overlay.map_or(Ok(()), |o| o.flush())).await;
             if let Err(error) = flushed.map_err(io::Error::other).flatten() {
                 tracing::error!(export.id = %id, %error, "what was written cannot be made durable");
             }
         }
+    }
+
+    /// Gives exports out to other machines until `stop`; nothing if that is not configured.
+    pub(crate) async fn serve_network(&self, listener: TcpListener, stop: CancellationToken) {
+        if let Some(network) = &self.settings.network {
+            let server = self.server.with_exports(self.network.clone());
+            server.with_tls(network.tls.clone()).serve_tcp(listener, stop).await;
+        }
+    }
+
+    /// How other machines reach an export, if they do.
+    pub(crate) fn network_uri(&self, id: ExportId) -> Option<String> {
+        let network = self.settings.network.as_ref()?;
+        Some(format!("nbds://{}/{id}", network.public_address))
     }
 
     fn count(&self) {

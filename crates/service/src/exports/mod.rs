@@ -9,4 +9,4 @@ pub use disk::VersionDisk;
 pub(crate) use host::Host;
 pub use service::{ExportStatus, ExportView, Exports};
 pub(crate) use service::{refuse_exported, refuse_exported_in_vault};
-pub use settings::ExportSettings;
+pub use settings::{ExportNetwork, ExportSettings};

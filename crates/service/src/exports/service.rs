@@ -14,7 +14,9 @@ use cbr_model::size::Bytes;
 use cbr_model::vault::VaultUse;
 use cbr_model::{BackupId, ExportId, VaultId};
 use cbr_store::VersionRef;
+use tokio::net::TcpListener;
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use super::host::Host;
 use crate::backups::existing;
@@ -47,6 +49,8 @@ pub struct ExportView {
     pub status: ExportStatus,
     /// The socket on the machine that serves it, for who may enter its directory.
     pub socket: PathBuf,
+    /// How other machines reach it, if they do.
+    pub network_uri: Option<String>,
 }
 
 /// Whether an export can be used.
@@ -190,6 +194,11 @@ impl Exports {
         opened.is_ok()
     }
 
+    /// Gives exports out to other machines until `stop`, if that is configured.
+    pub async fn serve_network(&self, listener: TcpListener, stop: CancellationToken) {
+        self.host.serve_network(listener, stop).await;
+    }
+
     /// Closes all exports for this process; the next one opens them again.
     pub async fn shut_down(&self) {
         let _gate = self.gate.lock().await;
@@ -223,7 +232,8 @@ impl Exports {
             Some(Content::Server) | None => Bytes(0),
         };
         let (backup_name, socket) = (backup.name.to_string(), self.host.socket(export.id));
-        ExportView { export, backup_name, disk_bytes, status, socket }
+        let network_uri = self.host.network_uri(export.id);
+        ExportView { export, backup_name, disk_bytes, status, socket, network_uri }
     }
 }
 

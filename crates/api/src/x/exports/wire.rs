@@ -27,6 +27,9 @@ pub(crate) struct Export {
     socket: String,
     /// The same as NBD clients take it.
     uri: String,
+    /// How other machines reach it: over TLS, with a certificate. Only where that is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network_uri: Option<String>,
     created_at: String,
 }
 
@@ -43,6 +46,7 @@ impl From<ExportView> for Export {
             node: view.export.node,
             uri: format!("nbd+unix:///?socket={}", encode(&socket)),
             socket,
+            network_uri: view.network_uri,
             created_at: time::format(view.export.created_at),
         }
     }
