@@ -35,6 +35,7 @@ pub use check::{
     Affected, CheckReport, InvalidCursor, Problem, ScrubBudget, ScrubCursor, ScrubLevel, ScrubStep,
     ScrubbedObject, Verified,
 };
+pub use chain::Usage;
 pub use crypto::{MaintenanceKey, MasterKey};
 pub use error::{Error, Result};
 pub use format::id::{ChainRef, DomainId, Scope};
@@ -46,5 +47,5 @@ pub use restore::{DiskExtent, DiskReader, ExtentKind};
 pub use source::{BlockSource, FileSource};
 pub use target::{BlockTarget, FileTarget, NewFileTarget};
 pub use version::{
-    CheckDepth, Freed, Prediction, RestoreStats, VersionInfo, VersionRef, WriteStats,
+    CheckDepth, Freed, Prediction, RestoreStats, VersionInfo, VersionRef, VersionSizes, WriteStats,
 };

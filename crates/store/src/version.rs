@@ -57,6 +57,28 @@ pub struct VersionInfo {
     pub card: Vec<u8>,
 }
 
+/// What a live version costs. The stored bytes it needs are `unique_bytes + shared_bytes`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct VersionSizes {
+    /// Its name.
+    pub version: VersionRef,
+    /// The disk's size.
+    pub disk_bytes: u64,
+    /// Blocks that are not holes.
+    pub used_bytes: u64,
+    /// What the tenant sees: the used blocks of a first version, the changed blocks of a later one
+    /// (BAK-31, BAK-32).
+    pub logical_bytes: u64,
+    /// Whether it was compared with no other version.
+    pub is_first: bool,
+    /// What it added when it was made: compressed, sealed, with its map.
+    pub stored_bytes: u64,
+    /// Stored bytes that only it needs: what deleting it alone would free.
+    pub unique_bytes: u64,
+    /// Stored bytes that it and other versions of its chain need.
+    pub shared_bytes: u64,
+}
+
 /// What [`crate::Session::write`] did.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct WriteStats {

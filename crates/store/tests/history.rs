@@ -209,6 +209,17 @@ impl World {
         let seqs = self.chosen(choice);
         let before = self.reachable_bytes();
         let preview = self.repository.preview_delete(&CHAIN, &seqs).unwrap();
+        let usage = self.repository.usage(&CHAIN).unwrap();
+        assert_eq!(usage.needed_bytes(), before, "all that is reachable");
+        for sizes in usage.versions() {
+            let alone = self.repository.preview_delete(&CHAIN, &[sizes.version.seq]).unwrap();
+            assert_eq!(sizes.unique_bytes, alone, "only {} needs it", sizes.version);
+            assert_eq!(
+                sizes.unique_bytes,
+                before - self.reachable_bytes_without(sizes.version.seq)
+            );
+        }
+        assert_eq!(self.repository.what_if(&CHAIN, &seqs).unwrap(), preview, "what if");
         let freed = self.repository.delete(&CHAIN, &seqs).unwrap();
         self.live.retain(|seq, _| !seqs.contains(seq));
         assert_eq!(freed.freed_bytes, preview, "what was promised");
@@ -226,7 +237,9 @@ impl World {
         let owner = format!("task {}", self.sessions);
         let mut session = self.repository.begin(&CHAIN, &owner).unwrap();
         let seqs = self.chosen(choice);
-        self.repository.delete(&CHAIN, &seqs).unwrap();
+        let predicted = self.repository.what_if(&CHAIN, &seqs).unwrap();
+        let freed = self.repository.delete(&CHAIN, &seqs).unwrap();
+        assert_eq!(freed.freed_bytes, predicted, "what if, beside an open session");
         self.live.retain(|seq, _| !seqs.contains(seq));
         session.write(&self.disk, None, &Job::quiet()).unwrap();
         self.repository.reclaim(&CHAIN).unwrap();
@@ -256,8 +269,18 @@ impl World {
     }
 
     fn reachable_bytes(&self) -> u64 {
+        self.reachable_bytes_of(&self.live)
+    }
+
+    fn reachable_bytes_without(&self, seq: u64) -> u64 {
+        let mut live = self.live.clone();
+        live.remove(&seq);
+        self.reachable_bytes_of(&live)
+    }
+
+    fn reachable_bytes_of(&self, live: &BTreeMap<u64, (VersionInfo, Disk)>) -> u64 {
         let Some(objects) = Objects::open(self.backend.as_ref()) else { return 0 };
-        objects.reachable(&self.live).iter().map(|(_, _, _, bytes)| u64::from(*bytes)).sum()
+        objects.reachable(live).iter().map(|(_, _, _, bytes)| u64::from(*bytes)).sum()
     }
 }
 

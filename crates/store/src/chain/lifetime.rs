@@ -76,24 +76,40 @@ impl Lineage {
         self.has(birth) && birth < death && self.live.range(birth..death).next().is_some()
     }
 
+    /// Calls `each` with birth, death (none: not dead) and bytes of everything that the lineage's
+    /// versions have stored, in time that grows with what is reported only.
+    pub(crate) fn for_each_cell(
+        &self,
+        accounts: &BTreeMap<u64, Account>,
+        mut each: impl FnMut(u64, Option<u64>, u64),
+    ) {
+        let mut current: BTreeMap<u64, u64> = BTreeMap::new();
+        for (seq, account) in accounts.iter().filter(|(seq, _)| self.has(**seq)) {
+            for (birth, died) in &account.died_bytes {
+                // What was born beside the lineage is dead anyway.
+                let Some(left) = current.get_mut(birth) else { continue };
+                *left = left.saturating_sub(*died);
+                each(*birth, Some(*seq), *died);
+            }
+            current.insert(*seq, account.born_bytes);
+            // The lists say which slots of a pack are dead until the pack itself is gone.
+            each(*seq, None, account.list_bytes);
+        }
+        for (birth, left) in current {
+            each(birth, None, left);
+        }
+    }
+
     /// The bytes that must stay stored.
     pub(crate) fn needed_bytes(&self, accounts: &BTreeMap<u64, Account>) -> u64 {
         let mut needed = 0_u64;
-        for (birth, account) in accounts.iter().filter(|(seq, _)| self.has(**seq)) {
-            let mut current = account.born_bytes;
-            for (death, other) in accounts.range(birth + 1..).filter(|(seq, _)| self.has(**seq)) {
-                let died = other.died_bytes.get(birth).copied().unwrap_or(0);
-                current = current.saturating_sub(died);
-                if self.needs(*birth, *death) {
-                    needed += died;
-                }
-            }
-            if self.needs_current(*birth) {
-                needed += current;
-            }
-            // The lists say which slots of a pack are dead until the pack itself is gone.
-            needed += account.list_bytes;
-        }
+        self.for_each_cell(accounts, |birth, death, bytes| {
+            let is_needed = match death {
+                Some(death) => self.needs(birth, death),
+                None => self.needs_current(birth),
+            };
+            needed += if is_needed { bytes } else { 0 };
+        });
         needed
     }
 }

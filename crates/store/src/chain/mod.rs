@@ -11,8 +11,10 @@ pub(crate) mod history;
 pub(crate) mod lifetime;
 pub(crate) mod lists;
 pub(crate) mod log;
+mod usage;
 
 pub(crate) use history::{History, Verdict};
 pub(crate) use lifetime::Lineage;
 pub(crate) use lists::read_list;
 pub(crate) use log::ChainLog;
+pub use usage::Usage;

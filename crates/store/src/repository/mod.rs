@@ -6,6 +6,7 @@ mod keys;
 mod open;
 mod read;
 mod session;
+mod sizes;
 mod versions;
 
 pub use keys::{KeyStatus, TenantKeyStatus};
