@@ -34,6 +34,7 @@ pub static OPERATIONS: &[Operation] = &[
     x::exports::delete::OPERATION,
     x::backup_integrity::OPERATION,
     x::verify_backup::OPERATION,
+    x::what_if::OPERATION,
     // identity (contract F.1)
     identity::versions::ROOT,
     identity::versions::SHOW,

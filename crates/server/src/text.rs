@@ -105,6 +105,9 @@ texts! {
     col_network_uri() "FROM ELSEWHERE" | "远程地址";
     col_socket() "SOCKET" | "套接字";
     col_backup_id() "BACKUP ID" | "备份 ID";
+    col_changed() "CHANGED" | "变化量";
+    col_unique() "UNIQUE" | "独占";
+    col_shared() "SHARED" | "共享";
     col_frees() "FREES WHEN DELETED" | "删除可释放";
     col_zone() "ZONE" | "可用区";
     col_server() "SERVER" | "云服务器";
@@ -238,6 +241,7 @@ texts! {
     done_restore(backup, target) "Restored {backup} to {target}" | "已将 {backup} 恢复到 {target}";
     done_cancel_task(task) "Asked task {task} to stop" | "已请求停止任务 {task}";
     done_check(path) "{path} is valid" | "{path} 有效";
+    done_dry_run(freed, logical) "deleting them would free {freed} in the store and {logical} of vault capacity; nothing was deleted" | "删除后可释放存储空间 {freed}、存储库容量 {logical}；未删除任何内容";
     done_repo_restore(path) "Restored to {path}" | "已恢复到 {path}";
     done_repo_check(versions, objects, bytes) "Checked {versions} versions, {objects} objects, {bytes}" | "已检查 {versions} 个版本、{objects} 个对象，共 {bytes}";
     done_rebuild(vaults, resources, checkpoints, backups, known) "Wrote {vaults} vaults, {resources} resources, {checkpoints} checkpoints and {backups} backups; {known} disks were known" | "已写入 {vaults} 个存储库、{resources} 个资源、{checkpoints} 个还原点和 {backups} 个备份；{known} 个磁盘版本原已存在";

@@ -6,7 +6,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
-use cbr_model::backup::{Backup, Content};
+use cbr_model::BackupId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -39,14 +39,22 @@ struct Response {
 
 /// What a backup costs; a server backup's numbers are the sums of its disks. Zero while it is being made.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
-struct BackupSizes {
+pub(super) struct BackupSizes {
     backup_id: String,
     /// Size of the backed-up disks.
     disk_bytes: u64,
+    /// Blocks in use when it was made.
+    used_bytes: u64,
     /// First backup: used blocks; later: changed blocks.
     logical_bytes: u64,
+    /// Blocks that differ from the backup before; of a first one, all that were in use.
+    changed_bytes: u64,
     /// What it added to the store, compressed and sealed.
     stored_bytes: u64,
+    /// What of the store only this backup needs now.
+    unique_bytes: u64,
+    /// What of the store this backup and others need now.
+    shared_bytes: u64,
     deletion: DeletionSizes,
 }
 
@@ -59,6 +67,25 @@ struct DeletionSizes {
     logical_bytes: u64,
 }
 
+impl From<(BackupId, cbr_service::backups::BackupSizes)> for BackupSizes {
+    fn from((id, sizes): (BackupId, cbr_service::backups::BackupSizes)) -> Self {
+        Self {
+            backup_id: id.to_string(),
+            disk_bytes: sizes.disk_bytes,
+            used_bytes: sizes.used_bytes,
+            logical_bytes: sizes.logical_bytes,
+            changed_bytes: sizes.changed_bytes,
+            stored_bytes: sizes.stored_bytes,
+            unique_bytes: sizes.unique_bytes,
+            shared_bytes: sizes.shared_bytes,
+            deletion: DeletionSizes {
+                stored_bytes: sizes.unique_bytes,
+                logical_bytes: sizes.logical_bytes,
+            },
+        }
+    }
+}
+
 /// `GET /v3/{project_id}/x/backups/{backup_id}/sizes`
 #[tracing::instrument(name = "api.x.backup_sizes", skip_all, fields(backup.id = %id))]
 async fn handle(
@@ -66,28 +93,7 @@ async fn handle(
     Authorised(access): Authorised,
     PathId(id): PathId<BackupInPath>,
 ) -> Result<Json<Response>, ApiError> {
-    let backup = api.services.backups.show(&access, id).await?;
-    let preview = api.services.backups.preview_delete(&access, id).await?;
-    let disks = || std::iter::once(&backup).chain(&backup.children);
-    let sum = |of: fn(&cbr_model::backup::StoredVersion) -> u64| {
-        disks().filter_map(stored).map(of).fold(0_u64, u64::saturating_add)
-    };
-    let sizes = BackupSizes {
-        backup_id: id.to_string(),
-        disk_bytes: sum(|version| version.disk_bytes.0),
-        logical_bytes: sum(|version| version.logical_bytes.0),
-        stored_bytes: sum(|version| version.added_bytes.0),
-        deletion: DeletionSizes {
-            stored_bytes: preview.stored_bytes,
-            logical_bytes: preview.logical_bytes,
-        },
-    };
-    Ok(Json(Response { sizes }))
-}
-
-fn stored(backup: &Backup) -> Option<&cbr_model::backup::StoredVersion> {
-    match backup.state.content() {
-        Some(Content::Disk(version)) => Some(version),
-        Some(Content::Server) | None => None,
-    }
+    let answer = api.services.backups.what_if(&access, &[id].into()).await?;
+    let sizes = answer.backups.into_iter().next().map(BackupSizes::from);
+    sizes.map(|sizes| Json(Response { sizes })).ok_or_else(ApiError::unknown)
 }

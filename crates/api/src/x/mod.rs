@@ -5,3 +5,4 @@ pub(crate) mod backup_sizes;
 pub(crate) mod cancel_operation;
 pub(crate) mod exports;
 pub(crate) mod verify_backup;
+pub(crate) mod what_if;

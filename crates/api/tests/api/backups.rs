@@ -52,6 +52,20 @@ async fn a_disk_is_backed_up_restored_and_its_backup_deleted() {
 
     let sizes = app.get(&format!("/x/backups/{id}/sizes")).await.expect(200).body;
     assert!(sizes["sizes"]["logical_bytes"].as_u64().unwrap() > 0, "{sizes}");
+    // BAK-31: of a first backup all that was in use has changed. VLT-85: alone, it shares nothing.
+    let sizes = &sizes["sizes"];
+    assert_eq!(sizes["changed_bytes"], sizes["used_bytes"]);
+    assert_eq!(sizes["unique_bytes"], sizes["deletion"]["stored_bytes"]);
+    assert_eq!(sizes["unique_bytes"], sizes["stored_bytes"], "all of it would go");
+    assert_eq!(sizes["shared_bytes"], 0);
+    let asked = json!({"backup_ids": [id, id]});
+    let what_if = app.post("/x/backups/what-if", &asked).await.expect(200).body;
+    assert_eq!(what_if["what_if"]["freed_bytes"], sizes["unique_bytes"]);
+    assert_eq!(what_if["what_if"]["logical_bytes"], sizes["logical_bytes"]);
+    assert_eq!(what_if["what_if"]["backups"], json!([sizes]));
+    let absent = json!({"backup_ids": ["5b0c7f6e-0d0f-4c3a-9d5e-0c7e3f1b2a01"]});
+    let absent = app.post("/x/backups/what-if", &absent).await.expect(404);
+    assert_eq!(absent.code(), "BackupService.6200");
     app.delete(&format!("/backups/{id}")).await.expect(204);
     app.settle().await;
     assert_eq!(app.get(&format!("/backups/{id}")).await.expect(404).code(), "BackupService.6200");

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::backup_size::{self, with_sizes};
 use super::export::{self, ExportArgs, MountArgs};
 use super::session::Session;
 use super::vault::bound_ids;
@@ -68,8 +69,17 @@ enum BackupCommand {
         /// Do not ask
         #[arg(long, short)]
         yes: bool,
+        /// Show what this would free, and delete nothing
+        #[arg(long)]
+        dry_run: bool,
         #[command(flatten)]
         wait: WaitArgs,
+    },
+    /// Show what backups cost: what each shows, changed, needs alone, shares, and added
+    Size {
+        /// Names or ids
+        #[arg(required = true)]
+        backups: Vec<String>,
     },
 }
 
@@ -116,7 +126,7 @@ struct ListArgs {
     /// At most this many
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Show what each costs and what deleting it would free (one request for each)
+    /// Show what each costs and what deleting it would free
     #[arg(long)]
     sizes: bool,
 }
@@ -140,9 +150,13 @@ impl BackupArgs {
             BackupCommand::Mount(args) => export::mount(&session, args).await,
             BackupCommand::Exports => export::list(&session).await,
             BackupCommand::Unmount { export, yes } => export::unmount(&session, &export, yes).await,
-            BackupCommand::Delete { backups, yes, wait } => {
+            BackupCommand::Delete { backups, dry_run: true, .. } => {
+                backup_size::dry_run(&session, &backups).await
+            }
+            BackupCommand::Delete { backups, yes, wait, .. } => {
                 delete(&session, &backups, yes, wait).await
             }
+            BackupCommand::Size { backups } => backup_size::size(&session, &backups).await,
         }
     }
 }
@@ -316,23 +330,6 @@ fn size_columns(output: Output) -> Vec<Column> {
         (lang.col_stored(), Show::With(|backup| size(backup, "/sizes/stored_bytes"))),
         (lang.col_frees(), Show::With(|backup| size(backup, "/sizes/deletion/stored_bytes"))),
     ]
-}
-
-/// Puts beside each backup what it costs (an extension: a service without it costs nothing).
-async fn with_sizes(session: &Session, backups: &mut [Value]) -> Result<(), Failure> {
-    let lang = session.output.lang;
-    for backup in backups {
-        let id = wire::text(backup, "/id");
-        let path = session.client.cbr(&format!("x/backups/{id}/sizes"));
-        match session.client.get(&path, Vec::new()).await {
-            Ok(answer) => backup["sizes"] = answer["sizes"].clone(),
-            Err(error) if error.is_not_found() => {}
-            Err(error) => {
-                return Err(error.failure(lang, lang.what_find(lang.noun_backup(), &id)));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The columns of a list of backups.

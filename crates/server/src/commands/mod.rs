@@ -1,6 +1,7 @@
 //! One file per command. A command reads its arguments, does its work and writes its result.
 
 pub(crate) mod backup;
+mod backup_size;
 mod conclude;
 pub(crate) mod config;
 pub(crate) mod doctor;
@@ -12,6 +13,7 @@ mod rebuild;
 pub(crate) mod repo;
 mod repo_export;
 mod repo_scrub;
+mod repo_sizes;
 pub(crate) mod restore;
 pub(crate) mod serve;
 mod session;

@@ -54,6 +54,8 @@ struct Place {
 enum RepoCommand {
     /// List all backups in the repository
     Ls,
+    /// Show what each backup in the repository costs and what only it needs
+    Sizes,
     /// Check that everything the backups need is there
     Check {
         /// Read and decode every byte as well
@@ -114,6 +116,7 @@ impl RepoArgs {
         let repository = Arc::new(self.place.open(&config, output)?);
         match self.command {
             RepoCommand::Ls => list(&repository, output),
+            RepoCommand::Sizes => super::repo_sizes::run(&repository, output),
             RepoCommand::Check { read_data } => check(repository, read_data, output).await,
             RepoCommand::Scrub { budget_bytes, all, from } => {
                 let bytes = if all { u64::MAX } else { budget_bytes };
@@ -205,7 +208,7 @@ impl Place {
 }
 
 /// What the card says, with the store's own facts beside it.
-fn as_json(info: &VersionInfo) -> Value {
+pub(super) fn as_json(info: &VersionInfo) -> Value {
     let card: Value = serde_json::from_slice(&info.card).unwrap_or(Value::Null);
     json!({
         "version": name(info),
@@ -246,7 +249,7 @@ fn list(repository: &Repository, output: Output) -> Result<()> {
 }
 
 /// The name of the disk; for a server's, after that of the server.
-fn disk_name(thing: &Value) -> String {
+pub(super) fn disk_name(thing: &Value) -> String {
     let (resource, disk) =
         (wire::text(thing, "/card/resource/name"), wire::text(thing, "/card/disk/volume_name"));
     if disk.is_empty() { resource } else { format!("{resource}: {disk}") }

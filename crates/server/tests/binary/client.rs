@@ -40,6 +40,25 @@ fn the_main_job_runs_by_the_command_line() {
     assert!(fs::read(copy).unwrap()[..content.len()] == content, "the copy differs");
 
     run(&["backup", "rename", "second", "renamed"]);
+    // VLT-85: what a deletion frees is known before, and asking deletes nothing.
+    let sizes = run(&["backup", "size", "first", "renamed"]);
+    let of = |pointer: &str| sizes.pointer(pointer).unwrap().as_u64().unwrap();
+    let shared = [of("/backups/0/shared_bytes"), of("/backups/1/shared_bytes")];
+    assert!(shared[0] > 0 && shared[0] == shared[1], "{sizes}");
+    let dry = run(&["backup", "delete", "--dry-run", "first", "renamed"]);
+    assert_eq!(dry["dry_run"], true);
+    assert_eq!(dry["what_if"], sizes);
+    let all = of("/backups/0/unique_bytes") + of("/backups/1/unique_bytes") + shared[0];
+    assert_eq!(of("/freed_bytes"), all, "both together free what they share, too");
+    assert_eq!(names(&run(&["backup", "list"])), ["renamed", "first"], "nothing was deleted");
+    let first_only = run(&["backup", "size", "first"])["freed_bytes"].clone();
+    // P8: the repository alone says the same.
+    let mut alone = cbr();
+    alone.args(["repo", "sizes", "-o", "json", "--data-dir"]).arg(place.data());
+    let alone: Value = serde_json::from_slice(&alone.output().unwrap().stdout).unwrap();
+    let alone = alone.as_array().unwrap().iter();
+    let unique: Vec<_> = alone.map(|version| &version["unique_bytes"]).collect();
+    assert!(unique.len() == 2 && unique.contains(&&first_only), "{unique:?}");
     run(&["backup", "delete", "first", "--yes"]);
     let left = run(&["backup", "list", "--vault", "v"]);
     assert_eq!(names(&left), ["renamed"]);

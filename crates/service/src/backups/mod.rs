@@ -2,7 +2,8 @@
 
 mod requests;
 mod service;
+mod sizes;
 
-pub use requests::{DeletePreview, DiskMapping, RestoreRequest};
+pub use requests::{BackupSizes, DiskMapping, RestoreRequest, WhatIf};
 pub use service::Backups;
 pub(crate) use service::existing;

@@ -9,8 +9,7 @@ use cbr_model::resource::{ProtectStatus, ResourceKind};
 use cbr_model::vault::{Vault, VaultUse};
 use cbr_model::{BackupId, ProjectId, TaskId, Timestamp};
 
-use super::requests::{DeletePreview, RestoreRequest};
-use crate::content;
+use super::requests::RestoreRequest;
 use crate::core::Core;
 use crate::error::db;
 use crate::exports::refuse_exported;
@@ -23,7 +22,7 @@ use crate::{Access, Error, Result};
 /// Use cases of backups.
 #[derive(Debug)]
 pub struct Backups {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
 }
 
 impl Backups {
@@ -78,27 +77,6 @@ impl Backups {
         tx.commit().await.map_err(db("deleting a backup"))?;
         self.core.wake();
         Ok(id)
-    }
-
-    /// What deleting it would free: known before, equal after.
-    pub async fn preview_delete(&self, access: &Access, id: BackupId) -> Result<DeletePreview> {
-        let backup = self.show(access, id).await?;
-        let versions = content::versions(&backup);
-        let logical_bytes = versions.iter().map(|version| version.logical_bytes.0).sum();
-        let repository = Arc::clone(&self.core.repository);
-        let previewed = tokio::task::spawn_blocking(move || {
-            let mut stored_bytes = 0;
-            for version in &versions {
-                let reference = content::reference(version);
-                stored_bytes += repository.preview_delete(&reference.chain, &[reference.seq])?;
-            }
-            Ok::<u64, cbr_store::Error>(stored_bytes)
-        });
-        let stored_bytes = previewed
-            .await
-            .map_err(Error::internal("previewing a deletion"))?
-            .map_err(Error::internal("previewing a deletion"))?;
-        Ok(DeletePreview { stored_bytes, logical_bytes })
     }
 
     /// Restores it (contract C31); done by the task whose id is returned.

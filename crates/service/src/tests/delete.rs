@@ -22,8 +22,10 @@ async fn any_backup_can_be_deleted_and_the_others_stay_whole() {
     world.provider.write(id(VOLUME), 7 * BLOCK, &[0x77; 100]);
     let content = world.provider.content(id(VOLUME));
     let second = world.back_up(&vault).await;
-    let preview = world.services.backups.preview_delete(&world.access, first.id).await.unwrap();
-    assert!(preview.stored_bytes > 0, "the old block 7");
+    let only = [first.id].into();
+    let preview = world.services.backups.what_if(&world.access, &only).await.unwrap();
+    assert!(preview.freed_bytes > 0, "the old block 7");
+    assert_eq!(preview.backups[0].1.unique_bytes, preview.freed_bytes);
     assert_eq!(preview.logical_bytes, 3 * BLOCK);
 
     let task = world.services.backups.delete(&world.access, first.id).await.unwrap();

@@ -61,12 +61,11 @@ impl Usage {
         let mut end = vec![0_u64; self.kept.len() + 1];
         for ((first, last), bytes) in &self.cells {
             let only = (first == last).then(|| &mut self.kept[*first]);
-            match only.filter(|kept| !kept.is_pinned) {
-                Some(kept) => kept.sizes.unique_bytes += bytes,
-                None => {
-                    begin[*first] += bytes;
-                    end[*last + 1] += bytes;
-                }
+            if let Some(kept) = only.filter(|kept| !kept.is_pinned) {
+                kept.sizes.unique_bytes += bytes;
+            } else {
+                begin[*first] += bytes;
+                end[*last + 1] += bytes;
             }
         }
         let mut shared = 0_u64;
@@ -224,9 +223,10 @@ mod tests {
         let mut current: BTreeMap<u64, u64> = BTreeMap::new();
         if let Some(head) = parent {
             let lineage = history.lineage(BTreeSet::from([head])).unwrap();
-            lineage.for_each_cell(&history.accounts(), |birth, death, bytes| match death {
-                None => *current.entry(birth).or_default() += bytes,
-                Some(_) => {}
+            lineage.for_each_cell(&history.accounts(), |birth, death, bytes| {
+                if death.is_none() {
+                    *current.entry(birth).or_default() += bytes;
+                }
             });
             for (seq, account) in history.accounts() {
                 current.entry(seq).and_modify(|bytes| *bytes -= account.list_bytes);

@@ -1,0 +1,238 @@
+//! Measures how costs grow: increments, deletions and what-ifs of chains with 10, 100 and 1 000
+//! versions, and of disks of 8 GiB, 128 GiB and 1 TiB with equally much on them. Calls of the
+//! backend and bytes are the evidence; seconds are those of one machine on one day.
+//!
+//! ```text
+//! cargo run --release -p cbr-store --example growth -- <empty work directory> [--versions N,N,N]
+//! ```
+#![expect(clippy::print_stdout, reason = "an example prints what it measured")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cbr_env::{Clock, RandomExt, SeededRandom, SystemClock, SystemRandom};
+use cbr_store::backend::LocalOptions;
+use cbr_store::backend::layer::{Counting, Counts};
+use cbr_store::{BlockSource, ChainRef, Job, LocalBackend, MasterKey, Options, Repository};
+
+type Anyhow<T> = Result<T, Box<dyn Error>>;
+
+const BLOCK: u64 = 65_536;
+const BLOCK_LEN: usize = 65_536;
+const GIB: u64 = 1 << 30;
+/// Blocks in use, and blocks that an increment replaces.
+const USED_BLOCKS: u64 = 2048;
+const CHANGED_BLOCKS: u64 = 16;
+
+/// A disk whose blocks in use lie evenly all over it.
+struct Sparse {
+    size: u64,
+    /// What each block holds, as a seed.
+    blocks: BTreeMap<u64, u64>,
+}
+
+impl Sparse {
+    fn new(size: u64) -> Self {
+        let gap = size / BLOCK / USED_BLOCKS;
+        Self { size, blocks: (0..USED_BLOCKS).map(|n| (n * gap, n)).collect() }
+    }
+
+    /// Replaces some blocks; which, and what they hold then, follows from `seed`.
+    fn change(&mut self, seed: u64) -> Vec<Range<u64>> {
+        let random = SeededRandom::new(seed);
+        let places: Vec<u64> = self.blocks.keys().copied().collect();
+        let mut changed = BTreeSet::new();
+        while (changed.len() as u64) < CHANGED_BLOCKS {
+            let at = u64::from_le_bytes(random.bytes()) % USED_BLOCKS;
+            changed.extend(usize::try_from(at).ok().and_then(|at| places.get(at)));
+        }
+        let mut ranges = Vec::new();
+        for block in changed {
+            self.blocks.insert(block, (seed << 16) | (block % BLOCK));
+            ranges.push(block * BLOCK..(block + 1) * BLOCK);
+        }
+        ranges
+    }
+}
+
+impl BlockSource for Sparse {
+    fn size_bytes(&self) -> u64 {
+        self.size
+    }
+
+    fn extents(&self) -> io::Result<Vec<Range<u64>>> {
+        Ok(self.blocks.keys().map(|block| block * BLOCK..(block + 1) * BLOCK).collect())
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        for (at, part) in (offset / BLOCK..).zip(into.chunks_mut(BLOCK_LEN)) {
+            let seed = self.blocks.get(&at).copied().unwrap_or(0);
+            // Half of it noise, half of it not.
+            let noise: [u8; 32] = SeededRandom::new(seed).bytes();
+            for (n, piece) in part.chunks_mut(32).enumerate() {
+                let piece_noise = if n % 2 == 0 { mixed(&noise, n) } else { noise };
+                piece.copy_from_slice(&piece_noise[..piece.len()]);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Other noise for each place.
+fn mixed(seed: &[u8; 32], n: usize) -> [u8; 32] {
+    let mut other = *seed;
+    for (byte, by) in other.iter_mut().zip(SeededRandom::new(n as u64).bytes::<32>()) {
+        *byte ^= by;
+    }
+    other
+}
+
+struct World {
+    repository: Repository,
+    counting: Arc<Counting>,
+    chain: ChainRef,
+    clock: SystemClock,
+}
+
+impl World {
+    fn new(work: &Path) -> Anyhow<Self> {
+        fs::create_dir_all(work)?;
+        let local = LocalBackend::create(work, LocalOptions::default())?;
+        let counting = Arc::new(Counting::new(Arc::new(local)));
+        let random = Arc::new(SystemRandom::default());
+        let master = MasterKey::generate(random.as_ref());
+        let chain = ChainRef::alone(random.uuid(), 0, random.uuid());
+        let repository = Repository::init(counting.clone(), master, random, Options::default())?;
+        Ok(Self { repository, counting, chain, clock: SystemClock::default() })
+    }
+
+    fn back_up(&self, disk: &Sparse, changed: Option<&[Range<u64>]>) -> Anyhow<u64> {
+        let mut session = self.repository.begin(&self.chain, "growth")?;
+        session.write(disk, changed, &Job::quiet())?;
+        Ok(session.commit(b"card")?.version.seq)
+    }
+
+    /// Runs one step and prints its row.
+    fn step<T>(&self, name: &str, run: impl FnOnce() -> Anyhow<T>) -> Anyhow<T> {
+        fs::write("/proc/self/clear_refs", "5")?;
+        let (before, began) = (self.counting.counts(), self.clock.monotonic_micros());
+        let value = run()?;
+        let milliseconds = (self.clock.monotonic_micros() - began) as f64 / 1000.0;
+        let c = since(&before, &self.counting.counts());
+        println!(
+            "| {name} | {} | {} | {} | {} | {} | {} | {:.1} | {:.1} | {milliseconds:.1} | {} |",
+            c.puts,
+            c.gets,
+            c.range_gets,
+            c.sizes,
+            c.lists,
+            c.deletes,
+            c.bytes_put as f64 / 1e3,
+            c.bytes_got as f64 / 1e3,
+            peak_rss_mb()?,
+        );
+        Ok(value)
+    }
+}
+
+fn since(before: &Counts, after: &Counts) -> Counts {
+    Counts {
+        puts: after.puts - before.puts,
+        gets: after.gets - before.gets,
+        range_gets: after.range_gets - before.range_gets,
+        sizes: after.sizes - before.sizes,
+        lists: after.lists - before.lists,
+        deletes: after.deletes - before.deletes,
+        bytes_put: after.bytes_put - before.bytes_put,
+        bytes_got: after.bytes_got - before.bytes_got,
+    }
+}
+
+fn peak_rss_mb() -> Anyhow<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).ok_or("no VmHWM")?;
+    Ok(line.split_whitespace().nth(1).ok_or("no figure")?.parse::<u64>()? * 1024 / 1_000_000)
+}
+
+fn head(title: &str) {
+    println!("\n{title}\n");
+    println!(
+        "| step | puts | gets | range gets | sizes | lists | deletes | kB put | kB got | ms | peak MB |"
+    );
+    println!("| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |");
+}
+
+/// One chain that grows to each of `counts` versions.
+fn by_versions(work: &Path, counts: &[u64]) -> Anyhow<()> {
+    head("By versions: an 8 GiB disk, 128 MiB in use, 1 MiB changed per increment");
+    let world = World::new(work)?;
+    let mut disk = Sparse::new(8 * GIB);
+    let mut made = 0;
+    for count in counts {
+        while made + 1 < *count {
+            let changed = disk.change(made);
+            world.back_up(&disk, Some(&changed))?;
+            made += 1;
+        }
+        let changed = disk.change(made);
+        let versions = world.step(&format!("increment, {count} versions"), || {
+            world.back_up(&disk, Some(&changed))
+        })?;
+        made += 1;
+        let what_if = format!("what-if, {count} versions");
+        let usage = world.step(&what_if, || Ok(world.repository.usage(&world.chain)?))?;
+        let half: BTreeSet<u64> = (1..=versions).filter(|seq| seq % 2 == 0).collect();
+        let one = BTreeSet::from([versions / 2]);
+        let began = world.clock.monotonic_micros();
+        let (freed_half, freed_one) = (usage.freed_bytes(&half), usage.freed_bytes(&one));
+        let micros = world.clock.monotonic_micros() - began;
+        println!("| two sets of it, in memory: {freed_half} and {freed_one} bytes, {micros} us |");
+        let freed = world.step(&format!("delete one, {count} versions"), || {
+            Ok(world.repository.delete(&world.chain, &[versions / 2])?)
+        })?;
+        assert_eq!(freed.freed_bytes, freed_one, "what was promised is what was freed");
+    }
+    Ok(())
+}
+
+/// Disks of different sizes with the same blocks on them.
+fn by_size(work: &Path) -> Anyhow<()> {
+    head("By size: 128 MiB in use all over the disk, 1 MiB changed per increment");
+    for (name, size) in [("8 GiB", 8 * GIB), ("128 GiB", 128 * GIB), ("1 TiB", 1024 * GIB)] {
+        let world = World::new(&work.join(name.replace(' ', "")))?;
+        let mut disk = Sparse::new(size);
+        world.step(&format!("first backup, {name}"), || world.back_up(&disk, None))?;
+        let changed = disk.change(1);
+        world.step(&format!("increment with a change map, {name}"), || {
+            world.back_up(&disk, Some(&changed))
+        })?;
+        disk.change(2);
+        world.step(&format!("increment without, {name}"), || world.back_up(&disk, None))?;
+        world.step(&format!("what-if, {name}"), || Ok(world.repository.usage(&world.chain)?))?;
+        world.step(&format!("delete the first, {name}"), || {
+            Ok(world.repository.delete(&world.chain, &[1])?)
+        })?;
+    }
+    Ok(())
+}
+
+fn main() -> Anyhow<()> {
+    let usage = "growth <empty work directory> [--versions N,N,N]";
+    let mut arguments = std::env::args().skip(1);
+    let work: PathBuf = arguments.next().ok_or(usage)?.into();
+    let mut counts = vec![10, 100, 1000];
+    match (arguments.next().as_deref(), arguments.next()) {
+        (None, _) => {}
+        (Some("--versions"), Some(list)) => {
+            counts = list.split(',').map(str::parse).collect::<Result<_, _>>()?;
+        }
+        _ => return Err(usage.into()),
+    }
+    by_versions(&work.join("versions"), &counts)?;
+    by_size(&work.join("sizes"))
+}
