@@ -24,7 +24,9 @@ fn the_main_job_runs_by_the_command_line() {
     assert_eq!(first["backups"][0]["incremental"], false);
     assert!(first["backups"][0]["sizes"]["stored_bytes"].as_u64().unwrap() > 0);
     let content = fs::read(&disk).unwrap();
-    write_disk(&disk, 2);
+    let mut changed = content.clone();
+    changed[..4096].fill(7);
+    fs::write(&disk, changed).unwrap();
     let second = run(&["backup", "create", "v", "--name", "second"]);
     assert_eq!(second["backups"][0]["incremental"], true);
 
@@ -54,8 +56,12 @@ fn the_main_job_runs_by_the_command_line() {
     let first_only = run(&["backup", "size", "first"])["freed_bytes"].clone();
     // P8: the repository alone says the same.
     let mut alone = cbr();
-    alone.args(["repo", "sizes", "-o", "json", "--data-dir"]).arg(place.data());
-    let alone: Value = serde_json::from_slice(&alone.output().unwrap().stdout).unwrap();
+    alone
+        .args(["repo", "sizes", "-o", "json", "--repository"])
+        .arg(place.data().join("repository"));
+    let alone = alone.arg("--key").arg(place.data().join("master.key")).output().unwrap();
+    assert!(alone.status.success(), "{}", text(&alone));
+    let alone: Value = serde_json::from_slice(&alone.stdout).unwrap();
     let alone = alone.as_array().unwrap().iter();
     let unique: Vec<_> = alone.map(|version| &version["unique_bytes"]).collect();
     assert!(unique.len() == 2 && unique.contains(&&first_only), "{unique:?}");
