@@ -31,11 +31,11 @@ mod version;
 mod write;
 
 pub use backend::LocalBackend;
+pub use chain::Usage;
 pub use check::{
     Affected, CheckReport, InvalidCursor, Problem, ScrubBudget, ScrubCursor, ScrubLevel, ScrubStep,
     ScrubbedObject, Verified,
 };
-pub use chain::Usage;
 pub use crypto::{MaintenanceKey, MasterKey};
 pub use error::{Error, Result};
 pub use format::id::{ChainRef, DomainId, Scope};
