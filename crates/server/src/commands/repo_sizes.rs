@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use anyhow::{Context, Result};
-use cbr_store::{Repository, Usage, VersionInfo};
+use cbr_store::{Repository, Usage, VersionInfo, VersionSizes};
 use serde_json::{Value, json};
 
 use super::backup_size::columns_at;
@@ -24,7 +24,10 @@ pub(super) fn run(repository: &Repository, output: Output) -> Result<()> {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => new.insert(repository.usage(&chain).context(DOING)?),
         };
-        versions.extend(with_sizes(&info, usage));
+        // One that was deleted meanwhile has no sizes.
+        if let Some(sizes) = usage.version(info.version.seq) {
+            versions.push(with_sizes(&info, &repository.exact(sizes).context(DOING)?));
+        }
     }
     versions.sort_by_key(|version| wire::number(version, "/card/checkpoint/created_at"));
     let mut columns = vec![
@@ -37,9 +40,8 @@ pub(super) fn run(repository: &Repository, output: Output) -> Result<()> {
     Ok(())
 }
 
-/// What `cbr repo ls` shows of a version, and what it costs; nothing if it was deleted meanwhile.
-fn with_sizes(info: &VersionInfo, usage: &Usage) -> Option<Value> {
-    let sizes = usage.version(info.version.seq)?;
+/// What `cbr repo ls` shows of a version, and what it costs.
+fn with_sizes(info: &VersionInfo, sizes: &VersionSizes) -> Value {
     let mut version = as_json(info);
     let changed_bytes = if sizes.is_first { sizes.used_bytes } else { sizes.logical_bytes };
     version["used_bytes"] = json!(sizes.used_bytes);
@@ -47,5 +49,5 @@ fn with_sizes(info: &VersionInfo, usage: &Usage) -> Option<Value> {
     version["stored_bytes"] = json!(sizes.stored_bytes);
     version["unique_bytes"] = json!(sizes.unique_bytes);
     version["shared_bytes"] = json!(sizes.shared_bytes);
-    Some(version)
+    version
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use cbr_model::BackupId;
 use cbr_model::backup::StoredVersion;
-use cbr_store::{ChainRef, Repository, Usage};
+use cbr_store::{ChainRef, Repository, Scope, Usage, VersionSizes};
 
 use super::requests::{BackupSizes, WhatIf};
 use super::service::Backups;
@@ -51,26 +51,41 @@ fn answer(
                     new.insert((repository.usage(&reference.chain)?, BTreeSet::new()))
                 }
             };
-            add(&mut sizes, version, usage);
-            seqs.insert(reference.seq);
+            if let Some(found) = add(&mut sizes, version, usage) {
+                let exact = repository.exact(found)?;
+                sizes.unique_bytes += exact.unique_bytes;
+                sizes.shared_bytes += exact.shared_bytes;
+                seqs.insert(reference.seq);
+            }
             if counted.insert(reference) {
                 what_if.logical_bytes += version.logical_bytes.0;
             }
         }
         what_if.backups.push((*id, sizes));
     }
-    what_if.freed_bytes = chains.values().map(|(usage, seqs)| usage.freed_bytes(seqs)).sum();
+    for (chain, (usage, seqs)) in &chains {
+        what_if.freed_bytes += match chain.scope {
+            Scope::Volume => usage.freed_bytes(seqs),
+            // What two disks share and both are asked for is not counted: each keeps it for the other.
+            Scope::Tenant => {
+                repository.what_if(chain, &seqs.iter().copied().collect::<Vec<_>>())?
+            }
+        };
+    }
     Ok(what_if)
 }
 
 /// Adds one disk. One that is no longer in the store needs nothing.
-fn add(sizes: &mut BackupSizes, version: &StoredVersion, usage: &Usage) {
+fn add<'a>(
+    sizes: &mut BackupSizes,
+    version: &StoredVersion,
+    usage: &'a Usage,
+) -> Option<&'a VersionSizes> {
     sizes.disk_bytes += version.disk_bytes.0;
     sizes.logical_bytes += version.logical_bytes.0;
     sizes.stored_bytes += version.added_bytes.0;
-    let Some(found) = usage.version(version.seq) else { return };
+    let found = usage.version(version.seq)?;
     sizes.used_bytes += found.used_bytes;
     sizes.changed_bytes += if found.is_first { found.used_bytes } else { found.logical_bytes };
-    sizes.unique_bytes += found.unique_bytes;
-    sizes.shared_bytes += found.shared_bytes;
+    Some(found)
 }

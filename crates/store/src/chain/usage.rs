@@ -246,6 +246,7 @@ mod tests {
             packs: Vec::new(),
             deaths: vec![list],
             death_totals: died.collect(),
+            borrowed: None,
             card: Vec::new(),
         }
     }
