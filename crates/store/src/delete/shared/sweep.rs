@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::books::Books;
+use crate::backend::BackendExt;
 use crate::chain::{ChainLog, Lineage, Verdict};
 use crate::dedup::Retired;
 use crate::delete::Sweep;
@@ -17,6 +18,7 @@ use crate::delete::plan::{Listed, PackName, check_presence};
 use crate::delete::sweep::list_packs;
 use crate::error::{Error, Result};
 use crate::format::id::{PackId, PackKind};
+use crate::format::place;
 use crate::format::record::{Commit, Retire, RetiredSlots};
 use crate::packs::Packs;
 
@@ -63,7 +65,7 @@ impl DomainSweep<'_> {
         }
         let (sweep, mut removed) = (self.remover(), 0);
         for name in &look.remove {
-            removed += sweep.remove(name, &look.listed[name])?;
+            removed += self.remove(&sweep, name, &look.listed[name])?;
         }
         for (name, dead) in &look.nodes {
             removed += sweep.shrink(name, &look.listed[name], dead)?;
@@ -73,7 +75,7 @@ impl DomainSweep<'_> {
             let is_over = |since: Option<u64>| since.is_some_and(|n| n <= look.known_to_all);
             match dead {
                 Dead::All if is_over(look.retired.all_since(name.1)) => {
-                    removed += sweep.remove(name, generations)?;
+                    removed += self.remove(&sweep, name, generations)?;
                 }
                 Dead::All => {}
                 Dead::Some(slots) => {
@@ -85,6 +87,22 @@ impl DomainSweep<'_> {
         }
         for name in look.whole.iter().filter(|name| look.listed[*name].len() > 1) {
             removed += sweep.shrink(name, &look.listed[name], &BTreeSet::new())?;
+        }
+        Ok(removed)
+    }
+
+    /// Removes a pack, and the patches that healed it.
+    fn remove(
+        &self,
+        sweep: &Sweep<'_>,
+        name: &PackName,
+        generations: &BTreeMap<u32, u64>,
+    ) -> Result<u64> {
+        let mut removed = sweep.remove(name, generations)?;
+        let patches = place::patches(&self.packs.pack(name.0, name.1));
+        for entry in self.log.backend.list_all(&patches)? {
+            self.log.backend.delete(&entry.key)?;
+            removed += entry.size_bytes;
         }
         Ok(removed)
     }
