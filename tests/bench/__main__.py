@@ -35,9 +35,8 @@ def main():
     work.mkdir(parents=True)
     FOLDER.mkdir(parents=True, exist_ok=True)
     chosen = [tool for tool in TOOLS if not options.only or tool.name in options.only]
-    for tool in chosen:
-        if not tool.is_there():
-            print(f"== {tool.name} is not installed and left out", flush=True)
+    missing = [tool.name for tool in chosen if not tool.is_there()]
+    print(*(f"== {name} is not installed and left out" for name in missing), sep="\n", flush=True)
     chosen = [tool for tool in chosen if tool.is_there()]
     print("== making the image", flush=True)
     pristine = work / "pristine.raw"
@@ -57,7 +56,8 @@ def main():
     finally:
         if not options.keep:
             shutil.rmtree(work, ignore_errors=True)
-    about = report.about(facts, options, chosen) | {"load_before": load, "load_after": os.getloadavg()[0]}
+    loads = {"load_before": load, "load_after": os.getloadavg()[0]}
+    about = report.about(facts, options, chosen) | loads | {"missing": missing}
     results = {
         tool.name: {step: median([run[tool.name][step] for run in runs]) for step in tool.steps}
         for tool in chosen

@@ -86,6 +86,7 @@ def source(about):
         f"increment; on {about['file_system']}, page cache {about['cache']}; {about['cores']} cores of {about['cpu']}, Linux "
         f"{about['kernel']}, load {about['load_before']:.1f} to {about['load_after']:.1f}; {', '.join(about['versions'])}; commit "
         f"{about['commit']}, {about['date']}; median of {about['runs']}. In brackets: times cbr's. Settings: {settings}."
+        + (f" Not installed and left out: {', '.join(about['missing'])}." if about["missing"] else "")
     )
 
 
