@@ -117,14 +117,15 @@ def limit_text(record):
     for name, per_gb in (("compress, hash, seal", needed), ("the same, and decode (P6)", needed + stages["decode and compare"]),
                          ("every stage", sum(stages.values()))):
         limit = per_gb * gigabytes / about["cores"]
-        cells = [f"{limit:.2f}", f"{100 * limit / full['seconds']:.0f} %"]
-        if service := ours(record["results"], "full"):
-            cells.append(f"{100 * limit / service['seconds']:.0f} %")
+        service = ours(record["results"], "full")
+        reached = [100 * limit / took["seconds"] for took in (full, service) if took]
+        share = 100 * per_gb * gigabytes / full["cpu_seconds"]
+        cells = [f"{limit:.2f}", f"{share:.0f} %", *(f"{percent:.0f} %" for percent in reached)]
         rows.append((name, cells))
     each = ", ".join(f"{name} {seconds:.3f}" for name, seconds in stages.items())
     return (
         f"The machine's own limit for the full backup, from one core's speed and {about['cores']} cores (seconds per GB: {each}):\n\n"
-        + lines(("at best, s", "reached by the engine", "reached by the service"), rows)
+        + lines(("at best, s", "share of the engine's processor time", "reached by the engine", "by the service"), rows)
     )
 
 
