@@ -137,6 +137,12 @@ pub enum Error {
         /// What does not fit together.
         what: String,
     },
+    /// More would be removed than any deletion explains (P10).
+    #[error("refusing to delete: {what}; see the log of the chain before you allow it")]
+    AboveCeiling {
+        /// How much.
+        what: String,
+    },
     /// An encoder, a cipher or the memory gave a wrong answer; nothing was uploaded (P6).
     #[error("self-check failed: {what}")]
     SelfCheck {

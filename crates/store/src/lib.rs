@@ -37,12 +37,15 @@ pub use check::{
     ScrubbedObject, Verified,
 };
 pub use crypto::{MaintenanceKey, MasterKey};
+pub use delete::{
+    ChainReclaim, ReclaimAction, ReclaimPlan, ReclaimReason, ReclaimStep, Unexplained,
+};
 pub use error::{Error, Result};
 pub use format::id::{ChainRef, DomainId, Scope};
 pub use heal::{InvalidSpot, PastRepair, RepairPlan, Repaired, Spot};
 pub use job::{Job, Progress};
 pub use options::Options;
-pub use repository::{KeyStatus, Repository, Session, TenantKeyStatus};
+pub use repository::{AuditReport, ChainAudit, KeyStatus, Repository, Session, TenantKeyStatus};
 pub use restore::{DiskExtent, DiskReader, ExtentKind};
 pub use source::{BlockSource, FileSource};
 pub use target::{BlockTarget, FileTarget, NewFileTarget};

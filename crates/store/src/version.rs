@@ -115,6 +115,9 @@ pub struct Freed {
     /// Bytes of objects removed from the backend, less what had to be written again. May come
     /// later than `freed_bytes`: a pack is rewritten only when much of it is dead.
     pub removed_object_bytes: u64,
+    /// Packs that the bookkeeping gave up and a version still needs: they stay, and each is a defect
+    /// to report.
+    pub rescued_packs: u64,
 }
 
 /// What a deletion will do.

@@ -258,6 +258,10 @@ impl World {
     }
 
     fn assert_stored_is_reachable(&self) {
+        // I6: what the log says about sizes is what the maps say.
+        let audit = self.repository.audit(&Job::quiet()).unwrap();
+        assert!(audit.is_right(), "{audit:?}");
+        assert_eq!(audit.chains.len(), usize::from(!self.live.is_empty()));
         let Some(objects) = Objects::open(self.backend.as_ref()) else { return };
         let (stored, reachable) = (objects.stored(), objects.reachable(&self.live));
         let missing: Vec<_> = reachable.difference(&stored).collect();

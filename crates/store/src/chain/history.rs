@@ -103,6 +103,12 @@ impl History {
         kept
     }
 
+    /// Whether delete records name every version from `birth` to before `death`.
+    pub(crate) fn explains(&self, birth: u64, death: u64) -> bool {
+        let mut between = self.sessions.range(birth..death);
+        between.all(|(seq, _)| self.committed(*seq).is_none() || self.deleted.contains(seq))
+    }
+
     /// The sessions nobody has decided about.
     pub(crate) fn open(&self) -> impl Iterator<Item = (u64, &Claim)> {
         self.sessions

@@ -1,6 +1,7 @@
 //! Removing what no version needs any more.
 //!
-//! Deciding is pure (`account.rs`, `plan.rs`); doing is `sweep.rs`. A sweep may be repeated at any
+//! Deciding is pure (`account.rs`, `plan.rs`), doing is `sweep.rs`; what it is about to do is a value
+//! (`reclaim.rs`), and nothing goes that a map still points to (`proof.rs`). A sweep may be repeated at any
 //! time and finishes what an interrupted one began. It looks at the packs first and at the claims
 //! after that, so a session that begins meanwhile is either seen or has written nothing seen; and
 //! whatever does not fit together stops it before the first removal (P10).
@@ -9,7 +10,16 @@ pub(crate) mod account;
 mod compact;
 mod patches;
 pub(crate) mod plan;
+mod proof;
+mod reclaim;
 pub(crate) mod shared;
 mod sweep;
 
+pub(crate) use proof::KnownBelow;
+pub use reclaim::{
+    ChainReclaim, ReclaimAction, ReclaimPlan, ReclaimReason, ReclaimStep, Unexplained,
+};
 pub(crate) use sweep::{Sweep, remove_session};
+
+#[cfg(test)]
+mod tests;

@@ -10,13 +10,13 @@ use crate::error::Result;
 use crate::format::id::PackKind;
 use crate::format::place::{self, Place};
 
-/// The patches that go, with their sizes.
+/// The patches that go, with their packs and sizes.
 pub(super) fn to_remove(
     log: &ChainLog,
     history: &History,
     lineage: &Lineage,
     (listed, plan): (&Listed, &Plan),
-) -> Result<Vec<(Key, u64)>> {
+) -> Result<Vec<(PackName, Key, u64)>> {
     let mut gone = Vec::new();
     for kind in [PackKind::Data, PackKind::Meta] {
         let prefix = place::all_patches(&log.chain.domain(), kind);
@@ -26,7 +26,7 @@ pub(super) fn to_remove(
             let is_idle = plan.remove.contains(&name)
                 || !listed.contains_key(&name) && is_idle(history, lineage, &name);
             if is_idle {
-                gone.push((entry.key, entry.size_bytes));
+                gone.push((name, entry.key, entry.size_bytes));
             }
         }
     }

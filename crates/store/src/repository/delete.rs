@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use super::Repository;
 use crate::chain::{ChainLog, History};
-use crate::delete::Sweep;
 use crate::delete::account::freed_bytes;
 use crate::delete::shared::{DomainSweep, prediction};
+use crate::delete::{ChainReclaim, ReclaimPlan, Sweep};
 use crate::error::{Error, Result};
 use crate::format::id::{ChainRef, Scope};
 use crate::format::record::Delete;
+use crate::job::{Job, Meter};
 use crate::version::{Freed, Prediction};
 
 impl Repository {
@@ -95,8 +96,8 @@ impl Repository {
             Err(Error::Missing { .. }) => before,
             freed => freed?,
         };
-        let removed_object_bytes = self.sweep(&log)?;
-        Ok(Freed { freed_bytes, removed_object_bytes })
+        let swept = self.sweep(&log)?;
+        Ok(Freed { freed_bytes, ..swept })
     }
 
     /// Finishes deletions and removes what interrupted sessions left behind. Needs no reason and
@@ -104,16 +105,83 @@ impl Repository {
     pub fn reclaim(&self, chain: &ChainRef) -> Result<Freed> {
         self.check_writable()?;
         let Some(log) = self.log(chain)? else { return Ok(Freed::default()) };
-        Ok(Freed { freed_bytes: 0, removed_object_bytes: self.sweep(&log)? })
+        self.sweep(&log)
     }
 
-    fn sweep(&self, log: &ChainLog) -> Result<u64> {
-        let packs = &self.packs(log);
-        let compact_below_percent = self.options.compact_below_percent;
-        match log.chain.scope {
-            Scope::Volume => Sweep { log, packs, compact_below_percent }.run(),
-            Scope::Tenant => DomainSweep { log, packs, compact_below_percent }.run(),
+    /// What [`Repository::reclaim`] would do now to `chain`, or to all chains. Changes nothing.
+    ///
+    /// # Errors
+    /// Only if the backend does not answer; a chain that contradicts itself is on the plan's list.
+    pub fn plan_reclaim(&self, chain: Option<&ChainRef>) -> Result<ReclaimPlan> {
+        let chains = chain.map_or_else(|| self.chains(), |chain| Ok(vec![*chain]))?;
+        let mut plan = ReclaimPlan::default();
+        let mut domains = BTreeSet::new();
+        for chain in chains {
+            if chain.scope == Scope::Tenant {
+                plan.shared.extend(domains.insert(chain.domain()).then_some(chain));
+                continue;
+            }
+            let planned = self
+                .log(&chain)
+                .and_then(|log| log.map(|log| self.with_sweep(&log, plan_one)).transpose());
+            match planned {
+                Ok(Some(one)) if one.steps.is_empty() && one.rescued.is_empty() => {}
+                Ok(one) => plan.chains.extend(one),
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => plan.blocked.push((chain, error)),
+            }
         }
+        Ok(plan)
+    }
+
+    /// Does what `plan` says, as far as it is still right: everything is looked at again, and only
+    /// what was planned and would be planned now is done.
+    ///
+    /// # Errors
+    /// [`Error::AboveCeiling`] unless `above_ceiling`; [`Error::Cancelled`]. What was done stays.
+    pub fn execute(&self, plan: &ReclaimPlan, above_ceiling: bool, job: &Job) -> Result<Freed> {
+        self.check_writable()?;
+        let meter = Meter::new(job, plan.freed_bytes());
+        let mut freed = Freed::default();
+        for earlier in &plan.chains {
+            let Some(log) = self.log(&earlier.chain)? else { continue };
+            let done = self.with_sweep(&log, |sweep| {
+                let now = sweep.plan()?.limited_to(earlier);
+                carry_out(sweep, &now, above_ceiling, &meter)
+            })?;
+            freed.removed_object_bytes += done.removed_object_bytes;
+            freed.rescued_packs += done.rescued_packs;
+        }
+        for chain in &plan.shared {
+            meter.check_cancelled()?;
+            freed.removed_object_bytes += self.reclaim(chain)?.removed_object_bytes;
+        }
+        Ok(freed)
+    }
+
+    fn sweep(&self, log: &ChainLog) -> Result<Freed> {
+        if log.chain.scope == Scope::Tenant {
+            let packs = &self.packs(log);
+            let compact_below_percent = self.options.compact_below_percent;
+            let removed_object_bytes = DomainSweep { log, packs, compact_below_percent }.run()?;
+            return Ok(Freed { removed_object_bytes, ..Freed::default() });
+        }
+        let job = Job::quiet();
+        self.with_sweep(log, |sweep| {
+            let plan = sweep.plan()?;
+            carry_out(sweep, &plan, false, &Meter::new(&job, 0))
+        })
+    }
+
+    /// Of a chain that shares blocks with no other.
+    fn with_sweep<T>(
+        &self,
+        log: &ChainLog,
+        work: impl FnOnce(&Sweep<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let packs = self.packs(log);
+        let compact_below_percent = self.options.compact_below_percent;
+        work(&Sweep { log, packs: &packs, compact_below_percent, known: &self.known })
     }
 
     /// The chain's log, in which every one of `seqs` was committed.
@@ -133,4 +201,22 @@ impl Repository {
             None => Ok(Some((log, history))),
         }
     }
+}
+
+fn plan_one(sweep: &Sweep<'_>) -> Result<ChainReclaim> {
+    sweep.plan()
+}
+
+fn carry_out(
+    sweep: &Sweep<'_>,
+    plan: &ChainReclaim,
+    above_ceiling: bool,
+    meter: &Meter<'_>,
+) -> Result<Freed> {
+    if !above_ceiling {
+        plan.check_ceiling()?;
+    }
+    let removed_object_bytes = sweep.carry_out(plan, meter)?;
+    let rescued_packs = plan.rescued.len() as u64;
+    Ok(Freed { freed_bytes: 0, removed_object_bytes, rescued_packs })
 }

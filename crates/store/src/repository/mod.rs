@@ -1,6 +1,7 @@
 //! The repository: what callers open, list, write, read and delete with.
 
 mod arbitration;
+mod audit;
 mod delete;
 mod keys;
 mod open;
@@ -9,6 +10,7 @@ mod session;
 mod sizes;
 mod versions;
 
+pub use audit::{AuditReport, ChainAudit};
 pub use keys::{KeyStatus, TenantKeyStatus};
 pub use open::Repository;
 pub use session::Session;

@@ -11,6 +11,7 @@ use crate::backend::{Backend, BackendExt, Decided, Key, Probe, probe};
 use crate::chain::ChainLog;
 use crate::crypto::{MaintenanceKey, MasterKey, MasterKeys, TenantKeys};
 use crate::dedup::Domains;
+use crate::delete::KnownBelow;
 use crate::error::{Error, Result};
 use crate::format::envelope::{ObjectKind, Reader};
 use crate::format::id::{ChainRef, DomainId};
@@ -31,6 +32,7 @@ pub struct Repository {
     pub(super) descriptor: Descriptor,
     pub(super) arbitration: Arbitration,
     tenants: Mutex<HashMap<Uuid, Arc<TenantKeys>>>,
+    pub(crate) known: KnownBelow,
     pub(crate) dedup: Arc<Domains>,
 }
 
@@ -104,6 +106,7 @@ impl Repository {
         let dedup = Arc::new(Domains::new(options.dedup_ram_bytes));
         let master = Arc::new(Master { keys, number });
         let arbitration = Arbitration::without_arbiter(&descriptor);
+        let known = KnownBelow::default();
         Ok(Self {
             backend,
             random,
@@ -114,6 +117,7 @@ impl Repository {
             arbitration,
             tenants,
             dedup,
+            known,
         })
     }
 
@@ -129,6 +133,7 @@ impl Repository {
             arbitration: self.arbitration,
             tenants: Mutex::default(),
             dedup: Arc::new(Domains::new(0)),
+            known: KnownBelow::default(),
         }
     }
 

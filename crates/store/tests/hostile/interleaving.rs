@@ -219,6 +219,51 @@ fn two_deletions_at_once_delete_both_and_nothing_else() {
     }
 }
 
+/// P9: a plan is made and carried out; between any two calls a whole backup begins and ends, or
+/// somebody else deletes, or does the same.
+#[test]
+fn a_plan_that_is_overtaken_at_any_call_costs_no_version() {
+    type Other = fn(&Repository) -> Result<Option<u64>>;
+    let others: [Other; 3] = [
+        |repository| {
+            repository.abort_unfinished(&CHAIN, "dies")?;
+            backup(repository, "task", &new_disk()).map(|made| Some(made.version.seq))
+        },
+        |repository| repository.delete(&CHAIN, &[2]).map(|_| None),
+        |repository| collect(repository).map(|()| None),
+    ];
+    for (n, other) in others.into_iter().enumerate() {
+        at_every_call(
+            |repository| {
+                repository.delete(&CHAIN, &[1, 3])?;
+                // A session that dies leaves something to collect.
+                drop(repository.begin(&CHAIN, "dies")?);
+                repository.abort_unfinished(&CHAIN, "dies")?;
+                collect(repository)
+            },
+            other,
+            move |outcome| {
+                let made = *outcome.b.as_ref().unwrap();
+                let mut expected = outcome.before.clone();
+                expected.retain(|seq, _| ![1, 3].contains(seq) && (n != 1 || *seq != 2));
+                expected.extend(made.map(|seq| (seq, new_disk())));
+                outcome.a.as_ref().unwrap();
+                outcome.finish(&expected);
+            },
+        );
+    }
+}
+
+fn collect(repository: &Repository) -> Result<()> {
+    let mut plan = repository.plan_reclaim(None)?;
+    if let Some((_, error)) = plan.blocked.pop() {
+        return Err(error);
+    }
+    let freed = repository.execute(&plan, false, &Job::quiet())?;
+    assert_eq!(freed.rescued_packs, 0);
+    Ok(())
+}
+
 /// P1, P7: a restore while other versions are deleted and their packs rewritten under it.
 #[test]
 fn a_restore_is_not_disturbed_by_the_deletion_of_other_versions() {

@@ -9,4 +9,6 @@ mod golden;
 mod healing;
 mod interleaving;
 mod keys;
+mod listing;
 mod world;
+mod zombie;

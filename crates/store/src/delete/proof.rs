@@ -1,0 +1,164 @@
+//! The second proof: what is about to go is not reached from the map of any version that stays.
+//!
+//! Births and deaths say what is needed without reading a map. Before anything is removed the maps
+//! are asked too, by other code: a bug in the bookkeeping must not be able to cost data. So that a
+//! deletion does not have to read all maps each time,
+//!
+//! - only what is about to go is looked for, so no set of everything that lives is needed;
+//! - what is older than all of it is not entered: a node points to nothing younger than itself;
+//! - which packs are used below a node of level 1 (4 GiB of a disk) is remembered: about a kilobyte
+//!   each, [`REMEMBERED_MAX`] of them.
+//!
+//! A node that cannot be read proves nothing. What is below it is left to the first proof (P5).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::plan::PackName;
+use crate::error::{Error, Result};
+use crate::format::id::{PackKind, SlotRef};
+use crate::format::node::{Child, Content, Leaf};
+use crate::map::MapReader;
+use crate::packs::Scratch;
+
+/// How many nodes are remembered, over all chains: 256 TiB of maps.
+const REMEMBERED_MAX: usize = 65_536;
+
+/// Which packs are used below nodes of level 1. Nodes never change, so this stays true.
+#[derive(Debug, Default)]
+pub(crate) struct KnownBelow(Mutex<HashMap<Child, Arc<BTreeSet<PackName>>>>);
+
+/// What is about to go.
+#[derive(Debug, Default)]
+pub(super) struct Candidates {
+    /// `None`: all slots of the pack.
+    pub(super) slots: BTreeMap<PackName, Option<BTreeSet<u32>>>,
+    /// No slot of them was written by an earlier version.
+    pub(super) oldest_birth: u64,
+}
+
+/// Looks for the candidates in maps.
+pub(super) struct Proof<'a> {
+    pub(super) known: &'a KnownBelow,
+    pub(super) candidates: &'a Candidates,
+    scratch: Scratch,
+    seen: HashSet<Child>,
+    /// The candidates that were met.
+    pub(super) needed: BTreeSet<PackName>,
+}
+
+impl<'a> Proof<'a> {
+    pub(super) fn new(known: &'a KnownBelow, candidates: &'a Candidates) -> Result<Self> {
+        let (seen, needed) = (HashSet::new(), BTreeSet::new());
+        Ok(Self { known, candidates, scratch: Scratch::new()?, seen, needed })
+    }
+
+    /// Looks through one map.
+    pub(super) fn follow(&mut self, map: &MapReader) -> Result<()> {
+        let root = map.root();
+        let Some(node) = root.node else { return Ok(()) };
+        self.slot(PackKind::Meta, &node.slot);
+        self.node(map, &node, root.height)
+    }
+
+    fn node(&mut self, map: &MapReader, child: &Child, level: u8) -> Result<()> {
+        if child.slot.birth < self.candidates.oldest_birth || !self.seen.insert(*child) {
+            return Ok(());
+        }
+        match level {
+            0 => self.leaf(map, child, &mut BTreeSet::new()).map(drop),
+            1 => self.parent_of_leaves(map, child),
+            _ => {
+                let inner = map.inner(child, level, &mut self.scratch);
+                let Some(inner) = readable(inner)? else { return Ok(()) };
+                for (_, below) in &inner.children {
+                    self.slot(PackKind::Meta, &below.slot);
+                    self.node(map, below, level - 1)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn parent_of_leaves(&mut self, map: &MapReader, child: &Child) -> Result<()> {
+        if let Some(packs) = self.known.get(child)
+            && packs.iter().all(|pack| !self.candidates.slots.contains_key(pack))
+        {
+            return Ok(());
+        }
+        let inner = map.inner(child, 1, &mut self.scratch);
+        let Some(inner) = readable(inner)? else { return Ok(()) };
+        let (mut packs, mut is_complete) = (BTreeSet::new(), true);
+        for (_, below) in &inner.children {
+            self.slot(PackKind::Meta, &below.slot);
+            packs.insert((PackKind::Meta, below.slot.pack));
+            if below.slot.birth < self.candidates.oldest_birth {
+                is_complete = false;
+            } else {
+                is_complete &= self.leaf(map, below, &mut packs)?;
+            }
+        }
+        if is_complete {
+            self.known.put(*child, packs);
+        }
+        Ok(())
+    }
+
+    /// False if the leaf cannot be read.
+    fn leaf(
+        &mut self,
+        map: &MapReader,
+        child: &Child,
+        packs: &mut BTreeSet<PackName>,
+    ) -> Result<bool> {
+        let leaf: Option<Leaf> = readable(map.leaf(child, &mut self.scratch))?;
+        let Some(leaf) = leaf else { return Ok(false) };
+        for extent in &leaf.extents {
+            if let Content::Data { slot, .. } = extent.content {
+                packs.insert((PackKind::Data, slot.pack));
+                self.slot(PackKind::Data, &slot);
+            }
+        }
+        Ok(true)
+    }
+
+    /// A map points to this slot.
+    fn slot(&mut self, kind: PackKind, slot: &SlotRef) {
+        let name = (kind, slot.pack);
+        let is_candidate = match self.candidates.slots.get(&name) {
+            None => false,
+            Some(None) => true,
+            Some(Some(slots)) => slots.contains(&slot.slot),
+        };
+        if is_candidate {
+            self.needed.insert(name);
+        }
+    }
+}
+
+impl KnownBelow {
+    fn get(&self, child: &Child) -> Option<Arc<BTreeSet<PackName>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(child).map(Arc::clone)
+    }
+
+    fn put(&self, child: Child, packs: BTreeSet<PackName>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= REMEMBERED_MAX {
+            known.clear();
+        }
+        known.insert(child, Arc::new(packs));
+    }
+}
+
+/// What was read, or nothing where there is damage.
+fn readable<T>(read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(error @ (Error::Damaged { .. } | Error::Missing { .. })) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a map proves nothing here");
+            Ok(None)
+        }
+        Err(error) if error.is_damage() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
