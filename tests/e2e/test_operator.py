@@ -3,10 +3,12 @@
     python3 -m unittest tests.e2e.test_operator
 """
 
+import json
 import os
 import random
 import unittest
 
+from tests.harness import disks
 from tests.harness.service import Service
 from tests.harness.world import World
 
@@ -39,6 +41,35 @@ class Operator(unittest.TestCase):
         self.assertIn(str(key), found.stdout)
         with self.assertRaisesRegex(AssertionError, "cbr serve ended"):
             self.service.start()
+
+    def test_what_nobody_needs_is_shown_and_then_removed_beside_the_service(self):
+        """P10, I6: packs of a deleted backup that are there again, as after a crash in its deletion."""
+        first = self.world.back_up("one")
+        disks.scribble(self.world.disk, random.Random(2))
+        second = self.world.back_up("two")
+        before = {pack: pack.read_bytes() for pack in self.world.packs()}
+        self.world.api.delete_backup(first["id"])
+        self.world.api.wait_for_all()
+        gone = [pack for pack in before if not pack.exists()]
+        self.assertTrue(gone)
+        rewritten = set(self.world.packs()) - set(before)
+        for pack in gone:
+            pack.write_bytes(before[pack])
+        place = self.service.place()
+        self.service.run("repo", "audit", *place)
+        told = json.loads(self.service.run("repo", "gc", "--dry-run", "-o", "json", *place).stdout)
+        self.assertTrue(told["steps"], told)
+        self.assertTrue(all(pack.exists() for pack in gone), "a dry run removes nothing")
+        removed = self.service.run("repo", "gc", *place, "--lang", "zh-CN").stdout
+        self.assertIn("已删除", removed)
+        self.assertEqual([pack for pack in gone if pack.exists()], [])
+        self.assertTrue(all(pack.exists() for pack in rewritten))
+        again = json.loads(self.service.run("repo", "gc", "-o", "json", *place).stdout)
+        self.assertEqual((again["steps"], again["removed_bytes"]), ([], 0))
+        del self.world.committed[first["id"]]
+        self.world.check_restores(second["id"])
+        self.service.stop()
+        self.world.check_repository()
 
     def test_a_second_process_is_kept_out_of_the_data_directory(self):
         """P14: two services on one data directory would both run its tasks."""

@@ -81,6 +81,11 @@ texts! {
     col_version() "VERSION" | "版本";
     col_object() "OBJECT" | "对象";
     col_problem() "PROBLEM" | "问题";
+    col_chain() "CHAIN" | "链";
+    col_counted() "COUNTED BYTES" | "清点字节数";
+    col_booked() "BOOKED BYTES" | "账面字节数";
+    col_action() "ACTION" | "操作";
+    col_reason() "REASON" | "原因";
     col_subject() "SUBJECT" | "检查项";
     col_finding() "FINDING" | "结果";
     col_used() "USED" | "已用";
@@ -158,6 +163,8 @@ texts! {
     done_repair_plan(blocks) "{blocks} blocks would be stored again; nothing was changed" | "将重新存储 {blocks} 个块；未做任何更改";
     done_repair_undo(objects, name) "Removed the {objects} objects of repair {name}" | "已移除修复 {name} 的 {objects} 个对象";
     what_repo_check() "the repository is damaged" | "仓库已损坏";
+    what_repo_audit() "the books do not fit the maps" | "账目与映射不符";
+    what_repo_gc() "not everything could be tidied up" | "未能全部清理";
     what_doctor() "the installation needs attention" | "安装需要处理";
     what_write_file(path) "cannot write {path}" | "无法写入 {path}";
 }
@@ -186,6 +193,8 @@ texts! {
     why_several_exports(count, ids) "{count} exports fit: {ids}; use the id" | "有 {count} 个导出符合：{ids}；请使用 ID";
     why_stopped() "stopped at the keyboard; the unfinished file ends in .partial" | "已被键盘中断；未完成的文件以 .partial 结尾";
     why_repo_damaged(count) "{count} objects are missing or damaged, as said above" | "有 {count} 个对象缺失或损坏，见上";
+    why_repo_audit(wrong, unreadable) "{wrong} chains are booked wrongly, {unreadable} could not be counted" | "{wrong} 条链账目有误，{unreadable} 条无法清点";
+    why_repo_gc_blocked(count) "{count} chains contradict themselves, as said above; nothing of them was removed" | "有 {count} 条链自相矛盾，见上；未删除其中任何内容";
     why_doctor(count) "{count} findings are bad, as said above" | "有 {count} 项异常，见上";
     why_map_needs_server() "--map is for backups of servers; this is the backup of a disk" | "--map 仅用于云服务器备份，而这是云硬盘备份";
 }
@@ -217,6 +226,8 @@ texts! {
     next_exports() "`cbr backup exports` shows what is exported" | "可用 `cbr backup exports` 查看现有导出";
     next_export_here(node) "run this on the machine of the service ({node}), as the user of the service; or from elsewhere with --tls-certificates, if export.listen is configured" | "请在服务所在机器（{node}）上以服务用户身份运行；若已配置 export.listen，也可从其他机器用 --tls-certificates 访问";
     next_repo_damaged() "restore these backups elsewhere as far as they go, check the disks the repository lies on, and make new full backups (`cbr backup create --full`)" | "请将受影响的备份尽量恢复到别处，检查仓库所在磁盘，并重新做全量备份（`cbr backup create --full`）";
+    next_repo_audit() "delete nothing, run `cbr repo check`, and report this as a defect" | "请勿删除任何内容，运行 `cbr repo check` 并将此作为缺陷上报";
+    next_repo_gc_blocked() "run `cbr repo check`; if it finds nothing, try again: a backup may have been running" | "请运行 `cbr repo check`；若未发现问题请重试，可能当时有备份正在进行";
     next_several_projects() "name one with --project or CBR_PROJECT_ID" | "请用 --project 或 CBR_PROJECT_ID 指定一个";
     next_login_how() "give --bootstrap-file, --access-key or --user" | "请给出 --bootstrap-file、--access-key 或 --user";
 }
@@ -245,6 +256,12 @@ texts! {
     done_repo_restore(path) "Restored to {path}" | "已恢复到 {path}";
     done_repo_check(versions, objects, bytes) "Checked {versions} versions, {objects} objects, {bytes}" | "已检查 {versions} 个版本、{objects} 个对象，共 {bytes}";
     done_rebuild(vaults, resources, checkpoints, backups, known) "Wrote {vaults} vaults, {resources} resources, {checkpoints} checkpoints and {backups} backups; {known} disks were known" | "已写入 {vaults} 个存储库、{resources} 个资源、{checkpoints} 个还原点和 {backups} 个备份；{known} 个磁盘版本原已存在";
+    done_repo_audit(chains) "Counted {chains} chains: the books are right" | "已清点 {chains} 条链：账目正确";
+    note_audit_unreadable(chain, why) "cannot count {chain}: {why}" | "无法清点 {chain}：{why}";
+    done_repo_gc(bytes) "Removed {bytes}" | "已删除 {bytes}";
+    done_repo_gc_dry(count, bytes) "{count} packs would change, {bytes} would go; nothing was done" | "将处理 {count} 个数据包，释放 {bytes}；未执行任何操作";
+    note_gc_blocked(chain, why) "nothing can be removed of {chain}: {why}" | "无法清理 {chain}：{why}";
+    note_gc_rescued(object) "DEFECT, please report it: {object} was given up and is still needed; it stays" | "缺陷，请上报：{object} 被判为无用但仍被引用，已保留";
     note_lost(count) "{count} disks of the database are not in the repository" | "数据库中有 {count} 个磁盘版本不在仓库中";
     note_unreadable(count) "{count} disks have no readable card: only `cbr repo restore` reaches them" | "{count} 个磁盘版本没有可读的卡片，只能用 `cbr repo restore` 恢复";
     note_rebuild_account() "Accounts and keys are not in the repository: the next `cbr serve` makes the first account anew" | "账号和密钥不在仓库中：下次 `cbr serve` 会重新创建首个账号";

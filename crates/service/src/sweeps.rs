@@ -130,6 +130,7 @@ impl Sweeps {
         let repository = Arc::clone(&self.core.repository);
         let freed = blocking("reclaiming", move || repository.reclaim(&chain)).await?;
         metrics::counter!("cbr_reclaimed_bytes_total").increment(freed.removed_object_bytes);
+        metrics::counter!("cbr_store_audit_rescues_total").increment(freed.rescued_packs);
         Ok(())
     }
 

@@ -12,6 +12,7 @@ pub(crate) mod manual;
 mod rebuild;
 pub(crate) mod repo;
 mod repo_export;
+mod repo_gc;
 mod repo_scrub;
 mod repo_sizes;
 pub(crate) mod restore;

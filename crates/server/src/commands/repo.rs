@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::keys::{KeyCommand, Opened};
 use super::repo_export::RepoExportArgs;
+use super::repo_gc::GcArgs;
 use crate::client::wire;
 use crate::config::Config;
 use crate::data_dir::DataDir;
@@ -96,6 +97,10 @@ enum RepoCommand {
     },
     /// Give one disk out over NBD, or write it to an image file
     Export(RepoExportArgs),
+    /// Remove what no backup needs: finish deletions, and tidy up after interrupted backups
+    Gc(GcArgs),
+    /// Recount from the maps what all backups need, and compare with the books
+    Audit,
     /// Write a lost database anew from the repository (the service must be stopped)
     Rebuild,
     #[command(subcommand)]
@@ -136,6 +141,8 @@ impl RepoArgs {
                 let found = find(&repository, &args.backup, output)?;
                 args.run(repository, found, output).await
             }
+            RepoCommand::Audit => super::repo_gc::audit(repository, output).await,
+            RepoCommand::Gc(args) => super::repo_gc::run(repository, args, output).await,
             RepoCommand::Rebuild | RepoCommand::Key(_) => Ok(()),
         }
     }

@@ -115,6 +115,7 @@ pub(super) async fn erase(core: &Core, versions: &[StoredVersion]) -> Result<(),
         let (repository, gone) = (Arc::clone(&core.repository), content::reference(version));
         let freed = spawn_blocking(move || repository.delete(&gone.chain, &[gone.seq])).await??;
         metrics::counter!("cbr_deleted_stored_bytes_total").increment(freed.freed_bytes);
+        metrics::counter!("cbr_store_audit_rescues_total").increment(freed.rescued_packs);
     }
     Ok(())
 }
