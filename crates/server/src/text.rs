@@ -261,6 +261,7 @@ texts! {
     done_repo_gc(bytes) "Removed {bytes}" | "已删除 {bytes}";
     done_repo_gc_dry(count, bytes) "{count} packs would change, {bytes} would go; nothing was done" | "将处理 {count} 个数据包，释放 {bytes}；未执行任何操作";
     note_gc_blocked(chain, why) "nothing can be removed of {chain}: {why}" | "无法清理 {chain}：{why}";
+    note_gc_shared(count) "{count} tenants share blocks between disks; what would go there is not foreseen" | "有 {count} 个租户的磁盘之间共享数据块，无法预知将清理的内容";
     note_gc_rescued(object) "DEFECT, please report it: {object} was given up and is still needed; it stays" | "缺陷，请上报：{object} 被判为无用但仍被引用，已保留";
     note_lost(count) "{count} disks of the database are not in the repository" | "数据库中有 {count} 个磁盘版本不在仓库中";
     note_unreadable(count) "{count} disks have no readable card: only `cbr repo restore` reaches them" | "{count} 个磁盘版本没有可读的卡片，只能用 `cbr repo restore` 恢复";

@@ -122,6 +122,10 @@ fn show(summary: &Value, steps: &[Value], is_dry_run: bool, output: Output) -> R
     for chain in wire::items(summary, "/blocked") {
         output.note(lang.note_gc_blocked(wire::text(chain, "/chain"), wire::text(chain, "/why")));
     }
+    let shared = wire::number(summary, "/shared_domains").unwrap_or(0);
+    if is_dry_run && shared > 0 {
+        output.note(lang.note_gc_shared(shared));
+    }
     for object in wire::items(summary, "/rescued") {
         output.note(lang.note_gc_rescued(object.as_str().unwrap_or_default()));
     }
@@ -152,6 +156,7 @@ fn as_json(plan: &ReclaimPlan, steps: &[Value]) -> Value {
         "unexplained_packs": sum(|chain| chain.unexplained.packs),
         "rescued": rescued,
         "blocked": blocked,
+        "shared_domains": plan.shared.len(),
     })
 }
 
