@@ -163,7 +163,9 @@ impl Repository {
         if log.chain.scope == Scope::Tenant {
             let packs = &self.packs(log);
             let compact_below_percent = self.options.compact_below_percent;
-            let removed_object_bytes = DomainSweep { log, packs, compact_below_percent }.run()?;
+            let known = &self.known;
+            let removed_object_bytes =
+                DomainSweep { log, packs, compact_below_percent, known }.run()?;
             return Ok(Freed { removed_object_bytes, ..Freed::default() });
         }
         let job = Job::quiet();

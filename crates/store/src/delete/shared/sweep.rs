@@ -8,14 +8,15 @@
 //! was borrowed in time is needed again, by the commit; it stays retired, so nobody else borrows it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::books::Books;
 use crate::backend::BackendExt;
 use crate::chain::{ChainLog, Lineage, Verdict};
 use crate::dedup::Retired;
-use crate::delete::Sweep;
 use crate::delete::plan::{Listed, PackName, check_presence};
 use crate::delete::sweep::list_packs;
+use crate::delete::{KnownBelow, Sweep};
 use crate::error::{Error, Result};
 use crate::format::id::{PackId, PackKind};
 use crate::format::place;
@@ -29,8 +30,9 @@ const LOOKS_MAX: usize = 3;
 pub(crate) struct DomainSweep<'a> {
     /// Of any chain of the domain.
     pub(crate) log: &'a ChainLog,
-    pub(crate) packs: &'a Packs,
+    pub(crate) packs: &'a Arc<Packs>,
     pub(crate) compact_below_percent: u8,
+    pub(crate) known: &'a KnownBelow,
 }
 
 /// What a sweep sees, and what follows from it.
@@ -109,10 +111,11 @@ impl DomainSweep<'_> {
 
     fn remover(&self) -> Sweep<'_> {
         let (log, packs) = (self.log, self.packs);
-        Sweep { log, packs, compact_below_percent: self.compact_below_percent }
+        let (compact_below_percent, known) = (self.compact_below_percent, self.known);
+        Sweep { log, packs, compact_below_percent, known }
     }
 
-    /// Looks again where what was seen does not fit together, as [`Sweep::run`] does.
+    /// Looks again where what was seen does not fit together, as [`Sweep::plan`] does.
     fn look_until_it_fits(&self) -> Result<Look> {
         for _ in 1..LOOKS_MAX {
             match self.look() {
