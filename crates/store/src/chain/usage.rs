@@ -193,6 +193,7 @@ mod tests {
                 parent,
                 owner: String::new(),
                 node: String::new(),
+                retired: None,
             };
             let verdict = match step {
                 Step::Delete(choice) => {

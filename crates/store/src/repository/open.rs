@@ -116,8 +116,8 @@ impl Repository {
             descriptor,
             arbitration,
             tenants,
-            dedup,
             known,
+            dedup,
         })
     }
 
