@@ -36,7 +36,8 @@ def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
     chosen = [tool for tool in TOOLS if not options.only or tool.name in options.only]
     missing = [tool.name for tool in chosen if not tool.is_there()]
-    print(*(f"== {name} is not installed and left out" for name in missing), sep="\n", flush=True)
+    for name in missing:
+        print(f"== {name} is not installed and left out", flush=True)
     chosen = [tool for tool in chosen if tool.is_there()]
     print("== making the image", flush=True)
     pristine = work / "pristine.raw"
