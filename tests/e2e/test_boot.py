@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import unittest
 
-from tests.harness.service import ROOT
+from tests.harness.service import be_client, ROOT
 from tests.harness.world import World
 
 VM = pathlib.Path(os.environ.get("CBR_VM", ROOT / "target" / "vm"))
@@ -97,8 +97,7 @@ class Boot(unittest.TestCase):
         return image
 
     def cbr(self, *arguments):
-        os.environ["CBR_BOOTSTRAP_FILE"] = str(self.service.bootstrap_file)
-        os.environ["CBR_URL"] = self.service.url
+        be_client(self, self.service)
         return json.loads(self.service.run("-o", "json", "backup", *arguments).stdout)
 
     def boot(self, export, options="-o rw"):

@@ -13,7 +13,7 @@ import subprocess
 import unittest
 
 from tests.harness import disks
-from tests.harness.service import BINARY, free_port
+from tests.harness.service import be_client, BINARY, free_port
 from tests.harness.world import World
 
 MIB = 1 << 20
@@ -38,8 +38,7 @@ class Export(unittest.TestCase):
 
     def cbr(self, *arguments, check=True):
         """The client, as a person would use it."""
-        os.environ["CBR_BOOTSTRAP_FILE"] = str(self.service.bootstrap_file)
-        os.environ["CBR_URL"] = self.service.url
+        be_client(self, self.service)
         return self.service.run(*arguments, check=check)
 
     def export(self, *arguments):
@@ -204,8 +203,7 @@ client_ca_file = "{self.tls}/ca-cert.pem"
 
     def test_other_machines_enter_with_a_certificate_and_a_name_only(self):
         """P1: read by libnbd and by our client; without TLS, certificate or name nothing is told."""
-        os.environ["CBR_BOOTSTRAP_FILE"] = str(self.service.bootstrap_file)
-        os.environ["CBR_URL"] = self.service.url
+        be_client(self, self.service)
         shown = self.service.run("-o", "json", "backup", "mount", "--detach", self.backup).stdout
         export = json.loads(shown)
         uri = export["network_uri"]

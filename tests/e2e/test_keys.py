@@ -9,6 +9,7 @@ import shutil
 import unittest
 
 from tests.harness import disks
+from tests.harness.service import be_client
 from tests.harness.world import World
 
 PASSPHRASE = "a passphrase for the test"
@@ -54,8 +55,7 @@ class Keys(unittest.TestCase):
         self.assertTrue(self.world.back_up("after")["incremental"])
         for backup in self.world.committed:
             self.world.check_restores(backup)
-        os.environ["CBR_BOOTSTRAP_FILE"] = str(self.service.bootstrap_file)
-        self.addCleanup(os.environ.pop, "CBR_BOOTSTRAP_FILE")
+        be_client(self, self.service)
         self.service.run("vault", "list")  # signed with the access key
         self.service.stop()
         self.world.check_repository()

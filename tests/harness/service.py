@@ -93,13 +93,22 @@ class Service:
         done = subprocess.run([BINARY, *arguments], capture_output=True, text=True)
         if check and done.returncode != 0:
             command = " ".join(str(argument) for argument in arguments)
-            raise AssertionError(f"cbr {command}: {done.returncode}\n{done.stdout}{done.stderr}")
+            ended = self.process is not None and self.process.poll() is not None
+            service = f"\nthe service ended with {self.process.returncode}:\n{self.tail()}" if ended else ""
+            raise AssertionError(f"cbr {command}: {done.returncode}\n{done.stdout}{done.stderr}{service}")
         return done
 
     def tail(self):
         """The end of the log, for messages of failing tests."""
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return "\n".join(lines[-40:])
+
+
+def be_client(test, service):
+    """Lets the client commands that a test runs talk to `service`, for as long as the test lasts."""
+    for name, value in (("CBR_BOOTSTRAP_FILE", str(service.bootstrap_file)), ("CBR_URL", service.url)):
+        os.environ[name] = value
+        test.addCleanup(os.environ.pop, name, None)
 
 
 def free_port():
