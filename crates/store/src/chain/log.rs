@@ -174,7 +174,8 @@ impl ChainLog {
     /// (a backend that answers in part, or a session that began just now) is asked for again.
     fn list_sessions(&self, decided: u64, names: Names) -> Result<Listed> {
         let mut listed = Listed::default();
-        for _ in 0..LISTINGS_MAX {
+        let (mut looks, mut unlisted_before) = (0, None);
+        for _ in 0..RACES_MAX {
             listed = Listed { before: names.after(decided), folded: decided, ..Listed::default() };
             let after = (listed.before > 0).then(|| place::outcome(&self.chain, listed.before));
             // Folds and delete records come behind all sessions; where every name counts, what a
@@ -192,7 +193,12 @@ impl ChainLog {
                 }
             }
             listed.unlisted = self.unlisted(&listed)?;
-            if listed.missing(&self.chain).is_empty() {
+            // A record that is new at every look is of a session that goes on meanwhile; one that
+            // stays unlisted is withheld.
+            let goes_on = listed.unlisted.is_some() && listed.unlisted != unlisted_before;
+            unlisted_before.clone_from(&listed.unlisted);
+            looks += usize::from(!goes_on || listed.missing(&self.chain).len() > 1);
+            if listed.missing(&self.chain).is_empty() || looks == LISTINGS_MAX {
                 break;
             }
         }
