@@ -59,6 +59,12 @@ struct Held {
 }
 
 impl Held {
+    /// The highest number of a master key in any name.
+    fn last_master(&self) -> u32 {
+        let wraps = self.wraps.iter().chain(&self.rings).map(|(_, by)| *by);
+        wraps.chain(self.shredded.iter().copied()).max().unwrap_or_default()
+    }
+
     fn ids(&self) -> BTreeSet<u32> {
         self.wraps.iter().chain(&self.rings).map(|(key_id, _)| *key_id).collect()
     }
@@ -168,7 +174,12 @@ impl Repository {
                 return Ok(*number);
             }
         }
-        let last = numbers.last().copied().unwrap_or_default().max(self.master.number);
+        // A change that was given up may have left wraps by a key nobody has any more: their number
+        // is not used again.
+        let mut last = numbers.last().copied().unwrap_or_default().max(self.master.number);
+        for tenant in self.key_tenants()? {
+            last = last.max(self.held(tenant)?.last_master());
+        }
         let number = last.checked_add(1).ok_or_else(|| Error::Invalid {
             what: "the master key was changed too often".to_owned(),
         })?;

@@ -164,6 +164,30 @@ fn a_crash_at_any_call_of_a_change_of_the_master_key_leaves_a_repository_that_op
     }
 }
 
+/// P2: an interrupted change whose new key was lost is in nobody's way.
+#[test]
+fn the_master_key_can_be_changed_after_a_change_to_another_one_was_given_up_at_any_call() {
+    let start = four_versions();
+    for call in 0..=CALLS_MAX {
+        assert!(call < CALLS_MAX, "the operation never gets through");
+        let (memory, alive) = world(&start);
+        let faulty = Arc::new(Faulty::new(memory));
+        let backend: Arc<dyn Backend> = faulty.clone();
+        let seeds = Seeds::new(call + 1200);
+        let repository = open(&backend, &seeds).unwrap();
+        faulty.fail_call(call, Fault::CrashAfter);
+        let lost = MasterKey::from_bytes([0x55; 32]);
+        let was_through = repository.rotate_master(&lost).is_ok();
+        open(&alive, &seeds).unwrap().retire_master(&new_master()).unwrap();
+        assert!(open_with(&alive, lost, &seeds).is_err());
+        let repository = open_with(&alive, new_master(), &seeds).unwrap();
+        assert_versions(&repository, &start.expected);
+        if was_through {
+            break;
+        }
+    }
+}
+
 /// A tenant that comes while the master key is changed is carried over, or is refused.
 #[test]
 fn a_tenant_that_appears_at_any_call_of_a_change_of_the_master_key_is_not_lost() {
