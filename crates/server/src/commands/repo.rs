@@ -351,23 +351,7 @@ async fn check(repository: Arc<Repository>, read_data: bool, output: Output) -> 
             bytes(report.read_bytes),
         ))?;
     } else {
-        output.list(
-            &problems,
-            &[
-                (lang.col_object(), Show::At("/object")),
-                (lang.col_problem(), Show::At("/what")),
-                (
-                    lang.col_version(),
-                    Show::With(|problem| {
-                        let versions: Vec<_> = wire::items(problem, "/affected")
-                            .iter()
-                            .map(|version| wire::text(version, "/version"))
-                            .collect();
-                        versions.join(", ")
-                    }),
-                ),
-            ],
-        )?;
+        list_problems(&problems, output)?;
     }
     if problems.is_empty() {
         return Ok(());
@@ -376,6 +360,29 @@ async fn check(repository: Arc<Repository>, read_data: bool, output: Output) -> 
     Err(Failure::new(Kind::Failed, lang.what_repo_check(), why)
         .with_next(lang.next_repo_damaged())
         .into())
+}
+
+/// What is wrong, as a table.
+pub(super) fn list_problems(problems: &[Value], output: Output) -> Result<()> {
+    let lang = output.lang;
+    output.list(
+        problems,
+        &[
+            (lang.col_object(), Show::At("/object")),
+            (lang.col_problem(), Show::At("/what")),
+            (
+                lang.col_version(),
+                Show::With(|problem| {
+                    let versions: Vec<_> = wire::items(problem, "/affected")
+                        .iter()
+                        .map(|version| wire::text(version, "/version"))
+                        .collect();
+                    versions.join(", ")
+                }),
+            ),
+        ],
+    )?;
+    Ok(())
 }
 
 pub(super) fn affected(affected: &Affected) -> Value {

@@ -8,9 +8,8 @@ use cbr_store::{Problem, Repository, ScrubBudget, ScrubCursor, ScrubLevel};
 use serde_json::{Value, json};
 
 use super::repo::{affected, long};
-use crate::client::wire;
 use crate::failure::{Failure, Kind};
-use crate::output::{Output, Show, bytes};
+use crate::output::{Output, bytes};
 
 /// Reads about `budget_bytes` from `from` on.
 pub(super) async fn scrub(
@@ -112,27 +111,9 @@ fn as_json(problem: &Problem) -> Value {
 }
 
 fn list(problems: &[Problem], output: Output) -> Result<()> {
-    let lang = output.lang;
     let problems: Vec<Value> = problems.iter().map(as_json).collect();
     if problems.is_empty() {
         return Ok(());
     }
-    output.list(
-        &problems,
-        &[
-            (lang.col_object(), Show::At("/object")),
-            (lang.col_problem(), Show::At("/what")),
-            (
-                lang.col_version(),
-                Show::With(|problem| {
-                    let versions: Vec<_> = wire::items(problem, "/affected")
-                        .iter()
-                        .map(|version| wire::text(version, "/version"))
-                        .collect();
-                    versions.join(", ")
-                }),
-            ),
-        ],
-    )?;
-    Ok(())
+    super::repo::list_problems(&problems, output)
 }

@@ -44,7 +44,10 @@ pub(super) fn export(opened: &Opened, to: &Path, output: Output) -> Result<()> {
         .open(to)
         .and_then(|mut file| {
             file.write_all(text.as_bytes())?;
-            file.sync_all()
+            file.sync_all()?;
+            // The name too must survive a power cut: somebody goes home believing in this copy.
+            let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
+            fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
         })
         .with_context(|| format!("cannot write {}", to.display()))?;
     Ok(output.line(lang.done_key_exported(to.display()))?)
