@@ -1,6 +1,8 @@
 //! Tables `scrubbed_objects`, `damaged_spots`, `backup_integrity`: what is known about the soundness
 //! of what is stored.
 
+use std::collections::BTreeMap;
+
 use cbr_model::integrity::{Integrity, IntegrityState};
 use cbr_model::{BackupId, ProjectId, Timestamp};
 
@@ -104,6 +106,13 @@ impl Verification<'_> {
         let sql = sql.bind(project).bind(backup);
         let row = self.tx.row("verification.integrity", "backup_integrity", sql).await?;
         row.map(|row| integrity(&row)).transpose()
+    }
+
+    /// What is known of all disks' backups, of every project; those nobody has looked at are not in it.
+    pub async fn all_integrity(&mut self) -> Result<BTreeMap<BackupId, Integrity>, DbError> {
+        let sql = Sql::new("SELECT * FROM backup_integrity");
+        let rows = self.tx.rows("verification.all_integrity", "backup_integrity", sql).await?;
+        rows.iter().map(|row| Ok((row.id("backup_id")?, integrity(row)?))).collect()
     }
 
     /// Sets what is known of a disk's backup, if it still is there.

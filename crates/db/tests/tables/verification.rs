@@ -66,6 +66,8 @@ async fn the_integrity_of_a_backup_goes_with_it(database: TestDatabase) {
     let found = tx.verification().integrity(backup.project, backup.id).await.unwrap();
     assert_eq!(found.as_ref(), Some(&known));
     let foreign = world.id();
+    let all = tx.verification().all_integrity().await.unwrap();
+    assert_eq!(all.get(&backup.id), found.as_ref());
     assert_eq!(tx.verification().integrity(foreign, backup.id).await.unwrap(), None);
     known = Integrity { state: IntegrityState::Ok, verified_at: None, lost: vec![] };
     tx.verification().set_integrity(backup.id, &known).await.unwrap();

@@ -246,10 +246,9 @@ impl Verification {
         let state = load(tx.settings().find(SETTING).await.map_err(db(doing))?);
         let mut newest: BTreeMap<ResourceId, Timestamp> = BTreeMap::new();
         let mut damaged = 0_u32;
+        let mut known = tx.verification().all_integrity().await.map_err(db(doing))?;
         for disk in tx.backups().stored_disks().await.map_err(db(doing))? {
-            let known = tx.verification().integrity(disk.project, disk.backup).await;
-            let known = known.map_err(db(doing))?.unwrap_or_default();
-            match known.state {
+            match known.remove(&disk.backup).unwrap_or_default().state {
                 IntegrityState::Ok => {
                     let at = newest.entry(disk.resource).or_insert(disk.created_at);
                     *at = (*at).max(disk.created_at);
