@@ -175,6 +175,22 @@ class InABucketThatOverwrites(unittest.TestCase):
         for backup in world.committed:
             world.check_restores(backup)
 
+    def test_the_master_key_is_changed_where_the_database_decides(self):
+        """P31: also the objects of a change are registered before they are written."""
+        world = self.world
+        world.back_up("before")
+        world.service.stop()
+        world.service.run("repo", "key", "rotate-master", *world.service.place())
+        self.assertTrue(any(key.endswith("store.v1.00000001") for key, _ in self.claims()))
+        world.service.start()
+        world.api.token = None
+        disks.scribble(world.disk, self.rng)
+        self.assertTrue(world.back_up("after")["incremental"])
+        for backup in world.committed:
+            world.check_restores(backup)
+        world.service.stop()
+        world.check_repository()
+
     def claims(self):
         """What the database remembers of objects."""
         with contextlib.closing(sqlite3.connect(self.world.service.data / "cbr.db")) as db:

@@ -142,6 +142,7 @@ impl Repository {
     /// [`Error::Invalid`] if the tenant has no key yet; [`Error::Shredded`], [`Error::NoKey`].
     pub fn rotate_tenant(&self, tenant: Uuid) -> Result<u32> {
         self.check_holds_master()?;
+        self.check_writable()?;
         self.forget_tenant(tenant);
         let no_data = || Error::Invalid { what: format!("tenant {tenant} has no key to rotate") };
         let keys = self.tenant(tenant)?.ok_or_else(no_data)?;
@@ -269,6 +270,7 @@ impl Repository {
     /// Makes sure that a maintenance key opens what it should of every tenant; says of how many.
     pub fn prepare_maintenance(&self) -> Result<usize> {
         self.check_holds_master()?;
+        self.check_writable()?;
         let tenants = self.key_tenants()?;
         for tenant in &tenants {
             let held = self.held(*tenant)?;

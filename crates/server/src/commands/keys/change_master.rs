@@ -11,9 +11,12 @@
 //! Between the third and the fourth step the service would not find its secrets; it does not start
 //! while `master.key.next` is there (`data_dir.rs`).
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result};
+use cbr_db::Db;
 use cbr_service::identity::{SealingKey, reseal};
-use cbr_store::MasterKey;
+use cbr_store::{MasterKey, Repository};
 use serde_json::json;
 
 use crate::config::Config;
@@ -23,36 +26,80 @@ use crate::output::Output;
 use crate::wiring;
 use crate::world::World;
 
+/// What opens the repository, as the service does it: where the object store overwrites, the
+/// database decides.
+struct Opener {
+    place: wiring::Place,
+    config: Config,
+    database: Arc<Db>,
+    world: World,
+}
+
+impl Opener {
+    fn open(&self, key: &MasterKey) -> Result<Arc<Repository>> {
+        wiring::repository(&self.place, &self.config, key.clone(), &self.database, &self.world)
+    }
+}
+
+/// Runs a call of the store on a thread of its own: it waits for the backend, and where the
+/// database decides, for the runtime.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.context("the work ended unexpectedly")?
+}
+
 /// Changes the master key, or finishes a change that was interrupted.
 pub(super) async fn run(data: &DataDir, config: &Config, output: Output) -> Result<()> {
     let _lock = data.lock()?;
     let (world, lang) = (World::real(), output.lang);
     let old = MasterKey::read_file(&data.key_path())?;
     let database = wiring::database(data, config, &world).await?;
-    let place = wiring::Place::of(data, config)?;
-    // Opened as the service does: where the object store overwrites, the database decides.
-    let open = |key: &MasterKey| wiring::repository(&place, config, key.clone(), &database, &world);
-    let repository = open(&old)?;
-    let status = repository.key_status()?;
-    // The files are renamed already, only the end of the old key is missing.
-    if !data.has_next_key() && status.masters.first().is_some_and(|first| *first < status.master) {
+    let opener = Arc::new(Opener {
+        place: wiring::Place::of(data, config)?,
+        config: config.clone(),
+        database: Arc::clone(&database),
+        world: world.clone(),
+    });
+    let has_next = data.has_next_key();
+    if has_next {
         output.note(lang.note_key_continued());
-        repository.retire_master(&old)?;
-        return tell(status.master, None, output);
-    }
-    if data.has_next_key() {
+    } else if let Some(number) = finish(&opener, &old).await? {
+        // The files were renamed already, only the end of the old key was missing.
         output.note(lang.note_key_continued());
+        database.close().await?;
+        return tell(number, None, output);
     }
     let new = data.next_key(&*world.random)?;
-    repository.rotate_master(&new).context("cannot give the repository a new master key")?;
-    let number = open(&new)?.key_status()?.master;
+    let number = {
+        let (opener, old, new) = (Arc::clone(&opener), old.clone(), new.clone());
+        let give = move || {
+            opener.open(&old)?.rotate_master(&new)?;
+            Ok(opener.open(&new)?.key_status()?.master)
+        };
+        apart(give).await.context("cannot give the repository a new master key")?
+    };
     let sealing = |key: &MasterKey| SealingKey::new(&key.derived(SEALING_PURPOSE));
     let sealed = reseal(&database, &sealing(&old), &sealing(&new), &*world.random).await;
     sealed.context("cannot seal the secrets in the database anew")?;
     let kept = data.take_next_key(number)?;
-    repository.retire_master(&new).context("cannot end the old master key")?;
+    let end = move || Ok(opener.open(&old)?.retire_master(&new)?);
+    apart(end).await.context("cannot end the old master key")?;
     database.close().await?;
     tell(number, Some(kept), output)
+}
+
+/// Ends older master keys that a change left behind; the number of the one that stays.
+async fn finish(opener: &Arc<Opener>, key: &MasterKey) -> Result<Option<u32>> {
+    let (opener, key) = (Arc::clone(opener), key.clone());
+    apart(move || {
+        let repository = opener.open(&key)?;
+        let status = repository.key_status()?;
+        if status.masters.first().is_none_or(|first| *first >= status.master) {
+            return Ok(None);
+        }
+        repository.retire_master(&key)?;
+        Ok(Some(status.master))
+    })
+    .await
 }
 
 fn tell(number: u32, kept: Option<std::path::PathBuf>, output: Output) -> Result<()> {
