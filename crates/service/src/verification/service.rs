@@ -26,6 +26,8 @@ use crate::{Access, Error, Result};
 
 /// How often it is looked whether there is something to read.
 const EVERY: Duration = Duration::from_mins(1);
+/// Of so many rounds one counts what is known, which reads a row for every backup there is.
+const SHOW_ROUNDS: u64 = 10;
 /// A step takes seconds; who holds the scrub longer than this has died.
 const BUSY_SECONDS: i64 = 10 * 60;
 /// So long backups and restores come first.
@@ -74,14 +76,16 @@ impl Verification {
 
     /// Scrubs a little every minute until `shutdown`.
     pub async fn run(&self, options: VerifyOptions, shutdown: CancellationToken) {
-        loop {
+        for round in 0_u64.. {
             match self.scrub(&options, &shutdown).await {
                 Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "scrubbing failed");
                 }
             }
-            if let Err(error) = self.show().await {
+            if round.is_multiple_of(SHOW_ROUNDS)
+                && let Err(error) = self.show().await
+            {
                 tracing::warn!(error = &error as &dyn std::error::Error, "cannot show integrity");
             }
             tokio::select! {
