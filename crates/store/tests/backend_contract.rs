@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cbr_env::{SeededRandom, SystemRandom};
-use cbr_store::backend::layer::{Counting, Fault, Faulty};
+use cbr_store::backend::layer::{Counting, Fault, Faulty, Switching};
 use cbr_store::backend::{
     Backend, BackendError, BackendExt, Decided, Key, LocalBackend, LocalOptions, MemoryBackend, Op,
     Put, probe,
@@ -33,6 +33,7 @@ fn wrappers_keep_the_contract_of_what_they_wrap() {
         [Arc::new(MemoryBackend::default()), Arc::new(local(&directory))];
     for inner in inner {
         contract::check(&Counting::new(Arc::clone(&inner)));
+        contract::check(&Switching::new(Arc::clone(&inner)));
         contract::check(&Faulty::new(inner));
     }
 }

@@ -4,11 +4,10 @@
 //! Not every interleaving, but every one with a single switch, and that is where protocols that
 //! look before they leap break: whatever A has seen before the switch may be false after it.
 
-use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use cbr_store::backend::{Backend, BackendError, Key, MemoryBackend, Page, Put};
+use cbr_store::backend::layer::Switching;
+use cbr_store::backend::{Backend, MemoryBackend};
 use cbr_store::{CheckDepth, Job, Repository, Result};
 
 use crate::world::{
@@ -17,67 +16,6 @@ use crate::world::{
 };
 
 const CALLS_MAX: u64 = 2000;
-
-type Other = Box<dyn FnOnce() + Send>;
-
-/// Lets somebody else run before call number `at`.
-struct Switching {
-    inner: Arc<MemoryBackend>,
-    at: u64,
-    calls: AtomicU64,
-    other: Mutex<Option<Other>>,
-}
-
-impl Switching {
-    fn step(&self) {
-        if self.calls.fetch_add(1, Ordering::Relaxed) == self.at {
-            let other = self.other.lock().unwrap().take();
-            other.unwrap()();
-        }
-    }
-}
-
-impl fmt::Debug for Switching {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Switching")
-    }
-}
-
-impl Backend for Switching {
-    fn put_new(&self, key: &Key, body: &[&[u8]]) -> Result<Put, BackendError> {
-        self.step();
-        self.inner.put_new(key, body)
-    }
-
-    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, BackendError> {
-        self.step();
-        self.inner.get(key)
-    }
-
-    fn get_range(&self, key: &Key, at: u64, to: &mut [u8]) -> Result<Option<()>, BackendError> {
-        self.step();
-        self.inner.get_range(key, at, to)
-    }
-
-    fn size(&self, key: &Key) -> Result<Option<u64>, BackendError> {
-        self.step();
-        self.inner.size(key)
-    }
-
-    fn list(&self, prefix: &str, after: Option<&Key>) -> Result<Page, BackendError> {
-        self.step();
-        self.inner.list(prefix, after)
-    }
-
-    fn delete(&self, key: &Key) -> Result<(), BackendError> {
-        self.step();
-        self.inner.delete(key)
-    }
-
-    fn describe(&self) -> String {
-        "switching".to_owned()
-    }
-}
 
 /// What came of one interleaving.
 struct Outcome<A, B> {
@@ -103,16 +41,15 @@ fn at_every_call<A, B: Send + 'static>(
         let memory = Arc::new(MemoryBackend::from_snapshot(start.objects.clone()));
         let alone: Arc<dyn Backend> = memory.clone();
         let answer: Arc<Mutex<Option<Result<B>>>> = Arc::default();
-        let other: Other = {
+        let switching = Switching::new(Arc::clone(&alone));
+        switching.before_call(at, {
             let (b, alone, answer) = (b.clone(), Arc::clone(&alone), Arc::clone(&answer));
-            Box::new(move || {
+            move || {
                 let repository = open(&alone, &Seeds::new(7000 + at)).unwrap();
                 *answer.lock().unwrap() = Some(b(&repository));
-            })
-        };
-        let (calls, other) = (AtomicU64::new(0), Mutex::new(Some(other)));
-        let switching = Arc::new(Switching { inner: Arc::clone(&memory), at, calls, other });
-        let backend: Arc<dyn Backend> = switching.clone();
+            }
+        });
+        let backend: Arc<dyn Backend> = Arc::new(switching);
         let a = a(&open(&backend, &Seeds::new(8000 + at)).unwrap());
         let Some(b) = answer.lock().unwrap().take() else { break };
         let repository = open(&alone, &Seeds::new(9000 + at)).unwrap();

@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
-use cbr_store::backend::layer::{Fault, Faulty};
-use cbr_store::backend::{Backend, BackendError, BackendExt, Key, MemoryBackend, Page, Put};
+use cbr_store::backend::layer::{Fault, Faulty, Switching};
+use cbr_store::backend::{Backend, BackendExt, Key, MemoryBackend};
 use cbr_store::format::place::{self, Place};
 use cbr_store::{
     CheckDepth, Error, Job, MaintenanceKey, MasterKey, Repository, Result, VersionRef,
@@ -191,15 +190,16 @@ fn the_master_key_can_be_changed_after_a_change_to_another_one_was_given_up_at_a
 /// A tenant that comes while the master key is changed is carried over, or is refused.
 #[test]
 fn a_tenant_that_appears_at_any_call_of_a_change_of_the_master_key_is_not_lost() {
-    for call in 0..=i64::from(u16::MAX) {
-        assert!(call < i64::from(u16::MAX), "the operation never gets through");
+    for call in 0..=CALLS_MAX {
+        assert!(call < CALLS_MAX, "the operation never gets through");
         let memory = Arc::new(MemoryBackend::default());
         let backend: Arc<dyn Backend> = memory.clone();
-        let seeds = Seeds::new(call.unsigned_abs() + 600);
+        let seeds = Seeds::new(call + 600);
         let rotating = open(&backend, &seeds).unwrap();
-        let at_call = Arc::new(AtCall { inner: memory.clone(), rotating, left: i64::MAX.into() });
-        let writing = open(&(at_call.clone() as Arc<dyn Backend>), &seeds).unwrap();
-        at_call.left.store(call, Ordering::SeqCst);
+        let switching = Arc::new(Switching::new(memory));
+        let stopping: Arc<dyn Backend> = switching.clone();
+        let writing = open(&stopping, &seeds).unwrap();
+        switching.before_call(call, move || rotating.retire_master(&new_master()).unwrap());
         let disk = Disk::of(&[1, 2]);
         let made = backup(&writing, "late", &disk);
         let Ok(repository) = open_with(&backend, new_master(), &seeds) else { break };
@@ -213,58 +213,6 @@ fn a_tenant_that_appears_at_any_call_of_a_change_of_the_master_key_is_not_lost()
             let seq = info.unwrap().version.seq;
             assert!(restore(&repository, seq, disk.0.len()).unwrap() == disk);
         }
-    }
-}
-
-/// A backend before whose Nth call the master key is changed and the old one retired.
-#[derive(Debug)]
-struct AtCall {
-    inner: Arc<MemoryBackend>,
-    rotating: Repository,
-    left: AtomicI64,
-}
-
-impl AtCall {
-    fn step(&self) -> &MemoryBackend {
-        if self.left.fetch_sub(1, Ordering::SeqCst) == 0 {
-            self.rotating.retire_master(&new_master()).unwrap();
-        }
-        &self.inner
-    }
-}
-
-impl Backend for AtCall {
-    fn put_new(&self, key: &Key, body: &[&[u8]]) -> Result<Put, BackendError> {
-        self.step().put_new(key, body)
-    }
-
-    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, BackendError> {
-        self.step().get(key)
-    }
-
-    fn get_range(
-        &self,
-        key: &Key,
-        offset: u64,
-        into: &mut [u8],
-    ) -> Result<Option<()>, BackendError> {
-        self.step().get_range(key, offset, into)
-    }
-
-    fn size(&self, key: &Key) -> Result<Option<u64>, BackendError> {
-        self.step().size(key)
-    }
-
-    fn list(&self, prefix: &str, after: Option<&Key>) -> Result<Page, BackendError> {
-        self.step().list(prefix, after)
-    }
-
-    fn delete(&self, key: &Key) -> Result<(), BackendError> {
-        self.step().delete(key)
-    }
-
-    fn describe(&self) -> String {
-        self.inner.describe()
     }
 }
 

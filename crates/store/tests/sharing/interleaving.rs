@@ -1,11 +1,11 @@
 //! A backup that borrows, the deletion of what it borrows from, and sweeps: at every call of the
 //! one, the others run from start to end (I3, I4, P7, P9).
 
-use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use cbr_store::backend::{Backend, BackendError, Key, MemoryBackend, Page, Put};
+use cbr_store::backend::MemoryBackend;
+use cbr_store::backend::layer::Switching;
 use cbr_store::{Job, Options, Repository, Result, VersionInfo};
 
 use crate::disk::{BLOCK, Disk, assert_restores};
@@ -13,67 +13,6 @@ use crate::reachable::Objects;
 use crate::world::{assert_clean, backup, chain, open, options};
 
 const CALLS_MAX: u64 = 2000;
-
-type Other = Box<dyn FnOnce() + Send>;
-
-/// Lets somebody else run before call number `at`.
-struct Switching {
-    inner: Arc<MemoryBackend>,
-    at: u64,
-    calls: AtomicU64,
-    other: Mutex<Option<Other>>,
-}
-
-impl Switching {
-    fn step(&self) {
-        if self.calls.fetch_add(1, Ordering::Relaxed) == self.at {
-            let other = self.other.lock().unwrap().take();
-            other.unwrap()();
-        }
-    }
-}
-
-impl fmt::Debug for Switching {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Switching")
-    }
-}
-
-impl Backend for Switching {
-    fn put_new(&self, key: &Key, body: &[&[u8]]) -> Result<Put, BackendError> {
-        self.step();
-        self.inner.put_new(key, body)
-    }
-
-    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, BackendError> {
-        self.step();
-        self.inner.get(key)
-    }
-
-    fn get_range(&self, key: &Key, at: u64, to: &mut [u8]) -> Result<Option<()>, BackendError> {
-        self.step();
-        self.inner.get_range(key, at, to)
-    }
-
-    fn size(&self, key: &Key) -> Result<Option<u64>, BackendError> {
-        self.step();
-        self.inner.size(key)
-    }
-
-    fn list(&self, prefix: &str, after: Option<&Key>) -> Result<Page, BackendError> {
-        self.step();
-        self.inner.list(prefix, after)
-    }
-
-    fn delete(&self, key: &Key) -> Result<(), BackendError> {
-        self.step();
-        self.inner.delete(key)
-    }
-
-    fn describe(&self) -> String {
-        "switching".to_owned()
-    }
-}
 
 fn content() -> Disk {
     let mut disk = Disk::new(40 * BLOCK);
@@ -101,19 +40,18 @@ fn at_every_call<T>(
     let snapshot = start().snapshot();
     for at in 0..CALLS_MAX {
         let memory = Arc::new(MemoryBackend::from_snapshot(snapshot.clone()));
-        let has_run = Arc::new(AtomicU64::new(0));
-        let other: Other = {
+        let has_run = Arc::new(AtomicBool::new(false));
+        let switching = Switching::new(memory.clone());
+        switching.before_call(at, {
             let (b, memory, has_run) = (b.clone(), memory.clone(), has_run.clone());
-            Box::new(move || {
+            move || {
                 b(&open(memory, 7000 + at, options()));
-                has_run.store(1, Ordering::Relaxed);
-            })
-        };
-        let (inner, calls, other) = (memory.clone(), AtomicU64::new(0), Mutex::new(Some(other)));
-        let switching = Arc::new(Switching { inner, at, calls, other });
+                has_run.store(true, Ordering::Relaxed);
+            }
+        });
         // The uploader's thread must not mix up the order of calls.
-        let result = a(&open(switching, 8000 + at, Options { threads: 1, ..options() }));
-        if has_run.load(Ordering::Relaxed) == 0 {
+        let result = a(&open(Arc::new(switching), 8000 + at, Options { threads: 1, ..options() }));
+        if !has_run.load(Ordering::Relaxed) {
             return at;
         }
         after(result, &open(memory.clone(), 9000 + at, options()), memory.as_ref());

@@ -3,7 +3,9 @@
 mod arbitrated;
 mod counting;
 mod faulty;
+mod switching;
 
 pub use arbitrated::{ARBITRATED_BYTES_MAX, Arbiter, Arbitrated, Fate, Registered};
 pub use counting::{Counting, Counts};
 pub use faulty::{Fault, Faulty};
+pub use switching::Switching;
