@@ -9,25 +9,20 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod disk;
+mod reachable;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
 use cbr_env::{Random, SeededRandom};
-use cbr_store::backend::{Backend, BackendExt, Key, MemoryBackend};
-use cbr_store::crypto::{MasterKey, TenantKey, TenantKeys};
-use cbr_store::format::frame::FrameDecoder;
-use cbr_store::format::id::{PackKind, PackRef, SlotRef};
-use cbr_store::format::node::{Child, Content, Node};
-use cbr_store::format::pack::PackIndex;
-use cbr_store::format::place::{self, Place};
-use cbr_store::format::record::{Commit, Outcome, Record};
-use cbr_store::format::slot::open_slot;
+use cbr_store::backend::MemoryBackend;
+use cbr_store::crypto::MasterKey;
 use cbr_store::{ChainRef, CheckDepth, Error, Job, Options, Repository, VersionInfo};
 use disk::{BLOCK, Disk, LEAF, assert_restores, backup_as};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use reachable::Objects;
 use uuid::Uuid;
 
 const CHAIN: ChainRef = ChainRef::alone(Uuid::from_u128(1), 0, Uuid::from_u128(2));
@@ -262,8 +257,8 @@ impl World {
         let audit = self.repository.audit(&Job::quiet()).unwrap();
         assert!(audit.is_right(), "{audit:?}");
         assert_eq!(audit.chains.len(), usize::from(!self.live.is_empty()));
-        let Some(objects) = Objects::open(self.backend.as_ref()) else { return };
-        let (stored, reachable) = (objects.stored(), objects.reachable(&self.live));
+        let Some(objects) = objects(self.backend.as_ref()) else { return };
+        let (stored, reachable) = (objects.stored(), objects.reachable(&seqs(&self.live)));
         let missing: Vec<_> = reachable.difference(&stored).collect();
         assert!(missing.is_empty(), "needed and not stored: {missing:?}");
         if self.compacts_always {
@@ -283,117 +278,20 @@ impl World {
     }
 
     fn reachable_bytes_of(&self, live: &BTreeMap<u64, (VersionInfo, Disk)>) -> u64 {
-        let Some(objects) = Objects::open(self.backend.as_ref()) else { return 0 };
-        objects.reachable(live).iter().map(|(_, _, _, bytes)| u64::from(*bytes)).sum()
+        let Some(objects) = objects(self.backend.as_ref()) else { return 0 };
+        objects.reachable(&seqs(live)).iter().map(|(_, _, _, bytes)| u64::from(*bytes)).sum()
     }
 }
 
-/// A slot: kind, pack, number, stored bytes.
-type Slot = (PackKind, cbr_store::format::id::PackId, u32, u32);
-
-/// The objects of the chain, read without the engine.
-struct Objects<'a> {
-    backend: &'a MemoryBackend,
-    keys: TenantKeys,
+fn seqs(live: &BTreeMap<u64, (VersionInfo, Disk)>) -> BTreeMap<ChainRef, BTreeSet<u64>> {
+    BTreeMap::from([(CHAIN, live.keys().copied().collect())])
 }
 
-impl<'a> Objects<'a> {
-    fn open(backend: &'a MemoryBackend) -> Option<Self> {
-        let key = place::tenant_key(CHAIN.tenant, 1);
-        let object = backend.get(&key).unwrap()?;
-        let master = MasterKey::from_bytes(MASTER).keys();
-        let tenant = TenantKey::open(&object, &key, &master).unwrap();
-        Some(Self { backend, keys: TenantKeys::derive(CHAIN.tenant, 1, &tenant) })
-    }
-
-    fn packs(&self) -> BTreeMap<PackRef, u32> {
-        let listed = self.backend.list_all(&place::domain(&CHAIN.domain())).unwrap();
-        let place = |key: &Key| Place::parse(key);
-        let mut newest = BTreeMap::new();
-        for entry in listed {
-            if let Some(Place::Pack(pack, generation)) = place(&entry.key) {
-                let before = newest.insert(pack, generation);
-                assert_eq!(before, None, "a pack has two generations after a sweep");
-            }
-        }
-        newest
-    }
-
-    fn stored(&self) -> BTreeSet<Slot> {
-        let mut stored = BTreeSet::new();
-        for (pack, generation) in self.packs() {
-            let index = PackIndex::read(self.backend, &pack, generation, &self.keys).unwrap();
-            for entry in index.unwrap().slots() {
-                stored.insert((pack.kind, pack.id, entry.head.slot, entry.stored_bytes));
-            }
-        }
-        stored
-    }
-
-    fn commit(&self, seq: u64) -> Commit {
-        let key = place::outcome(&CHAIN, seq);
-        let object = self.backend.get(&key).unwrap().unwrap();
-        match Outcome::open(&object, &key, &self.keys).unwrap() {
-            Outcome::Commit(commit) => *commit,
-            Outcome::Abort(_) => panic!("version {seq} was aborted"),
-        }
-    }
-
-    fn reachable(&self, live: &BTreeMap<u64, (VersionInfo, Disk)>) -> BTreeSet<Slot> {
-        let mut reached = BTreeSet::new();
-        let packs = self.packs();
-        for seq in live.keys() {
-            if let Some(root) = self.commit(*seq).root.node {
-                self.follow(&root, &packs, &mut reached);
-            }
-        }
-        let mut ancestor = live.keys().last().copied();
-        while let Some(seq) = ancestor {
-            let commit = self.commit(seq);
-            reached.extend(commit.deaths.iter().map(|slot| named(PackKind::Meta, slot)));
-            ancestor = commit.parent.map(|(parent, _)| parent);
-        }
-        reached
-    }
-
-    fn follow(&self, child: &Child, packs: &BTreeMap<PackRef, u32>, reached: &mut BTreeSet<Slot>) {
-        if !reached.insert(named(PackKind::Meta, &child.slot)) {
-            return;
-        }
-        match self.node(child, packs) {
-            Node::Leaf(leaf) => {
-                for extent in leaf.extents {
-                    if let Content::Data { slot, .. } = extent.content {
-                        reached.insert(named(PackKind::Data, &slot));
-                    }
-                }
-            }
-            Node::Inner(inner) => {
-                inner.children.iter().for_each(|(_, below)| self.follow(below, packs, reached));
-            }
-        }
-    }
-
-    fn node(&self, child: &Child, packs: &BTreeMap<PackRef, u32>) -> Node {
-        let domain = CHAIN.domain();
-        let pack = PackRef { domain, kind: PackKind::Meta, id: child.slot.pack };
-        let index = PackIndex::read(self.backend, &pack, packs[&pack], &self.keys).unwrap();
-        let index = index.unwrap();
-        let entry = index.slot(child.slot.slot).unwrap();
-        let object = self.backend.get(&index.key()).unwrap().unwrap();
-        let start = usize::try_from(entry.offset).unwrap();
-        let sealed = &object[start..start + entry.stored_bytes as usize];
-        let (mut encoded, mut plain) = (Vec::new(), Vec::new());
-        open_slot(index.dek(), &pack, entry.head, sealed, &mut encoded).unwrap();
-        let length = entry.head.plain_len as usize;
-        let mut decoder = FrameDecoder::new().unwrap();
-        decoder.decode(entry.head.codec, &encoded, length, &mut plain).unwrap();
-        Node::decode(&plain).unwrap()
-    }
-}
-
-fn named(kind: PackKind, slot: &SlotRef) -> Slot {
-    (kind, slot.pack, slot.slot, slot.stored_bytes)
+/// The objects of the one chain; after a sweep each pack has one generation.
+fn objects(backend: &MemoryBackend) -> Option<Objects<'_>> {
+    let objects = Objects::open(backend, MASTER, CHAIN.domain())?;
+    objects.assert_one_generation_each();
+    Some(objects)
 }
 
 fn live_through(steps: &[Step], compact_below_percent: u8) {
@@ -409,7 +307,7 @@ fn live_through(steps: &[Step], compact_below_percent: u8) {
     assert!(report.is_clean(), "{report:#?}");
     let everything: Vec<u64> = world.live.keys().copied().collect();
     world.repository.delete(&CHAIN, &everything).unwrap();
-    if let Some(objects) = Objects::open(world.backend.as_ref()) {
+    if let Some(objects) = objects(world.backend.as_ref()) {
         assert_eq!(objects.stored(), BTreeSet::new(), "nothing is left of an empty chain");
     }
 }

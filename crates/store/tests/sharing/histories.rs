@@ -14,8 +14,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::disk::{BLOCK, Disk, LEAF, assert_restores, backup_as};
-use crate::reachable::Objects;
-use crate::world::{assert_clean, chain, open, options};
+use crate::world::{assert_clean, chain, open, options, shared_objects};
 
 const DISKS: usize = 3;
 
@@ -230,7 +229,7 @@ impl World {
     }
 
     fn assert_stored_is_reachable(&self) {
-        let Some(objects) = Objects::open(self.backend.as_ref()) else { return };
+        let Some(objects) = shared_objects(self.backend.as_ref()) else { return };
         let (stored, reachable) = (objects.stored(), objects.reachable(&self.seqs()));
         let missing: Vec<_> = reachable.difference(&stored).collect();
         assert!(missing.is_empty(), "needed and not stored: {missing:?}");
@@ -239,7 +238,7 @@ impl World {
     }
 
     fn reachable_bytes(&self) -> u64 {
-        let Some(objects) = Objects::open(self.backend.as_ref()) else { return 0 };
+        let Some(objects) = shared_objects(self.backend.as_ref()) else { return 0 };
         objects.reachable(&self.seqs()).iter().map(|(_, _, _, bytes)| u64::from(*bytes)).sum()
     }
 }
@@ -259,7 +258,7 @@ proptest! {
         for disk in 0..DISKS {
             world.delete(disk, u64::MAX);
         }
-        if let Some(objects) = Objects::open(world.backend.as_ref()) {
+        if let Some(objects) = shared_objects(world.backend.as_ref()) {
             assert_eq!(objects.stored(), BTreeSet::new(), "nothing is left of an empty domain");
         }
     }

@@ -9,8 +9,7 @@ use cbr_store::backend::layer::Switching;
 use cbr_store::{Job, Options, Repository, Result, VersionInfo};
 
 use crate::disk::{BLOCK, Disk, assert_restores};
-use crate::reachable::Objects;
-use crate::world::{assert_clean, backup, chain, open, options};
+use crate::world::{assert_clean, backup, chain, open, options, shared_objects};
 
 const CALLS_MAX: u64 = 2000;
 
@@ -77,7 +76,7 @@ fn assert_whole(made: &VersionInfo, repository: &Repository, memory: &MemoryBack
             repository.versions(&chain(n)).unwrap().iter().map(|v| v.version.seq).collect();
         repository.delete(&chain(n), &seqs).unwrap();
     }
-    let left = Objects::open(memory).unwrap().stored();
+    let left = shared_objects(memory).unwrap().stored();
     assert!(left.is_empty(), "{left:?}");
 }
 

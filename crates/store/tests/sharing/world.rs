@@ -9,6 +9,7 @@ use cbr_store::{ChainRef, CheckDepth, Job, Options, Repository, VersionInfo, Wri
 use uuid::Uuid;
 
 use crate::disk::{BLOCK, Disk, LEAF};
+use crate::reachable::Objects;
 
 pub(crate) const TENANT: Uuid = Uuid::from_u128(1);
 pub(crate) const MASTER: [u8; 32] = [9; 32];
@@ -64,4 +65,9 @@ pub(crate) fn disk(leaves: u64, seed: u64) -> Disk {
 pub(crate) fn assert_clean(repository: &Repository) {
     let report = repository.check(CheckDepth::ReadData, &Job::quiet()).unwrap();
     assert!(report.is_clean(), "{:#?}", report.problems);
+}
+
+/// The objects of the domain that all chains share.
+pub(crate) fn shared_objects(backend: &MemoryBackend) -> Option<Objects<'_>> {
+    Objects::open(backend, MASTER, chain(2).domain())
 }

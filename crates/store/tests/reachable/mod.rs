@@ -6,42 +6,55 @@ use cbr_store::ChainRef;
 use cbr_store::backend::{Backend, BackendExt, MemoryBackend};
 use cbr_store::crypto::{MasterKey, TenantKey, TenantKeys};
 use cbr_store::format::frame::FrameDecoder;
-use cbr_store::format::id::{PackId, PackKind, PackRef, SlotRef};
+use cbr_store::format::id::{DomainId, PackId, PackKind, PackRef, SlotRef};
 use cbr_store::format::node::{Child, Content, Node};
 use cbr_store::format::pack::PackIndex;
 use cbr_store::format::place::{self, Place};
 use cbr_store::format::record::{Commit, Outcome, Record};
 use cbr_store::format::slot::open_slot;
 
-use crate::world::{MASTER, TENANT, chain};
-
 /// A slot: kind, pack, number, stored bytes.
 pub(crate) type Slot = (PackKind, PackId, u32, u32);
 
-/// The objects of the one shared domain.
+/// The objects of one domain.
 pub(crate) struct Objects<'a> {
     backend: &'a MemoryBackend,
     keys: TenantKeys,
+    domain: DomainId,
 }
 
 impl<'a> Objects<'a> {
-    pub(crate) fn open(backend: &'a MemoryBackend) -> Option<Self> {
-        let key = place::tenant_key(TENANT, 1);
+    /// `None` if the tenant has nothing yet.
+    pub(crate) fn open(
+        backend: &'a MemoryBackend,
+        master: [u8; 32],
+        domain: DomainId,
+    ) -> Option<Self> {
+        let key = place::tenant_key(domain.tenant, 1);
         let object = backend.get(&key).unwrap()?;
-        let master = MasterKey::from_bytes(MASTER).keys();
+        let master = MasterKey::from_bytes(master).keys();
         let tenant = TenantKey::open(&object, &key, &master).unwrap();
-        Some(Self { backend, keys: TenantKeys::derive(TENANT, 1, &tenant) })
+        Some(Self { backend, keys: TenantKeys::derive(domain.tenant, 1, &tenant), domain })
     }
 
+    /// The newest generation of each pack.
     fn packs(&self) -> BTreeMap<PackRef, u32> {
-        let domain = chain(2).domain();
-        let mut newest = BTreeMap::new();
-        for entry in self.backend.list_all(&place::domain(&domain)).unwrap() {
-            if let Some(Place::Pack(pack, generation)) = Place::parse(&entry.key) {
-                newest.insert(pack, generation);
-            }
-        }
-        newest
+        self.generations().into_iter().collect()
+    }
+
+    /// All packs with all their generations, in order.
+    fn generations(&self) -> Vec<(PackRef, u32)> {
+        let listed = self.backend.list_all(&place::domain(&self.domain)).unwrap();
+        let pack = |key| match Place::parse(key) {
+            Some(Place::Pack(pack, generation)) => Some((pack, generation)),
+            _ => None,
+        };
+        listed.iter().filter_map(|entry| pack(&entry.key)).collect()
+    }
+
+    pub(crate) fn assert_one_generation_each(&self) {
+        let all = self.generations();
+        assert_eq!(all.len(), self.packs().len(), "a pack has two generations: {all:?}");
     }
 
     pub(crate) fn stored(&self) -> BTreeSet<Slot> {
@@ -102,8 +115,7 @@ impl<'a> Objects<'a> {
     }
 
     fn node(&self, child: &Child, packs: &BTreeMap<PackRef, u32>) -> Node {
-        let domain = chain(2).domain();
-        let pack = PackRef { domain, kind: PackKind::Meta, id: child.slot.pack };
+        let pack = PackRef { domain: self.domain, kind: PackKind::Meta, id: child.slot.pack };
         let index = PackIndex::read(self.backend, &pack, packs[&pack], &self.keys).unwrap();
         let index = index.unwrap();
         let entry = index.slot(child.slot.slot).unwrap();
