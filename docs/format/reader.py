@@ -111,6 +111,14 @@ class Decoder:
             lambda: (packs[self.varint()], self.varint(), self.varint(), self.varint())
         )
 
+    def deed(self):
+        """Of a delete record: 0 delete, 1 trash, 2 restore, 3 purge."""
+        start, deed = self.at, self.varint() - 65536
+        if deed in (1, 2, 3):
+            return deed
+        self.at = start
+        return 0
+
     def end(self):
         check(self.at == len(self.data), "bytes left over")
 
@@ -277,10 +285,19 @@ class Domain:
     def versions(self, chain):
         """Section 9: (sequence number, claim's owner, commit) of all versions that exist."""
         log = f"{self.prefix}/c/{chain}"
-        deleted = set()
+        gone, trashed = set(), set()
         for name in self.objects.names(f"{log}/d"):
             record = Decoder(self.objects.open(f"{log}/d/{name}", DELETE)[3])
-            deleted.update(record.many(record.varint))
+            deed = record.deed()
+            named, _by = set(record.many(record.varint)), record.bytes()
+            record.end()
+            if deed == 1:
+                trashed |= named - gone
+            elif deed == 2:
+                trashed -= named
+            else:
+                gone |= named & trashed if deed == 3 else named
+                trashed -= gone
         claims = [n for n in self.objects.names(log) if n.endswith(".claim")]
         for seq, name in enumerate(claims, 1):
             check(int(name[:16], 16) == seq, f"claim {seq} of {log} is missing")
@@ -291,7 +308,7 @@ class Domain:
             _retired = claim.varint() if flags & 2 else None
             owner = claim.bytes()
             outcome = f"{log}/{seq:016x}.outcome"
-            if seq in deleted or not os.path.exists(self.objects.path(outcome)):
+            if seq in gone | trashed or not os.path.exists(self.objects.path(outcome)):
                 continue
             commit = self.commit(outcome, nonce, parent)
             if commit:

@@ -96,6 +96,14 @@ pub enum Error {
         /// The version's number.
         seq: u64,
     },
+    /// The version was deleted and can be taken back; until then nothing reads it.
+    #[error("version {seq} of chain {chain} is in the trash: undelete it to use it again")]
+    InTrash {
+        /// The chain.
+        chain: String,
+        /// The version's number.
+        seq: u64,
+    },
     /// Somebody else decided this session's outcome; what it wrote will be cleaned away.
     #[error("the session was aborted by somebody else: {what}")]
     SessionLost {

@@ -45,7 +45,9 @@ pub use format::id::{ChainRef, DomainId, Scope};
 pub use heal::{InvalidSpot, PastRepair, RepairPlan, Repaired, Spot};
 pub use job::{Job, Progress};
 pub use options::Options;
-pub use repository::{AuditReport, ChainAudit, KeyStatus, Repository, Session, TenantKeyStatus};
+pub use repository::{
+    AuditReport, ChainAudit, Contents, KeyStatus, Repository, Session, TenantKeyStatus,
+};
 pub use restore::{DiskExtent, DiskReader, ExtentKind};
 pub use source::{BlockSource, FileSource};
 pub use target::{BlockTarget, FileTarget, NewFileTarget};

@@ -73,9 +73,9 @@ pub struct VersionSizes {
     pub is_first: bool,
     /// What it added when it was made: compressed, sealed, with its map.
     pub stored_bytes: u64,
-    /// Stored bytes that only it needs: what deleting it alone would free.
+    /// Stored bytes that only it needs: what deleting it alone would free, once that is for good.
     pub unique_bytes: u64,
-    /// Stored bytes that it and other versions of its chain need.
+    /// Stored bytes that it and other versions of its chain need, those in the trash too.
     pub shared_bytes: u64,
 }
 

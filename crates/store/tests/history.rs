@@ -1,9 +1,10 @@
 //! Random histories against a model: writes, trims, resizes, backups with and without change maps,
-//! interrupted sessions, deletions in any order also beside an open session, reclaims.
+//! interrupted sessions, deletions in any order also beside an open session and into the trash and back,
+//! reclaims.
 //!
 //! After every step: each live version restores byte for byte (I1, P7); what a deletion said it
 //! would free is what it freed (I5); and the slots that are stored are exactly those reachable from
-//! the maps of live versions, plus the death lists of the lineage (I4, P3). Reachability is computed
+//! the maps of live versions, and of those in the trash, plus the death lists of the lineage (I4, P3). Reachability is computed
 //! here, from the objects, by other code than the engine's.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -60,6 +61,16 @@ enum Step {
     Delete {
         choice: u64,
     },
+    /// The chosen versions are deleted into the trash, taken back, or given up.
+    Trash {
+        choice: u64,
+    },
+    Undelete {
+        choice: u64,
+    },
+    Purge {
+        choice: u64,
+    },
     Reclaim,
 }
 
@@ -82,6 +93,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<bool>().prop_map(|cleanly| Step::GiveUp { cleanly }),
         1 => any::<u64>().prop_map(|choice| Step::DeleteBesideBackup { choice }),
         3 => any::<u64>().prop_map(|choice| Step::Delete { choice }),
+        3 => any::<u64>().prop_map(|choice| Step::Trash { choice }),
+        1 => any::<u64>().prop_map(|choice| Step::Undelete { choice }),
+        1 => any::<u64>().prop_map(|choice| Step::Purge { choice }),
         1 => Just(Step::Reclaim),
     ];
     vec(step, 1..32)
@@ -96,6 +110,7 @@ struct World {
     changed: Vec<Range<u64>>,
     changed_since: Option<u64>,
     live: BTreeMap<u64, (VersionInfo, Disk)>,
+    trashed: BTreeMap<u64, (VersionInfo, Disk)>,
     sessions: u64,
 }
 
@@ -124,6 +139,7 @@ impl World {
             changed: Vec::new(),
             changed_since: None,
             live: BTreeMap::new(),
+            trashed: BTreeMap::new(),
             sessions: 0,
         }
     }
@@ -144,6 +160,9 @@ impl World {
             Step::GiveUp { cleanly } => self.give_up(cleanly),
             Step::DeleteBesideBackup { choice } => self.delete_beside_backup(choice),
             Step::Delete { choice } => self.delete(choice),
+            Step::Trash { choice } => self.trash(choice),
+            Step::Undelete { choice } => self.undelete(choice),
+            Step::Purge { choice } => self.purge(choice),
             Step::Reclaim => {
                 self.repository.reclaim(&CHAIN).unwrap();
                 self.assert_stored_is_reachable();
@@ -160,7 +179,7 @@ impl World {
     fn backup(&mut self, with_change_map: bool) {
         self.sessions += 1;
         let owner = format!("task {}", self.sessions);
-        let parent = self.live.keys().last().copied();
+        let parent = self.kept().keys().last().copied();
         // A change map is only good against the version it counts from.
         let is_usable = with_change_map && self.changed_since == parent && parent.is_some();
         let changed = is_usable.then(|| self.changed.clone());
@@ -194,14 +213,53 @@ impl World {
         self.assert_stored_is_reachable();
     }
 
-    /// The live versions whose bit is set in `choice`.
-    fn chosen(&self, choice: u64) -> Vec<u64> {
-        let bits = (0..64).map(|bit| choice >> bit & 1 == 1);
-        self.live.keys().zip(bits).filter(|(_, is_chosen)| *is_chosen).map(|(s, _)| *s).collect()
+    /// What must stay stored.
+    fn kept(&self) -> BTreeMap<u64, (VersionInfo, Disk)> {
+        self.live.clone().into_iter().chain(self.trashed.clone()).collect()
+    }
+
+    /// I5: nothing is freed, and what purging all the trash would free is foreseen exactly.
+    fn trash(&mut self, choice: u64) {
+        let seqs = chosen(&self.live, choice);
+        let before = self.reachable_bytes();
+        self.repository.trash(&CHAIN, &seqs, None, "test").unwrap();
+        for seq in &seqs {
+            self.trashed.extend(self.live.remove_entry(seq));
+        }
+        self.assert_stored_is_reachable();
+        assert_eq!(self.reachable_bytes(), before, "nothing is freed");
+        let only_trash = before - self.reachable_bytes_of(&self.live);
+        assert_eq!(self.repository.trash_bytes(&CHAIN).unwrap(), only_trash);
+        for (version, _) in self.trashed.values() {
+            let read = self.repository.open_disk(&version.version);
+            assert!(matches!(read, Err(Error::InTrash { .. })), "{read:?}");
+        }
+    }
+
+    fn undelete(&mut self, choice: u64) {
+        let seqs = chosen(&self.trashed, choice);
+        self.repository.undelete(&CHAIN, &seqs, None, "test").unwrap();
+        for seq in &seqs {
+            self.live.extend(self.trashed.remove_entry(seq));
+        }
+        self.assert_all_restore();
+    }
+
+    fn purge(&mut self, choice: u64) {
+        let seqs = chosen(&self.trashed, choice);
+        let before = self.reachable_bytes();
+        let foreseen = self.repository.preview_delete(&CHAIN, &seqs).unwrap();
+        let freed = self.repository.purge(&CHAIN, &seqs, None, "test").unwrap();
+        self.trashed.retain(|seq, _| !seqs.contains(seq));
+        assert_eq!(freed.freed_bytes, foreseen, "what was foreseen");
+        assert_eq!(before - self.reachable_bytes(), foreseen, "what became unreachable");
+        self.assert_stored_is_reachable();
+        let again = self.repository.purge(&CHAIN, &seqs, None, "test").unwrap();
+        assert_eq!((again.freed_bytes, again.removed_object_bytes), (foreseen, 0));
     }
 
     fn delete(&mut self, choice: u64) {
-        let seqs = self.chosen(choice);
+        let seqs = chosen(&self.live, choice);
         let before = self.reachable_bytes();
         let preview = self.repository.preview_delete(&CHAIN, &seqs).unwrap();
         let usage = self.repository.usage(&CHAIN).unwrap();
@@ -231,7 +289,7 @@ impl World {
         self.sessions += 1;
         let owner = format!("task {}", self.sessions);
         let mut session = self.repository.begin(&CHAIN, &owner).unwrap();
-        let seqs = self.chosen(choice);
+        let seqs = chosen(&self.live, choice);
         let predicted = self.repository.what_if(&CHAIN, &seqs).unwrap();
         let freed = self.repository.delete(&CHAIN, &seqs).unwrap();
         assert_eq!(freed.freed_bytes, predicted, "what if, beside an open session");
@@ -256,9 +314,9 @@ impl World {
         // I6: what the log says about sizes is what the maps say.
         let audit = self.repository.audit(&Job::quiet()).unwrap();
         assert!(audit.is_right(), "{audit:?}");
-        assert_eq!(audit.chains.len(), usize::from(!self.live.is_empty()));
+        assert_eq!(audit.chains.len(), usize::from(!self.kept().is_empty()));
         let Some(objects) = objects(self.backend.as_ref()) else { return };
-        let (stored, reachable) = (objects.stored(), objects.reachable(&seqs(&self.live)));
+        let (stored, reachable) = (objects.stored(), objects.reachable(&seqs(&self.kept())));
         let missing: Vec<_> = reachable.difference(&stored).collect();
         assert!(missing.is_empty(), "needed and not stored: {missing:?}");
         if self.compacts_always {
@@ -268,19 +326,25 @@ impl World {
     }
 
     fn reachable_bytes(&self) -> u64 {
-        self.reachable_bytes_of(&self.live)
+        self.reachable_bytes_of(&self.kept())
     }
 
     fn reachable_bytes_without(&self, seq: u64) -> u64 {
-        let mut live = self.live.clone();
-        live.remove(&seq);
-        self.reachable_bytes_of(&live)
+        let mut kept = self.kept();
+        kept.remove(&seq);
+        self.reachable_bytes_of(&kept)
     }
 
     fn reachable_bytes_of(&self, live: &BTreeMap<u64, (VersionInfo, Disk)>) -> u64 {
         let Some(objects) = objects(self.backend.as_ref()) else { return 0 };
         objects.reachable(&seqs(live)).iter().map(|(_, _, _, bytes)| u64::from(*bytes)).sum()
     }
+}
+
+/// The versions whose bit is set in `choice`.
+fn chosen(of: &BTreeMap<u64, (VersionInfo, Disk)>, choice: u64) -> Vec<u64> {
+    let bits = (0..64).map(|bit| choice >> bit & 1 == 1);
+    of.keys().zip(bits).filter(|(_, is_chosen)| *is_chosen).map(|(seq, _)| *seq).collect()
 }
 
 fn seqs(live: &BTreeMap<u64, (VersionInfo, Disk)>) -> BTreeMap<ChainRef, BTreeSet<u64>> {
@@ -305,7 +369,7 @@ fn live_through(steps: &[Step], compact_below_percent: u8) {
     world.assert_all_restore();
     let report = world.repository.check(CheckDepth::ReadData, &Job::quiet()).unwrap();
     assert!(report.is_clean(), "{report:#?}");
-    let everything: Vec<u64> = world.live.keys().copied().collect();
+    let everything: Vec<u64> = world.kept().into_keys().collect();
     world.repository.delete(&CHAIN, &everything).unwrap();
     if let Some(objects) = objects(world.backend.as_ref()) {
         assert_eq!(objects.stored(), BTreeSet::new(), "nothing is left of an empty chain");

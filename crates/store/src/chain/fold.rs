@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::deletions::Deletions;
 use super::history::{Committed, History, Session, Verdict};
 use crate::format::codec::{Decoded, Malformed};
 use crate::format::id::ChainRef;
@@ -59,8 +60,12 @@ impl History {
     pub(crate) fn fold(&self) -> Fold {
         let decided = self.sessions.range(..=self.decided());
         let sessions = decided.filter_map(|(_, session)| session.folded());
-        let (deletes, deleted) = (self.next_delete - 1, self.deleted.iter().copied().collect());
-        Fold { sessions: sessions.collect(), deletes, deleted }
+        Fold {
+            sessions: sessions.collect(),
+            deletes: self.next_delete - 1,
+            deleted: self.deletions.gone.iter().copied().collect(),
+            moved: self.deletions.folded_moves(),
+        }
     }
 
     /// The last number up to which every session has its verdict.
@@ -115,7 +120,7 @@ impl History {
             chain,
             sessions,
             last_seq: ends.0,
-            deleted: fold.deleted.into_iter().collect(),
+            deletions: Deletions::unfolded(fold.deleted, &fold.moved),
             next_delete: ends.1.saturating_add(1),
             unreadable: Vec::new(),
             folds: Folds { used: Some(ends), older: Vec::new() },

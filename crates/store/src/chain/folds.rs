@@ -3,8 +3,7 @@
 //! A fold only ever saves reading: one that is gone, damaged or contradicted by the records after
 //! it is passed over, and the records themselves decide.
 
-use std::collections::BTreeSet;
-
+use super::deletions::Deletions;
 use super::fold::{Ends, Folds};
 use super::history::{History, info};
 use super::log::ChainLog;
@@ -118,14 +117,14 @@ impl ChainLog {
     }
 
     fn agrees(&self, fold: &Fold, history: &History) -> Result<bool> {
-        let mut deleted = BTreeSet::new();
+        let mut deletions = Deletions::default();
         for n in 1..=fold.deletes {
             let Some((delete, _)) = self.get::<Delete>(&place::delete(&self.chain, n))? else {
                 return Ok(false);
             };
-            deleted.extend(delete.seqs);
+            deletions.apply(n, &delete);
         }
-        let is_same = deleted.into_iter().eq(fold.deleted.iter().copied());
+        let is_same = deletions == Deletions::unfolded(fold.deleted.clone(), &fold.moved);
         Ok(is_same && history.has_sessions_of(fold))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::deletions::Deletions;
 use super::fold::Folds;
 use super::lifetime::{Account, Lineage};
 use crate::error::{Error, Result};
@@ -17,7 +18,8 @@ pub(crate) struct History {
     pub(crate) sessions: BTreeMap<u64, Session>,
     /// The last number that was ever claimed.
     pub(crate) last_seq: u64,
-    pub(crate) deleted: BTreeSet<u64>,
+    /// What the delete records say.
+    pub(crate) deletions: Deletions,
     /// The number of the next delete record.
     pub(crate) next_delete: u64,
     /// Records that are there and cannot be read.
@@ -61,7 +63,7 @@ impl History {
             chain,
             sessions: BTreeMap::new(),
             last_seq: 0,
-            deleted: BTreeSet::new(),
+            deletions: Deletions::default(),
             next_delete: 1,
             unreadable: Vec::new(),
             folds: Folds::default(),
@@ -85,7 +87,16 @@ impl History {
     }
 
     pub(crate) fn is_live(&self, seq: u64) -> bool {
-        self.committed(seq).is_some() && !self.deleted.contains(&seq)
+        self.is_kept(seq) && !self.deletions.is_trashed(seq)
+    }
+
+    pub(crate) fn is_trashed(&self, seq: u64) -> bool {
+        self.is_kept(seq) && self.deletions.is_trashed(seq)
+    }
+
+    /// Whether it exists and is not gone for good.
+    pub(crate) fn is_kept(&self, seq: u64) -> bool {
+        self.committed(seq).is_some() && !self.deletions.is_gone(seq)
     }
 
     /// The versions that can be restored.
@@ -93,20 +104,31 @@ impl History {
         self.sessions.keys().copied().filter(|seq| self.is_live(*seq)).collect()
     }
 
-    /// The live versions, and those on which an open session builds.
-    pub(crate) fn live_or_pinned(&self) -> BTreeSet<u64> {
-        let mut kept = self.live();
-        if !planted::has(Bug::PinsIgnored) {
-            kept.extend(self.open().filter_map(|(_, claim)| claim.parent));
-        }
-        kept.retain(|seq| self.committed(*seq).is_some());
-        kept
+    /// The versions that are deleted and can come back.
+    pub(crate) fn trashed(&self) -> BTreeSet<u64> {
+        self.sessions.keys().copied().filter(|seq| self.is_trashed(*seq)).collect()
     }
 
-    /// Whether delete records name every version from `birth` to before `death`.
+    /// The versions that are not gone for good: the live ones and those in the trash.
+    pub(crate) fn kept(&self) -> BTreeSet<u64> {
+        self.sessions.keys().copied().filter(|seq| self.is_kept(*seq)).collect()
+    }
+
+    /// The versions of which everything must stay: the live ones, those in the trash, and those on
+    /// which an open session builds.
+    pub(crate) fn needed(&self) -> BTreeSet<u64> {
+        let mut needed = self.kept();
+        if !planted::has(Bug::PinsIgnored) {
+            needed.extend(self.open().filter_map(|(_, claim)| claim.parent));
+        }
+        needed.retain(|seq| self.committed(*seq).is_some());
+        needed
+    }
+
+    /// Whether every version from `birth` to before `death` is gone for good by delete records.
     pub(crate) fn explains(&self, birth: u64, death: u64) -> bool {
         let mut between = self.sessions.range(birth..death);
-        between.all(|(seq, _)| self.committed(*seq).is_none() || self.deleted.contains(seq))
+        between.all(|(seq, _)| self.committed(*seq).is_none() || self.deletions.is_gone(*seq))
     }
 
     /// The sessions nobody has decided about.
@@ -117,15 +139,15 @@ impl History {
             .map(|(seq, session)| (*seq, &session.claim))
     }
 
-    /// The version a new session builds on.
+    /// The version a new session builds on. One in the trash as well: if it came back, it would have
+    /// to lie on the lineage of all others.
     pub(crate) fn head(&self) -> Option<u64> {
-        self.live().last().copied()
+        self.kept().last().copied()
     }
 
     /// The number of a new session: above all that were ever seen.
     pub(crate) fn next_seq(&self) -> u64 {
-        let deleted = self.deleted.last().copied().unwrap_or(0);
-        self.last_seq.max(deleted).saturating_add(1)
+        self.last_seq.max(self.deletions.last_named()).saturating_add(1)
     }
 
     /// The lineage if exactly `live` were live.

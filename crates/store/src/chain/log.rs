@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use cbr_env::Random;
 
+use super::deletions::Deletions;
 use super::history::{Committed, History, Session, Verdict};
 use crate::backend::{Backend, BackendExt, Decided, Entry, Key};
 use crate::crypto::TenantKeys;
@@ -132,7 +133,7 @@ impl ChainLog {
                 continue;
             }
             match self.get::<Delete>(&place::delete(&self.chain, n)) {
-                Ok(Some((delete, _))) => history.deleted.extend(delete.seqs),
+                Ok(Some((delete, _))) => history.deletions.apply(n, &delete),
                 Ok(None) => history.unreadable.push(missing(n)),
                 Err(error) => keep_damage(error, history)?,
             }
@@ -275,17 +276,17 @@ impl ChainLog {
         }
     }
 
-    /// The versions that delete records name.
-    pub(crate) fn read_deleted(&self) -> Result<BTreeSet<u64>> {
+    /// What the delete records say, as far as they can be read.
+    pub(crate) fn read_deletions(&self) -> Result<Deletions> {
         let folded = self.read_fold()?;
-        let mut deleted = folded.deleted;
+        let mut deletions = folded.deletions;
         let (listed, unlisted) = self.list_deletes(folded.next_delete - 1)?;
         for n in listed.into_iter().chain(unlisted) {
             if let Some((delete, _)) = self.get::<Delete>(&place::delete(&self.chain, n))? {
-                deleted.extend(delete.seqs);
+                deletions.apply(n, &delete);
             }
         }
-        Ok(deleted)
+        Ok(deletions)
     }
 
     /// The claim of `seq`, if there is one.
@@ -310,15 +311,29 @@ impl ChainLog {
         self.put_outcome(seq, &Outcome::Abort(abort))
     }
 
-    /// Appends a delete record from number `n` on.
-    pub(crate) fn put_delete(&self, mut n: u64, delete: &Delete) -> Result<()> {
-        for _ in 0..RACES_MAX {
-            if self.put(&place::delete(&self.chain, n), delete)? == Decided::Ours {
-                return Ok(());
+    /// Appends a delete record to the log that `history` is of, if `delete` makes one; asks again
+    /// about the longer log whenever somebody else's record was faster. Returns what the log says
+    /// when there is nothing left to put.
+    ///
+    /// So a record is only ever put under the number that follows those by which it was decided: who
+    /// sleeps meanwhile finds the number taken.
+    pub(crate) fn put_deletes(
+        &self,
+        mut history: History,
+        delete: impl Fn(&History) -> Option<Delete>,
+    ) -> Result<History> {
+        let mut races = 0;
+        while let Some(delete) = delete(&history) {
+            let key = place::delete(&self.chain, history.next_delete);
+            if self.put(&key, &delete)? != Decided::Ours {
+                races += 1;
             }
-            n += 1;
+            if races == RACES_MAX {
+                return Err(Error::ChainBusy { owner: "concurrent deletions".to_owned() });
+            }
+            history = self.read_on(history)?.sound()?;
         }
-        Err(Error::ChainBusy { owner: "concurrent deletions".to_owned() })
+        Ok(history)
     }
 
     pub(super) fn put(&self, key: &Key, record: &impl Record) -> Result<Decided> {

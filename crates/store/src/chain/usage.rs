@@ -16,7 +16,7 @@ use crate::version::{VersionRef, VersionSizes};
 /// What the versions of one chain cost: read once, then asked as often as one likes.
 #[derive(Clone, Debug)]
 pub struct Usage {
-    /// Live versions, and deleted ones on which an open session builds; ascending.
+    /// Live versions, those in the trash, and deleted ones on which an open session builds; ascending.
     kept: Vec<Kept>,
     /// Needed bytes, by the first and the last position in `kept` that needs them.
     cells: BTreeMap<(usize, usize), u64>,
@@ -37,10 +37,10 @@ impl Usage {
 
     /// What `history` says.
     pub(crate) fn of(history: &History) -> Result<Self> {
-        let live_or_pinned = history.live_or_pinned();
-        let lineage = history.lineage(live_or_pinned.clone())?;
+        let needed = history.needed();
+        let lineage = history.lineage(needed.clone())?;
         let pinned: BTreeSet<u64> = history.open().filter_map(|(_, claim)| claim.parent).collect();
-        let kept: Vec<Kept> = live_or_pinned
+        let kept: Vec<Kept> = needed
             .iter()
             .filter_map(|seq| {
                 let sizes = sizes(history, *seq)?;
@@ -48,7 +48,7 @@ impl Usage {
                 Some(Kept { sizes, is_live, is_pinned })
             })
             .collect();
-        let cells = cells(&lineage, &history.accounts(), &live_or_pinned);
+        let cells = cells(&lineage, &history.accounts(), &needed);
         let mut usage = Self { kept, cells };
         usage.share_out();
         Ok(usage)
@@ -87,7 +87,8 @@ impl Usage {
     }
 
     /// The stored bytes that no version would need any more if `seqs` were deleted together; exactly
-    /// what [`crate::Repository::delete`] would report. Versions that are not live free nothing.
+    /// what [`crate::Repository::delete`] would report. Versions that are gone free nothing; what a live
+    /// version and one in the trash need is freed when both are given up.
     pub fn freed_bytes(&self, seqs: &BTreeSet<u64>) -> u64 {
         // How many versions before each position stay.
         let mut stay = Vec::with_capacity(self.kept.len() + 1);
@@ -156,9 +157,9 @@ mod tests {
     use crate::chain::history::{Committed, Session};
     use crate::delete::account::freed_bytes;
     use crate::format::id::{PackId, SessionNonce, SlotRef};
-    use crate::format::record::{Claim, Commit, Root};
+    use crate::format::record::{Claim, Commit, Deed, Delete, Root};
 
-    /// What happens to a chain: a version that kills so much of what lives, or a deletion.
+    /// What happens to a chain: a version that kills so much of what lives, or a delete record.
     #[derive(Clone, Debug)]
     enum Step {
         Version { added: u64, kills: Vec<u64>, lists: u32 },
@@ -197,9 +198,12 @@ mod tests {
             };
             let verdict = match step {
                 Step::Delete(choice) => {
-                    let live = history.live();
-                    let chosen = live.iter().filter(|seq| choice >> (*seq % 64) & 1 == 1);
-                    history.deleted.extend(chosen);
+                    let kept = history.kept();
+                    let chosen = kept.iter().filter(|seq| choice >> (*seq % 64) & 1 == 1);
+                    let deeds = [Deed::Delete, Deed::Trash, Deed::Restore, Deed::Purge];
+                    let (seqs, by) = (chosen.copied().collect(), String::new());
+                    let deed = deeds[usize::from((choice >> 62) as u8)];
+                    history.deletions.apply(1, &Delete { seqs, by, deed });
                     continue;
                 }
                 Step::Open => Verdict::Open,
@@ -256,7 +260,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(300))]
 
         /// I5, P17: the one pass over the cells says what comparing two lineages says, for every
-        /// version and any set, with branches and open sessions.
+        /// version and any set, with branches, a trash and open sessions.
         #[test]
         fn what_if_is_the_difference_of_what_is_needed(steps in steps(), choice in any::<u64>()) {
             let history = history(&steps);
@@ -264,7 +268,7 @@ mod tests {
             let live = history.live();
             let accounts = history.accounts();
             let needed = |kept: BTreeSet<u64>| history.lineage(kept).unwrap().needed_bytes(&accounts);
-            prop_assert_eq!(usage.needed_bytes(), needed(history.live_or_pinned()));
+            prop_assert_eq!(usage.needed_bytes(), needed(history.needed()));
             for seq in &live {
                 let alone = BTreeSet::from([*seq]);
                 let sizes = usage.version(*seq).unwrap();
@@ -273,7 +277,8 @@ mod tests {
                 // A version needs what would be needed if it were alone, and the lists before it.
                 prop_assert_eq!(sizes.unique_bytes + sizes.shared_bytes, needed(alone));
             }
-            let chosen = live.iter().copied().filter(|seq| choice >> (seq % 64) & 1 == 1).collect();
+            let kept = history.kept();
+            let chosen = kept.iter().copied().filter(|seq| choice >> (seq % 64) & 1 == 1).collect();
             prop_assert_eq!(usage.freed_bytes(&chosen), freed_bytes(&history, &chosen).unwrap());
             prop_assert_eq!(usage.versions().count(), live.len());
         }

@@ -315,7 +315,7 @@ impl DomainCheck<'_> {
         if let (Scope::Tenant, Some(log)) = (self.domain.scope, self.logs.first()) {
             audit(log, &packs, self.found)?;
         }
-        Ok((histories.iter().map(|history| history.live().len() as u64).sum(), leftover_bytes))
+        Ok((histories.iter().map(|history| history.kept().len() as u64).sum(), leftover_bytes))
     }
 
     fn domain_record(&self) -> Result<()> {
@@ -403,15 +403,15 @@ impl DomainCheck<'_> {
         let (scratch, seen) = (Scratch::new()?, HashSet::new());
         let mut maps =
             MapCheck { packs, found: self.found, scratch, seen, elsewhere: Elsewhere::new()? };
-        let mut live: Vec<(VersionRef, MapReader)> = Vec::new();
+        let mut kept: Vec<(VersionRef, MapReader)> = Vec::new();
         for history in histories {
-            live.extend(history.live().into_iter().filter_map(|seq| {
+            kept.extend(history.kept().into_iter().filter_map(|seq| {
                 let commit = &history.committed(seq)?.commit;
                 let map = MapReader::new(Arc::clone(packs), commit.root, commit.disk_bytes);
                 Some((VersionRef { chain: history.chain, seq }, map))
             }));
         }
-        for (_, map) in &live {
+        for (_, map) in &kept {
             self.meter.check_cancelled()?;
             maps.follow(map)?;
         }
@@ -419,7 +419,7 @@ impl DomainCheck<'_> {
             self.death_lists(history, packs, &mut maps.scratch)?;
         }
         if self.found.has_spots() {
-            for (version, map) in &live {
+            for (version, map) in &kept {
                 self.meter.check_cancelled()?;
                 maps.hurt(map, *version)?;
             }
@@ -429,7 +429,7 @@ impl DomainCheck<'_> {
 
     /// Deletions need these; restores do not.
     fn death_lists(&self, history: &History, packs: &Packs, scratch: &mut Scratch) -> Result<()> {
-        let lineage = match history.lineage(history.live_or_pinned()) {
+        let lineage = match history.lineage(history.needed()) {
             Ok(lineage) => lineage,
             Err(error) => {
                 self.found.record(place::chain(&history.chain), error);

@@ -42,7 +42,7 @@ fn give_up_on(error: Error, note: impl FnOnce(&Error)) -> Result<()> {
 
 fn audit_chains(log: &ChainLog, packs: &Arc<Packs>, found: &Found) -> Result<()> {
     let books = Books::read(log, ChainLog::read)?;
-    let line = |history: &History| history.lineage(history.live());
+    let line = |history: &History| history.lineage(history.kept());
     let lineages = books.histories.iter().map(line).collect::<Result<Vec<_>>>()?;
     let mut ended = BTreeSet::new();
     let shares = books.shares(packs, &lineages, &|_, _, _| true, &mut |end| {

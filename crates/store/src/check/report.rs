@@ -11,7 +11,7 @@ use crate::version::VersionRef;
 /// The result of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckReport {
-    /// Live versions that were looked at.
+    /// Versions that were looked at: live ones and those in the trash.
     pub versions: u64,
     /// Objects that were looked at.
     pub objects: u64,
@@ -45,7 +45,7 @@ pub struct Problem {
     pub spot: Option<Spot>,
     /// The domain it lies in, if it is known.
     pub domain: Option<DomainId>,
-    /// The live versions that cannot be restored completely because of it. Empty if none is.
+    /// The versions that cannot be restored completely because of it, also those in the trash. Empty if none is.
     pub affected: Vec<Affected>,
 }
 

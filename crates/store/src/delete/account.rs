@@ -18,16 +18,16 @@ pub(crate) fn freed_bytes(history: &History, seqs: &BTreeSet<u64>) -> Result<u64
     Ok(needed(before)?.saturating_sub(needed(after)?))
 }
 
-/// What is live or pinned when `seqs` are deleted.
+/// What is needed when `seqs` are deleted.
 pub(super) fn after(history: &History, seqs: &BTreeSet<u64>) -> BTreeSet<u64> {
     let kept_by_sessions: BTreeSet<u64> =
         history.open().filter_map(|(_, claim)| claim.parent).collect();
-    let mut after = history.live_or_pinned();
+    let mut after = history.needed();
     after.retain(|seq| !seqs.contains(seq) || kept_by_sessions.contains(seq));
     after
 }
 
-/// What was live or pinned before, if `after` is what is left.
+/// What was needed before, if `after` is what is left.
 pub(super) fn before(
     history: &History,
     seqs: &BTreeSet<u64>,

@@ -63,7 +63,7 @@ pub(crate) fn plan(history: &History, lineage: &Lineage, listed: &Listed) -> Res
 
 /// Every pack that a live version certainly needs is there.
 pub(super) fn check_presence(history: &History, listed: &Listed) -> Result<()> {
-    for seq in history.live_or_pinned() {
+    for seq in history.needed() {
         let Some(committed) = history.committed(seq) else { continue };
         let commit = &committed.commit;
         let root = commit.root.node.map(|node| node.slot.pack);
@@ -118,6 +118,7 @@ pub(crate) fn author(history: &History, id: &PackId) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chain::deletions::Deletions;
     use crate::chain::history::{Committed, Session};
     use crate::format::id::ChainRef;
     use crate::format::record::{Claim, Commit, PackSummary, Root};
@@ -164,13 +165,13 @@ mod tests {
         History {
             sessions: sessions.into_iter().collect(),
             last_seq: 9,
-            deleted: deleted.iter().copied().collect(),
+            deletions: Deletions::unfolded(deleted.to_vec(), &[]),
             ..History::empty(chain)
         }
     }
 
     fn plan_of(history: &History, listed: &[PackName]) -> Result<Plan> {
-        let lineage = history.lineage(history.live_or_pinned())?;
+        let lineage = history.lineage(history.needed())?;
         let listed = listed.iter().map(|name| (*name, BTreeMap::from([(0, 1)]))).collect();
         plan(history, &lineage, &listed)
     }

@@ -187,7 +187,7 @@ impl Sweep<'_> {
         // It also hides a planted mistake of the first proof, which the tests are to see.
         let is_hidden = planted::has(Bug::DeathsWithoutLineage);
         if !steps.is_empty() && self.log.keys.opens_data() && !is_hidden {
-            for seq in look.history.live_or_pinned() {
+            for seq in look.history.needed() {
                 let Some(committed) = look.history.committed(seq) else { continue };
                 let commit = &committed.commit;
                 let map = MapReader::new(Arc::clone(self.packs), commit.root, commit.disk_bytes);
@@ -239,7 +239,7 @@ impl Sweep<'_> {
     fn look(&self) -> Result<Look> {
         let listed = list_packs(self.packs, self.log)?;
         let history = self.log.read_all_names()?.sound()?;
-        let lineage = history.lineage(history.live_or_pinned())?;
+        let lineage = history.lineage(history.needed())?;
         let mut plan = plan(&history, &lineage, &listed)?;
         if !self.log.keys.opens_data() {
             // Death lists lie in packs that a maintenance key does not open: what only they tell

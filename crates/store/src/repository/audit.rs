@@ -1,7 +1,7 @@
 //! The recount: do births and deaths say what the maps say (I6)?
 //!
-//! Deletions and sizes are answered from sums in the log. This walks the maps of all live versions of
-//! a chain, counts the bytes of every slot they point to once, and compares. Takes about 64 bytes of
+//! Deletions and sizes are answered from sums in the log. This walks the maps of all versions of a
+//! chain, also of those in the trash, counts the bytes of every slot they point to once, and compares. Takes about 64 bytes of
 //! memory per slot of the largest chain: 70 MiB for a full disk of 1 TiB.
 
 use std::collections::{BTreeSet, HashSet};
@@ -23,7 +23,7 @@ const LOOKS_MAX: usize = 4;
 /// What a recount found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditReport {
-    /// Every chain with live versions.
+    /// Every chain with versions, live or in the trash.
     pub chains: Vec<ChainAudit>,
     /// Chains that could not be counted, and why; a check says more.
     pub unreadable: Vec<(ChainRef, String)>,
@@ -34,7 +34,7 @@ pub struct AuditReport {
 pub struct ChainAudit {
     /// The chain.
     pub chain: ChainRef,
-    /// Its live versions.
+    /// Its versions that are not gone for good.
     pub versions: u64,
     /// Sealed bytes of all slots that the maps point to.
     pub counted_bytes: u64,
@@ -51,7 +51,7 @@ impl AuditReport {
 }
 
 impl Repository {
-    /// Recounts what all live versions need. Changes nothing.
+    /// Recounts what all versions need, those in the trash too. Changes nothing.
     ///
     /// # Errors
     /// If the backend does not answer, or [`crate::Error::Cancelled`].
@@ -83,13 +83,13 @@ impl Repository {
         let mut looks = 1;
         loop {
             let history = log.read()?.sound()?;
-            let live = history.live();
-            if live.is_empty() {
+            let kept = history.kept();
+            if kept.is_empty() {
                 return Ok(None);
             }
-            let counted = self.count(log, &history, &live, meter);
+            let counted = self.count(log, &history, &kept, meter);
             let is_right = counted.as_ref().is_ok_and(|one| one.counted_bytes == one.booked_bytes);
-            if is_right || looks == LOOKS_MAX || log.read()?.sound()?.live() == live {
+            if is_right || looks == LOOKS_MAX || log.read()?.sound()?.kept() == kept {
                 return counted.map(Some);
             }
             looks += 1;
@@ -100,14 +100,14 @@ impl Repository {
         &self,
         log: &ChainLog,
         history: &History,
-        live: &BTreeSet<u64>,
+        kept: &BTreeSet<u64>,
         meter: &Meter<'_>,
     ) -> Result<ChainAudit> {
         let mut count = Count::default();
         let mut scratch = Scratch::new()?;
         let packs = self.packs(log);
         let mut seen = HashSet::new();
-        for seq in live {
+        for seq in kept {
             let Some(committed) = history.committed(*seq) else { continue };
             let commit = &committed.commit;
             let map = MapReader::new(Arc::clone(&packs), commit.root, commit.disk_bytes);
@@ -118,20 +118,20 @@ impl Repository {
         }
         Ok(ChainAudit {
             chain: log.chain,
-            versions: live.len() as u64,
+            versions: kept.len() as u64,
             counted_bytes: count.bytes,
             booked_bytes: booked_bytes(history)?,
         })
     }
 }
 
-/// What the live versions need by births and deaths, without the death lists themselves.
+/// What all versions that are not gone need by births and deaths, without the death lists themselves.
 fn booked_bytes(history: &History) -> Result<u64> {
     let mut accounts = history.accounts();
     for account in accounts.values_mut() {
         account.list_bytes = 0;
     }
-    Ok(history.lineage(history.live())?.needed_bytes(&accounts))
+    Ok(history.lineage(history.kept())?.needed_bytes(&accounts))
 }
 
 #[derive(Default)]

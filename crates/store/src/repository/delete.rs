@@ -9,7 +9,7 @@ use crate::delete::shared::{DomainSweep, prediction};
 use crate::delete::{ChainReclaim, ReclaimPlan, Sweep};
 use crate::error::{Error, Result};
 use crate::format::id::{ChainRef, Scope};
-use crate::format::record::Delete;
+use crate::format::record::{Deed, Delete};
 use crate::job::{Job, Meter};
 use crate::version::{Freed, Prediction};
 
@@ -17,7 +17,8 @@ impl Repository {
     /// The stored bytes that [`Repository::delete`] of these versions would set free.
     ///
     /// # Errors
-    /// [`Error::NoSuchVersion`]; a deleted version counts as if it were still there.
+    /// [`Error::NoSuchVersion`]; a deleted version counts as if it were still there, and one in the
+    /// trash is there: this is what [`Repository::purge`] would set free.
     pub fn preview_delete(&self, chain: &ChainRef, seqs: &[u64]) -> Result<u64> {
         let seqs: BTreeSet<u64> = seqs.iter().copied().collect();
         let Some((log, history)) = self.history_with(chain, &seqs, ChainLog::read)? else {
@@ -52,21 +53,27 @@ impl Repository {
         let packs = self.packs(log);
         match prediction(log, &packs, seqs) {
             Err(Error::Missing { .. }) => {
-                let live = seqs.iter().copied().filter(|seq| history.is_live(*seq));
+                let live = seqs.iter().copied().filter(|seq| history.is_kept(*seq));
                 prediction(log, &packs, &live.collect())
             }
             predicted => predicted,
         }
     }
 
-    fn freed_bytes(&self, log: &ChainLog, history: &History, seqs: &BTreeSet<u64>) -> Result<u64> {
+    pub(super) fn freed_bytes(
+        &self,
+        log: &ChainLog,
+        history: &History,
+        seqs: &BTreeSet<u64>,
+    ) -> Result<u64> {
         match log.chain.scope {
             Scope::Volume => freed_bytes(history, seqs),
             Scope::Tenant => Ok(self.prediction(log, history, seqs)?.freed_bytes),
         }
     }
 
-    /// Deletes versions and removes what only they needed. Others are never touched (P7).
+    /// Deletes versions for good and removes what only they needed, also of those in the trash.
+    /// Others are never touched (P7). [`Repository::trash`] is the way that can be taken back.
     ///
     /// May be repeated after a crash: what is deleted stays deleted, and the rest is done.
     ///
@@ -81,22 +88,31 @@ impl Repository {
             return Ok(Freed::default());
         };
         // Refuse to go on from a log that contradicts itself.
-        history.lineage(history.live_or_pinned())?;
+        history.lineage(history.needed())?;
         let before = self.freed_bytes(&log, &history, &seqs)?;
-        let new: Vec<u64> = seqs.iter().copied().filter(|seq| history.is_live(*seq)).collect();
-        for part in new.chunks(Delete::SEQS_MAX) {
-            let delete = Delete { seqs: part.to_vec(), by: String::new() };
-            log.put_delete(history.next_delete, &delete)?;
-        }
-        // Only now is it certain which sessions build on what was deleted.
-        let history = log.read_on(history)?.sound()?;
-        log.fold(&history);
-        let freed_bytes = match self.freed_bytes(&log, &history, &seqs) {
+        // Only when the records are durable is it certain which sessions build on what is gone.
+        let history = log.put_deletes(history, |history| {
+            let left = seqs.iter().copied().filter(|seq| history.is_kept(*seq));
+            record(Deed::Delete, left, "")
+        })?;
+        self.swept(&log, &history, &seqs, before)
+    }
+
+    /// Removes what only `gone` needed, which they do not any more; `before` is what was foreseen.
+    pub(super) fn swept(
+        &self,
+        log: &ChainLog,
+        history: &History,
+        gone: &BTreeSet<u64>,
+        before: u64,
+    ) -> Result<Freed> {
+        log.fold(history);
+        let freed_bytes = match self.freed_bytes(log, history, gone) {
             // Another sweep was faster, and lists are gone that nobody needs any more.
             Err(Error::Missing { .. }) => before,
             freed => freed?,
         };
-        let swept = self.sweep(&log)?;
+        let swept = self.sweep(log)?;
         Ok(Freed { freed_bytes, ..swept })
     }
 
@@ -187,7 +203,7 @@ impl Repository {
     }
 
     /// The chain's log, in which every one of `seqs` was committed.
-    fn history_with(
+    pub(super) fn history_with(
         &self,
         chain: &ChainRef,
         seqs: &BTreeSet<u64>,
@@ -203,6 +219,12 @@ impl Repository {
             None => Ok(Some((log, history))),
         }
     }
+}
+
+/// The record that does `deed` to the first of `seqs`; none if there are none.
+pub(super) fn record(deed: Deed, seqs: impl Iterator<Item = u64>, by: &str) -> Option<Delete> {
+    let seqs: Vec<u64> = seqs.take(Delete::SEQS_MAX).collect();
+    (!seqs.is_empty()).then(|| Delete { seqs, by: by.to_owned(), deed })
 }
 
 fn plan_one(sweep: &Sweep<'_>) -> Result<ChainReclaim> {

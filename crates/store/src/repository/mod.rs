@@ -8,9 +8,11 @@ mod open;
 mod read;
 mod session;
 mod sizes;
+mod trash;
 mod versions;
 
 pub use audit::{AuditReport, ChainAudit};
 pub use keys::{KeyStatus, TenantKeyStatus};
 pub use open::Repository;
 pub use session::Session;
+pub use versions::Contents;

@@ -49,14 +49,18 @@ impl Repository {
         Ok(DiskReader::new(packs, map, Arc::clone(&self.reads)))
     }
 
-    /// A version that exists and is not deleted. Damage to other versions does not matter (P5).
+    /// A version that exists and is neither deleted nor in the trash. Damage to other versions does not matter (P5).
     pub(crate) fn live_version(&self, version: &VersionRef) -> Result<(Arc<Packs>, Commit)> {
         let missing =
             || Error::NoSuchVersion { chain: version.chain.to_string(), seq: version.seq };
         let log = self.log(&version.chain)?.ok_or_else(missing)?;
         let (_, committed) = log.read_version(version.seq)?.ok_or_else(missing)?;
-        if log.read_deleted()?.contains(&version.seq) {
+        let deletions = log.read_deletions()?;
+        if deletions.is_gone(version.seq) {
             return Err(missing());
+        }
+        if deletions.is_trashed(version.seq) {
+            return Err(Error::InTrash { chain: version.chain.to_string(), seq: version.seq });
         }
         Ok((self.packs(&log), committed.commit))
     }

@@ -49,8 +49,10 @@ pub struct Session {
     version: VersionRef,
     claim: Claim,
     parent: Option<Parent>,
-    /// The maps of the live versions, and the sizes of their disks.
-    live: Vec<(Root, u64)>,
+    /// No version was live when it began: what the tenant sees is a first backup.
+    is_first: bool,
+    /// The maps of the versions that are not gone, and the sizes of their disks.
+    maps: Vec<(Root, u64)>,
     distrusted: Vec<Spot>,
     written: Option<Finished>,
 }
@@ -104,7 +106,7 @@ impl Repository {
             // From here on the claim pins its parent, unless a deletion was faster.
             let history = log.read_on(history)?.sound()?;
             let is_blind = planted::has(Bug::ParentSeenBeforeClaim);
-            if is_blind || claim.parent.is_none_or(|parent| history.is_live(parent)) {
+            if is_blind || claim.parent.is_none_or(|parent| history.is_kept(parent)) {
                 return Ok(self.session(log, seq, claim, &history));
             }
             log.put_abort(seq, &claim, "the parent was deleted")?;
@@ -119,11 +121,23 @@ impl Repository {
         });
         let packs = self.packs(&log);
         let version = VersionRef { chain: log.chain, seq };
-        let commits = history.live().into_iter().filter_map(|seq| history.committed(seq));
-        let live = commits.map(|one| (one.commit.root, one.commit.disk_bytes)).collect();
+        let commits = history.kept().into_iter().filter_map(|seq| history.committed(seq));
+        let maps = commits.map(|one| (one.commit.root, one.commit.disk_bytes)).collect();
         let (options, dedup) = (self.options.clone(), Arc::clone(&self.dedup));
-        let (distrusted, written) = (Vec::new(), None);
-        Session { log, packs, options, dedup, version, claim, parent, live, distrusted, written }
+        let is_first = history.live().is_empty();
+        Session {
+            log,
+            packs,
+            options,
+            dedup,
+            version,
+            claim,
+            parent,
+            is_first,
+            maps,
+            distrusted: Vec::new(),
+            written: None,
+        }
     }
 }
 
@@ -136,6 +150,12 @@ impl Session {
     /// The version that unchanged blocks are shared with; none in a first backup.
     pub const fn parent(&self) -> Option<u64> {
         self.claim.parent
+    }
+
+    /// Whether no version was live when it began: then its logical size is that of a first backup,
+    /// though it may build on a version in the trash (BAK-31).
+    pub const fn is_first(&self) -> bool {
+        self.is_first
     }
 
     /// Says before [`Session::write`] what is known to be damaged in the chain.
@@ -212,7 +232,7 @@ impl Session {
             return Ok(whole());
         }
         if !wanted.is_empty() {
-            for (root, disk_bytes) in &self.live {
+            for (root, disk_bytes) in &self.maps {
                 let map = MapReader::new(Arc::clone(&self.packs), *root, *disk_bytes);
                 let Some(bad) = bad_ranges(&map, wanted, scratch)? else { return Ok(whole()) };
                 changed.extend(bad);
@@ -322,10 +342,8 @@ impl Session {
             parent: self.parent.as_ref().map(|parent| (parent.seq, parent.hash)),
             root: written.map.root,
             disk_bytes: *disk_bytes,
-            logical_bytes: match self.parent {
-                None => stats.used_bytes,
-                Some(_) => stats.changed_bytes,
-            },
+            // The tenant does not see what is in the trash, though the version builds on it (BAK-31).
+            logical_bytes: if self.is_first { stats.used_bytes } else { stats.changed_bytes },
             used_bytes: stats.used_bytes,
             added_bytes: written.stored_bytes,
             packs: written.uploaded.iter().map(summary).collect(),

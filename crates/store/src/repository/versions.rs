@@ -10,6 +10,15 @@ use crate::format::id::{ChainRef, Scope};
 use crate::format::place::{self, Place};
 use crate::version::VersionInfo;
 
+/// What a repository holds.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Contents {
+    /// What can be restored.
+    pub live: Vec<VersionInfo>,
+    /// What was deleted and can be taken back.
+    pub trashed: Vec<VersionInfo>,
+}
+
 impl Repository {
     /// The live versions of a chain, oldest first; none if the chain is unknown.
     ///
@@ -84,10 +93,15 @@ impl Repository {
         }
     }
 
-    /// All live versions of all chains, from the objects alone. What cannot be read is logged
-    /// and left out; [`Repository::check`] names it.
+    /// All live versions of all chains, as [`Repository::contents`] says.
     pub fn catalogue(&self) -> Result<Vec<VersionInfo>> {
-        let mut all = Vec::new();
+        self.contents().map(|contents| contents.live)
+    }
+
+    /// All versions of all chains, from the objects alone. What cannot be read is logged and left
+    /// out; [`Repository::check`] names it.
+    pub fn contents(&self) -> Result<Contents> {
+        let mut contents = Contents::default();
         for chain in self.chains()? {
             let log = match self.log(&chain) {
                 Ok(Some(log)) => log,
@@ -101,15 +115,17 @@ impl Repository {
                 tracing::error!(%chain, error, "unreadable record");
             };
             history.unreadable.iter().for_each(unreadable);
-            for seq in history.live() {
+            for seq in history.kept() {
+                let is_live = history.is_live(seq);
+                let into = if is_live { &mut contents.live } else { &mut contents.trashed };
                 match log.info(&history, seq) {
-                    Ok(info) => all.extend(info),
+                    Ok(info) => into.extend(info),
                     Err(error) if error.is_damage() => unreadable(&error),
                     Err(error) => return Err(error),
                 }
             }
         }
-        Ok(all)
+        Ok(contents)
     }
 
     /// Who has unfinished sessions on the chain. A caller that knows one of them to be dead

@@ -3,7 +3,7 @@
 use cbr_store::format::codec::{Decoder, Encoder};
 use cbr_store::format::deaths::Deaths;
 use cbr_store::format::node::Node;
-use cbr_store::format::record::{Claim, Delete, Descriptor, Domain, Fold, Outcome, Record};
+use cbr_store::format::record::{Claim, Deed, Delete, Descriptor, Domain, Fold, Outcome, Record};
 use proptest::prelude::*;
 
 use crate::samples;
@@ -49,9 +49,12 @@ fn valid() -> Vec<(usize, Vec<u8>)> {
         (3, encode(&samples::commit())),
         (3, encode(&samples::abort())),
         (4, encode(&samples::delete())),
+        (4, encode(&samples::trash(Deed::Trash))),
+        (4, encode(&samples::trash(Deed::Purge))),
         (5, encode(&samples::descriptor())),
         (6, encode(&samples::domain())),
         (7, encode(&samples::fold())),
+        (7, encode(&samples::fold_with_trash())),
     ]
 }
 

@@ -1,15 +1,17 @@
 //! The bytes of format v1 do not change (P18).
 //!
 //! `tests/golden/v1/objects.txt` holds, per kind of object and per table, the
-//! bytes this crate wrote on the day the format was fixed, `fold.txt` those of a later kind. A difference means
+//! bytes this crate wrote on the day the format was fixed, `fold.txt` and `trash.txt` those of later kinds. A difference means
 //! that stores out there would no longer be read: never rewrite the file, add
 //! a new version of the format.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use cbr_env::SeededRandom;
 use cbr_store::format::codec::Encoder;
-use cbr_store::format::record::Record;
+use cbr_store::format::place;
+use cbr_store::format::record::{Deed, Record};
 
 use crate::samples;
 
@@ -77,9 +79,27 @@ fn fold() -> String {
     format!("fold-record {record}\nfold {key} {}\n", hex::encode(bytes))
 }
 
+/// The records of the trash.
+fn trash() -> String {
+    let mut text = String::new();
+    for (name, deed) in [("trash", Deed::Trash), ("restore", Deed::Restore), ("purge", Deed::Purge)]
+    {
+        let (record, key) = (samples::trash(deed), place::delete(&samples::CHAIN, 2));
+        let _ = writeln!(text, "{name}-record {}", hex::encode(encode(&record)));
+        let bytes = record.seal(&key, &samples::tenant_keys(), &SeededRandom::new(6));
+        let _ = writeln!(text, "{name} {key} {}", hex::encode(bytes));
+    }
+    let _ = writeln!(text, "fold-record {}", hex::encode(encode(&samples::fold_with_trash())));
+    text
+}
+
+fn golden_files() -> [(&'static str, String); 3] {
+    [("objects.txt", current()), ("fold.txt", fold()), ("trash.txt", trash())]
+}
+
 #[test]
 fn the_bytes_are_those_of_the_golden_files() {
-    for (name, current) in [("objects.txt", current()), ("fold.txt", fold())] {
+    for (name, current) in golden_files() {
         let golden = std::fs::read_to_string(file(name)).unwrap();
         for (expected, found) in golden.lines().zip(current.lines()) {
             assert_eq!(found, expected);
@@ -92,7 +112,7 @@ fn the_bytes_are_those_of_the_golden_files() {
 #[ignore = "writes golden files that are not there yet: cargo test -p cbr-store --test format -- --ignored"]
 fn write_the_golden_files_that_are_missing() {
     std::fs::create_dir_all(file("").parent().unwrap()).unwrap();
-    for (name, current) in [("objects.txt", current()), ("fold.txt", fold())] {
+    for (name, current) in golden_files() {
         if !file(name).exists() {
             std::fs::write(file(name), current).unwrap();
         }

@@ -12,8 +12,8 @@ use cbr_store::format::node::{Child, Content, Extent, Inner, Leaf, node_hash};
 use cbr_store::format::pack::{PackBuilder, SealedPack};
 use cbr_store::format::place;
 use cbr_store::format::record::{
-    Abort, Claim, Commit, Delete, Descriptor, Domain, Fold, FoldedSession, Outcome, PackSummary,
-    Probe, Record, Root, Shredded,
+    Abort, Claim, Commit, Deed, Delete, Descriptor, Domain, Fold, FoldedMove, FoldedSession,
+    Outcome, PackSummary, Probe, Record, Root, Shredded,
 };
 use uuid::Uuid;
 
@@ -119,7 +119,18 @@ pub(crate) fn abort() -> Outcome {
 }
 
 pub(crate) fn delete() -> Delete {
-    Delete { seqs: vec![0, 1, 127, 128, u64::MAX], by: "task 18".to_owned() }
+    Delete { seqs: vec![0, 1, 127, 128, u64::MAX], by: "task 18".to_owned(), deed: Deed::Delete }
+}
+
+/// What is done with the trash.
+pub(crate) fn trash(deed: Deed) -> Delete {
+    Delete { seqs: vec![3, 300], by: "task 19".to_owned(), deed }
+}
+
+/// A fold of a log with a trash.
+pub(crate) fn fold_with_trash() -> Fold {
+    let moved = |seq, record, is_trashed| FoldedMove { seq, record, is_trashed };
+    Fold { deletes: 300, moved: vec![moved(3, 2, true), moved(299, 300, false)], ..fold() }
 }
 
 /// Two sessions and three delete records.
@@ -130,7 +141,7 @@ pub(crate) fn fold() -> Fold {
         hash,
     };
     let sessions = vec![session(commit(), Some([7; 32])), session(abort(), None)];
-    Fold { sessions, deletes: 3, deleted: vec![1, 2, 300] }
+    Fold { sessions, deletes: 3, deleted: vec![1, 2, 300], moved: Vec::new() }
 }
 
 /// A fold as an object: it is not among [`objects`], whose golden file is older.

@@ -16,8 +16,9 @@ use crate::world::{
     backup, backup_again, below, four_versions, open,
 };
 
-const CRASHES: [Fault; 2] = [Fault::CrashBefore, Fault::CrashAfter];
-const FAILURES: [Fault; 4] = [Fault::Io, Fault::NoSpace, Fault::LostAnswer, Fault::LostRequest];
+pub(crate) const CRASHES: [Fault; 2] = [Fault::CrashBefore, Fault::CrashAfter];
+pub(crate) const FAILURES: [Fault; 4] =
+    [Fault::Io, Fault::NoSpace, Fault::LostAnswer, Fault::LostRequest];
 /// No operation of these tests needs more calls.
 const CALLS_MAX: u64 = 2000;
 
@@ -26,7 +27,7 @@ fn empty() -> Start {
 }
 
 /// Runs `operation` again and again, failing it at call 0, 1, 2 …, and then `after` in a new process.
-fn at_every_call(
+pub(crate) fn at_every_call(
     start: &Start,
     faults: &[Fault],
     operation: impl Fn(&Arc<dyn Backend>, &Seeds) -> Result<()>,

@@ -11,31 +11,40 @@ use cbr_store::backend::{Backend, MemoryBackend};
 use cbr_store::{CheckDepth, Job, Repository, Result};
 
 use crate::world::{
-    CHAIN, Disk, Expected, Seeds, assert_all_can_go, assert_no_leak, assert_versions, backup,
-    backup_again, four_versions, open, restore,
+    CHAIN, Disk, Expected, Seeds, Start, assert_all_can_go, assert_no_leak, assert_versions,
+    backup, backup_again, four_versions, open, restore,
 };
 
 const CALLS_MAX: u64 = 2000;
 
 /// What came of one interleaving.
-struct Outcome<A, B> {
+pub(crate) struct Outcome<A, B> {
     /// What A returned.
-    a: Result<A>,
+    pub(crate) a: Result<A>,
     /// What B returned.
-    b: Result<B>,
-    repository: Repository,
+    pub(crate) b: Result<B>,
+    pub(crate) repository: Repository,
     memory: Arc<MemoryBackend>,
     /// The versions before either ran.
-    before: Expected,
+    pub(crate) before: Expected,
 }
 
 /// Runs A again and again on the same four versions; before its call 0, 1, 2 … B runs.
-fn at_every_call<A, B: Send + 'static>(
+pub(crate) fn at_every_call<A, B: Send + 'static>(
     a: impl Fn(&Repository) -> Result<A>,
     b: impl Fn(&Repository) -> Result<B> + Clone + Send + 'static,
     after: impl Fn(Outcome<A, B>),
 ) {
-    let start = four_versions();
+    at_every_call_from(&four_versions(), a, b, after);
+}
+
+/// The same, from any start.
+pub(crate) fn at_every_call_from<A, B: Send + 'static>(
+    start: &Start,
+    a: impl Fn(&Repository) -> Result<A>,
+    b: impl Fn(&Repository) -> Result<B> + Clone + Send + 'static,
+    after: impl Fn(Outcome<A, B>),
+) {
     for at in 0..=CALLS_MAX {
         assert!(at < CALLS_MAX, "the operation never gets through");
         let memory = Arc::new(MemoryBackend::from_snapshot(start.objects.clone()));
@@ -60,7 +69,7 @@ fn at_every_call<A, B: Send + 'static>(
 
 impl<A, B> Outcome<A, B> {
     /// Exactly these versions are there, nothing else is left, and everything can go.
-    fn finish(self, expected: &Expected) {
+    pub(crate) fn finish(self, expected: &Expected) {
         assert_versions(&self.repository, expected);
         self.repository.reclaim(&CHAIN).unwrap();
         assert_versions(&self.repository, expected);
@@ -69,7 +78,7 @@ impl<A, B> Outcome<A, B> {
     }
 }
 
-fn new_disk() -> Disk {
+pub(crate) fn new_disk() -> Disk {
     four_versions().expected.values().last().unwrap().with(0, 50).with(6, 0)
 }
 

@@ -391,6 +391,6 @@ fn an_independent_reader_restores_what_several_keys_sealed() {
     }
     for (seq, disk) in expected {
         let restored = restored_by_reader(&directory, &new_master(), seq, folder.path());
-        assert!(restored.is_none_or(|restored| restored == disk.0), "version {seq}");
+        assert!(restored.is_none_or(|restored| restored.unwrap() == disk.0), "version {seq}");
     }
 }

@@ -10,5 +10,6 @@ mod healing;
 mod interleaving;
 mod keys;
 mod listing;
+mod trash;
 mod world;
 mod zombie;

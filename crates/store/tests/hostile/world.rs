@@ -205,9 +205,10 @@ pub(crate) fn assert_no_leak(backend: &dyn Backend) {
     }
 }
 
-/// P3: when all versions are deleted, no pack is left.
+/// P3: when all versions are deleted, also those in the trash, no pack is left.
 pub(crate) fn assert_all_can_go(repository: &Repository, backend: &MemoryBackend) {
-    let versions = repository.versions(&CHAIN).unwrap();
+    let mut versions = repository.versions(&CHAIN).unwrap();
+    versions.extend(repository.trashed(&CHAIN).unwrap());
     let seqs: Vec<u64> = versions.iter().map(|info| info.version.seq).collect();
     repository.delete(&CHAIN, &seqs).unwrap();
     repository.reclaim(&CHAIN).unwrap();

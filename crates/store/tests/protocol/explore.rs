@@ -6,13 +6,15 @@ use stateright::{Checker, Model, Property};
 
 use crate::rules::{Broken, Rules};
 use crate::state::{
-    Action, CONTESTED, CollectorStep, Compactor, Fate, OTHER, Outcome, SESSIONS, State, WriterStep,
+    Action, CONTESTED, CollectorStep, Compactor, Fate, OTHER, Outcome, Purger, SESSIONS, State,
+    WriterStep,
 };
 use crate::{collector, compactor, writer};
 
 /// The promises, in the words of the reports.
 const SLOT_KEPT: &str = "no version that can be restored loses a slot";
 const ONE_VERDICT: &str = "what was acknowledged is a version";
+const STAYS_BACK: &str = "what was taken back stays";
 
 impl Model for Rules {
     type State = State;
@@ -39,12 +41,19 @@ impl Model for Rules {
                 Fate::Live if self.tenant_scope || version.is_some() => {
                     actions.push(Action::Purge(version));
                 }
-                Fate::Live => actions.push(Action::Trash(version)),
-                Fate::Trashed => {
-                    actions.extend([Action::Restore(version), Action::Purge(version)]);
-                }
-                Fate::Purged => {}
+                // At last nobody deletes it any more, so that there is an end.
+                Fate::Live if state.moves < self.moves_max => actions.push(Action::Trash(version)),
+                Fate::Trashed => actions.push(Action::Restore(version)),
+                Fate::Live | Fate::Purged => {}
             }
+        }
+        let may_purge = match state.purger {
+            Purger::Idle => state.base == Fate::Trashed,
+            Purger::Looked(_) => true,
+            Purger::Ended => false,
+        };
+        if may_purge {
+            actions.push(Action::PurgeBase);
         }
         for n in 0..SESSIONS {
             let session = &state.sessions[n];
@@ -72,8 +81,15 @@ impl Model for Rules {
             Action::Write(n) => writer::step(&mut state, self, n),
             Action::Collect(n) => collector::step(&mut state, self, n),
             Action::Compact => compactor::step(&mut state, self),
-            Action::Trash(version) => *state.fate_mut(version) = Fate::Trashed,
-            Action::Restore(version) => *state.fate_mut(version) = Fate::Live,
+            Action::Trash(_) => {
+                (state.base, state.taken_back) = (Fate::Trashed, false);
+                state.moves += 1;
+            }
+            Action::Restore(_) => {
+                (state.base, state.taken_back) = (Fate::Live, true);
+                state.moves += 1;
+            }
+            Action::PurgeBase => purge_base(&mut state, self),
             Action::Purge(version) => *state.fate_mut(version) = Fate::Purged,
             Action::Arbitrate(n) if self.breaks(Broken::RemovesClaimFirst) => {
                 state.sessions[n].claim = false;
@@ -92,6 +108,9 @@ impl Model for Rules {
             Property::always(SLOT_KEPT, keeps_slots),
             Property::always(ONE_VERDICT, |_, state: &State| {
                 state.sessions.iter().all(|session| !session.acknowledged || session.is_version())
+            }),
+            Property::always(STAYS_BACK, |_, state: &State| {
+                !(state.taken_back && state.base == Fate::Purged)
             }),
             Property::sometimes("the slot is freed", |_, state: &State| is_freed(state)),
             Property::sometimes(
@@ -132,6 +151,23 @@ impl Model for Rules {
             ),
         ]
     }
+}
+
+/// The record is put under the number that follows those by which it was decided, or not at all;
+/// then the purger looks again.
+fn purge_base(state: &mut State, rules: &Rules) {
+    state.purger = match state.purger {
+        Purger::Idle => Purger::Looked(state.moves),
+        Purger::Looked(moves) if moves == state.moves => {
+            state.base = Fate::Purged;
+            Purger::Ended
+        }
+        Purger::Looked(_) if rules.breaks(Broken::PurgesByOldDecision) => {
+            state.base = Fate::Purged;
+            Purger::Ended
+        }
+        Purger::Looked(_) | Purger::Ended => Purger::Idle,
+    };
 }
 
 fn keeps_slots(rules: &Rules, state: &State) -> bool {
@@ -208,6 +244,7 @@ fn every_rule_that_is_left_out_costs_data() {
         (Rules::VOLUME, Broken::NoLookAtDeletions, SLOT_KEPT),
         (Rules::VOLUME, Broken::PurgesWithoutRecord, SLOT_KEPT),
         (shared, Broken::RemovesBeforeRewrite, SLOT_KEPT),
+        (Rules::VOLUME, Broken::PurgesByOldDecision, STAYS_BACK),
     ];
     for (rules, broken, property) in cases {
         fails(rules, broken, property);

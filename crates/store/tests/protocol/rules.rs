@@ -12,6 +12,8 @@ pub(crate) struct Rules {
     pub(crate) tenant_scope: bool,
     /// Claims and outcomes of aborted sessions are removed at last, instead of staying for ever.
     pub(crate) forgets_aborted: bool,
+    /// How often the base may go into the trash and come back.
+    pub(crate) moves_max: u8,
     /// The one rule that is broken, if any.
     pub(crate) broken: Option<Broken>,
 }
@@ -35,14 +37,21 @@ pub(crate) enum Broken {
     NoLookAtDeletions,
     /// What was deleted long enough ago counts as gone without a record that says so.
     PurgesWithoutRecord,
+    /// A purge is put under the next free number, though a record has come since its decision.
+    PurgesByOldDecision,
     /// A compactor removes the old generation before the new one is stored.
     RemovesBeforeRewrite,
 }
 
 impl Rules {
     /// What the engine does within one chain.
-    pub(crate) const VOLUME: Self =
-        Self { shared_pack: false, tenant_scope: false, forgets_aborted: false, broken: None };
+    pub(crate) const VOLUME: Self = Self {
+        shared_pack: false,
+        tenant_scope: false,
+        forgets_aborted: false,
+        moves_max: 3,
+        broken: None,
+    };
 
     /// Chains of a tenant borrow from each other.
     pub(crate) const TENANT: Self = Self { tenant_scope: true, ..Self::VOLUME };

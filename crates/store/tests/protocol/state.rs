@@ -27,6 +27,21 @@ pub(crate) struct State {
     pub(crate) sessions: [Session; SESSIONS],
     pub(crate) collectors: [Collector; 2],
     pub(crate) compactor: Compactor,
+    /// How often the base went into the trash or came back: the delete records that say so.
+    pub(crate) moves: u8,
+    /// Somebody was told that the base is back, and nobody deleted it since.
+    pub(crate) taken_back: bool,
+    pub(crate) purger: Purger,
+}
+
+/// Gives up for good what is in the trash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Purger {
+    #[default]
+    Idle,
+    /// Saw the base in the trash when there were so many records.
+    Looked(u8),
+    Ended,
 }
 
 /// What the log of deletions says about a version. Its records are numbered and put if absent, so
@@ -163,6 +178,8 @@ pub(crate) enum Action {
     Restore(Option<usize>),
     /// A deleted version is given up for good.
     Purge(Option<usize>),
+    /// The purger of the base does its next step.
+    PurgeBase,
     /// Somebody gives the verdict on an open session.
     Arbitrate(usize),
     /// Packs of an aborted session are removed.
@@ -183,6 +200,9 @@ impl State {
             sessions: Default::default(),
             collectors: Default::default(),
             compactor: Compactor::Idle,
+            moves: 0,
+            taken_back: false,
+            purger: Purger::Idle,
         }
     }
 

@@ -11,4 +11,5 @@ mod interleaving;
 #[path = "../reachable/mod.rs"]
 #[expect(dead_code, reason = "a chain alone has one generation of each pack at once")]
 mod reachable;
+mod trash;
 mod world;

@@ -67,7 +67,7 @@ impl Books {
 
     /// What is live or pinned, of every chain.
     pub(crate) fn lineages(&self) -> Result<Vec<Lineage>> {
-        self.histories.iter().map(|history| history.lineage(history.live_or_pinned())).collect()
+        self.histories.iter().map(|history| history.lineage(history.needed())).collect()
     }
 
     /// The chain and the version that wrote a pack.

@@ -296,7 +296,7 @@ impl Look {
 /// Every pack from which a live version borrows is there.
 fn check_lenders(books: &Books, listed: &Listed) -> Result<()> {
     for history in &books.histories {
-        for seq in history.live_or_pinned() {
+        for seq in history.needed() {
             let Some(committed) = history.committed(seq) else { continue };
             for lender in committed.commit.lenders() {
                 if !listed.contains_key(&(PackKind::Data, lender.pack)) {

@@ -18,8 +18,21 @@ pub struct Fold {
     pub sessions: Vec<FoldedSession>,
     /// How many delete records are folded.
     pub deletes: u64,
-    /// The versions they name, ascending.
+    /// The versions that are gone for good by them, ascending.
     pub deleted: Vec<u64>,
+    /// The others that they put into the trash, ascending by number.
+    pub moved: Vec<FoldedMove>,
+}
+
+/// A version that is or was in the trash, and is not gone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FoldedMove {
+    /// The version.
+    pub seq: u64,
+    /// The number of the delete record that put it into the trash, or took it out again.
+    pub record: u64,
+    /// Whether it is there now.
+    pub is_trashed: bool,
 }
 
 /// A claim and the verdict on it.
@@ -80,6 +93,9 @@ impl Record for Fold {
             session.encode(to);
         }
         to.varint(self.deletes);
+        if !self.moved.is_empty() {
+            encode_moves(&self.moved, to);
+        }
         to.count(self.deleted.len());
         for seq in &self.deleted {
             to.varint(*seq);
@@ -92,6 +108,7 @@ impl Record for Fold {
         let sessions =
             (0..count).map(|_| FoldedSession::decode(from)).collect::<Decoded<Vec<_>>>()?;
         let deletes = from.varint()?;
+        let moved = decode_moves(from)?;
         let count = from.count(SESSIONS_MAX, 1)?;
         let deleted = (0..count).map(|_| from.varint()).collect::<Decoded<Vec<_>>>()?;
         if !deleted.is_sorted_by(|a, b| a < b) {
@@ -100,6 +117,49 @@ impl Record for Fold {
         if deleted.len() as u64 > deletes.saturating_mul(Delete::SEQS_MAX as u64) {
             return Err(Malformed("more deleted versions than delete records can name"));
         }
-        Ok(Self { sessions, deletes, deleted })
+        if moved.iter().any(|one| !(1..=deletes).contains(&one.record)) {
+            return Err(Malformed("moved by a record that is not folded"));
+        }
+        if moved.iter().any(|one| deleted.binary_search(&one.seq).is_ok()) {
+            return Err(Malformed("a version is gone and is not"));
+        }
+        Ok(Self { sessions, deletes, deleted, moved })
     }
+}
+
+/// What stands before the moved versions: more than a count can be, so that who knows no trash refuses
+/// the fold and reads the records. Where there are none there is nothing, as before there was a trash.
+const MOVES: u64 = SESSIONS_MAX as u64 + 1;
+
+fn encode_moves(moved: &[FoldedMove], to: &mut Encoder) {
+    to.varint(MOVES);
+    to.count(moved.len());
+    for one in moved {
+        to.varint(one.seq);
+        to.varint(one.record);
+        to.u8(one.is_trashed.into());
+    }
+}
+
+fn decode_moves(from: &mut Decoder<'_>) -> Decoded<Vec<FoldedMove>> {
+    let mut ahead = from.clone();
+    if ahead.varint()? != MOVES {
+        return Ok(Vec::new());
+    }
+    *from = ahead;
+    let decode_one = |from: &mut Decoder<'_>| {
+        let (seq, record) = (from.varint()?, from.varint()?);
+        let is_trashed = match from.u8()? {
+            0 => false,
+            1 => true,
+            _ => return Err(Malformed("neither in the trash nor out of it")),
+        };
+        Ok(FoldedMove { seq, record, is_trashed })
+    };
+    let count = from.count(SESSIONS_MAX, 3)?;
+    let moved = (0..count).map(|_| decode_one(from)).collect::<Decoded<Vec<_>>>()?;
+    if moved.is_empty() || !moved.is_sorted_by(|a, b| a.seq < b.seq) {
+        return Err(Malformed("moved versions are none, or not ascending"));
+    }
+    Ok(moved)
 }

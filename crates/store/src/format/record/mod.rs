@@ -13,10 +13,10 @@ mod shredded;
 mod tenant_key;
 
 pub use claim::Claim;
-pub use delete::Delete;
+pub use delete::{Deed, Delete};
 pub use descriptor::{Descriptor, Probe};
 pub use domain::Domain;
-pub use fold::{Fold, FoldedSession};
+pub use fold::{Fold, FoldedMove, FoldedSession};
 pub use interface::{Record, TEXT_BYTES_MAX};
 pub use outcome::{Abort, Borrowed, CARD_BYTES_MAX, Commit, Lender, Outcome, PackSummary, Root};
 pub use retire::{Retire, RetiredSlots};
