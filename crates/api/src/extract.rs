@@ -15,6 +15,11 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{ApiError, ErrorCode, sentence};
 use crate::query::Query;
+use crate::state::Api;
+
+/// The header with which a client asks for the contract's fields and no others.
+const COMPATIBILITY: &str = "x-cbr-compatibility";
+const STRICT: &str = "strict";
 
 /// A caller in a project it may use.
 #[derive(Debug)]
@@ -49,6 +54,28 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(Self::parse(parts.uri.query().unwrap_or("")))
+    }
+}
+
+/// Whether fields that the contract does not have are wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extensions {
+    is_strict: bool,
+}
+
+impl Extensions {
+    /// Only what the contract has may be in the answer.
+    pub(crate) const fn are_hidden(self) -> bool {
+        self.is_strict
+    }
+}
+
+impl FromRequestParts<Api> for Extensions {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Infallible> {
+        let is_asked_for = parts.headers.get(COMPATIBILITY).is_some_and(|value| value == STRICT);
+        Ok(Self { is_strict: api.settings.is_strict || is_asked_for })
     }
 }
 

@@ -114,6 +114,11 @@ pub(crate) const fn parameter(name: &'static str, form: Form, about: &'static st
 }
 
 impl Operation {
+    /// Whether the contract does not have it.
+    pub fn is_extension(&self) -> bool {
+        self.path.contains("/x/")
+    }
+
     /// Whether it may change something.
     pub const fn is_mutating(&self) -> bool {
         !matches!(self.verb, Verb::Get)

@@ -24,7 +24,8 @@ pub fn router(
 ) -> Router {
     let api = Api::new(services, clock, random, settings);
     let mut router = Router::new();
-    for operation in OPERATIONS {
+    let is_shown = |operation: &&Operation| !(api.settings.is_strict && operation.is_extension());
+    for operation in OPERATIONS.iter().filter(is_shown) {
         router = router.route(operation.path, mounted(&api, operation));
     }
     router

@@ -21,6 +21,8 @@ pub struct Settings {
     pub signatures_remembered_max: usize,
     /// Whether signed requests may leave their body unsigned (contract A.2 step 5).
     pub accepts_unsigned_payload: bool,
+    /// Whether there is nothing but the contract: no operation and no field of ours.
+    pub is_strict: bool,
     /// Renders `/metrics`; none: the path does not exist.
     pub metrics: Option<RenderMetrics>,
 }
@@ -38,6 +40,7 @@ impl Default for Settings {
             signature_skew: Duration::from_mins(15),
             signatures_remembered_max: 1 << 20,
             accepts_unsigned_payload: false,
+            is_strict: false,
             metrics: None,
         }
     }
@@ -53,6 +56,7 @@ impl fmt::Debug for Settings {
             .field("signature_skew", &self.signature_skew)
             .field("signatures_remembered_max", &self.signatures_remembered_max)
             .field("accepts_unsigned_payload", &self.accepts_unsigned_payload)
+            .field("is_strict", &self.is_strict)
             .field("metrics", &self.metrics.is_some())
             .finish()
     }

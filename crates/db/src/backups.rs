@@ -6,6 +6,7 @@ use cbr_model::resource::ResourceKind;
 use cbr_model::{BackupId, ProjectId, ResourceId, Timestamp};
 
 use crate::backup_rows::{self, StateColumns};
+use crate::backup_sizes::DueDisk;
 use crate::error::DbError;
 use crate::listing::{Listed, SortKey, and_contains};
 use crate::sql::Sql;
@@ -79,7 +80,11 @@ impl Backups<'_> {
         .bind(backup.updated_at)
         .bind(backup.protected_at)
         .bind(backup.expired_at);
-        self.tx.execute("backups.insert", sql).await.map(drop)
+        self.tx.execute("backups.insert", sql).await?;
+        if backup.state.content().is_some() {
+            self.tx.backup_sizes().add(backup.id).await?;
+        }
+        Ok(())
     }
 
     /// A project's backup with this id, with its children. Finds a child too.
@@ -174,7 +179,12 @@ impl Backups<'_> {
         .bind(backup.protected_at)
         .bind(backup.expired_at)
         .bind(self.tx.now());
-        self.tx.execute_one("backups.update", sql).await
+        let is_changed = self.tx.execute_one("backups.update", sql).await?;
+        if is_changed && state.status != expected {
+            let due = DueDisk { project: backup.project, resource: backup.resource };
+            self.tx.backup_sizes().touch(due).await?;
+        }
+        Ok(is_changed)
     }
 
     /// Removes a backup with its children if its status is `expected`; says whether it was.
@@ -184,6 +194,7 @@ impl Backups<'_> {
         id: BackupId,
         expected: &str,
     ) -> Result<bool, DbError> {
+        self.tx.backup_sizes().touch_disks_of(project, id).await?;
         let sql = Sql::new("DELETE FROM backups WHERE project_id = $1 AND id = $2 AND status = $3");
         let sql = sql.bind(project).bind(id).bind(expected);
         self.tx.execute_one("backups.delete", sql).await

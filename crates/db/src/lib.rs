@@ -10,6 +10,7 @@
 
 mod access_keys;
 mod backup_rows;
+mod backup_sizes;
 mod backups;
 mod bindings;
 mod checkpoints;
@@ -37,6 +38,7 @@ mod vaults;
 mod verification;
 
 pub use access_keys::{AccessKey, AccessKeys};
+pub use backup_sizes::{BackupSizes, CountedSizes, DueDisk};
 pub use backups::{Backups, StoredDisk};
 pub use bindings::{Binding, Bindings};
 pub use checkpoints::Checkpoints;

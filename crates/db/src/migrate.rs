@@ -9,7 +9,7 @@ use crate::sql::Sql;
 use crate::tx::Tx;
 
 /// Append only. The text of a released migration never changes.
-pub(crate) const MIGRATIONS: [(i64, &str); 7] = [
+pub(crate) const MIGRATIONS: [(i64, &str); 8] = [
     (1, include_str!("../migrations/0001_identity.sql")),
     (2, include_str!("../migrations/0002_catalogue.sql")),
     (3, include_str!("../migrations/0003_tasks.sql")),
@@ -17,6 +17,7 @@ pub(crate) const MIGRATIONS: [(i64, &str); 7] = [
     (5, include_str!("../migrations/0005_exports.sql")),
     (6, include_str!("../migrations/0006_verification.sql")),
     (7, include_str!("../migrations/0007_object_claims.sql")),
+    (10, include_str!("../migrations/0010_backup_sizes.sql")),
 ];
 
 const TABLE: &str = "
@@ -46,7 +47,8 @@ pub(crate) async fn migrate(db: &Db) -> Result<(), DbError> {
 async fn refuse_unknown(tx: &mut Tx) -> Result<(), DbError> {
     let newest = Sql::new("SELECT COALESCE(MAX(number), 0) AS number FROM schema_migrations");
     let Some(row) = tx.row("migrate", "schema_migrations", newest).await? else { return Ok(()) };
-    let (found, known) = (row.int("number")?, MIGRATIONS.len() as i64);
+    let known = MIGRATIONS.last().map_or(0, |(number, _)| *number);
+    let found = row.int("number")?;
     if found > known { Err(DbError::TooNew { found, known }) } else { Ok(()) }
 }
 

@@ -73,6 +73,14 @@ impl Row {
         self.count(column).map(Bytes)
     }
 
+    pub(crate) fn bytes_opt(&self, column: &'static str) -> Result<Option<Bytes>, DbError> {
+        let value: Option<i64> = self.get(column)?;
+        let bytes = |value: i64| {
+            u64::try_from(value).map(Bytes).map_err(|error| self.inconsistent(column, error))
+        };
+        value.map(bytes).transpose()
+    }
+
     pub(crate) fn gib(&self, column: &'static str) -> Result<Gib, DbError> {
         self.count(column).map(Gib)
     }

@@ -5,6 +5,7 @@ use sqlx::any::AnyArguments;
 use sqlx::{Any, AssertSqlSafe, Transaction};
 
 use crate::access_keys::AccessKeys;
+use crate::backup_sizes::BackupSizes;
 use crate::backups::Backups;
 use crate::bindings::Bindings;
 use crate::checkpoints::Checkpoints;
@@ -110,6 +111,11 @@ impl Tx {
     /// Backups with their disks.
     pub const fn backups(&mut self) -> Backups<'_> {
         Backups { tx: self }
+    }
+
+    /// What disks' backups cost.
+    pub const fn backup_sizes(&mut self) -> BackupSizes<'_> {
+        BackupSizes { tx: self }
     }
 
     /// Backups that are given out as disks.

@@ -108,6 +108,25 @@ impl Verification<'_> {
         row.map(|row| integrity(&row)).transpose()
     }
 
+    /// What is known of these disks' backups in a project; those nobody has looked at are not in it.
+    pub async fn integrity_of(
+        &mut self,
+        project: ProjectId,
+        backups: &[BackupId],
+    ) -> Result<BTreeMap<BackupId, Integrity>, DbError> {
+        if backups.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let mut sql = Sql::new(
+            "SELECT i.* FROM backup_integrity i JOIN backups b ON b.id = i.backup_id
+             WHERE b.project_id = $1",
+        )
+        .bind(project);
+        sql.and_one_of("i.backup_id", backups.iter().copied());
+        let rows = self.tx.rows("verification.integrity_of", "backup_integrity", sql).await?;
+        rows.iter().map(|row| Ok((row.id("backup_id")?, integrity(row)?))).collect()
+    }
+
     /// What is known of all disks' backups, of every project; those nobody has looked at are not in it.
     pub async fn all_integrity(&mut self) -> Result<BTreeMap<BackupId, Integrity>, DbError> {
         let sql = Sql::new("SELECT * FROM backup_integrity");

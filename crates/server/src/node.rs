@@ -11,7 +11,7 @@ use cbr_service::identity::SealingKey;
 use cbr_service::{Catalogue, Deps, Identity, Services};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Compatibility, Config};
 use crate::data_dir::DataDir;
 use crate::wiring;
 use crate::world::World;
@@ -96,6 +96,7 @@ impl Node {
             body_bytes_max: usize::try_from(http.body_bytes_max).unwrap_or(usize::MAX),
             signature_skew: http.signature_skew(),
             accepts_unsigned_payload: http.accept_unsigned_payload,
+            is_strict: http.compatibility == Compatibility::Strict,
             metrics: Some(metrics),
             ..cbr_api::Settings::default()
         };

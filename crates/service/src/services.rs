@@ -92,11 +92,12 @@ impl Services {
         let wake = Wake::default();
         let core = Arc::new(Core { db, clock, random, repository, resources, node, wake });
         let exports = Arc::new(Exports::new(Arc::clone(&core), host));
+        let backups = Arc::new(Backups::new(Arc::clone(&core)));
         Self {
             vaults: Arc::new(Vaults::new(Arc::clone(&core))),
             protectables: Arc::new(Protectables::new(Arc::clone(&core))),
             checkpoints: Arc::new(Checkpoints::new(Arc::clone(&core))),
-            backups: Arc::new(Backups::new(Arc::clone(&core))),
+            backups: Arc::clone(&backups),
             operations: Arc::new(Operations::new(Arc::clone(&core))),
             volumes: Arc::new(Volumes::new(Arc::clone(&core))),
             servers: Arc::new(Servers::new(Arc::clone(&core))),
@@ -106,6 +107,7 @@ impl Services {
                 Arc::clone(&core),
                 Arc::clone(&identity),
                 Arc::clone(&exports),
+                backups,
             )),
             exports,
             identity,

@@ -18,7 +18,7 @@ use crate::content::reference;
 use crate::core::Core;
 use crate::error::db;
 use crate::resources::refused;
-use crate::{Error, Exports, Identity, Result};
+use crate::{Backups, Error, Exports, Identity, Result};
 
 /// How often the quick sweeps run.
 const EVERY: Duration = Duration::from_mins(1);
@@ -33,6 +33,7 @@ pub struct Sweeps {
     core: Arc<Core>,
     identity: Arc<Identity>,
     exports: Arc<Exports>,
+    backups: Arc<Backups>,
 }
 
 impl Sweeps {
@@ -40,8 +41,9 @@ impl Sweeps {
         core: Arc<Core>,
         identity: Arc<Identity>,
         exports: Arc<Exports>,
+        backups: Arc<Backups>,
     ) -> Self {
-        Self { core, identity, exports }
+        Self { core, identity, exports, backups }
     }
 
     /// Sweeps until `shutdown`. The first round, right after a start, does everything.
@@ -52,6 +54,7 @@ impl Sweeps {
             report("leftovers", self.leftovers().await);
             report("exports", self.exports.reconcile().await);
             report("queue", self.queue().await.map(|()| 0));
+            report("sizes", self.backups.count_sizes().await);
             if round % STORE_ROUNDS == 0 {
                 report("store", self.store().await);
             }

@@ -219,6 +219,11 @@ impl App {
         engine.run_due().await.unwrap();
     }
 
+    /// Counts what backups cost, as the service does every minute; of how many.
+    pub(crate) async fn count_sizes(&self) -> u64 {
+        self.services.backups.count_sizes().await.unwrap()
+    }
+
     // --- things
 
     pub(crate) async fn create_vault(&self, name: &str) -> String {

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
+use cbr_api::Settings;
+
 use crate::app::{App, VOLUMES};
+use crate::client::{Call, send};
 
 /// A vault with the app's first disk in it, backed up once: vault, restore point, backup.
 async fn backed_up(app: &App) -> (String, Value, Value) {
@@ -148,4 +151,67 @@ async fn disks_are_listed_created_from_a_backup_and_deleted() {
     app.settle().await;
     let gone = app.call("GET", &path(&format!("/{volume}")), None).await.expect(404);
     assert_eq!(gone.code(), "BackupService.7000");
+}
+
+/// VLT-85, P35: a list says what each backup costs and whether it is whole; in strict mode, by the
+/// client's header or the operator's setting, there is nothing but the contract.
+#[tokio::test]
+async fn a_list_says_what_backups_cost_unless_it_is_strict() {
+    let app = App::start().await;
+    let (_, _, backup) = backed_up(&app).await;
+    let id = backup["id"].as_str().unwrap().to_owned();
+    // Not counted yet: what is not known is null, never old.
+    assert!(backup["x-sizes"]["stored_bytes"].as_u64().unwrap() > 0, "{backup}");
+    assert_eq!(backup["x-sizes"]["unique_bytes"], Value::Null);
+    assert_eq!(app.count_sizes().await, 1);
+    assert_eq!(app.count_sizes().await, 0, "only what is due is counted");
+    let listed = app.get("/backups").await.expect(200).body;
+    let sizes = &listed["backups"][0]["x-sizes"];
+    let exact = app.get(&format!("/x/backups/{id}/sizes")).await.expect(200).body;
+    for name in ["disk", "used", "logical", "changed", "stored", "unique", "shared"]
+        .map(|it| it.to_owned() + "_bytes")
+    {
+        assert_eq!(sizes[&name], exact["sizes"][&name], "{name}");
+    }
+    let unknown =
+        json!({"state": "unknown", "level": null, "verified_at": null, "affected_ranges": 0});
+    assert_eq!(listed["backups"][0]["x-integrity"], unknown);
+    app.post(&format!("/x/backups/{id}/verify"), &json!({})).await.expect(202);
+    app.settle().await;
+    let shown = app.get(&format!("/backups/{id}")).await.expect(200).body;
+    let known = &shown["backup"]["x-integrity"];
+    assert_eq!((&known["state"], &known["level"]), (&json!("ok"), &json!("full")), "{shown}");
+    assert!(known["verified_at"].is_string());
+    assert_eq!(shown["backup"]["x-sizes"], *sizes);
+
+    for path in ["/backups".to_owned(), format!("/backups/{id}")] {
+        let uri = format!("/v3/{}{path}", app.project());
+        let call = Call::new("GET", uri).token(app.token()).header("X-Cbr-Compatibility", "strict");
+        let strict = send(&app.router, call.build()).await.expect(200);
+        assert_eq!(extensions(&strict.body), 0, "{}", strict.body);
+        assert!(extensions(&app.get(&path).await.body) >= 2);
+    }
+}
+
+/// The operator's setting hides operations too.
+#[tokio::test]
+async fn a_strict_service_has_no_extensions() {
+    let app = App::start_with(Settings { is_strict: true, ..Settings::default() }).await;
+    let (_, _, backup) = backed_up(&app).await;
+    assert_eq!(extensions(&backup), 0, "{backup}");
+    let id = backup["id"].as_str().unwrap();
+    let gone = app.get(&format!("/x/backups/{id}/sizes")).await.expect(404);
+    assert_eq!(gone.code(), "APIG.0101");
+}
+
+/// How many fields, at any depth, the contract does not have.
+fn extensions(value: &Value) -> usize {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| usize::from(name.starts_with("x-")) + extensions(value))
+            .sum(),
+        Value::Array(items) => items.iter().map(extensions).sum(),
+        _ => 0,
+    }
 }

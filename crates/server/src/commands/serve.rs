@@ -89,7 +89,7 @@ impl ServeArgs {
             // It ends with the signal; nothing waits for clients that do not leave.
             drop(tokio::spawn(node.serve_exports(listener, stopping.clone())));
         }
-        let router = node.router(&config, &url, Arc::new(move || metrics.render()));
+        let router = node.router(&config, &url, Arc::new(move || telemetry::rendered(&metrics)));
         let handle = Handle::new();
         close_on_stop(stopping.clone(), handle.clone(), &config.http);
         let working = tokio::spawn(node.work(&config, &stopping));

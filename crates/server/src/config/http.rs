@@ -8,6 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use super::file::{ConfigError, check_absolute, check_range};
 
+/// What is answered beside the contract.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Compatibility {
+    /// Operations under `/x/`, and fields whose names begin with `x-`.
+    Extended,
+    /// Nothing.
+    Strict,
+}
+
 /// Where and how the service answers.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -28,6 +38,8 @@ pub(crate) struct HttpConfig {
     pub(crate) signature_skew_seconds: u64,
     /// Accept signed requests that leave their body unsigned.
     pub(crate) accept_unsigned_payload: bool,
+    /// Whether there are operations and fields that the contract does not have.
+    pub(crate) compatibility: Compatibility,
     /// How long a connection may send nothing.
     pub(crate) idle_seconds: u64,
     /// How long running requests may take to end when the service stops.
@@ -45,6 +57,7 @@ impl Default for HttpConfig {
             body_bytes_max: 1 << 20,
             signature_skew_seconds: 900,
             accept_unsigned_payload: false,
+            compatibility: Compatibility::Extended,
             idle_seconds: 75,
             shutdown_seconds: 10,
         }

@@ -21,7 +21,7 @@ pub(crate) use account::AccountConfig;
 pub(crate) use database::DatabaseConfig;
 pub(crate) use export::ExportConfig;
 pub(crate) use file::{Config, ConfigError, EXAMPLE};
-pub(crate) use http::HttpConfig;
+pub(crate) use http::{Compatibility, HttpConfig};
 pub(crate) use log::{LogConfig, LogFormat};
 pub(crate) use repository::RepositoryConfig;
 pub(crate) use s3::S3Config;

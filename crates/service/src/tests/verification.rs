@@ -9,9 +9,12 @@ use cbr_model::vault::VaultKind;
 use cbr_store::backend::{BackendExt, Key};
 use cbr_store::format::id::PackKind;
 use cbr_store::format::place::Place;
+use cbr_task::harness::{Fault, crash_matrix};
+use cbr_task::{Cause, Outcome};
 use tokio_util::sync::CancellationToken;
 
-use super::world::{BLOCK, VOLUME, World};
+use super::world::{BLOCK, SERVER, VOLUME, World, id};
+use crate::tasks::verify_backup::VerifyTask;
 use crate::verification::VerifyOptions;
 
 /// Flips a byte in the first slot of every data pack there is.
@@ -87,4 +90,91 @@ async fn verifying_a_backup_marks_it() {
     let damaged = integrity(&world, &backup).await;
     assert_eq!((damaged.state, damaged.verified_at), (IntegrityState::Damaged, sound.verified_at));
     assert!(!damaged.lost.is_empty());
+}
+
+/// P5, P14, P35: whenever a verification is interrupted, it ends by saying what is true of every disk
+/// of the server, and it changes nothing.
+#[tokio::test]
+async fn a_crash_at_any_step_of_a_verification_ends_with_the_truth() {
+    for is_damaged in [false, true] {
+        let make = async || {
+            let world = World::new().await;
+            let vault = world.vault(VaultKind::Server, &[SERVER]).await;
+            let backup = world.back_up(&vault).await;
+            if is_damaged {
+                flip(&world);
+            }
+            let task = world.services.verification.verify(&world.access, backup.id).await.unwrap();
+            world.with_task::<VerifyTask>(task)
+        };
+        crash_matrix(make, async |made, fault, ended| {
+            let world: &World = made.keep.downcast_ref().unwrap();
+            let backup = world.backups().await.remove(0);
+            let known = integrity(world, &backup).await;
+            match (&ended.outcome, is_damaged) {
+                (Outcome::Success, false) => {
+                    assert_eq!(known.state, IntegrityState::Ok, "{fault:?}");
+                    assert!(known.verified_at.is_some(), "{fault:?}");
+                }
+                // What was asked to stop has nothing to say; what it said before stays true.
+                (Outcome::Failed(failure), _) if failure.cause == Cause::Cancelled => {
+                    assert!(matches!(fault, Fault::CancelBefore(_)), "{fault:?}");
+                    let untrue =
+                        if is_damaged { IntegrityState::Ok } else { IntegrityState::Damaged };
+                    assert_ne!(known.state, untrue, "{fault:?}");
+                }
+                (Outcome::Failed(_), true) => {
+                    assert_eq!(known.state, IntegrityState::Damaged, "{fault:?}");
+                }
+                (other, _) => panic!("{fault:?}: {other:?}"),
+            }
+            assert_eq!(world.versions().values().sum::<usize>(), backup.children.len());
+            assert_eq!(world.provider.open_snapshots(), 0, "{fault:?}");
+        })
+        .await;
+    }
+}
+
+/// VLT-85: what is shown of a list of backups is what the repository says, after each backup and each
+/// deletion; nothing is counted that has not changed.
+#[tokio::test]
+async fn counted_sizes_are_those_of_the_repository() {
+    let world = World::new().await;
+    let disks = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let servers = world.vault(VaultKind::Server, &[SERVER]).await;
+    let sizes = async || {
+        world.services.backups.count_sizes().await.unwrap();
+        assert_eq!(world.services.backups.count_sizes().await.unwrap(), 0);
+        let backups = world.backups().await;
+        let extras = world.services.backups.extras(&world.access, &backups).await.unwrap();
+        for backup in &backups {
+            let asked = std::collections::BTreeSet::from([backup.id]);
+            let exact = world.services.backups.what_if(&world.access, &asked).await.unwrap();
+            let (exact, shown) = (exact.backups[0].1, &extras[&backup.id]);
+            let counted = shown.counted;
+            let bytes = |bytes: Option<cbr_model::size::Bytes>| bytes.unwrap().0;
+            assert_eq!(bytes(counted.unique), exact.unique_bytes);
+            assert_eq!(bytes(counted.shared), exact.shared_bytes);
+            assert_eq!(bytes(counted.used), exact.used_bytes);
+            assert_eq!(bytes(counted.changed), exact.changed_bytes);
+            let (disk, logical) = (shown.disk_bytes, shown.logical_bytes);
+            assert_eq!((disk, logical), (exact.disk_bytes, exact.logical_bytes));
+            assert_eq!(shown.stored_bytes, exact.stored_bytes);
+        }
+        backups
+    };
+    world.back_up(&disks).await;
+    world.back_up(&servers).await;
+    assert_eq!(sizes().await.len(), 2);
+    world.provider.write(id(VOLUME), 0, &[9; 70_000]);
+    let newest = world.back_up(&disks).await;
+    assert_eq!(sizes().await.len(), 3);
+    world.services.backups.delete(&world.access, newest.id).await.unwrap();
+    world.settle().await;
+    assert_eq!(sizes().await.len(), 2);
+    world.settle().await;
+    // Renaming changes no size.
+    let backup = world.backups().await.remove(0);
+    world.services.backups.rename(&world.access, backup.id, "renamed".into()).await.unwrap();
+    assert_eq!(world.services.backups.count_sizes().await.unwrap(), 0);
 }

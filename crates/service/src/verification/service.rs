@@ -1,8 +1,8 @@
 //! The scrub as it runs beside everything else, and what is known of a backup.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cbr_db::DbError;
@@ -39,11 +39,21 @@ const SETTING: &str = "scrub";
 #[derive(Debug)]
 pub struct Verification {
     core: Arc<Core>,
+    shown: Mutex<Shown>,
+}
+
+/// What was counted when all backups were looked at last.
+#[derive(Debug, Default)]
+struct Shown {
+    /// What the repository holds, about: how much a day has to read follows from it.
+    stored_bytes: Option<u64>,
+    /// The resources of which a metric is shown.
+    resources: BTreeSet<ResourceId>,
 }
 
 impl Verification {
-    pub(crate) const fn new(core: Arc<Core>) -> Self {
-        Self { core }
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { core, shown: Mutex::default() }
     }
 
     /// What is known of a backup; of a server's what its disks have in common.
@@ -101,7 +111,14 @@ impl Verification {
         options: &VerifyOptions,
         shutdown: &CancellationToken,
     ) -> Result<bool> {
-        let Some((state, budget)) = self.reserve(options).await.map_err(db("scrubbing"))? else {
+        let stored_bytes = self.shown().stored_bytes;
+        let stored_bytes = match stored_bytes {
+            Some(bytes) => bytes,
+            None => self.count_stored().await.map_err(db("scrubbing"))?,
+        };
+        let Some((state, budget)) =
+            self.reserve(options, stored_bytes).await.map_err(db("scrubbing"))?
+        else {
             return Ok(false);
         };
         // A cursor of another release begins anew.
@@ -123,6 +140,7 @@ impl Verification {
     async fn reserve(
         &self,
         options: &VerifyOptions,
+        stored_bytes: u64,
     ) -> std::result::Result<Option<(State, ScrubBudget)>, DbError> {
         let mut tx = self.core.db.begin().await?;
         let now = tx.now();
@@ -139,8 +157,6 @@ impl Verification {
         if is_busy && now.seconds() - state.counted_at < YIELD_SECONDS {
             return Ok(None);
         }
-        let disks = tx.backups().stored_disks().await?;
-        let stored_bytes = disks.iter().map(|disk| disk.version.added_bytes.0).sum();
         let budget = state.allow(options, stored_bytes, now);
         if state.pass_started == 0 {
             state.pass_started = now.0;
@@ -149,6 +165,19 @@ impl Verification {
         tx.settings().set(SETTING, &store(&state)).await?;
         tx.commit().await?;
         Ok(budget.map(|budget| (state, budget)))
+    }
+
+    /// Looks at all backups, so only before the first step; later it is counted with the metrics.
+    async fn count_stored(&self) -> std::result::Result<u64, DbError> {
+        let mut tx = self.core.db.read().await?;
+        let disks = tx.backups().stored_disks().await?;
+        let bytes = disks.iter().map(|disk| disk.version.added_bytes.0).sum();
+        self.shown().stored_bytes = Some(bytes);
+        Ok(bytes)
+    }
+
+    fn shown(&self) -> std::sync::MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn release(&self, state: &State) -> std::result::Result<(), DbError> {
@@ -193,7 +222,11 @@ impl Verification {
         }
         let mut tx = self.core.db.read().await.map_err(db("reading known damage"))?;
         let known = tx.verification().damage().await.map_err(db("reading known damage"))?;
-        let disks = tx.backups().stored_disks().await.map_err(db("reading known damage"))?;
+        let is_asked = !known.is_empty() && (step.is_pass_complete || !spots.is_empty());
+        let disks = match is_asked {
+            true => tx.backups().stored_disks().await.map_err(db("reading known damage"))?,
+            false => Vec::new(),
+        };
         drop(tx);
         for domain in disks.iter().map(|disk| reference(&disk.version).chain.domain()) {
             let name = domain.to_string();
@@ -244,14 +277,15 @@ impl Verification {
     }
 
     /// Shows what is known as metrics (P35).
-    async fn show(&self) -> Result<()> {
+    pub(crate) async fn show(&self) -> Result<()> {
         let doing = "showing what is known";
         let mut tx = self.core.db.read().await.map_err(db(doing))?;
         let state = load(tx.settings().find(SETTING).await.map_err(db(doing))?);
         let mut newest: BTreeMap<ResourceId, Timestamp> = BTreeMap::new();
-        let mut damaged = 0_u32;
+        let (mut damaged, mut stored_bytes) = (0_u32, 0);
         let mut known = tx.verification().all_integrity().await.map_err(db(doing))?;
         for disk in tx.backups().stored_disks().await.map_err(db(doing))? {
+            stored_bytes += disk.version.added_bytes.0;
             match known.remove(&disk.backup).unwrap_or_default().state {
                 IntegrityState::Ok => {
                     let at = newest.entry(disk.resource).or_insert(disk.created_at);
@@ -266,10 +300,21 @@ impl Verification {
             metrics::gauge!("cbr_verify_last_pass_timestamp_seconds")
                 .set(Timestamp(ended).seconds() as f64);
         }
-        for (resource, at) in newest {
+        let now: BTreeSet<ResourceId> = newest.keys().copied().collect();
+        let before = std::mem::replace(
+            &mut *self.shown(),
+            Shown { stored_bytes: Some(stored_bytes), resources: now.clone() },
+        );
+        let gauge = |resource: ResourceId| {
             let resource = resource.to_string();
             metrics::gauge!("cbr_backup_last_verified_timestamp_seconds", "resource" => resource)
-                .set(at.seconds() as f64);
+        };
+        for (resource, at) in newest {
+            gauge(resource).set(at.seconds() as f64);
+        }
+        // A metric cannot be taken back; what is no number is not rendered.
+        for gone in before.resources.difference(&now) {
+            gauge(*gone).set(f64::NAN);
         }
         Ok(())
     }

@@ -51,11 +51,11 @@ impl Elsewhere {
 impl MapCheck<'_> {
     /// Follows every pointer that no version before has.
     pub(super) fn follow(&mut self, map: &MapReader) -> Result<()> {
-        let (packs, found) = (self.packs, self.found);
+        let (packs, found, elsewhere) = (self.packs, self.found, &mut self.elsewhere);
         let (scratch, seen) = (&mut self.scratch, Some(&mut self.seen));
         map.walk_unseen(&(0..u64::MAX), scratch, seen, &mut |visit| {
             match visit {
-                Visit::Leaf { leaf, .. } => follow_leaf(packs, found, leaf)?,
+                Visit::Leaf { leaf, .. } => follow_leaf(packs, found, (leaf, elsewhere))?,
                 Visit::Inner { .. } => {}
                 Visit::Unreadable { child, error, .. } => {
                     let (pack, slot) = (child.slot.pack, Some(child.slot.slot));
@@ -123,7 +123,11 @@ fn lost_bytes(leaf: u64, extent: &Extent, lost: u16) -> Vec<Range<u64>> {
     ranges
 }
 
-fn follow_leaf(packs: &Packs, found: &Found, leaf: &Leaf) -> Result<()> {
+fn follow_leaf(
+    packs: &Packs,
+    found: &Found,
+    (leaf, elsewhere): (&Leaf, &mut Elsewhere),
+) -> Result<()> {
     for extent in &leaf.extents {
         let Content::Data { slot, first } = extent.content else { continue };
         let object = || place::pack(&packs.pack(PackKind::Data, slot.pack), 0);
@@ -142,7 +146,14 @@ fn follow_leaf(packs: &Packs, found: &Found, leaf: &Leaf) -> Result<()> {
             (end <= entry.blocks).then_some(()).ok_or_else(beyond)
         });
         if let Err(error) = entry {
-            found.spot(spot(PackKind::Data, &slot), object(), &error);
+            // A pack that was rewritten leaves to its patches what they have healed.
+            let lost = match index.slot(slot.slot) {
+                None => elsewhere.lost(packs, &slot)?,
+                Some(_) => u16::MAX,
+            };
+            if lost != 0 {
+                found.partly(spot(PackKind::Data, &slot), object(), &error, lost);
+            }
         }
     }
     Ok(())

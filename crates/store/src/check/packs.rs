@@ -82,7 +82,7 @@ impl PackCheck<'_> {
             && expected != one.object_bytes
         {
             let what = format!("it has {} bytes instead of {expected}", one.object_bytes);
-            self.damaged(one, &key, &Error::damaged(&key, what));
+            self.damaged(one, &key, &Error::damaged(&key, what))?;
         }
         let checked = match self.depth {
             CheckDepth::Structure => self.tables(one).map(drop),
@@ -91,10 +91,7 @@ impl PackCheck<'_> {
         match checked {
             // The backend does not answer: that says nothing about the object.
             Err(error @ Error::Backend(_)) if error.is_transient() => Err(error),
-            Err(error) => {
-                self.damaged(one, &key, &error);
-                Ok(())
-            }
+            Err(error) => self.damaged(one, &key, &error),
             Ok(()) => Ok(()),
         }
     }
@@ -176,13 +173,18 @@ impl PackCheck<'_> {
         Ok(has_ids(&scratch.plain, index.ids(entry), self.hasher, index.pack().kind))
     }
 
-    fn damaged(&self, one: &Listed, key: &Key, error: &Error) {
-        if one.has_newer {
-            // The other one is read instead; if it lacks something, following the maps tells.
-            self.found.record(key, error);
-        } else {
-            let spot = Spot { kind: one.pack.kind, pack: one.pack.id, slot: None };
-            self.found.spot(spot, key, error);
+    fn damaged(&self, one: &Listed, key: &Key, error: &Error) -> Result<()> {
+        let (kind, pack) = (one.pack.kind, one.pack.id);
+        if !one.has_newer {
+            self.found.spot(Spot { kind, pack, slot: None }, key, error);
+            return Ok(());
         }
+        // The other one is read instead; if it lacks something, following the maps tells.
+        match self.packs.index(kind, pack) {
+            Ok(_) => self.found.healed(),
+            Err(other) if other.is_transient() => return Err(other),
+            Err(_) => self.found.record(key, error),
+        }
+        Ok(())
     }
 }

@@ -45,11 +45,14 @@ impl Survivors {
 }
 
 /// Writes the next generation with `survivors` only; its size, or `None` if somebody else did.
+///
+/// `may_be_patched`: a survivor that is damaged and wholly in patches stays in these. It is not
+/// sealed again, because two contents are never sealed under one key and number.
 pub(super) fn rewrite(
     packs: &Packs,
     random: &dyn Random,
     index: &PackIndex,
-    survivors: &Survivors,
+    (survivors, may_be_patched): (&Survivors, bool),
 ) -> Result<Option<u64>> {
     let dek = PackDek::from_bytes(Zeroizing::new(*index.dek().as_bytes()));
     let mut builder = PackBuilder::with_dek(*index.pack(), dek, packs.keys(), random);
@@ -60,7 +63,16 @@ pub(super) fn rewrite(
         packs
             .read_range(index, entry.offset, length, &mut sealed)?
             .ok_or_else(|| Error::Missing { object: index.key().to_string() })?;
-        scratch.open(index, entry, &sealed)?;
+        match scratch.open(index, entry, &sealed) {
+            Ok(()) => {}
+            Err(error) if error.is_damage() && may_be_patched => {
+                if packs.is_in_patches(index.pack(), entry, &mut scratch)? {
+                    continue;
+                }
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        }
         builder.append_sealed(entry.head, &sealed, index.ids(entry))?;
     }
     let next = index.generation().checked_add(1).ok_or_else(|| Error::Invalid {

@@ -8,11 +8,13 @@
 
 pub(crate) mod account;
 mod compact;
+mod needed;
 mod patches;
 pub(crate) mod plan;
 mod proof;
 mod reclaim;
 pub(crate) mod shared;
+mod shrink;
 mod sweep;
 
 pub(crate) use proof::KnownBelow;

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::compact::{Survivors, rewrite};
-use super::patches;
+use super::compact::Survivors;
+use super::patches::Patches;
 use super::plan::{Listed, PackName, Plan, author, is_needed, lists_to_read, plan};
 use super::proof::{Candidates, KnownBelow, Proof};
 use super::reclaim::{ChainReclaim, ReclaimAction, ReclaimReason, ReclaimStep, Unexplained};
-use crate::backend::{BackendError, BackendExt, Key};
+use crate::backend::BackendExt;
 use crate::chain::{ChainLog, History, Lineage, Verdict};
 use crate::error::{Error, Result};
 use crate::format::deaths::Deaths;
@@ -29,8 +29,8 @@ pub(super) struct Look {
     history: History,
     plan: Plan,
     dead: BTreeMap<PackName, BTreeSet<u32>>,
-    /// Patches that go, with their packs and sizes.
-    patches: Vec<(PackName, Key, u64)>,
+    /// Patches that go, and those that stay.
+    patches: Patches,
     /// Sealed bytes of dead slots whose death no deletion explains, by pack.
     unexplained: BTreeMap<PackName, u64>,
 }
@@ -108,7 +108,7 @@ impl Sweep<'_> {
                 ..whole(&look.history, *name, ReclaimAction::Remove, pack)
             });
         }
-        for (name, key, freed_bytes) in &look.patches {
+        for (name, key, freed_bytes) in &look.patches.gone {
             steps.push(ReclaimStep {
                 freed_bytes: *freed_bytes,
                 patch: Some(key.clone()),
@@ -120,7 +120,8 @@ impl Sweep<'_> {
             let generations = &look.listed[name];
             let dead = look.dead.get(name).unwrap_or(&nothing);
             if !dead.is_empty() || generations.len() > 1 {
-                steps.extend(self.foresee(name, generations, dead)?);
+                let is_patched = look.patches.kept.contains(name);
+                steps.extend(self.foresee(name, generations, (dead, is_patched))?);
             }
         }
         Ok(steps)
@@ -132,7 +133,7 @@ impl Sweep<'_> {
         &self,
         name: &PackName,
         generations: &BTreeMap<u32, u64>,
-        dead: &BTreeSet<u32>,
+        (dead, is_patched): (&BTreeSet<u32>, bool),
     ) -> Result<Option<ReclaimStep>> {
         let pack = self.packs.pack(name.0, name.1);
         let Some(newest) = generations.last_key_value().map(|(newest, _)| *newest) else {
@@ -151,16 +152,19 @@ impl Sweep<'_> {
         let survivors = Survivors::of(&index, dead);
         let older_bytes: u64 = generations.range(..newest).map(|(_, size)| *size).sum();
         let all_bytes: u64 = generations.values().sum();
-        let (action, reason, freed_bytes, rewritten_bytes) = if survivors.slots.is_empty() {
-            (ReclaimAction::Remove, ReclaimReason::DeadSlots, all_bytes, 0)
-        } else if survivors.is_worth_it(self.compact_below_percent) {
-            let (freed, kept) = (older_bytes + survivors.dead_bytes, survivors.live_bytes);
-            (ReclaimAction::Rewrite, ReclaimReason::DeadSlots, freed, kept)
-        } else if older_bytes > 0 {
-            (ReclaimAction::RemoveOlder, ReclaimReason::Superseded, older_bytes, 0)
-        } else {
-            return Ok(None);
-        };
+        // Of a slot that its pack has lost, and that is needed, the patches are all there is.
+        let is_mended = is_patched && self.is_mended(&pack, dead)?;
+        let (action, reason, freed_bytes, rewritten_bytes) =
+            if survivors.slots.is_empty() && !is_mended {
+                (ReclaimAction::Remove, ReclaimReason::DeadSlots, all_bytes, 0)
+            } else if survivors.is_worth_it(self.compact_below_percent) {
+                let (freed, kept) = (older_bytes + survivors.dead_bytes, survivors.live_bytes);
+                (ReclaimAction::Rewrite, ReclaimReason::DeadSlots, freed, kept)
+            } else if older_bytes > 0 && !(is_patched && self.is_undoable(&pack, newest)?) {
+                (ReclaimAction::RemoveOlder, ReclaimReason::Superseded, older_bytes, 0)
+            } else {
+                return Ok(None);
+            };
         // A pack that goes slot by slot goes by the way that looks at older generations too.
         let action = match action {
             ReclaimAction::Remove if generations.len() > 1 => ReclaimAction::Rewrite,
@@ -246,7 +250,7 @@ impl Sweep<'_> {
             // to be dead waits for a sweep with the master key.
             plan.inspect.clear();
         }
-        let patches = patches::to_remove(self.log, &history, &lineage, (&listed, &plan))?;
+        let patches = Patches::list(self.log, &history, &lineage, (&listed, &plan))?;
         let (dead, unexplained) = (BTreeMap::new(), BTreeMap::new());
         let mut look = Look { listed, history, plan, dead, patches, unexplained };
         self.find_dead_slots(&lineage, &mut look)?;
@@ -295,7 +299,12 @@ impl Sweep<'_> {
                 .filter(|list| list.pack == name.1)
                 .map(|list| list.slot)
                 .collect();
-            let index = self.packs.index(name.0, name.1)?;
+            let index = match self.packs.index(name.0, name.1) {
+                Err(error @ Error::Missing { .. }) => return Err(error),
+                // What else is in it nobody knows: it stays as it is (P5).
+                Err(error) if error.is_damage() => continue,
+                index => index?,
+            };
             let others = index.slots().iter().map(|entry| entry.head.slot);
             dead.insert(*name, others.filter(|slot| !lists.contains(slot)).collect());
             if !history.explains(seq, seq + 1) {
@@ -324,95 +333,6 @@ impl Sweep<'_> {
             self.log.backend.delete(&key)?;
         }
         Ok(generations.values().sum())
-    }
-
-    /// Brings a pack down to one generation without (many) dead slots; returns the bytes saved.
-    ///
-    /// One that cannot be read stays as it is, for a repair, and the others are dealt with (P5).
-    pub(super) fn shrink(
-        &self,
-        name: &PackName,
-        generations: &BTreeMap<u32, u64>,
-        dead: &BTreeSet<u32>,
-    ) -> Result<u64> {
-        match self.shrink_readable(name, generations, dead) {
-            Err(error) if error.is_damage() => {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(pack = %name.1, error, "a damaged pack is not rewritten");
-                Ok(0)
-            }
-            shrunk => shrunk,
-        }
-    }
-
-    fn shrink_readable(
-        &self,
-        (kind, id): &PackName,
-        generations: &BTreeMap<u32, u64>,
-        dead: &BTreeSet<u32>,
-    ) -> Result<u64> {
-        let Some((newest, size)) = generations.last_key_value() else { return Ok(0) };
-        let pack = self.packs.pack(*kind, *id);
-        let Some(index) = PackIndex::read(self.packs.backend(), &pack, *newest, self.packs.keys())?
-        else {
-            return Ok(0);
-        };
-        let survivors = Survivors::of(&index, dead);
-        let older: BTreeMap<u32, u64> =
-            generations.range(..newest).map(|(generation, size)| (*generation, *size)).collect();
-        if !older.is_empty() && !self.has_all(&index, &older, dead)? {
-            tracing::error!(pack = %index.key(), "a rewritten pack lacks slots; the older one stays");
-            return Ok(0);
-        }
-        let mut saved = self.remove(&(*kind, *id), &older)?;
-        if survivors.slots.is_empty() {
-            saved += self.remove(&(*kind, *id), &BTreeMap::from([(*newest, *size)]))?;
-        } else if survivors.is_worth_it(self.compact_below_percent) {
-            if planted::has(Bug::RemovedBeforeRewritten) {
-                self.remove(&(*kind, *id), &BTreeMap::from([(*newest, *size)]))?;
-            }
-            match rewrite(self.packs, self.log.random.as_ref(), &index, &survivors) {
-                Ok(Some(new_size)) => {
-                    let old = BTreeMap::from([(*newest, *size)]);
-                    saved += self.remove(&(*kind, *id), &old)?.saturating_sub(new_size);
-                }
-                Ok(None) => {}
-                // On a full disk removing must go on (P19); another sweep will rewrite it.
-                Err(Error::Backend(BackendError::NoSpace { .. })) => {
-                    tracing::warn!(pack = %index.key(), "no space to rewrite a pack");
-                }
-                Err(error) if error.is_damage() => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::error!(pack = %index.key(), error, "a damaged pack is not rewritten");
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(saved)
-    }
-
-    /// Whether the newest generation has every slot of the older ones that is not dead.
-    fn has_all(
-        &self,
-        newest: &PackIndex,
-        older: &BTreeMap<u32, u64>,
-        dead: &BTreeSet<u32>,
-    ) -> Result<bool> {
-        for generation in older.keys() {
-            let (backend, keys) = (self.packs.backend(), self.packs.keys());
-            let Some(index) = PackIndex::read(backend, newest.pack(), *generation, keys)? else {
-                continue;
-            };
-            let lacks = index
-                .slots()
-                .iter()
-                .map(|entry| entry.head.slot)
-                .any(|slot| newest.slot(slot).is_none() && !dead.contains(&slot));
-            if lacks {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod patches;
 mod repair;
+mod rewrite;
 mod spot;
 mod wanted;
 
@@ -13,4 +14,5 @@ pub use repair::{PastRepair, RepairPlan, Repaired};
 pub use spot::{InvalidSpot, Spot};
 
 pub(crate) use patches::Patches;
+pub(crate) use rewrite::is_by_repair;
 pub(crate) use wanted::{Healer, Wanted, bad_ranges, lost_blocks, reference};

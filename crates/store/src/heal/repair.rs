@@ -5,17 +5,18 @@
 //! anywhere and repeated, and undoing it removes exactly the patches it wrote (P5, I14).
 //!
 //! What cannot be rebuilt from the repository: blocks that are stored once and damaged there (the
-//! next backup of the same disk may have them), packs whose tables are lost (nobody knows what was
-//! in them), and records: a lost claim or outcome cannot be told from a forged one.
+//! next backup of the same disk may have them), packs whose key or layout is lost (nobody knows what
+//! was in them), and records: a lost claim or outcome cannot be told from a forged one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use super::patches::Patches;
+use super::rewrite::{Marker, Rewrite};
 use super::spot::Spot;
 use super::wanted::{Wanted, reference};
-use crate::backend::BackendExt;
+use crate::backend::{BackendExt, Key};
 use crate::check::Problem;
 use crate::error::{Error, Result};
 use crate::format::BLOCK_BYTES;
@@ -44,6 +45,7 @@ struct Step {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RepairPlan {
     steps: Vec<Step>,
+    rewrites: Vec<Rewrite>,
     /// What is wrong now.
     pub problems: Vec<Problem>,
 }
@@ -51,7 +53,7 @@ pub struct RepairPlan {
 impl RepairPlan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.steps.is_empty()
+        self.steps.is_empty() && self.rewrites.is_empty()
     }
 
     /// How many blocks or map nodes would be stored again.
@@ -59,9 +61,15 @@ impl RepairPlan {
         self.steps.len() as u64
     }
 
-    /// The damaged slots that would be healed, at least in part.
+    /// How many packs that are damaged around their slots would get a new generation.
+    pub fn packs(&self) -> u64 {
+        self.rewrites.len() as u64
+    }
+
+    /// The damaged slots and packs that would be healed, at least in part.
     pub fn spots(&self) -> BTreeSet<Spot> {
-        self.steps.iter().map(|step| step.to.0).collect()
+        let rewrites = self.rewrites.iter().map(Rewrite::spot);
+        self.steps.iter().map(|step| step.to.0).chain(rewrites).collect()
     }
 }
 
@@ -70,6 +78,8 @@ impl RepairPlan {
 pub struct Repaired {
     /// Blocks and map nodes that are there again.
     pub blocks: u64,
+    /// Packs whose sound slots lie in a new generation.
+    pub packs: u64,
     /// Objects that were written or, by an undo, removed.
     pub objects: u64,
 }
@@ -103,7 +113,26 @@ impl Repository {
         for (domain, spots) in spots {
             self.plan_domain(domain, &spots, &mut steps)?;
         }
-        Ok(RepairPlan { steps, problems: report.problems })
+        let rewrites = self.plan_rewrites(&report.problems)?;
+        Ok(RepairPlan { steps, rewrites, problems: report.problems })
+    }
+
+    /// Of the packs that have problems, those that can get a new generation.
+    fn plan_rewrites(&self, problems: &[Problem]) -> Result<Vec<Rewrite>> {
+        let pack = |problem: &Problem| match Place::parse(&Key::new(problem.object.clone()).ok()?) {
+            Some(Place::Pack(pack, _)) => Some(pack),
+            _ => None,
+        };
+        let damaged: BTreeSet<PackRef> = problems.iter().filter_map(pack).collect();
+        let mut rewrites = Vec::new();
+        let mut scratch = Scratch::new()?;
+        for pack in damaged {
+            let Some(keys) = self.tenant(pack.domain.tenant)? else { continue };
+            let hasher = keys.block_hasher(&pack.domain)?;
+            let packs = Packs::new(Arc::clone(&self.backend), keys, pack.domain);
+            rewrites.extend(Rewrite::of(&packs, &hasher, &pack, &mut scratch)?);
+        }
+        Ok(rewrites)
     }
 
     fn plan_domain(&self, domain: DomainId, spots: &[Spot], steps: &mut Vec<Step>) -> Result<()> {
@@ -153,6 +182,16 @@ impl Repository {
     pub fn repair(&self, plan: &RepairPlan, name: &str) -> Result<Repaired> {
         self.check_writable()?;
         let mut repaired = Repaired::default();
+        for rewrite in &plan.rewrites {
+            let domain = rewrite.pack.domain;
+            let Some(keys) = self.tenant(domain.tenant)? else { continue };
+            let hasher = keys.block_hasher(&domain)?;
+            let packs = Packs::new(Arc::clone(&self.backend), keys, domain);
+            let with = (&hasher, self.random.as_ref());
+            let objects = rewrite.carry_out(&packs, with, &format!("{BY}{name}"))?;
+            repaired.packs += u64::from(objects > 0);
+            repaired.objects += objects;
+        }
         let domains: BTreeSet<DomainId> = plan.steps.iter().map(|step| step.domain).collect();
         for domain in domains {
             let Some(keys) = self.tenant(domain.tenant)? else { continue };
@@ -189,17 +228,23 @@ impl Repository {
         for entry in self.backend.list_all("t/")? {
             let Some(Place::Patch(pack, number)) = Place::parse(&entry.key) else { continue };
             let Some(keys) = self.tenant(pack.domain.tenant)? else { continue };
-            match Patch::read(self.backend.as_ref(), &pack, number, keys.as_ref()) {
-                Ok(Some(patch)) => {
-                    if let Some(name) = patch.by().strip_prefix(BY) {
-                        repairs.entry(name.to_owned()).or_default().push(entry.key.to_string());
-                    }
-                }
-                Ok(None) => {}
+            let patch = match Patch::read(self.backend.as_ref(), &pack, number, keys.as_ref()) {
+                Ok(Some(patch)) => patch,
+                Ok(None) => continue,
                 // Whose it is cannot be known, so no undo touches it.
-                Err(error) if error.is_damage() => {}
+                Err(error) if error.is_damage() => continue,
                 Err(error) => return Err(error),
+            };
+            let marker = Marker::parse(&patch);
+            let by = marker.as_ref().map_or(patch.by(), |(_, by)| by);
+            let Some(name) = by.strip_prefix(BY) else { continue };
+            let objects = repairs.entry(name.to_owned()).or_default();
+            // The generation goes before what tells of it.
+            if let Some((marker, _)) = &marker {
+                let packs = Packs::new(Arc::clone(&self.backend), keys, pack.domain);
+                objects.extend(marker.object(&packs, &pack)?.map(|key| key.to_string()));
             }
+            objects.push(entry.key.to_string());
         }
         Ok(repairs.into_iter().map(|(name, objects)| PastRepair { name, objects }).collect())
     }
@@ -214,9 +259,8 @@ impl Repository {
         let past = repairs.iter().find(|past| past.name == name);
         let past = past.ok_or_else(|| Error::Invalid { what: format!("no repair {name}") })?;
         for object in &past.objects {
-            let key = crate::backend::Key::new(object.clone())?;
-            self.backend.delete(&key)?;
+            self.backend.delete(&Key::new(object.clone())?)?;
         }
-        Ok(Repaired { blocks: 0, objects: past.objects.len() as u64 })
+        Ok(Repaired { objects: past.objects.len() as u64, ..Repaired::default() })
     }
 }

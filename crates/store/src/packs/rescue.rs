@@ -10,7 +10,7 @@ use crate::backend::BackendExt;
 use crate::error::{Error, Result};
 use crate::format::BLOCK_BYTES;
 use crate::format::id::{PackId, PackKind, PackRef, SlotRef};
-use crate::format::pack::{PackIndex, Patch};
+use crate::format::pack::{PackIndex, Patch, SlotEntry};
 use crate::format::place::{self, Place};
 
 /// How many damaged packs are remembered.
@@ -53,6 +53,17 @@ impl Packs {
             }
             None => Err(damage),
         }
+    }
+
+    /// Whether patches have all of a slot, and all of it opens.
+    pub(crate) fn is_in_patches(
+        &self,
+        pack: &PackRef,
+        entry: &SlotEntry,
+        scratch: &mut Scratch,
+    ) -> Result<bool> {
+        let rescue = self.look_around(pack.kind, pack.id)?;
+        Ok(self.put_together(&rescue.patches, entry.head.slot, scratch)? == Some(0))
     }
 
     /// The blocks of a slot that patches have, in `scratch.plain`, and which are still lost.

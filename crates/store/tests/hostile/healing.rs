@@ -69,7 +69,7 @@ pub(crate) fn open_with(backend: &Arc<dyn Backend>, seed: u64, options: Options)
 }
 
 /// A backup that knows what is damaged, as the service makes it.
-fn backup_knowing(
+pub(crate) fn backup_knowing(
     repository: &Repository,
     owner: &str,
     disk: &Disk,
@@ -83,7 +83,7 @@ fn backup_knowing(
 }
 
 /// The tables of a pack object.
-fn index(backend: &MemoryBackend, key: &Key) -> Option<PackIndex> {
+pub(crate) fn index(backend: &MemoryBackend, key: &Key) -> Option<PackIndex> {
     let Some(Place::Pack(pack, generation)) = Place::parse(key) else { return None };
     let keys = tenant_keys(backend).unwrap();
     PackIndex::read(backend, &pack, generation, &keys).unwrap()
@@ -98,12 +98,12 @@ fn data_packs(objects: &BTreeMap<Key, Vec<u8>>) -> Vec<(Key, PackRef)> {
 }
 
 /// Frames of up to 4 blocks.
-fn frames() -> Options {
+pub(crate) fn frames() -> Options {
     Options { frame_blocks: 4, ..options() }
 }
 
 /// Three versions in frames of four blocks; the second and third change one block each.
-fn framed() -> (BTreeMap<Key, Vec<u8>>, BTreeMap<u64, Disk>) {
+pub(crate) fn framed() -> (BTreeMap<Key, Vec<u8>>, BTreeMap<u64, Disk>) {
     let memory = Arc::new(MemoryBackend::default());
     let backend: Arc<dyn Backend> = memory.clone();
     let repository = open_with(&backend, 30, frames());
@@ -431,7 +431,7 @@ fn a_repair_may_be_killed_anywhere_and_can_be_undone() {
 }
 
 /// Whether the repair was killed at all.
-fn killed_repair(
+pub(crate) fn killed_repair(
     memory: &Arc<MemoryBackend>,
     (call, fault): (u64, Fault),
     damaged: &BTreeMap<Key, Vec<u8>>,

@@ -11,5 +11,6 @@ mod interleaving;
 mod keys;
 mod listing;
 mod trash;
+mod rewriting;
 mod world;
 mod zombie;

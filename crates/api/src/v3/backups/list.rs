@@ -1,5 +1,7 @@
 //! `ListBackups` (contract C27).
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
@@ -10,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::wire::Backup;
 use crate::error::ApiError;
-use crate::extract::Authorised;
+use crate::extract::{Authorised, Extensions};
 use crate::operation::{Admission, Form, Operation, Verb, parameter, schema_of};
 use crate::query::Query;
 use crate::state::Api;
@@ -82,6 +84,7 @@ struct Response {
 async fn handle(
     State(api): State<Api>,
     Authorised(access): Authorised,
+    extensions: Extensions,
     query: Query,
 ) -> Result<Json<Response>, ApiError> {
     let page = query.page()?;
@@ -92,7 +95,12 @@ async fn handle(
             (found.rows, found.total)
         }
     };
-    let backups = backups.into_iter().map(Backup::from).collect();
+    let extras = if extensions.are_hidden() {
+        BTreeMap::new()
+    } else {
+        api.services.backups.extras(&access, &backups).await?
+    };
+    let backups = backups.into_iter().map(|backup| Backup::with(backup, &extras)).collect();
     Ok(Json(Response { backups, count, limit: page.limit, offset: page.offset }))
 }
 

@@ -1,6 +1,7 @@
 //! Backups (contract C27 to C31).
 
 pub(crate) mod delete;
+mod extras;
 pub(crate) mod list;
 pub(crate) mod restore;
 pub(crate) mod show;

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::wire::Backup;
 use crate::error::ApiError;
-use crate::extract::{Authorised, BackupInPath, PathId};
+use crate::extract::{Authorised, BackupInPath, Extensions, PathId};
 use crate::operation::{Admission, Operation, Verb, schema_of};
 use crate::state::Api;
 
@@ -39,8 +39,13 @@ pub(super) struct Response {
 async fn handle(
     State(api): State<Api>,
     Authorised(access): Authorised,
+    extensions: Extensions,
     PathId(backup): PathId<BackupInPath>,
 ) -> Result<Json<Response>, ApiError> {
-    let backup = api.services.backups.show(&access, backup).await?.into();
-    Ok(Json(Response { backup }))
+    let backup = api.services.backups.show(&access, backup).await?;
+    if extensions.are_hidden() {
+        return Ok(Json(Response { backup: backup.into() }));
+    }
+    let extras = api.services.backups.extras(&access, std::slice::from_ref(&backup)).await?;
+    Ok(Json(Response { backup: Backup::with(backup, &extras) }))
 }

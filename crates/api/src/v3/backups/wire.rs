@@ -1,10 +1,14 @@
 //! A backup on the wire (contract C.0, C.M `BackupResp`).
 
+use std::collections::BTreeMap;
+
+use cbr_model::BackupId;
 use cbr_model::backup::{self, BackupState};
 use cbr_model::resource::ResourceKind;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::extras::{Integrity, Sizes};
 use crate::time;
 use crate::v3::provider_id::provider_id;
 
@@ -40,6 +44,10 @@ pub(crate) struct Backup {
     replication_records: Vec<ReplicationRecord>,
     #[schema(no_recursion)]
     children: Vec<Backup>,
+    #[serde(rename = "x-sizes", skip_serializing_if = "Option::is_none")]
+    x_sizes: Option<Sizes>,
+    #[serde(rename = "x-integrity", skip_serializing_if = "Option::is_none")]
+    x_integrity: Option<Integrity>,
 }
 
 /// Particulars of a backup.
@@ -104,7 +112,29 @@ impl From<backup::Backup> for Backup {
             protected_at: backup.protected_at.map(time::format),
             replication_records: vec![],
             children: backup.children.into_iter().map(Self::from).collect(),
+            x_sizes: None,
+            x_integrity: None,
         }
+    }
+}
+
+impl Backup {
+    /// With what is known of it and of its disks beside what the contract has.
+    pub(super) fn with(
+        backup: backup::Backup,
+        extras: &BTreeMap<BackupId, cbr_service::backups::Extras>,
+    ) -> Self {
+        let children = backup.children.iter().map(|child| child.id);
+        let ids: Vec<BackupId> = std::iter::once(backup.id).chain(children).collect();
+        let mut wire = Self::from(backup);
+        let parts = std::iter::once((&mut wire.x_sizes, &mut wire.x_integrity))
+            .chain(wire.children.iter_mut().map(|it| (&mut it.x_sizes, &mut it.x_integrity)));
+        for (id, (sizes, integrity)) in ids.iter().zip(parts) {
+            let known = extras.get(id);
+            *sizes = known.map(Sizes::from);
+            *integrity = known.map(Integrity::from);
+        }
+        wire
     }
 }
 

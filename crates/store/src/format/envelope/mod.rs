@@ -8,6 +8,7 @@
 
 mod header;
 mod reader;
+mod remains;
 mod section;
 mod tail;
 mod writer;
@@ -18,5 +19,7 @@ pub use section::{SECTIONS_MAX, SectionType};
 pub use tail::{FOOTER_BYTES_MAX, Listed, TRAILER_MAGIC, Tail};
 pub use writer::Writer;
 
+pub(super) use remains::{Remains, Said};
 pub(super) use section::hash128;
+pub(crate) use section::hash128_of;
 pub(super) use writer::Assembly;

@@ -62,6 +62,15 @@ pub(super) fn shorten(hash: &blake3::Hash) -> [u8; 16] {
     short
 }
 
+/// The first half of the BLAKE3 of bytes that come in pieces.
+pub(crate) fn hash128_of(parts: &[&[u8]]) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    shorten(&hasher.finalize())
+}
+
 /// The first half of the BLAKE3 of `bytes`.
 pub(crate) fn hash128(bytes: &[u8]) -> [u8; 16] {
     shorten(&blake3::hash(bytes))

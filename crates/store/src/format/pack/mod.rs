@@ -7,9 +7,11 @@
 mod builder;
 mod index;
 mod patch;
+mod salvage;
 mod tables;
 
 pub use builder::{PackBuilder, SealedPack};
 pub use index::PackIndex;
 pub use patch::{Patch, PatchBuilder, Present};
+pub use salvage::salvage;
 pub use tables::SlotEntry;

@@ -85,7 +85,7 @@ pub(super) fn encode_layout(slots: &[SlotEntry]) -> Vec<u8> {
     to.into_bytes()
 }
 
-fn decode_layout(bytes: &[u8]) -> Decoded<Vec<SlotEntry>> {
+pub(super) fn decode_layout(bytes: &[u8]) -> Decoded<Vec<SlotEntry>> {
     let mut from = Decoder::new(bytes);
     let count = from.count(PACK_SLOTS_MAX, 3)?;
     let mut slots = Vec::with_capacity(count);
