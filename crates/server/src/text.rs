@@ -158,9 +158,9 @@ texts! {
     what_repo_scrub() "the repository is damaged" | "仓库已损坏";
     done_repo_scrub(objects, bytes) "Read {objects} objects, {bytes}: all sound" | "已读取 {objects} 个对象，共 {bytes}：全部完好";
     note_scrub_goes_on(cursor) "the budget is spent; go on with: --from '{cursor}'" | "预算已用完；继续请用：--from '{cursor}'";
-    done_repair(blocks, objects, name) "Stored {blocks} blocks again in {objects} new objects (undo: cbr repo repair --undo {name})" | "已在 {objects} 个新对象中重新存储 {blocks} 个块（撤销：cbr repo repair --undo {name}）";
+    done_repair(blocks, packs, objects, name) "Stored {blocks} blocks and {packs} packs again in {objects} new objects (undo: cbr repo repair --undo {name})" | "已在 {objects} 个新对象中重新存储 {blocks} 个块和 {packs} 个数据包（撤销：cbr repo repair --undo {name}）";
     done_repair_nothing(problems) "Nothing can be repaired from the repository itself; problems: {problems}" | "没有可由仓库自身修复的内容；问题数：{problems}";
-    done_repair_plan(blocks) "{blocks} blocks would be stored again; nothing was changed" | "将重新存储 {blocks} 个块；未做任何更改";
+    done_repair_plan(blocks, packs) "{blocks} blocks and {packs} packs would be stored again; nothing was changed" | "将重新存储 {blocks} 个块和 {packs} 个数据包；未做任何更改";
     done_repair_undo(objects, name) "Removed the {objects} objects of repair {name}" | "已移除修复 {name} 的 {objects} 个对象";
     what_repo_check() "the repository is damaged" | "仓库已损坏";
     what_repo_audit() "the books do not fit the maps" | "账目与映射不符";

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use cbr_env::{RandomExt, SystemRandom};
-use cbr_store::{Problem, Repository, ScrubBudget, ScrubCursor, ScrubLevel};
+use cbr_store::{Problem, Repaired, Repository, ScrubBudget, ScrubCursor, ScrubLevel};
 use serde_json::{Value, json};
 
 use super::repo::{affected, long};
 use crate::failure::{Failure, Kind};
 use crate::output::{Output, bytes};
+
+/// How often it is looked again after a repair for what could be seen only after it.
+const ROUNDS_MAX: usize = 8;
 
 /// Reads about `budget_bytes` from `from` on.
 pub(super) async fn scrub(
@@ -68,26 +71,45 @@ pub(super) async fn repair(
     let problems: Vec<Value> = plan.problems.iter().map(as_json).collect();
     if dry_run || plan.is_empty() {
         if output.is_json() {
-            return Ok(output.json(&json!({"blocks": plan.blocks(), "problems": problems}))?);
+            let (blocks, packs) = (plan.blocks(), plan.packs());
+            let plan = json!({"blocks": blocks, "packs": packs, "problems": problems});
+            return Ok(output.json(&plan)?);
         }
         list(&plan.problems, output)?;
         let done = if plan.is_empty() {
             lang.done_repair_nothing(plan.problems.len())
         } else {
-            lang.done_repair_plan(plan.blocks())
+            lang.done_repair_plan(plan.blocks(), plan.packs())
         };
         return Ok(output.line(done)?);
     }
     let name = SystemRandom::default().uuid().to_string();
-    let as_named = name.clone();
-    let repaired = long(output, move |_| Ok(repository.repair(&plan, &as_named)?))
-        .await
-        .context("cannot repair the repository; what was done stays, run it again")?;
-    if output.is_json() {
-        let (blocks, objects) = (repaired.blocks, repaired.objects);
-        return Ok(output.json(&json!({"name": name, "blocks": blocks, "objects": objects}))?);
+    let mut repaired = Repaired::default();
+    let mut plan = plan;
+    // What lies below a repaired node, or in a repaired pack, is seen only now.
+    for _ in 0..ROUNDS_MAX {
+        let (repository, as_named) = (Arc::clone(&repository), name.clone());
+        let done = long(output, move |job| {
+            let done = repository.repair(&plan, &as_named)?;
+            Ok((done, repository.plan_repair(job)?))
+        });
+        let (done, next) = done
+            .await
+            .context("cannot repair the repository; what was done stays, run it again")?;
+        repaired.blocks += done.blocks;
+        repaired.packs += done.packs;
+        repaired.objects += done.objects;
+        plan = next;
+        if plan.is_empty() || done.objects == 0 {
+            break;
+        }
     }
-    Ok(output.line(lang.done_repair(repaired.blocks, repaired.objects, name))?)
+    let Repaired { blocks, packs, objects } = repaired;
+    if output.is_json() {
+        let done = json!({"name": name, "blocks": blocks, "packs": packs, "objects": objects});
+        return Ok(output.json(&done)?);
+    }
+    Ok(output.line(lang.done_repair(blocks, packs, objects, name))?)
 }
 
 /// Removes what a repair has added.

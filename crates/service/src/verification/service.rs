@@ -223,9 +223,10 @@ impl Verification {
         let mut tx = self.core.db.read().await.map_err(db("reading known damage"))?;
         let known = tx.verification().damage().await.map_err(db("reading known damage"))?;
         let is_asked = !known.is_empty() && (step.is_pass_complete || !spots.is_empty());
-        let disks = match is_asked {
-            true => tx.backups().stored_disks().await.map_err(db("reading known damage"))?,
-            false => Vec::new(),
+        let disks = if is_asked {
+            tx.backups().stored_disks().await.map_err(db("reading known damage"))?
+        } else {
+            Vec::new()
         };
         drop(tx);
         for domain in disks.iter().map(|disk| reference(&disk.version).chain.domain()) {

@@ -4,6 +4,7 @@
 //! after it was compared with the id the pack has of it. So the versions that need it become whole
 //! again without being touched, and nothing damaged is overwritten or removed (P5).
 
+mod nodes;
 mod patches;
 mod repair;
 mod rewrite;
@@ -13,6 +14,7 @@ mod wanted;
 pub use repair::{PastRepair, RepairPlan, Repaired};
 pub use spot::{InvalidSpot, Spot};
 
+pub(crate) use nodes::{Source, lost_nodes};
 pub(crate) use patches::Patches;
 pub(crate) use rewrite::is_by_repair;
 pub(crate) use wanted::{Healer, Wanted, bad_ranges, lost_blocks, reference};

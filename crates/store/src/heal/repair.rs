@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use super::nodes::{Rebuilder, Rebuilt, lost_lists, lost_nodes};
 use super::patches::Patches;
 use super::rewrite::{Marker, Rewrite};
 use super::spot::Spot;
@@ -46,6 +47,8 @@ struct Step {
 pub struct RepairPlan {
     steps: Vec<Step>,
     rewrites: Vec<Rewrite>,
+    /// Map nodes and death lists, with their content.
+    nodes: Vec<(DomainId, Rebuilt)>,
     /// What is wrong now.
     pub problems: Vec<Problem>,
 }
@@ -53,12 +56,12 @@ pub struct RepairPlan {
 impl RepairPlan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.steps.is_empty() && self.rewrites.is_empty()
+        self.steps.is_empty() && self.rewrites.is_empty() && self.nodes.is_empty()
     }
 
     /// How many blocks or map nodes would be stored again.
     pub fn blocks(&self) -> u64 {
-        self.steps.len() as u64
+        (self.steps.len() + self.nodes.len()) as u64
     }
 
     /// How many packs that are damaged around their slots would get a new generation.
@@ -69,7 +72,12 @@ impl RepairPlan {
     /// The damaged slots and packs that would be healed, at least in part.
     pub fn spots(&self) -> BTreeSet<Spot> {
         let rewrites = self.rewrites.iter().map(Rewrite::spot);
-        self.steps.iter().map(|step| step.to.0).chain(rewrites).collect()
+        let node = |(_, node): &(DomainId, Rebuilt)| {
+            let (kind, pack, slot) = (PackKind::Meta, node.pack, Some(node.slot));
+            Spot { kind, pack, slot }
+        };
+        let nodes = self.nodes.iter().map(node);
+        self.steps.iter().map(|step| step.to.0).chain(rewrites).chain(nodes).collect()
     }
 }
 
@@ -114,7 +122,34 @@ impl Repository {
             self.plan_domain(domain, &spots, &mut steps)?;
         }
         let rewrites = self.plan_rewrites(&report.problems)?;
-        Ok(RepairPlan { steps, rewrites, problems: report.problems })
+        let nodes = self.plan_nodes(&report.problems)?;
+        Ok(RepairPlan { steps, rewrites, nodes, problems: report.problems })
+    }
+
+    /// The lost nodes and lists that can be told from what is around them, in damaged domains.
+    fn plan_nodes(&self, problems: &[Problem]) -> Result<Vec<(DomainId, Rebuilt)>> {
+        let damaged: BTreeSet<DomainId> = problems.iter().filter_map(|one| one.domain).collect();
+        let mut nodes = Vec::new();
+        for chain in self.chains()?.into_iter().filter(|it| damaged.contains(&it.domain())) {
+            let Some(log) = self.log(&chain)? else { continue };
+            let history = match log.read()?.sound() {
+                Ok(history) => history,
+                // A chain whose log is damaged has no maps that could be relied on.
+                Err(error) if error.is_damage() => continue,
+                Err(error) => return Err(error),
+            };
+            let domain = chain.domain();
+            let hasher = log.keys.block_hasher(&domain)?;
+            let packs = self.packs(&log);
+            let mut scratch = Scratch::new()?;
+            let mut rebuilder = Rebuilder::new(&history, &packs, None)?;
+            for node in lost_nodes(&history, &packs, &mut scratch)? {
+                nodes.extend(rebuilder.rebuild(&node)?.map(|node| (domain, node)));
+            }
+            let lists = lost_lists(&history, &packs, (&hasher, &mut scratch))?;
+            nodes.extend(lists.into_iter().map(|list| (domain, list)));
+        }
+        Ok(nodes)
     }
 
     /// Of the packs that have problems, those that can get a new generation.
@@ -192,7 +227,9 @@ impl Repository {
             repaired.packs += u64::from(objects > 0);
             repaired.objects += objects;
         }
-        let domains: BTreeSet<DomainId> = plan.steps.iter().map(|step| step.domain).collect();
+        let domains = plan.steps.iter().map(|step| step.domain);
+        let domains: BTreeSet<DomainId> =
+            domains.chain(plan.nodes.iter().map(|(domain, _)| *domain)).collect();
         for domain in domains {
             let Some(keys) = self.tenant(domain.tenant)? else { continue };
             let hasher = keys.block_hasher(&domain)?;
@@ -214,6 +251,9 @@ impl Repository {
                 let wrong = || Error::damaged(index.key(), "it is not what its id says");
                 let (spot, slot, to, of) = step.to;
                 patches.add((spot.kind, spot.pack, slot), to, of, block.ok_or_else(wrong)?)?;
+            }
+            for (_, node) in plan.nodes.iter().filter(|(other, _)| *other == domain) {
+                patches.add((PackKind::Meta, node.pack, node.slot), 0, 1, &node.content)?;
             }
             let healed = patches.finish()?;
             repaired.blocks += healed.blocks;

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::nodes::{Rebuilder, Rebuilt, Source, lost_nodes};
 use super::patches::{Healed, Patches, slot_blocks};
 use super::spot::Spot;
+use crate::chain::History;
 use crate::crypto::BlockId;
 use crate::error::Result;
+use crate::format::MAP_HEIGHT_MAX;
 use crate::format::id::{PackId, PackKind, SlotRef};
 use crate::format::node::Content;
 use crate::format::pack::SlotEntry;
@@ -134,21 +137,23 @@ pub(crate) fn bad_ranges(
     Ok(is_whole.then_some(ranges))
 }
 
-/// Gives lost blocks back as they come by.
+/// Gives lost blocks back as they come by, and lost map nodes afterwards.
 pub(crate) struct Healer<'a> {
     wanted: Wanted,
     left: Mutex<HashMap<BlockId, Vec<Place>>>,
+    source: Source,
     patches: Patches<'a>,
 }
 
 impl<'a> Healer<'a> {
-    pub(crate) fn new(mut wanted: Wanted, patches: Patches<'a>) -> Self {
+    pub(crate) fn new(mut wanted: Wanted, source: Source, patches: Patches<'a>) -> Self {
         let left = Mutex::new(std::mem::take(&mut wanted.by_id));
-        Self { wanted, left, patches }
+        Self { wanted, left, source, patches }
     }
 
-    /// Takes `block` if it is one of the lost ones.
-    pub(crate) fn offer(&self, id: &BlockId, block: &[u8]) -> Result<()> {
+    /// Takes `block` number `at` of leaf `leaf` if it is one of the lost ones.
+    pub(crate) fn offer(&self, (leaf, at): (u64, usize), id: &BlockId, block: &[u8]) -> Result<()> {
+        self.source.note(leaf, at, id);
         let places = self.left.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
         for (kind, pack, slot, at, of) in places.into_iter().flatten() {
             self.patches.add((kind, pack, slot), at, of, block)?;
@@ -161,8 +166,32 @@ impl<'a> Healer<'a> {
         self.wanted.distrusts(PackKind::Data, slot)
     }
 
-    /// Makes what was given back durable.
-    pub(crate) fn finish(&self) -> Result<Healed> {
-        self.patches.finish()
+    /// Makes what was given back durable, and rebuilds the nodes that can be. Of nodes, which are no
+    /// blocks, it says nothing.
+    pub(crate) fn finish(&self, history: &History, packs: &Arc<Packs>) -> Result<Healed> {
+        let healed = self.patches.finish()?;
+        if self.wanted.has_nodes() {
+            // What is below a rebuilt node is seen only then.
+            for _ in 0..=MAP_HEIGHT_MAX {
+                if self.rebuild(history, packs)? == 0 {
+                    break;
+                }
+                self.patches.finish()?;
+            }
+        }
+        Ok(healed)
+    }
+
+    fn rebuild(&self, history: &History, packs: &Arc<Packs>) -> Result<u64> {
+        let lost = lost_nodes(history, packs, &mut Scratch::new()?)?;
+        let mut rebuilder = Rebuilder::new(history, packs, Some(&self.source))?;
+        let mut count = 0;
+        for node in &lost {
+            if let Some(Rebuilt { pack, slot, content }) = rebuilder.rebuild(node)? {
+                self.patches.add((PackKind::Meta, pack, slot), 0, 1, &content)?;
+                count += 1;
+            }
+        }
+        Ok(count)
     }
 }

@@ -20,10 +20,8 @@ use crate::dedup::{Borrower, Domains};
 use crate::error::{Error, Result};
 use crate::format::id::{ChainRef, Scope, SessionNonce};
 use crate::format::place;
-use crate::format::record::{
-    CARD_BYTES_MAX, Claim, Commit, Outcome, PackSummary, Root, TEXT_BYTES_MAX,
-};
-use crate::heal::{Healer, Patches, Spot, Wanted, bad_ranges};
+use crate::format::record::{CARD_BYTES_MAX, Claim, Commit, Outcome, PackSummary, TEXT_BYTES_MAX};
+use crate::heal::{Healer, Patches, Source, Spot, Wanted, bad_ranges, lost_nodes};
 use crate::job::Job;
 use crate::map::MapReader;
 use crate::map::geometry::BLOCK_BYTES;
@@ -51,8 +49,8 @@ pub struct Session {
     parent: Option<Parent>,
     /// No version was live when it began: what the tenant sees is a first backup.
     is_first: bool,
-    /// The maps of the versions that are not gone, and the sizes of their disks.
-    maps: Vec<(Root, u64)>,
+    /// The log as it was when the session began.
+    history: History,
     distrusted: Vec<Spot>,
     written: Option<Finished>,
 }
@@ -107,22 +105,20 @@ impl Repository {
             let history = log.read_on(history)?.sound()?;
             let is_blind = planted::has(Bug::ParentSeenBeforeClaim);
             if is_blind || claim.parent.is_none_or(|parent| history.is_kept(parent)) {
-                return Ok(self.session(log, seq, claim, &history));
+                return Ok(self.session(log, seq, claim, history));
             }
             log.put_abort(seq, &claim, "the parent was deleted")?;
         }
         Err(Error::ChainBusy { owner: "others who begin and delete all the time".to_owned() })
     }
 
-    fn session(&self, log: ChainLog, seq: u64, claim: Claim, history: &History) -> Session {
+    fn session(&self, log: ChainLog, seq: u64, claim: Claim, history: History) -> Session {
         let parent = claim.parent.and_then(|seq| {
             let committed = history.committed(seq)?;
             Some(Parent { seq, hash: committed.hash, commit: committed.commit.clone() })
         });
         let packs = self.packs(&log);
         let version = VersionRef { chain: log.chain, seq };
-        let commits = history.kept().into_iter().filter_map(|seq| history.committed(seq));
-        let maps = commits.map(|one| (one.commit.root, one.commit.disk_bytes)).collect();
         let (options, dedup) = (self.options.clone(), Arc::clone(&self.dedup));
         let is_first = history.live().is_empty();
         Session {
@@ -134,7 +130,7 @@ impl Repository {
             claim,
             parent,
             is_first,
-            maps,
+            history,
             distrusted: Vec::new(),
             written: None,
         }
@@ -193,9 +189,15 @@ impl Session {
         let wanted = Wanted::of(&self.packs, &self.distrusted, &mut Scratch::new()?)?;
         let plan = self.plan(&extents, disk_bytes, (parent.as_ref(), changed), &wanted)?;
         let random = self.log.random.as_ref();
+        let lost = if wanted.has_nodes() {
+            lost_nodes(&self.history, &self.packs, &mut Scratch::new()?)?
+        } else {
+            Vec::new()
+        };
         let healer = (!wanted.is_empty()).then(|| {
             let by = format!("session {}", hex::encode(self.claim.nonce.0));
-            Healer::new(wanted, Patches::new(&self.packs, &hasher, random, by))
+            let patches = Patches::new(&self.packs, &hasher, random, by);
+            Healer::new(wanted, Source::of(&lost), patches)
         });
         let borrower = self.borrower()?;
         let pipeline = Pipeline {
@@ -209,7 +211,8 @@ impl Session {
             borrower: borrower.as_ref(),
         };
         let written = pipeline.run(source, &plan, job)?;
-        let healed = healer.as_ref().map(Healer::finish).transpose()?.unwrap_or_default();
+        let finish = |healer: &Healer<'_>| healer.finish(&self.history, &self.packs);
+        let healed = healer.as_ref().map(finish).transpose()?.unwrap_or_default();
         let mut stats = self.stats(&written, &plan);
         stats.healed_bytes = healed.blocks * BLOCK_BYTES;
         self.written = Some(Finished { written, disk_bytes, stats });
@@ -232,8 +235,10 @@ impl Session {
             return Ok(whole());
         }
         if !wanted.is_empty() {
-            for (root, disk_bytes) in &self.maps {
-                let map = MapReader::new(Arc::clone(&self.packs), *root, *disk_bytes);
+            let kept = self.history.kept().into_iter();
+            for committed in kept.filter_map(|seq| self.history.committed(seq)) {
+                let (root, disk_bytes) = (committed.commit.root, committed.commit.disk_bytes);
+                let map = MapReader::new(Arc::clone(&self.packs), root, disk_bytes);
                 let Some(bad) = bad_ranges(&map, wanted, scratch)? else { return Ok(whole()) };
                 changed.extend(bad);
             }

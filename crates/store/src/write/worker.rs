@@ -140,7 +140,7 @@ impl<'a> Worker<'a> {
             }
             let id = self.shared.hasher.id(block);
             if let Some(healer) = self.shared.healer {
-                healer.offer(&id, block)?;
+                healer.offer((self.leaf.index, at), &id, block)?;
             }
             if self.is_as_before(at, &id)? {
                 continue;

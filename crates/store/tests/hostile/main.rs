@@ -11,6 +11,7 @@ mod interleaving;
 mod keys;
 mod listing;
 mod trash;
+mod nodes;
 mod rewriting;
 mod world;
 mod zombie;

@@ -1,0 +1,190 @@
+//! Putting lost nodes together.
+
+use std::sync::Arc;
+
+use super::Rebuilt;
+use super::around::{Around, known, named};
+use super::lost::LostNode;
+use super::puzzle::Puzzle;
+use super::source::{LeafIds, Source};
+use crate::chain::History;
+use crate::crypto::BlockId;
+use crate::error::Result;
+use crate::format::id::PackKind;
+use crate::format::node::{Child, Inner, Node, node_hash};
+use crate::map::cells::{Cell, gather, spread};
+use crate::map::geometry::{FANOUT, LEAF_BLOCKS, leaf_blocks};
+use crate::packs::{Packs, Scratch, find};
+use crate::size::to_usize;
+
+/// Rebuilds nodes of one chain.
+pub(crate) struct Rebuilder<'a> {
+    around: Around<'a>,
+    source: Option<&'a Source>,
+    scratch: Scratch,
+}
+
+impl<'a> Rebuilder<'a> {
+    /// With what lies on the disk now, if anybody is reading it.
+    pub(crate) fn new(
+        history: &'a History,
+        packs: &'a Arc<Packs>,
+        source: Option<&'a Source>,
+    ) -> Result<Self> {
+        Ok(Self { around: Around { history, packs }, source, scratch: Scratch::new()? })
+    }
+
+    /// What the node was, if that can be found out; then it is certain.
+    pub(crate) fn rebuild(&mut self, lost: &LostNode) -> Result<Option<Rebuilt>> {
+        let content = if lost.is_leaf() { self.leaf(lost)? } else { self.inner(lost)? };
+        if content.is_some() {
+            tracing::warn!(pack = %lost.child.slot.pack, slot = lost.child.slot.slot, "a lost map node is rebuilt");
+        }
+        Ok(content.map(|content| Rebuilt::of(&lost.child.slot, content)))
+    }
+
+    fn leaf(&mut self, lost: &LostNode) -> Result<Option<Vec<u8>>> {
+        let birth = lost.child.slot.birth;
+        let Some(committed) = self.around.history.committed(birth) else { return Ok(None) };
+        let width = to_usize(leaf_blocks(lost.index, committed.commit.disk_bytes));
+        let (before, after) = self.around.cells_around(lost, &mut self.scratch)?;
+        let mut new = self.around.stray_cells(lost, &mut self.scratch)?;
+        let is_older = |cell: &Cell| matches!(cell, Cell::Data { slot, .. } if slot.birth <= birth);
+        // A block that is there later and was written by then has been there all the time.
+        let after = after.unwrap_or_default();
+        let known: Vec<Option<Option<Cell>>> =
+            (0..width).map(|at| after.get(at).copied().filter(is_older).map(Some)).collect();
+        new.retain(|cell| !known.contains(&Some(Some(*cell))));
+        let before = before.unwrap_or_else(|| vec![Cell::Hole; to_usize(LEAF_BLOCKS)]);
+        let before = before.into_iter().take(width).map(some).collect();
+        let puzzle = Puzzle { known, before, new };
+        let mut is_it = |cells: &[Option<Cell>]| encoded(cells, &lost.child).is_some();
+        let ids = self.source.map(|source| source.leaf(lost.index)).unwrap_or_default();
+        let mut puzzles = vec![puzzle.clone()];
+        if !ids.is_empty() {
+            let seen = self.as_on_disk(&puzzle, &ids)?;
+            // Only what lies here now, too: more than one leaf of the version may be lost.
+            let mine: Vec<Cell> = seen.known.iter().filter_map(|cell| (*cell)?).collect();
+            let is_mine = |cell: &Cell| mine.iter().any(|other| is_same_slot(cell, other));
+            let new = seen.new.iter().copied().filter(is_mine).collect();
+            puzzles = vec![Puzzle { new, ..seen.clone() }, seen, puzzle];
+        }
+        let solved = puzzles.iter().find_map(|puzzle| puzzle.solve(&mut is_it));
+        Ok(solved.and_then(|cells| encoded(&cells, &lost.child)))
+    }
+
+    /// The puzzle if nothing has changed where the disk has what the leaf may have had.
+    fn as_on_disk(&self, puzzle: &Puzzle<Cell>, ids: &LeafIds) -> Result<Puzzle<Cell>> {
+        let mut new: Vec<(Cell, Option<BlockId>)> = Vec::with_capacity(puzzle.new.len());
+        for cell in &puzzle.new {
+            new.push((*cell, self.id(cell)?));
+        }
+        let mut known = puzzle.known.clone();
+        for (at, place) in (0_u8..=u8::MAX).zip(&mut known).filter(|(_, place)| place.is_none()) {
+            let before = puzzle.before.get(usize::from(at)).copied().flatten();
+            let Some(id) = ids.get(&at) else {
+                // Zero now; so it was then, unless there was something and it was not replaced.
+                *place = before.is_none().then_some(None);
+                continue;
+            };
+            if let Some(found) = new.iter().position(|(_, other)| other.as_ref() == Some(id)) {
+                *place = Some(Some(new.remove(found).0));
+            } else if let Some(cell) = before
+                && self.id(&cell)?.as_ref() == Some(id)
+            {
+                *place = Some(Some(cell));
+            }
+        }
+        let new = new.into_iter().map(|(cell, _)| cell).collect();
+        Ok(Puzzle { known, before: puzzle.before.clone(), new })
+    }
+
+    fn id(&self, cell: &Cell) -> Result<Option<BlockId>> {
+        let Cell::Data { slot, index } = cell else { return Ok(None) };
+        let Some(tables) = known(self.around.packs.index(PackKind::Data, slot.pack))? else {
+            return Ok(None);
+        };
+        let entry = find(&tables, slot).ok();
+        Ok(entry.and_then(|entry| tables.ids(entry).get(usize::from(*index)).copied()))
+    }
+
+    fn inner(&mut self, lost: &LostNode) -> Result<Option<Vec<u8>>> {
+        let birth = lost.child.slot.birth;
+        let [before, after] = self.around.children_around(lost, &mut self.scratch)?;
+        let width = to_usize(FANOUT);
+        let place = |children: &Option<Vec<(u8, Child)>>| {
+            let mut places = vec![None; width];
+            for (at, child) in children.iter().flatten() {
+                places[usize::from(*at)] = Some(*child);
+            }
+            places
+        };
+        let (before, after): (Vec<Option<Child>>, Vec<Option<Child>>) =
+            (place(&before), place(&after));
+        let mut known: Vec<Option<Option<Child>>> = after
+            .iter()
+            .map(|child| child.filter(|child| child.slot.birth <= birth).map(Some))
+            .collect();
+        let mut new = Vec::new();
+        for stray in self.around.stray_nodes(lost, &mut self.scratch)? {
+            if known.contains(&Some(Some(stray.child))) {
+                continue;
+            }
+            match self.place_of(lost, &stray.node, (&known, [&before, &after]))? {
+                Some(at) => known[at] = Some(Some(stray.child)),
+                None => new.push(stray.child),
+            }
+        }
+        let puzzle = Puzzle { known, before, new };
+        let encode = |children: &[Option<Child>]| {
+            let children = (0_u8..=u8::MAX).zip(children);
+            let children = children.filter_map(|(at, child)| Some((at, (*child)?))).collect();
+            Inner { level: lost.level, children }.encode()
+        };
+        let solved = puzzle.solve(&mut |it| node_hash(&encode(it)) == lost.child.hash);
+        Ok(solved.map(|children| encode(&children)))
+    }
+
+    /// Where below the lost node `node` belongs: where a version before or after has something that
+    /// shares slots with it, or where its blocks lie on the disk now.
+    fn place_of(
+        &mut self,
+        lost: &LostNode,
+        node: &Node,
+        (known, around): (&[Option<Option<Child>>], [&[Option<Child>]; 2]),
+    ) -> Result<Option<usize>> {
+        let mine = named(node);
+        for at in (0..known.len()).filter(|at| known[*at].is_none()) {
+            for child in around.iter().filter_map(|children| children[at]) {
+                let other = self.around.node(&child, &mut self.scratch)?;
+                if other.is_some_and(|other| !named(&other).is_disjoint(&mine)) {
+                    return Ok(Some(at));
+                }
+            }
+            if let (Some(source), Node::Leaf(leaf), 1) = (self.source, node, lost.level) {
+                let cells = spread(leaf, to_usize(LEAF_BLOCKS));
+                for (place, id) in source.leaf(lost.leaves().start + at as u64) {
+                    if self.id(&cells[usize::from(place)])? == Some(id) {
+                        return Ok(Some(at));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn some(cell: Cell) -> Option<Cell> {
+    (cell != Cell::Hole).then_some(cell)
+}
+
+fn is_same_slot(a: &Cell, b: &Cell) -> bool {
+    matches!((a, b), (Cell::Data { slot: a, .. }, Cell::Data { slot: b, .. }) if a == b)
+}
+
+/// The leaf of these cells, if it is the one that is pointed to.
+fn encoded(cells: &[Option<Cell>], child: &Child) -> Option<Vec<u8>> {
+    let cells: Vec<Cell> = cells.iter().map(|cell| cell.unwrap_or(Cell::Hole)).collect();
+    let encoded = gather(&cells)?.encode();
+    (node_hash(&encoded) == child.hash).then_some(encoded)
+}
