@@ -37,6 +37,17 @@ pub struct DueDisk {
     pub resource: ResourceId,
 }
 
+/// A backup of a disk, to be counted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ToCount {
+    /// The backup.
+    pub backup: BackupId,
+    /// The number of its last change.
+    pub changes: i64,
+    /// Where it lies; none for a server's own row, which has no content of its own.
+    pub disk: Option<StoredDisk>,
+}
+
 /// The table of counted sizes.
 #[derive(Debug)]
 pub struct BackupSizes<'t> {
@@ -97,12 +108,8 @@ impl BackupSizes<'_> {
         rows.iter().map(due).collect()
     }
 
-    /// All backups of a disk that have content, each with the number of its last change. A server's
-    /// own row, which has no content of its own, comes without a version.
-    pub async fn of_disk(
-        &mut self,
-        due: DueDisk,
-    ) -> Result<Vec<(BackupId, i64, Option<StoredDisk>)>, DbError> {
+    /// All backups of a disk, or of a server, that have content.
+    pub async fn of_disk(&mut self, due: DueDisk) -> Result<Vec<ToCount>, DbError> {
         let sql = Sql::new(
             "SELECT b.id, b.project_id, b.resource_id, b.created_at, b.protected_at, b.content,
                  s.changes
@@ -124,7 +131,7 @@ impl BackupSizes<'_> {
                 }),
                 Content::Server => None,
             };
-            found.push((row.id("id")?, row.int("changes")?, disk));
+            found.push(ToCount { backup: row.id("id")?, changes: row.int("changes")?, disk });
         }
         Ok(found)
     }

@@ -38,7 +38,7 @@ mod vaults;
 mod verification;
 
 pub use access_keys::{AccessKey, AccessKeys};
-pub use backup_sizes::{BackupSizes, CountedSizes, DueDisk};
+pub use backup_sizes::{BackupSizes, CountedSizes, DueDisk, ToCount};
 pub use backups::{Backups, StoredDisk};
 pub use bindings::{Binding, Bindings};
 pub use checkpoints::Checkpoints;

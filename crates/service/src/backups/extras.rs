@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cbr_db::{CountedSizes, DueDisk, StoredDisk};
+use cbr_db::{CountedSizes, DueDisk, ToCount};
 use cbr_model::BackupId;
 use cbr_model::backup::{Backup, Content};
 use cbr_model::integrity::Integrity;
@@ -148,11 +148,11 @@ fn sum(disks: Vec<Extras>) -> Option<Extras> {
 /// Each chain is read once.
 fn count(
     repository: &Repository,
-    rows: Vec<(BackupId, i64, Option<StoredDisk>)>,
+    rows: Vec<ToCount>,
 ) -> cbr_store::Result<Vec<(BackupId, i64, CountedSizes)>> {
     let mut chains: BTreeMap<ChainRef, Usage> = BTreeMap::new();
     let mut counted = Vec::with_capacity(rows.len());
-    for (backup, changes, disk) in rows {
+    for ToCount { backup, changes, disk } in rows {
         let mut sizes = CountedSizes::default();
         if let Some(disk) = disk {
             let version = reference(&disk.version);

@@ -22,6 +22,12 @@ pub(super) struct Around<'a> {
     pub(super) packs: &'a Arc<Packs>,
 }
 
+/// What the nearest versions before and after have at a place; none if that cannot be known.
+pub(super) struct Beside<T> {
+    pub(super) before: Option<T>,
+    pub(super) after: Option<T>,
+}
+
 /// A node that no map is known to point to.
 pub(super) struct Stray {
     pub(super) child: Child,
@@ -63,7 +69,7 @@ impl Around<'_> {
         &self,
         lost: &LostNode,
         scratch: &mut Scratch,
-    ) -> Result<(Option<Vec<Cell>>, Option<Vec<Cell>>)> {
+    ) -> Result<Beside<Vec<Cell>>> {
         let birth = lost.child.slot.birth;
         let first = |versions: Vec<u64>, scratch: &mut Scratch| -> Result<Option<Vec<Cell>>> {
             for seq in versions {
@@ -74,7 +80,7 @@ impl Around<'_> {
             Ok(None)
         };
         let before = first(self.ancestors(birth), scratch)?;
-        Ok((before, first(self.descendants(birth), scratch)?))
+        Ok(Beside { before, after: first(self.descendants(birth), scratch)? })
     }
 
     /// The same for an inner node: its children.
@@ -82,20 +88,18 @@ impl Around<'_> {
         &self,
         lost: &LostNode,
         scratch: &mut Scratch,
-    ) -> Result<[Option<Vec<(u8, Child)>>; 2]> {
+    ) -> Result<Beside<Vec<(u8, Child)>>> {
         let birth = lost.child.slot.birth;
-        let mut found = [None, None];
-        for (side, versions) in [self.ancestors(birth), self.descendants(birth)].iter().enumerate()
-        {
-            for seq in versions {
-                let Some(map) = self.map(*seq) else { continue };
-                found[side] = known(map.children(lost.level, lost.index, scratch))?;
-                if found[side].is_some() {
-                    break;
+        let first = |versions: Vec<u64>, scratch: &mut Scratch| -> Result<Option<_>> {
+            for map in versions.into_iter().filter_map(|seq| self.map(seq)) {
+                if let Some(children) = known(map.children(lost.level, lost.index, scratch))? {
+                    return Ok(Some(children));
                 }
             }
-        }
-        Ok(found)
+            Ok(None)
+        };
+        let before = first(self.ancestors(birth), scratch)?;
+        Ok(Beside { before, after: first(self.descendants(birth), scratch)? })
     }
 
     /// The node behind a pointer, if it can be read.

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Rebuilt;
 use super::around::known;
+use super::rebuilt::Rebuilt;
 use crate::chain::History;
 use crate::crypto::BlockHasher;
 use crate::error::Result;

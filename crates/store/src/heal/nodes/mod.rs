@@ -10,25 +10,11 @@ mod lists;
 mod lost;
 mod puzzle;
 mod rebuild;
+mod rebuilt;
 mod source;
 
 pub(super) use lists::lost_lists;
-pub(crate) use lost::{LostNode, lost_nodes};
+pub(crate) use lost::lost_nodes;
 pub(crate) use rebuild::Rebuilder;
+pub(crate) use rebuilt::Rebuilt;
 pub(crate) use source::Source;
-
-use crate::format::id::{PackId, SlotRef};
-
-/// A slot of a metadata pack and what it contained.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Rebuilt {
-    pub(crate) pack: PackId,
-    pub(crate) slot: u32,
-    pub(crate) content: Vec<u8>,
-}
-
-impl Rebuilt {
-    fn of(slot: &SlotRef, content: Vec<u8>) -> Self {
-        Self { pack: slot.pack, slot: slot.slot, content }
-    }
-}

@@ -3,11 +3,22 @@
 /// How many fillings are tried.
 const TRIES_MAX: usize = 20_000;
 
+/// What is known of a place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Known<T> {
+    /// Nothing is known.
+    Not,
+    /// There is nothing.
+    Nothing,
+    /// There is this.
+    This(T),
+}
+
 /// What is known of a node, place by place.
 #[derive(Clone, Debug)]
 pub(super) struct Puzzle<T> {
-    /// What is there for sure; `Some(None)`: nothing is.
-    pub(super) known: Vec<Option<Option<T>>>,
+    /// What is there for sure.
+    pub(super) known: Vec<Known<T>>,
     /// What was there in the version before.
     pub(super) before: Vec<Option<T>>,
     /// What the version wrote for this node and is not placed, in the order in which it stands there.
@@ -21,13 +32,17 @@ impl<T: Copy> Puzzle<T> {
         &self,
         is_it: &mut dyn FnMut(&[Option<T>]) -> bool,
     ) -> Option<Vec<Option<T>>> {
-        let open: Vec<usize> =
-            (0..self.known.len()).filter(|place| self.known[*place].is_none()).collect();
+        let is_open = |place: &usize| matches!(self.known[*place], Known::Not);
+        let open: Vec<usize> = (0..self.known.len()).filter(is_open).collect();
         let mut tries = 0;
         let nothing = vec![None; self.before.len()];
         for rest in [&self.before, &nothing] {
-            let filled: Vec<Option<T>> =
-                self.known.iter().zip(rest).map(|(known, rest)| known.unwrap_or(*rest)).collect();
+            let fill = |(known, rest): (&Known<T>, &Option<T>)| match known {
+                Known::Not => *rest,
+                Known::Nothing => None,
+                Known::This(item) => Some(*item),
+            };
+            let filled: Vec<Option<T>> = self.known.iter().zip(rest).map(fill).collect();
             for new in self.choices(open.len()) {
                 let mut places: Vec<usize> = (0..new.len()).collect();
                 loop {
@@ -93,7 +108,7 @@ mod tests {
     fn gaps_are_filled_with_what_is_new_and_what_was_before() {
         let wanted = [Some('a'), Some('x'), None, Some('y'), Some('e')];
         let puzzle = Puzzle {
-            known: vec![Some(Some('a')), None, Some(None), None, None],
+            known: vec![Known::This('a'), Known::Not, Known::Nothing, Known::Not, Known::Not],
             before: vec![None, Some('b'), Some('c'), Some('d'), Some('e')],
             new: vec!['x', 'y'],
         };

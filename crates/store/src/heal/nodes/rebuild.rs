@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::Rebuilt;
-use super::around::{Around, known, named};
+use super::around::{Around, Beside, known, named};
 use super::lost::LostNode;
-use super::puzzle::Puzzle;
+use super::puzzle::{Known, Puzzle};
+use super::rebuilt::Rebuilt;
 use super::source::{LeafIds, Source};
 use crate::chain::History;
 use crate::crypto::BlockId;
@@ -16,6 +16,9 @@ use crate::map::cells::{Cell, gather, spread};
 use crate::map::geometry::{FANOUT, LEAF_BLOCKS, leaf_blocks};
 use crate::packs::{Packs, Scratch, find};
 use crate::size::to_usize;
+
+/// The children of a node, by their place.
+type Children<'a> = &'a [Option<Child>];
 
 /// Rebuilds nodes of one chain.
 pub(crate) struct Rebuilder<'a> {
@@ -47,14 +50,15 @@ impl<'a> Rebuilder<'a> {
         let birth = lost.child.slot.birth;
         let Some(committed) = self.around.history.committed(birth) else { return Ok(None) };
         let width = to_usize(leaf_blocks(lost.index, committed.commit.disk_bytes));
-        let (before, after) = self.around.cells_around(lost, &mut self.scratch)?;
+        let Beside { before, after } = self.around.cells_around(lost, &mut self.scratch)?;
         let mut new = self.around.stray_cells(lost, &mut self.scratch)?;
         let is_older = |cell: &Cell| matches!(cell, Cell::Data { slot, .. } if slot.birth <= birth);
         // A block that is there later and was written by then has been there all the time.
         let after = after.unwrap_or_default();
-        let known: Vec<Option<Option<Cell>>> =
-            (0..width).map(|at| after.get(at).copied().filter(is_older).map(Some)).collect();
-        new.retain(|cell| !known.contains(&Some(Some(*cell))));
+        let there = |at: usize| after.get(at).copied().filter(is_older);
+        let known: Vec<Known<Cell>> =
+            (0..width).map(|at| there(at).map_or(Known::Not, Known::This)).collect();
+        new.retain(|cell| !known.contains(&Known::This(*cell)));
         let before = before.unwrap_or_else(|| vec![Cell::Hole; to_usize(LEAF_BLOCKS)]);
         let before = before.into_iter().take(width).map(some).collect();
         let puzzle = Puzzle { known, before, new };
@@ -64,7 +68,11 @@ impl<'a> Rebuilder<'a> {
         if !ids.is_empty() {
             let seen = self.as_on_disk(&puzzle, &ids)?;
             // Only what lies here now, too: more than one leaf of the version may be lost.
-            let mine: Vec<Cell> = seen.known.iter().filter_map(|cell| (*cell)?).collect();
+            let this = |known: &Known<Cell>| match known {
+                Known::This(cell) => Some(*cell),
+                Known::Not | Known::Nothing => None,
+            };
+            let mine: Vec<Cell> = seen.known.iter().filter_map(this).collect();
             let is_mine = |cell: &Cell| mine.iter().any(|other| is_same_slot(cell, other));
             let new = seen.new.iter().copied().filter(is_mine).collect();
             puzzles = vec![Puzzle { new, ..seen.clone() }, seen, puzzle];
@@ -80,19 +88,22 @@ impl<'a> Rebuilder<'a> {
             new.push((*cell, self.id(cell)?));
         }
         let mut known = puzzle.known.clone();
-        for (at, place) in (0_u8..=u8::MAX).zip(&mut known).filter(|(_, place)| place.is_none()) {
+        let places = (0_u8..=u8::MAX).zip(&mut known);
+        for (at, place) in places.filter(|(_, place)| **place == Known::Not) {
             let before = puzzle.before.get(usize::from(at)).copied().flatten();
             let Some(id) = ids.get(&at) else {
                 // Zero now; so it was then, unless there was something and it was not replaced.
-                *place = before.is_none().then_some(None);
+                if before.is_none() {
+                    *place = Known::Nothing;
+                }
                 continue;
             };
             if let Some(found) = new.iter().position(|(_, other)| other.as_ref() == Some(id)) {
-                *place = Some(Some(new.remove(found).0));
+                *place = Known::This(new.remove(found).0);
             } else if let Some(cell) = before
                 && self.id(&cell)?.as_ref() == Some(id)
             {
-                *place = Some(Some(cell));
+                *place = Known::This(cell);
             }
         }
         let new = new.into_iter().map(|(cell, _)| cell).collect();
@@ -110,28 +121,26 @@ impl<'a> Rebuilder<'a> {
 
     fn inner(&mut self, lost: &LostNode) -> Result<Option<Vec<u8>>> {
         let birth = lost.child.slot.birth;
-        let [before, after] = self.around.children_around(lost, &mut self.scratch)?;
+        let Beside { before, after } = self.around.children_around(lost, &mut self.scratch)?;
         let width = to_usize(FANOUT);
-        let place = |children: &Option<Vec<(u8, Child)>>| {
-            let mut places = vec![None; width];
-            for (at, child) in children.iter().flatten() {
-                places[usize::from(*at)] = Some(*child);
+        let place = |children: Option<Vec<(u8, Child)>>| {
+            let mut places: Vec<Option<Child>> = vec![None; width];
+            for (at, child) in children.into_iter().flatten() {
+                places[usize::from(at)] = Some(child);
             }
             places
         };
-        let (before, after): (Vec<Option<Child>>, Vec<Option<Child>>) =
-            (place(&before), place(&after));
-        let mut known: Vec<Option<Option<Child>>> = after
-            .iter()
-            .map(|child| child.filter(|child| child.slot.birth <= birth).map(Some))
-            .collect();
+        let (before, after) = (place(before), place(after));
+        let there = |child: &Option<Child>| child.filter(|child| child.slot.birth <= birth);
+        let mut known: Vec<Known<Child>> =
+            after.iter().map(|child| there(child).map_or(Known::Not, Known::This)).collect();
         let mut new = Vec::new();
         for stray in self.around.stray_nodes(lost, &mut self.scratch)? {
-            if known.contains(&Some(Some(stray.child))) {
+            if known.contains(&Known::This(stray.child)) {
                 continue;
             }
             match self.place_of(lost, &stray.node, (&known, [&before, &after]))? {
-                Some(at) => known[at] = Some(Some(stray.child)),
+                Some(at) => known[at] = Known::This(stray.child),
                 None => new.push(stray.child),
             }
         }
@@ -151,10 +160,10 @@ impl<'a> Rebuilder<'a> {
         &mut self,
         lost: &LostNode,
         node: &Node,
-        (known, around): (&[Option<Option<Child>>], [&[Option<Child>]; 2]),
+        (known, around): (&[Known<Child>], [Children<'_>; 2]),
     ) -> Result<Option<usize>> {
         let mine = named(node);
-        for at in (0..known.len()).filter(|at| known[*at].is_none()) {
+        for at in (0..known.len()).filter(|at| known[*at] == Known::Not) {
             for child in around.iter().filter_map(|children| children[at]) {
                 let other = self.around.node(&child, &mut self.scratch)?;
                 if other.is_some_and(|other| !named(&other).is_disjoint(&mine)) {
