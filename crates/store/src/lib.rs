@@ -46,7 +46,8 @@ pub use heal::{InvalidSpot, PastRepair, RepairPlan, Repaired, Spot};
 pub use job::{Job, Progress};
 pub use options::Options;
 pub use repository::{
-    AuditReport, ChainAudit, Contents, KeyStatus, Repository, Session, TenantKeyStatus,
+    AuditReport, ChainAudit, Contents, KeyStatus, ReencryptPlan, Reencrypted, Repository, Session,
+    TenantKeyStatus,
 };
 pub use restore::{DiskExtent, DiskReader, ExtentKind};
 pub use source::{BlockSource, FileSource};

@@ -24,4 +24,4 @@ pub use tenant::{TenantKey, TenantKeys};
 
 pub(crate) use aead::{SEAL_TAG_BYTES, SectionCipher};
 pub(crate) use maintenance::MaintenanceRing;
-pub(crate) use role::mac;
+pub(crate) use role::{SealingAs, mac};

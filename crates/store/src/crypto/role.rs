@@ -51,6 +51,28 @@ pub trait KeyRing {
     fn role_key(&self, key_id: u32, role: Role) -> Option<&[u8; 32]>;
 }
 
+/// A ring that seals with one of its older keys.
+pub(crate) struct SealingAs<'a> {
+    /// The ring.
+    pub(crate) keys: &'a dyn KeyRing,
+    /// The number of the key.
+    pub(crate) id: u32,
+}
+
+impl KeyRing for SealingAs<'_> {
+    fn sealing_id(&self) -> u32 {
+        self.id
+    }
+
+    fn knows(&self, key_id: u32) -> bool {
+        self.keys.knows(key_id)
+    }
+
+    fn role_key(&self, key_id: u32, role: Role) -> Option<&[u8; 32]> {
+        self.keys.role_key(key_id, role)
+    }
+}
+
 /// The role keys under one parent key: all four, or those that maintenance needs.
 pub(super) struct RoleKeys {
     mac: Option<Secret>,

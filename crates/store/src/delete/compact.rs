@@ -1,7 +1,9 @@
 //! Rewriting a pack without its dead slots.
 //!
 //! Slots are copied as they are, under their numbers, into the next generation; when that is
-//! durable the older generations go. Every copied slot is opened first: damage is not moved on,
+//! durable the older generations go. If the tenant has a newer key than the one the pack is sealed
+//! with, the pack gets a new data key, and all slots are sealed anew: who knew the older key knew
+//! the data key. Every copied slot is opened first: damage is not moved on,
 //! and the damaged object stays for a repair.
 
 use std::collections::BTreeSet;
@@ -13,6 +15,7 @@ use crate::backend::{BackendExt, Decided};
 use crate::crypto::PackDek;
 use crate::error::{Error, Result};
 use crate::format::pack::{PackBuilder, PackIndex, SlotEntry};
+use crate::format::slot::open_slot;
 use crate::packs::{Packs, Scratch};
 use crate::planted::{self, Bug};
 use crate::write::packer::open_sealed;
@@ -54,10 +57,15 @@ pub(super) fn rewrite(
     index: &PackIndex,
     (survivors, may_be_patched): (&Survivors, bool),
 ) -> Result<Option<u64>> {
-    let dek = PackDek::from_bytes(Zeroizing::new(*index.dek().as_bytes()));
+    let is_resealed = index.sealed_by() != packs.keys().sealing_id();
+    let dek = if is_resealed {
+        PackDek::generate(random)
+    } else {
+        PackDek::from_bytes(Zeroizing::new(*index.dek().as_bytes()))
+    };
     let mut builder = PackBuilder::with_dek(*index.pack(), dek, packs.keys(), random);
     let mut scratch = Scratch::new()?;
-    let mut sealed = Vec::new();
+    let (mut sealed, mut encoded) = (Vec::new(), Vec::new());
     for entry in &survivors.slots {
         let length = u64::from(entry.stored_bytes);
         packs
@@ -73,7 +81,13 @@ pub(super) fn rewrite(
             }
             Err(error) => return Err(error),
         }
-        builder.append_sealed(entry.head, &sealed, index.ids(entry))?;
+        if is_resealed {
+            open_slot(index.dek(), index.pack(), entry.head, &sealed, &mut encoded)
+                .map_err(|wrong| Error::damaged(index.key(), wrong.0))?;
+            builder.append_at(entry.head, &encoded, index.ids(entry))?;
+        } else {
+            builder.append_sealed(entry.head, &sealed, index.ids(entry))?;
+        }
     }
     let next = index.generation().checked_add(1).ok_or_else(|| Error::Invalid {
         what: format!("{} was rewritten too often", index.key()),

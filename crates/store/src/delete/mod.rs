@@ -21,7 +21,7 @@ pub(crate) use proof::KnownBelow;
 pub use reclaim::{
     ChainReclaim, ReclaimAction, ReclaimPlan, ReclaimReason, ReclaimStep, Unexplained,
 };
-pub(crate) use sweep::{Sweep, remove_session};
+pub(crate) use sweep::{Sweep, list_packs, remove_session};
 
 #[cfg(test)]
 mod tests;

@@ -86,6 +86,40 @@ impl Sweep<'_> {
         Ok(saved)
     }
 
+    /// Writes all slots of a pack that is sealed with an older key of the tenant anew, under the newest
+    /// one and a new data key, and removes what it was; false if that cannot be done now.
+    pub(crate) fn reseal(&self, name: &PackName, generations: &BTreeMap<u32, u64>) -> Result<bool> {
+        let Some((newest, size)) = generations.last_key_value() else { return Ok(true) };
+        let pack = self.packs.pack(name.0, name.1);
+        let keys = self.packs.keys();
+        let Some(index) = PackIndex::read(self.packs.backend(), &pack, *newest, keys)? else {
+            return Ok(true);
+        };
+        let nothing = BTreeSet::new();
+        let older: BTreeMap<u32, u64> =
+            generations.range(..newest).map(|(generation, size)| (*generation, *size)).collect();
+        let has_all = match self.older(&index, &older, &nothing)? {
+            Older::Superseded => true,
+            Older::Unreadable => self.has_all_needed(name, &index)?,
+            // A compaction that was interrupted: the next sweep ends it.
+            Older::Needed => false,
+        };
+        if !has_all {
+            return Ok(false);
+        }
+        if index.sealed_by() != keys.sealing_id() {
+            let survivors = Survivors::of(&index, &nothing);
+            let is_alone = self.log.chain.scope == Scope::Volume;
+            let random = self.log.random.as_ref();
+            match rewrite(self.packs, random, &index, (&survivors, is_alone))? {
+                Some(_) => drop(self.remove(name, &BTreeMap::from([(*newest, *size)]))?),
+                None => return Ok(false),
+            }
+        }
+        self.remove(name, &older)?;
+        Ok(true)
+    }
+
     /// Writes the next generation, then removes the `older` one.
     fn rewrite(
         &self,
@@ -150,6 +184,10 @@ impl Sweep<'_> {
     /// Whether everything of the pack that any map or list names can be had without its older
     /// generations.
     fn has_all_needed(&self, (kind, id): &PackName, newest: &PackIndex) -> Result<bool> {
+        // Where chains share blocks the others' maps name it too.
+        if self.log.chain.scope != Scope::Volume {
+            return Ok(false);
+        }
         let Some(needed) = needed_slots(self.log, self.packs, (*kind, *id))? else {
             return Ok(false);
         };

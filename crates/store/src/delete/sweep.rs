@@ -373,7 +373,7 @@ fn candidates(history: &History, steps: &[ReclaimStep]) -> Candidates {
 }
 
 /// All packs of a chain's domain.
-pub(super) fn list_packs(packs: &Packs, log: &ChainLog) -> Result<Listed> {
+pub(crate) fn list_packs(packs: &Packs, log: &ChainLog) -> Result<Listed> {
     let mut listed = Listed::new();
     let domain = log.chain.domain();
     for kind in [PackKind::Data, PackKind::Meta] {

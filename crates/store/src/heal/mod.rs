@@ -15,6 +15,6 @@ pub use repair::{PastRepair, RepairPlan, Repaired};
 pub use spot::{InvalidSpot, Spot};
 
 pub(crate) use nodes::{Source, lost_nodes};
-pub(crate) use patches::Patches;
+pub(crate) use patches::{Patches, reseal_patch};
 pub(crate) use rewrite::is_by_repair;
 pub(crate) use wanted::{Healer, Wanted, bad_ranges, lost_blocks, reference};

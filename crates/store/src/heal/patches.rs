@@ -9,10 +9,11 @@ use crate::backend::{BackendExt, Decided};
 use crate::crypto::BlockHasher;
 use crate::error::{Error, Result};
 use crate::format::BLOCK_BYTES;
-use crate::format::id::{PackId, PackKind};
-use crate::format::pack::{PatchBuilder, Present};
+use crate::format::id::{PackId, PackKind, PackRef};
+use crate::format::pack::{Patch, PatchBuilder, Present};
+use crate::format::place;
 use crate::format::slot::open_slot;
-use crate::packs::Packs;
+use crate::packs::{Packs, Scratch};
 use crate::write::encoder::ProvingEncoder;
 
 /// What is gathered before it is written.
@@ -161,6 +162,43 @@ impl<'a> Patches<'a> {
     fn lock(&self) -> std::sync::MutexGuard<'_, Gathered> {
         self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Writes a patch anew under the newest key of the tenant, and removes it; false if it is damaged.
+pub(crate) fn reseal_patch(
+    packs: &Packs,
+    (hasher, random): (&BlockHasher, &dyn Random),
+    (pack, number): (&PackRef, u32),
+) -> Result<bool> {
+    let Some(patch) = Patch::read(packs.backend(), pack, number, packs.keys())? else {
+        return Ok(true);
+    };
+    let patches = Patches::new(packs, hasher, random, patch.by().to_owned());
+    let (mut scratch, mut sealed) = (Scratch::new()?, Vec::new());
+    for entry in patch.index().slots() {
+        let slot = entry.head.slot;
+        let Some((_, present)) = patch.slot(slot) else { continue };
+        let length = u64::from(entry.stored_bytes);
+        if packs.read_range(patch.index(), entry.offset, length, &mut sealed)?.is_none() {
+            return Ok(true);
+        }
+        match scratch.open(patch.index(), entry, &sealed) {
+            Err(error) if error.is_damage() => return Ok(false),
+            opened => opened?,
+        }
+        let name = (pack.kind, pack.id, slot);
+        if pack.kind == PackKind::Meta {
+            patches.add(name, 0, present.of, &scratch.plain)?;
+            continue;
+        }
+        let places = (0..present.of).filter(|at| present.blocks >> at & 1 == 1);
+        for (at, block) in places.zip(scratch.plain.chunks_exact(BLOCK_BYTES)) {
+            patches.add(name, at, present.of, block)?;
+        }
+    }
+    patches.finish()?;
+    packs.backend().delete(&place::patch(pack, number))?;
+    Ok(true)
 }
 
 /// The number of blocks of a slot, as a patch counts them.

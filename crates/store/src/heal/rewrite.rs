@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::spot::Spot;
 use crate::backend::{BackendExt, Decided, Key};
-use crate::crypto::{BlockHasher, PackDek};
+use crate::crypto::{BlockHasher, PackDek, SealingAs};
 use crate::error::{Error, Result};
 use crate::format::envelope::hash128_of;
 use crate::format::id::PackRef;
@@ -143,7 +143,9 @@ fn remains(
 fn seal(packs: &Packs, random: &dyn Random, remains: &Remains) -> Result<SealedPack> {
     let Remains { object, index, .. } = remains;
     let dek = PackDek::from_bytes(Zeroizing::new(*index.dek().as_bytes()));
-    let mut builder = PackBuilder::with_dek(*index.pack(), dek, packs.keys(), random);
+    // A data key that was sealed with an older key of the tenant stays with that one.
+    let keys = SealingAs { keys: packs.keys(), id: index.sealed_by() };
+    let mut builder = PackBuilder::with_dek(*index.pack(), dek, &keys, random);
     for entry in index.slots() {
         let start = to_usize(entry.offset);
         let sealed = object.get(start..start.saturating_add(entry.stored_bytes as usize));
@@ -154,7 +156,7 @@ fn seal(packs: &Packs, random: &dyn Random, remains: &Remains) -> Result<SealedP
     let next = index.generation().checked_add(1).ok_or_else(|| Error::Invalid {
         what: format!("{} was rewritten too often", index.key()),
     })?;
-    Ok(builder.finish(next, packs.keys()))
+    Ok(builder.finish(next, &keys))
 }
 
 /// P6: what is uploaded opens as it did.

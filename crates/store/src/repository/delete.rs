@@ -192,7 +192,7 @@ impl Repository {
     }
 
     /// Of a chain that shares blocks with no other.
-    fn with_sweep<T>(
+    pub(super) fn with_sweep<T>(
         &self,
         log: &ChainLog,
         work: impl FnOnce(&Sweep<'_>) -> Result<T>,

@@ -12,6 +12,7 @@ mod keys;
 mod listing;
 mod trash;
 mod nodes;
+mod reencrypt;
 mod rewriting;
 mod world;
 mod zombie;

@@ -28,6 +28,11 @@ impl<'a> Reader<'a> {
         Ok(Self { tail, bytes })
     }
 
+    /// The number of the key the object is sealed with.
+    pub(in crate::format) const fn key_id(&self) -> u32 {
+        self.tail.key_id()
+    }
+
     /// The opened content of a section.
     pub fn section(&self, section: SectionType, key: &Key, keys: &dyn KeyRing) -> Result<Vec<u8>> {
         let stored = self.stored(section).map_err(|wrong| damaged(key, wrong))?;

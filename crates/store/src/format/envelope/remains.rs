@@ -18,6 +18,13 @@ pub(in crate::format) struct Said {
     pub(in crate::format) length: u64,
 }
 
+/// A section that opened.
+pub(in crate::format) struct Opened {
+    pub(in crate::format) content: Vec<u8>,
+    /// The number of the key it was sealed with.
+    pub(in crate::format) sealed_by: u32,
+}
+
 /// An object, looked at without belief.
 pub(in crate::format) struct Remains<'a> {
     bytes: &'a [u8],
@@ -84,7 +91,7 @@ impl<'a> Remains<'a> {
         section: SectionType,
         (start, end): (usize, usize),
         keys: &dyn KeyRing,
-    ) -> Option<Vec<u8>> {
+    ) -> Option<Opened> {
         let stored = self.bytes.get(start..end)?;
         let role = section.role();
         if matches!(role, Role::Plain | Role::Mac) {
@@ -93,7 +100,9 @@ impl<'a> Remains<'a> {
         self.headers.iter().find_map(|(header, header_bytes)| {
             let role_key = keys.role_key(header.key_id, role)?;
             let aad = aad(header_bytes, section, self.key);
-            SectionCipher::new(role_key, &header.object, section as u16).open(&aad, stored)
+            let cipher = SectionCipher::new(role_key, &header.object, section as u16);
+            let sealed_by = header.key_id;
+            cipher.open(&aad, stored).map(|content| Opened { content, sealed_by })
         })
     }
 }

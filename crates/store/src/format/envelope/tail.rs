@@ -69,6 +69,11 @@ impl Tail {
         Ok(Self { header, header_bytes, directory })
     }
 
+    /// The number of the key the object is sealed with.
+    pub(in crate::format) const fn key_id(&self) -> u32 {
+        self.header.key_id
+    }
+
     /// Where a section lies.
     pub fn find(&self, section: SectionType) -> Decoded<Listed> {
         let found = self.directory.iter().find(|listed| listed.tag == section as u16);

@@ -99,7 +99,7 @@ impl PackBuilder {
     }
 
     /// As [`PackBuilder::append`], under a number above all numbers so far.
-    pub(super) fn append_at(
+    pub(crate) fn append_at(
         &mut self,
         head: SlotHead,
         encoded: &[u8],
@@ -163,6 +163,7 @@ impl PackBuilder {
             pack: self.pack,
             key: key.clone(),
             generation,
+            sealed_by: keys.sealing_id(),
             dek: self.dek,
             slots: self.slots,
             ids: self.ids,

@@ -17,6 +17,7 @@ pub struct PackIndex {
     pub(super) pack: PackRef,
     pub(super) key: Key,
     pub(super) generation: u32,
+    pub(super) sealed_by: u32,
     pub(super) dek: PackDek,
     pub(super) slots: Vec<SlotEntry>,
     pub(super) ids: Vec<BlockId>,
@@ -55,6 +56,14 @@ impl PackIndex {
     /// Which materialisation.
     pub const fn generation(&self) -> u32 {
         self.generation
+    }
+
+    /// The number of the tenant's key that the object is sealed with.
+    ///
+    /// Its data key was never sealed with an earlier one: who rewrites a pack under a newer key of the
+    /// tenant gives it a new data key.
+    pub const fn sealed_by(&self) -> u32 {
+        self.sealed_by
     }
 
     /// The object's key.
@@ -117,7 +126,7 @@ pub(super) fn read_end(
         tail.open_section(section, stored, key, keys)
     };
     let slots = tail.find(SectionType::Slots).map_err(|e| Error::damaged(key, e.0))?;
-    decode(what, slots.length, section).map(Some)
+    decode(what, (slots.length, tail.key_id()), section).map(Some)
 }
 
 /// Checks a whole object and decodes its tables.
@@ -128,12 +137,13 @@ pub(super) fn open_whole(
 ) -> Result<(PackIndex, Healed)> {
     let reader = Reader::open(object, what.kind, what.key, keys)?;
     let slots = reader.stored(SectionType::Slots).map_err(|e| Error::damaged(what.key, e.0))?;
-    decode(what, slots.len() as u64, |section| reader.section(section, what.key, keys))
+    let slots = (slots.len() as u64, reader.key_id());
+    decode(what, slots, |section| reader.section(section, what.key, keys))
 }
 
 fn decode(
     what: What<'_>,
-    slots_bytes: u64,
+    (slots_bytes, sealed_by): (u64, u32),
     section: impl Fn(SectionType) -> Result<Vec<u8>>,
 ) -> Result<(PackIndex, Healed)> {
     let is_patch = what.kind == what.pack.kind.patch_kind();
@@ -142,6 +152,7 @@ fn decode(
         layout: section(SectionType::Layout)?,
         identity: section(SectionType::Identity)?,
         dek: section(SectionType::Dek)?,
+        sealed_by,
     };
     let index = tables.decode(what, slots_bytes).map_err(|e| Error::damaged(what.key, e.0))?;
     Ok((index, healed))

@@ -45,6 +45,7 @@ pub fn salvage(
         let Some(dek) = remains.open(SectionType::Dek, (dek_start, *footer), keys) else {
             continue;
         };
+        let (dek, sealed_by) = (dek.content, dek.sealed_by);
         let said = remains.said(*footer);
         for (layout_start, identity_start) in starts(&said) {
             let layout = (layout_start, identity_start);
@@ -52,13 +53,14 @@ pub fn salvage(
             let identity = (identity_start, dek_start);
             if let Some(identity) = remains.open(SectionType::Identity, identity, keys) {
                 let slots_bytes = (layout_start as u64).saturating_sub(64);
-                let tables = Tables { layout, identity, dek: dek.clone() };
+                let (layout, identity) = (layout.content, identity.content);
+                let tables = Tables { layout, identity, dek: dek.clone(), sealed_by };
                 return Ok(tables.decode(what, slots_bytes).ok());
             }
             let Ok(dek) = Zeroizing::new(dek.clone()).as_slice().try_into() else { continue };
             let dek = PackDek::from_bytes(Zeroizing::new(dek));
-            let Ok(listed) = decode_layout(&layout) else { continue };
-            return identify(object, what, (dek, listed), hasher).map(Some);
+            let Ok(listed) = decode_layout(&layout.content) else { continue };
+            return identify(object, what, (dek, sealed_by, listed), hasher).map(Some);
         }
     }
     Ok(None)
@@ -97,7 +99,7 @@ fn starts(said: &[Said]) -> Vec<(usize, usize)> {
 fn identify(
     object: &[u8],
     what: What<'_>,
-    (dek, listed): (PackDek, Vec<SlotEntry>),
+    (dek, sealed_by, listed): (PackDek, u32, Vec<SlotEntry>),
     hasher: &BlockHasher,
 ) -> Result<PackIndex> {
     let key: &Key = what.key;
@@ -129,7 +131,7 @@ fn identify(
     }
     let ids: Vec<BlockId> = ids;
     let (pack, generation) = (*what.pack, what.number);
-    Ok(PackIndex { pack, key: key.clone(), generation, dek, slots, ids })
+    Ok(PackIndex { pack, key: key.clone(), generation, sealed_by, dek, slots, ids })
 }
 
 /// What the slot may be, by its sealed length and the number of its blocks.

@@ -39,6 +39,8 @@ pub(super) struct Tables {
     pub(super) layout: Vec<u8>,
     pub(super) identity: Vec<u8>,
     pub(super) dek: Vec<u8>,
+    /// The number of the key they were sealed with.
+    pub(super) sealed_by: u32,
 }
 
 /// Which object is read.
@@ -68,7 +70,8 @@ impl Tables {
             return Err(Malformed("the slots do not fill their section"));
         }
         let key = key.clone();
-        Ok(PackIndex { pack: *pack, key, generation: number, dek, slots, ids })
+        let sealed_by = self.sealed_by;
+        Ok(PackIndex { pack: *pack, key, generation: number, sealed_by, dek, slots, ids })
     }
 }
 
