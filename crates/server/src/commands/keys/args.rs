@@ -8,7 +8,7 @@ use clap::Subcommand;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{change_master, copies};
+use super::{change_master, copies, reencrypt};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::failure::{Failure, Kind};
@@ -23,6 +23,14 @@ pub(crate) enum KeyCommand {
     RotateTenant {
         /// The tenant, as `cbr repo key status` shows it
         tenant: Uuid,
+    },
+    /// Seal all of a tenant's data anew under its newest key, after an older one became known to others
+    Reencrypt {
+        /// The tenant, as `cbr repo key status` shows it
+        tenant: Uuid,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Change the master key; nothing is rewritten (the service must be stopped)
     RotateMaster,
@@ -104,6 +112,9 @@ impl KeyCommand {
                     return Ok(output.json(&json!({"tenant": tenant, "key": number}))?);
                 }
                 Ok(output.line(lang.done_key_rotated(tenant, number))?)
+            }
+            Self::Reencrypt { tenant, dry_run } => {
+                reencrypt::run(repository, tenant, dry_run, output)
             }
             Self::Shred { tenant, yes_destroy_all_data, remove_objects } => {
                 if !yes_destroy_all_data {

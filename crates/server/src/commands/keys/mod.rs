@@ -3,6 +3,7 @@
 mod args;
 mod change_master;
 mod copies;
+mod reencrypt;
 mod text;
 
 pub(super) use args::{KeyCommand, Opened};
