@@ -162,14 +162,6 @@ texts! {
     done_repair_nothing(problems) "Nothing can be repaired from the repository itself; problems: {problems}" | "没有可由仓库自身修复的内容；问题数：{problems}";
     done_repair_plan(blocks, packs) "{blocks} blocks and {packs} packs would be stored again; nothing was changed" | "将重新存储 {blocks} 个块和 {packs} 个数据包；未做任何更改";
     done_repair_undo(objects, name) "Removed the {objects} objects of repair {name}" | "已移除修复 {name} 的 {objects} 个对象";
-    done_key_reencrypt(objects, bytes, key) "Sealed {objects} objects ({bytes}) anew; they open with key {key} only" | "已重新加密 {objects} 个对象（{bytes}）；仅密钥 {key} 可打开";
-    done_key_reencrypt_plan(objects, bytes, key) "{objects} objects ({bytes}) would be sealed anew with key {key}; nothing was changed" | "将用密钥 {key} 重新加密 {objects} 个对象（{bytes}）；未做任何更改";
-    done_key_reencrypt_nothing(key) "All data opens with key {key} only; nothing to do" | "全部数据仅密钥 {key} 可打开；无需操作";
-    what_key_reencrypt() "not everything could be sealed anew" | "未能全部重新加密";
-    why_key_reencrypt_left(count, first) "an older key still opens {count} objects, {first} among them: they are damaged, or a backup that runs wrote them" | "旧密钥仍可打开 {count} 个对象（包括 {first}）：它们已损坏，或由正在运行的备份写入";
-    next_key_reencrypt_left() "Run it again when no backup runs; after that, see `cbr repo repair --dry-run`" | "请在没有备份运行时重试；之后请查看 `cbr repo repair --dry-run`";
-    note_key_reencrypt_records(records) "{records} records of versions (names, sizes, cards; no data) are never rewritten: an older key still opens them" | "{records} 条版本记录（名称、大小、卡片；不含数据）不会被重写：旧密钥仍可打开";
-    note_key_reencrypt_first() "the tenant has one key only: `cbr repo key rotate-tenant` makes a new one first" | "该租户只有一个密钥：请先用 `cbr repo key rotate-tenant` 生成新密钥";
     what_repo_check() "the repository is damaged" | "仓库已损坏";
     what_repo_audit() "the books do not fit the maps" | "账目与映射不符";
     what_repo_gc() "not everything could be tidied up" | "未能全部清理";
