@@ -4,6 +4,7 @@
 //! last change of the disk's backups; until they are counted again there are none.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use cbr_db::{CountedSizes, DueDisk, ToCount};
@@ -156,11 +157,11 @@ fn count(
         let mut sizes = CountedSizes::default();
         if let Some(disk) = disk {
             let version = reference(&disk.version);
-            if !chains.contains_key(&version.chain) {
-                chains.insert(version.chain, repository.usage(&version.chain)?);
-            }
-            let usage = chains.get(&version.chain).and_then(|usage| usage.version(version.seq));
-            if let Some(found) = usage {
+            let usage = match chains.entry(version.chain) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(repository.usage(&version.chain)?),
+            };
+            if let Some(found) = usage.version(version.seq) {
                 let changed = if found.is_first { found.used_bytes } else { found.logical_bytes };
                 // What other chains share of it changes without this one; it is counted when asked for.
                 let is_alone = version.chain.scope == Scope::Volume;

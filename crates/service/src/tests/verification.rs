@@ -166,7 +166,7 @@ async fn counted_sizes_are_those_of_the_repository() {
     world.back_up(&disks).await;
     world.back_up(&servers).await;
     assert_eq!(sizes().await.len(), 2);
-    world.provider.write(id(VOLUME), 0, &[9; 70_000]);
+    world.provider.write(id(VOLUME), 0, &vec![9; 70_000]);
     let newest = world.back_up(&disks).await;
     assert_eq!(sizes().await.len(), 3);
     world.services.backups.delete(&world.access, newest.id).await.unwrap();

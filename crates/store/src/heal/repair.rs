@@ -122,7 +122,12 @@ impl Repository {
             self.plan_domain(domain, &spots, &mut steps)?;
         }
         let rewrites = self.plan_rewrites(&report.problems)?;
-        let nodes = self.plan_nodes(&report.problems)?;
+        let mut nodes = self.plan_nodes(&report.problems)?;
+        // What comes back with its pack needs no patch.
+        nodes.retain(|(domain, node)| {
+            let (domain, kind, id) = (*domain, PackKind::Meta, node.pack);
+            rewrites.iter().all(|rewrite| rewrite.pack != PackRef { domain, kind, id })
+        });
         Ok(RepairPlan { steps, rewrites, nodes, problems: report.problems })
     }
 

@@ -112,18 +112,7 @@ impl Repository {
         let Some(first) = logs.first() else { return Ok(()) };
         let packs = self.packs(first);
         let listed = list_packs(&packs, first)?;
-        let (mut finished, mut open) = (BTreeSet::new(), BTreeSet::new());
-        for log in logs {
-            for session in log.read()?.sound()?.sessions.values() {
-                let nonces = match session.verdict {
-                    Verdict::Committed(_) => &mut finished,
-                    Verdict::Open => &mut open,
-                    // Garbage, which a sweep removes.
-                    Verdict::Aborted => continue,
-                };
-                nonces.insert(session.claim.nonce);
-            }
-        }
+        let (finished, open) = sessions(logs)?;
         let is_old = |index: &PackIndex| index.sealed_by() != plan.key;
         let mut domain = Domain { chain: first.chain, packs: BTreeMap::new(), patches: Vec::new() };
         for (name, generations) in listed {
@@ -234,6 +223,23 @@ impl Repository {
         }
         Ok(done)
     }
+}
+
+/// Of all chains of a domain: the sessions that committed, and those that are undecided.
+fn sessions(logs: &[ChainLog]) -> Result<(BTreeSet<SessionNonce>, BTreeSet<SessionNonce>)> {
+    let (mut finished, mut open) = (BTreeSet::new(), BTreeSet::new());
+    for log in logs {
+        for session in log.read()?.sound()?.sessions.values() {
+            let nonces = match session.verdict {
+                Verdict::Committed(_) => &mut finished,
+                Verdict::Open => &mut open,
+                // Garbage, which a sweep removes.
+                Verdict::Aborted => continue,
+            };
+            nonces.insert(session.claim.nonce);
+        }
+    }
+    Ok((finished, open))
 }
 
 /// What the header of an object says, which is not authenticated: good enough to count.

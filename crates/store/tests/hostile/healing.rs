@@ -247,7 +247,8 @@ fn a_damaged_map_of_the_parent_does_not_stop_the_next_backup() {
             assert_eq!(stats.used_bytes, used_bytes(disk), "{key}");
             let restored = restore(&repository, info.version.seq, disk.0.len()).unwrap();
             assert!(restored == *disk, "{key}");
-            assert_eq!(lost_by_restoring(&repository, &start.expected), lost, "{key}");
+            // The node is rebuilt from what is around it.
+            assert_eq!(lost_by_restoring(&repository, &start.expected), Lost::new(), "{key}");
             // A deletion frees no more than is free.
             for seq in start.expected.keys() {
                 repository.delete(&CHAIN, &[*seq]).unwrap();
