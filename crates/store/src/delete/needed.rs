@@ -20,7 +20,7 @@ pub(super) fn needed_slots(
     name: PackName,
 ) -> Result<Option<BTreeSet<u32>>> {
     let history = log.read()?.sound()?;
-    let live = history.live_or_pinned();
+    let live = history.needed();
     let mut needed = BTreeSet::new();
     let mut add = |kind: PackKind, slot: &SlotRef| {
         if (kind, slot.pack) == name {

@@ -26,7 +26,7 @@ pub(in crate::heal) fn lost_lists(
     if history.chain.scope != Scope::Volume {
         return Ok(rebuilt);
     }
-    for seq in history.lineage(history.live_or_pinned())?.members() {
+    for seq in history.lineage(history.needed())?.members() {
         let Some(committed) = history.committed(seq) else { continue };
         let [list] = committed.commit.deaths.as_slice() else { continue };
         if known(packs.read_slot(PackKind::Meta, list, scratch))?.is_some() {

@@ -46,7 +46,7 @@ pub(crate) fn lost_nodes(
     scratch: &mut Scratch,
 ) -> Result<Vec<LostNode>> {
     let (mut lost, mut seen) = (Vec::new(), HashSet::new());
-    for holder in history.live_or_pinned() {
+    for holder in history.needed() {
         let Some(committed) = history.committed(holder) else { continue };
         let commit = &committed.commit;
         let map = MapReader::new(Arc::clone(packs), commit.root, commit.disk_bytes);
