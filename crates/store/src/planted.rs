@@ -50,6 +50,32 @@ pub enum Bug {
     DeletionsReadLast,
     /// A reader that finds its pack moved looks in the same place again.
     StaleIndexKept,
+    /// A session borrows what the retire log names.
+    RetireLogIgnored,
+    /// A sweep does not wait for sessions that may have borrowed before they knew.
+    OpenBorrowerIgnored,
+    /// A sweep looks at the claims before its retire record is durable, not after.
+    RetiredAfterClaims,
+    /// A patch takes a block without comparing its id with the one that was lost.
+    PatchUnproven,
+    /// Undoing a repair removes what others have healed.
+    UndoRemovesOthers,
+    /// A backup builds on what is known to be damaged.
+    DistrustIgnored,
+    /// A writer whom the arbiter told what was decided writes its own bytes.
+    ArbiterAnswerIgnored,
+    /// An old master key ends before all keys are wrapped by the new one.
+    KeyRetiredEarly,
+    /// A fold lacks the last deletion.
+    FoldHidesDeletion,
+    /// Of a listing the first page is read only.
+    FirstPageOnly,
+    /// A listing that fails after its first page is taken for complete.
+    BrokenListBelieved,
+    /// A check does not learn of chains that began while it listed.
+    NewChainUnknown,
+    /// While two master keys open a repository both make tenants keys.
+    TwoMakersOfKeys,
 }
 
 #[cfg(feature = "planted-bugs")]

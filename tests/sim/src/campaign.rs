@@ -65,7 +65,12 @@ fn one(seed: u64, summary: &Mutex<Summary>) -> usize {
 
 /// What a person needs to see a failure again.
 pub fn explain(seed: u64) -> String {
-    let smallest = crate::shrink::shrink(&Plan::of(seed));
+    explain_plan(&Plan::of(seed))
+}
+
+/// The same for any plan.
+pub fn explain_plan(plan: &Plan) -> String {
+    let (seed, smallest) = (plan.seed, crate::shrink::shrink(plan));
     let violations = run(&smallest).violations.join("\n  ");
     format!(
         "CBR_SIM_SEED={seed} cargo test -p cbr-sim replay\n  {violations}\nshrunk to {smallest:#?}"

@@ -12,26 +12,28 @@ use cbr_env::SeededRandom;
 use cbr_store::backend::{Backend, FileOps, LocalBackend, LocalOptions, Os};
 use cbr_store::{ChainRef, CheckDepth, Error, Job, MasterKey, Repository, Result, VersionRef};
 
-use crate::actor::{chain, options};
+use crate::actor::options;
 use crate::chance::Chance;
 use crate::disk::{Disk, Target};
 use crate::files::{Effect, Recorder, Tree, read_tree, scratch, write_tree};
+use crate::model::MASTER;
+use crate::plan::Setting;
 use crate::power::{POLICIES, Policy, after_power_cut};
-use crate::world::MASTER;
 
 /// What a caller was told, and after how many changes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Told {
     /// The owner's version is there.
-    Committed(u64),
+    Committed(VersionRef),
     /// The deletion was asked for.
-    DeleteAsked(u64),
+    DeleteAsked(VersionRef),
     /// The version is gone.
-    Deleted(u64),
+    Deleted(VersionRef),
 }
 
 /// A scenario that was played once.
 struct Played {
+    chains: Vec<ChainRef>,
     base: Tree,
     effects: Vec<Effect>,
     told: Vec<(usize, Told)>,
@@ -82,11 +84,21 @@ pub fn crash_states(scenarios: u64, stride: usize, threads: usize) -> CrashSumma
     summary.into_inner().unwrap()
 }
 
+/// Every third scenario has two chains that share blocks.
+const SHARING: Setting = Setting {
+    tenants: 1,
+    sharing: 2,
+    dedup_ram_bytes: 8 << 20,
+    fold_after: 4,
+    page: 0,
+    overwrites: false,
+};
+
 fn open(root: &Path, files: Box<dyn FileOps>, seed: u64) -> Result<Repository> {
     let local = LocalOptions { reserve_bytes: 0, ..LocalOptions::default() };
     let backend: Arc<dyn Backend> = Arc::new(LocalBackend::open_with(root, local, files)?);
     let random = Arc::new(SeededRandom::new(seed));
-    Repository::init(backend, MasterKey::from_bytes(MASTER), random, options(100))
+    Repository::init(backend, MasterKey::from_bytes(MASTER), random, options(100, &SHARING))
 }
 
 /// Two or three operations; the first scenario also makes the repository.
@@ -94,19 +106,24 @@ fn play(number: u64) -> Played {
     let mut chance = Chance::new(number ^ 0xc0de);
     let directory = scratch();
     let root = directory.path();
+    let chains = match number % 3 {
+        2 => vec![SHARING.chain(0), SHARING.chain(1)],
+        _ => vec![Setting::default().chain(0)],
+    };
     let mut disk = Disk { blocks: 6, ..Disk::default() };
-    let mut played =
-        Played { base: Tree::new(), effects: Vec::new(), told: Vec::new(), disks: BTreeMap::new() };
+    let (base, effects, told, disks) = Default::default();
+    let mut played = Played { chains, base, effects, told, disks };
     let mut live = Vec::new();
     if number > 0 {
         let repository = open(root, Box::new(Os), number).unwrap();
         for n in 0..number % 4 {
             disk.set(n, 50 + n);
             let owner = format!("before {n}");
-            let seq = back_up(&repository, &owner, &disk, true).unwrap().unwrap();
-            played.told.push((0, Told::Committed(seq)));
+            let version = back_up(&repository, &played.chain(n), &owner, &disk, true);
+            let version = version.unwrap().unwrap();
+            played.told.push((0, Told::Committed(version)));
             played.disks.insert(owner, disk.clone());
-            live.push(seq);
+            live.push(version);
         }
         played.base = read_tree(root);
     }
@@ -115,10 +132,10 @@ fn play(number: u64) -> Played {
     for n in 0..2 + number % 2 {
         let roll = chance.below(6);
         if roll < 2 && !live.is_empty() {
-            let seq = live.remove(usize::try_from(chance.below(live.len() as u64)).unwrap());
-            played.told.push((recorder.count(), Told::DeleteAsked(seq)));
-            repository.delete(&chain(0), &[seq]).unwrap();
-            played.told.push((recorder.count(), Told::Deleted(seq)));
+            let version = live.remove(usize::try_from(chance.below(live.len() as u64)).unwrap());
+            played.told.push((recorder.count(), Told::DeleteAsked(version)));
+            repository.delete(&version.chain, &[version.seq]).unwrap();
+            played.told.push((recorder.count(), Told::Deleted(version)));
             continue;
         }
         for _ in 0..=chance.below(4) {
@@ -126,25 +143,33 @@ fn play(number: u64) -> Played {
         }
         let owner = format!("task {n}");
         played.disks.insert(owner.clone(), disk.clone());
-        if let Some(seq) = back_up(&repository, &owner, &disk, roll != 5).unwrap() {
-            played.told.push((recorder.count(), Told::Committed(seq)));
-            live.push(seq);
+        let made = back_up(&repository, &played.chain(n + 1), &owner, &disk, roll != 5);
+        if let Some(version) = made.unwrap() {
+            played.told.push((recorder.count(), Told::Committed(version)));
+            live.push(version);
         }
     }
     played.effects = recorder.effects();
     played
 }
 
+impl Played {
+    fn chain(&self, n: u64) -> ChainRef {
+        self.chains[usize::try_from(n % self.chains.len() as u64).unwrap()]
+    }
+}
+
 fn back_up(
     repository: &Repository,
+    chain: &ChainRef,
     owner: &str,
     disk: &Disk,
     commits: bool,
-) -> Result<Option<u64>> {
-    let mut session = repository.begin(&chain(0), owner)?;
+) -> Result<Option<VersionRef>> {
+    let mut session = repository.begin(chain, owner)?;
     session.write(disk, None, &Job::quiet())?;
     if commits {
-        return Ok(Some(session.commit(b"")?.version.seq));
+        return Ok(Some(session.commit(b"")?.version));
     }
     session.abort().map(|()| None)
 }
@@ -155,7 +180,7 @@ fn cut_power(played: &Played, cut: usize, policy: Policy, seed: u64) -> Result<(
     let tree = after_power_cut(&played.base, &played.effects[..cut], policy, &mut chance);
     let directory = scratch();
     write_tree(directory.path(), &tree);
-    let look = Look { played, cut, chain: chain(0) };
+    let look = Look { played, cut };
     let opened = open(directory.path(), Box::new(Os), seed).map_err(|e| format!("open: {e}"))?;
     look.versions(&opened)?;
     let later = look.goes_on(&opened).map_err(|error| format!("afterwards: {error}"))?;
@@ -165,7 +190,6 @@ fn cut_power(played: &Played, cut: usize, policy: Policy, seed: u64) -> Result<(
 struct Look<'a> {
     played: &'a Played,
     cut: usize,
-    chain: ChainRef,
 }
 
 impl Look<'_> {
@@ -174,18 +198,22 @@ impl Look<'_> {
         let (mut there, mut maybe, mut gone) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for (_, told) in self.played.told.iter().filter(|(at, _)| *at <= self.cut) {
             match told {
-                Told::Committed(seq) => drop(there.insert(*seq)),
-                Told::DeleteAsked(seq) => drop(maybe.insert(*seq)),
-                Told::Deleted(seq) => drop(gone.insert(*seq)),
+                Told::Committed(version) => drop(there.insert(*version)),
+                Told::DeleteAsked(version) => drop(maybe.insert(*version)),
+                Told::Deleted(version) => drop(gone.insert(*version)),
             }
         }
-        let listed = repository.versions(&self.chain).map_err(|e| format!("list: {e}"))?;
-        let found: BTreeSet<u64> = listed.iter().map(|info| info.version.seq).collect();
-        if let Some(seq) = there.iter().find(|seq| !maybe.contains(seq) && !found.contains(seq)) {
-            return Err(format!("version {seq} was acknowledged and is lost"));
+        let mut listed = Vec::new();
+        for chain in &self.played.chains {
+            listed.extend(repository.versions(chain).map_err(|e| format!("list: {e}"))?);
         }
-        if let Some(seq) = gone.intersection(&found).next() {
-            return Err(format!("version {seq} was deleted and is there again"));
+        let found: BTreeSet<VersionRef> = listed.iter().map(|info| info.version).collect();
+        let is_lost = |version: &&VersionRef| !maybe.contains(version) && !found.contains(version);
+        if let Some(version) = there.iter().find(is_lost) {
+            return Err(format!("{version:?} was acknowledged and is lost"));
+        }
+        if let Some(version) = gone.intersection(&found).next() {
+            return Err(format!("{version:?} was deleted and is there again"));
         }
         for info in &listed {
             let disk = &self.played.disks[&info.owner];
@@ -196,18 +224,21 @@ impl Look<'_> {
 
     /// The service recovers, sweeps, and makes another backup.
     fn goes_on(&self, repository: &Repository) -> Result<Option<String>, Error> {
-        for owner in repository.unfinished(&self.chain)? {
-            repository.abort_unfinished(&self.chain, &owner)?;
+        for chain in &self.played.chains {
+            for owner in repository.unfinished(chain)? {
+                repository.abort_unfinished(chain, &owner)?;
+            }
         }
-        repository.reclaim(&self.chain)?;
-        repository.reclaim(&self.chain)?;
+        for chain in self.played.chains.iter().chain(&self.played.chains) {
+            repository.reclaim(chain)?;
+        }
         let mut disk = Disk { blocks: 6, ..Disk::default() };
         disk.set(1, 4711);
-        if let Some(seq) = back_up(repository, "afterwards", &disk, true)? {
-            let version = VersionRef { chain: self.chain, seq };
-            if let Err(what) = restores(repository, version, &disk) {
-                return Ok(Some(what));
-            }
+        let chain = &self.played.chains[0];
+        if let Some(version) = back_up(repository, chain, "afterwards", &disk, true)?
+            && let Err(what) = restores(repository, version, &disk)
+        {
+            return Ok(Some(what));
         }
         let report = repository.check(CheckDepth::ReadData, &Job::quiet())?;
         let is_right = report.is_clean() && report.leftover_bytes == 0;

@@ -47,6 +47,15 @@ impl Disk {
         }
     }
 
+    /// Whether `bytes` are those of a block.
+    pub fn has(&self, block: u64, bytes: &[u8]) -> bool {
+        let mut expected = vec![0; bytes.len()];
+        if let Some(seed) = self.seeds.get(&block) {
+            fill(*seed, &mut expected);
+        }
+        bytes == expected
+    }
+
     /// The byte ranges in which the two differ, as a change map would name them.
     pub fn changed(&self, since: &Self) -> Vec<Range<u64>> {
         let all = self.seeds.keys().chain(since.seeds.keys());

@@ -8,16 +8,23 @@
 #![expect(clippy::unwrap_used, reason = "a simulation fails by panicking")]
 
 mod actor;
+mod backup;
 pub mod campaign;
 pub mod chance;
 pub mod coverage;
 pub mod crash;
 pub mod disk;
 mod files;
+mod generate;
+mod heal;
+mod model;
+mod officer;
 mod oracle;
 pub mod plan;
+mod port;
 pub mod power;
 pub mod run;
 mod settle;
 pub mod shrink;
+mod upkeep;
 mod world;

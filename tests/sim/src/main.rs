@@ -1,6 +1,7 @@
 //! `cbr-sim [--seeds N] [--from S]`: a campaign, its speed, what it reached, and what it found.
 //! `cbr-sim --scenarios N`: power cuts after every change of N scenarios.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 use std::thread::available_parallelism;
@@ -9,6 +10,12 @@ use cbr_env::{Clock, SystemClock};
 use cbr_sim::campaign::{Summary, campaign, explain};
 use cbr_sim::crash::{CrashSummary, crash_states};
 
+/// Failures after which a campaign ends.
+const FAILURES_MAX: usize = 12;
+/// Failures that are made smaller.
+const KINDS_MAX: usize = 4;
+/// What tells kinds of failures apart.
+const WORDS_OF_A_KIND: usize = 6;
 /// Fewer seeds than this need not reach every rare state.
 const SEEDS_FOR_COVERAGE: u64 = 5000;
 
@@ -29,7 +36,7 @@ fn main() -> ExitCode {
     let done = match asked {
         Err(wrong) => writeln!(out, "{wrong}").map(|()| false),
         Ok((seeds, from, 0)) => {
-            let summary = campaign(from..from.saturating_add(seeds), threads, 5);
+            let summary = campaign(from..from.saturating_add(seeds), threads, FAILURES_MAX);
             report(&mut out, &summary, seconds())
         }
         Ok((_, _, scenarios)) => {
@@ -59,6 +66,20 @@ fn report_crashes(
     Ok(summary.failures.is_empty())
 }
 
+/// One seed of each kind of failure, as far as their first words tell them apart; a few.
+fn kinds(summary: &Summary) -> Vec<u64> {
+    let words = |violations: &[String]| {
+        let text = violations.first().map_or("", String::as_str);
+        let words = text.split_whitespace().filter(|word| !word.contains('/'));
+        words.take(WORDS_OF_A_KIND).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut kinds = BTreeMap::new();
+    for (seed, violations) in &summary.failures {
+        kinds.entry(words(violations)).or_insert(*seed);
+    }
+    kinds.into_values().take(KINDS_MAX).collect()
+}
+
 /// Prints the summary; whether all is well.
 fn report(out: &mut impl Write, summary: &Summary, seconds: f64) -> std::io::Result<bool> {
     for (what, count) in summary.coverage.counts() {
@@ -67,8 +88,8 @@ fn report(out: &mut impl Write, summary: &Summary, seconds: f64) -> std::io::Res
     for (seed, violations) in &summary.failures {
         writeln!(out, "seed {seed}: {violations:?}")?;
     }
-    if let Some((seed, _)) = summary.failures.first() {
-        writeln!(out, "{}", explain(*seed))?;
+    for seed in kinds(summary) {
+        writeln!(out, "{}", explain(seed))?;
     }
     let blind = summary.coverage.blind_spots();
     let is_blind = summary.seeds >= SEEDS_FOR_COVERAGE && !blind.is_empty();

@@ -1,6 +1,7 @@
-//! What a run does, as a value: made from a seed, and made smaller by the shrinker.
+//! What a run does, as a value: made from a seed (`generate.rs`), and made smaller by the shrinker.
 
-use crate::chance::Chance;
+use cbr_store::ChainRef;
+use uuid::Uuid;
 
 /// One thing an actor does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub enum Op {
         edits: Vec<(u64, u64)>,
         /// Another size, in blocks.
         resize: Option<u64>,
+        /// The disk becomes a clone of this chain's disk before it is changed.
+        clones: Option<usize>,
         /// Only what changed is read.
         with_map: bool,
         /// How it ends.
@@ -38,6 +41,43 @@ pub enum Op {
         /// Which chain.
         chain: usize,
     },
+    /// Sweeps by a plan that is made first and carried out later.
+    PlannedReclaim {
+        /// Which chain.
+        chain: usize,
+    },
+    /// Recounts what all versions need.
+    Audit,
+    /// Scrubs a whole pass, some objects at a time, and remembers what is damaged.
+    Scrub,
+    /// Reads a version without writing it anywhere.
+    Verify {
+        /// Which chain.
+        chain: usize,
+        /// Which of its versions.
+        choice: u64,
+    },
+    /// Heals from the repository itself.
+    Repair,
+    /// Undoes a repair.
+    Undo {
+        /// Which of the past ones.
+        choice: u64,
+    },
+    /// Makes a tenant a new key.
+    RotateTenant {
+        /// Which tenant.
+        tenant: usize,
+    },
+    /// Lets a new master key open the repository.
+    RotateMaster,
+    /// Ends all master keys but the newest.
+    RetireMaster,
+    /// Destroys a tenant's keys.
+    Shred {
+        /// Which tenant.
+        tenant: usize,
+    },
     /// Looks at everything.
     Check {
         /// Reads every byte.
@@ -48,6 +88,20 @@ pub enum Op {
         /// Which chain.
         chain: usize,
         /// Which of its versions.
+        choice: u64,
+    },
+    /// Tries to restore a version that was deleted.
+    RestoreDeleted {
+        /// Which chain.
+        chain: usize,
+        /// Which of its deleted versions.
+        choice: u64,
+    },
+    /// Reads a few blocks of a version that stays open between these operations.
+    Read {
+        /// Which chain.
+        chain: usize,
+        /// Which of its versions, and which blocks.
         choice: u64,
     },
     /// Damages an object behind the engine's back.
@@ -108,6 +162,10 @@ pub enum Kind {
     CrashAll,
     /// The process sleeps for so many calls of the others.
     Pause(u16),
+    /// It happens, and the answer is an error.
+    TimedOut,
+    /// It is said to be unknown, and happens so many calls later, whoever is dead by then.
+    Late(u16),
 }
 
 /// A fault, and when.
@@ -121,6 +179,23 @@ pub struct FaultAt {
     pub kind: Kind,
 }
 
+/// What kind of world it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Setting {
+    /// How many tenants; chain `n` belongs to tenant `n` modulo this. 0 is 1.
+    pub tenants: usize,
+    /// The chains below this number share blocks with others of their tenant.
+    pub sharing: usize,
+    /// As `Options::dedup_ram_bytes`.
+    pub dedup_ram_bytes: u64,
+    /// As `Options::fold_after`; 0 leaves it as it is.
+    pub fold_after: u32,
+    /// A listing has pages of so many entries, each asked for with a call; 0: it is one answer.
+    pub page: usize,
+    /// The store overwrites, and an arbiter decides.
+    pub overwrites: bool,
+}
+
 /// A run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -128,6 +203,8 @@ pub struct Plan {
     pub seed: u64,
     /// How many chains.
     pub chains: usize,
+    /// In which kind of world.
+    pub setting: Setting,
     /// As `Options::compact_below_percent`.
     pub compact_below_percent: u8,
     /// Of 100 calls so many are followed by one of the same actor.
@@ -138,46 +215,30 @@ pub struct Plan {
     pub faults: Vec<FaultAt>,
 }
 
-impl Plan {
-    /// The run that belongs to `seed`.
-    pub fn of(seed: u64) -> Self {
-        let mut chance = Chance::new(seed ^ 0x5eed);
-        let chains = usize::try_from(chance.pick(&[1, 1, 1, 2, 3])).unwrap_or(1);
-        let actors = 2 + chance.below(4);
-        let is_harmed = chance.one_in(8);
-        let mut plan = Self {
-            seed,
-            chains,
-            compact_below_percent: chance.pick(&[0, 60, 100, 100]),
-            sticky: chance.pick(&[0, 50, 90, 97]),
-            actors: Vec::new(),
-            faults: Vec::new(),
-        };
-        let large = chance.one_in(4);
-        for _ in 0..actors {
-            let role = chance.below(6);
-            let count = 1 + chance.below(5);
-            let ops = (0..count).map(|_| op(&mut chance, role, chains, large)).collect();
-            plan.actors.push(ops);
-        }
-        if is_harmed {
-            let at = usize::try_from(chance.below(actors)).unwrap_or(0);
-            let harm = chance.pick(&[Harm::Flip, Harm::Truncate, Harm::Lose, Harm::Swap]);
-            let choice = chance.next();
-            let place = chance.below(plan.actors[at].len() as u64 + 1);
-            plan.actors[at]
-                .insert(usize::try_from(place).unwrap_or(0), Op::Corrupt { harm, choice });
-        }
-        let faults = chance.pick(&[0, 1, 1, 2, 3, 5, 8]);
-        for _ in 0..faults {
-            let actor = usize::try_from(chance.below(actors)).unwrap_or(0);
-            let range = chance.pick(&[30, 100, 300]);
-            let call = 1 + chance.below(range);
-            plan.faults.push(FaultAt { actor, call, kind: kind(&mut chance) });
-        }
-        plan
+impl Setting {
+    /// The tenant of a chain, by its number.
+    pub fn tenant_of(&self, chain: usize) -> usize {
+        chain % self.tenants.max(1)
     }
 
+    /// The id of the tenant of that number.
+    pub fn tenant(&self, number: usize) -> Uuid {
+        Uuid::from_u128(1 + number as u128)
+    }
+
+    /// The chain of that number.
+    pub fn chain(&self, number: usize) -> ChainRef {
+        let tenant = self.tenant(self.tenant_of(number));
+        let id = Uuid::from_u128(100 + number as u128);
+        if number < self.sharing {
+            ChainRef::sharing(tenant, 0, id)
+        } else {
+            ChainRef::alone(tenant, 0, id)
+        }
+    }
+}
+
+impl Plan {
     /// Whether objects are damaged, so that not everything can be as it should.
     pub fn is_harmed(&self) -> bool {
         self.actors.iter().flatten().any(|op| matches!(op, Op::Corrupt { .. }))
@@ -186,53 +247,5 @@ impl Plan {
     /// How large it is, for the shrinker.
     pub fn size(&self) -> usize {
         self.actors.iter().map(Vec::len).sum::<usize>() + self.faults.len()
-    }
-}
-
-fn op(chance: &mut Chance, role: u64, chains: usize, large: bool) -> Op {
-    let chain = usize::try_from(chance.below(chains as u64)).unwrap_or(0);
-    let roll = chance.below(12);
-    match (role, roll) {
-        (0..=2, 0..=7) | (3..=5, 0..=1) => backup(chance, chain, large),
-        (_, 8) => Op::TakeOver { chain },
-        (3, _) => Op::Delete { chain, choice: chance.next(), count: 1 + chance.below(3) },
-        (4, 2..=6) | (0..=2, 10) => Op::Reclaim { chain },
-        (5, 2..=5) => Op::Check { deep: chance.one_in(2) },
-        (0..=2, 9) => Op::Delete { chain, choice: chance.next(), count: 1 },
-        _ => Op::Restore { chain, choice: chance.next() },
-    }
-}
-
-fn backup(chance: &mut Chance, chain: usize, large: bool) -> Op {
-    let span = if large { 330 } else { 12 };
-    let edits = chance.below(7);
-    let mut seed = || {
-        let at = chance.below(span);
-        let fill = if chance.one_in(5) { 0 } else { 1 + chance.below(1 << 40) };
-        (at, fill)
-    };
-    let edits = (0..edits).map(|_| seed()).collect();
-    let resize = chance.one_in(6).then(|| 1 + chance.below(span));
-    let end = match chance.below(12) {
-        0 => End::Abort,
-        1 => End::Drop,
-        _ => End::Commit,
-    };
-    Op::Backup { chain, edits, resize, with_map: chance.one_in(3), end }
-}
-
-fn kind(chance: &mut Chance) -> Kind {
-    match chance.below(14) {
-        0 => Kind::Unavailable(1 + u8::try_from(chance.below(9)).unwrap_or(0)),
-        1 => Kind::NoSpace,
-        2 => Kind::LostAnswer,
-        3 => Kind::LostRequest,
-        4 => Kind::TornRead,
-        5 => Kind::PartialList,
-        6 => Kind::EmptyList,
-        7 => Kind::CrashBefore,
-        8 => Kind::CrashAfter,
-        9 => Kind::CrashAll,
-        _ => Kind::Pause(10 + u16::try_from(chance.below(400)).unwrap_or(0)),
     }
 }

@@ -10,10 +10,11 @@ use cbr_store::{MasterKey, Repository};
 
 use crate::actor::{Actor, options};
 use crate::coverage::Coverage;
-use crate::oracle::{Objects, Oracle};
-use crate::plan::Plan;
+use crate::model::MASTER;
+use crate::oracle::Objects;
+use crate::plan::{Plan, Setting};
 use crate::settle::settle;
-use crate::world::{MASTER, World};
+use crate::world::World;
 
 /// What came of a run.
 #[derive(Clone, Debug)]
@@ -28,14 +29,13 @@ pub struct Outcome {
 
 /// Runs a plan from start to end.
 pub fn run(plan: &Plan) -> Outcome {
-    let (objects, oracle) = (empty().clone(), Oracle::default());
-    let world = Arc::new(World::new(plan, objects, oracle));
+    let world = World::new(plan, empty().clone());
     thread::scope(|scope| {
         for (me, ops) in plan.actors.iter().enumerate() {
             let world = &world;
             scope.spawn(move || {
                 world.start(me);
-                let mut actor = Actor::new(world, me, plan.seed, plan.compact_below_percent);
+                let mut actor = Actor::new(world, me, plan);
                 let done = catch_unwind(AssertUnwindSafe(|| {
                     for op in ops {
                         actor.perform(op);
@@ -48,9 +48,11 @@ pub fn run(plan: &Plan) -> Outcome {
             });
         }
     });
+    let trace = world.lock().trace_hash();
+    if catch_unwind(AssertUnwindSafe(|| settle(&world, plan))).is_err() {
+        world.lock().violation("at rest: the engine panicked".to_owned());
+    }
     let mut inner = world.lock();
-    let trace = inner.trace_hash();
-    settle(&mut inner, plan);
     Outcome {
         violations: std::mem::take(&mut inner.violations),
         coverage: std::mem::take(&mut inner.coverage),
@@ -66,7 +68,7 @@ fn empty() -> &'static Objects {
         let backend: Arc<dyn Backend> = memory.clone();
         let random = Arc::new(SeededRandom::new(0));
         let master = MasterKey::from_bytes(MASTER);
-        Repository::init(backend, master, random, options(60)).unwrap();
+        Repository::init(backend, master, random, options(60, &Setting::default())).unwrap();
         memory.snapshot()
     })
 }

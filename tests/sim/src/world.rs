@@ -3,43 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use cbr_store::ChainRef;
-use cbr_store::backend::{Backend, BackendError, Entry, Key, Op, Page, Put};
+use cbr_store::backend::{Key, Op, Put};
 use cbr_store::format::place::Place;
 
 use crate::chance::Chance;
 use crate::coverage::Coverage;
-use crate::disk::Disk;
+use crate::model::Model;
 use crate::oracle::{Objects, Oracle};
-use crate::plan::{FaultAt, Kind, Plan};
-
-/// The key of every simulated repository.
-pub(crate) const MASTER: [u8; 32] = [0x51; 32];
-
-/// A version as its maker knows it.
-#[derive(Clone, Debug)]
-pub(crate) struct Known {
-    /// What it must restore to.
-    pub(crate) disk: Arc<Disk>,
-    /// Somebody asked for its deletion.
-    pub(crate) delete_asked: bool,
-    /// Somebody was told that it is deleted.
-    pub(crate) is_deleted: bool,
-}
-
-/// What the users of the store know.
-#[derive(Debug, Default)]
-pub(crate) struct Model {
-    /// Versions that were acknowledged.
-    pub(crate) versions: BTreeMap<(usize, u64), Known>,
-    /// What each owner backs up; one owner, one content.
-    pub(crate) owners: BTreeMap<(usize, String), Arc<Disk>>,
-    /// The disk of each chain as it is now, and who backed it up last.
-    pub(crate) disks: BTreeMap<usize, (Arc<Disk>, String)>,
-}
+use crate::plan::{FaultAt, Kind, Plan, Setting};
 
 /// One actor, for the scheduler.
 #[derive(Debug, Default)]
@@ -53,6 +26,15 @@ struct Actor {
     doing: &'static str,
 }
 
+/// A request that is on its way though nobody waits for it any more.
+#[derive(Debug)]
+struct Flight {
+    due: u64,
+    key: Key,
+    /// What is put; nothing: it is a removal.
+    body: Option<Vec<u8>>,
+}
+
 /// Everything of a run.
 #[derive(Debug)]
 pub(crate) struct Inner {
@@ -61,8 +43,12 @@ pub(crate) struct Inner {
     pub(crate) model: Model,
     pub(crate) coverage: Coverage,
     pub(crate) violations: Vec<String>,
+    pub(crate) setting: Setting,
+    /// What the arbiter remembers: bytes that are not known to be written, or nothing.
+    pub(crate) names: BTreeMap<Key, Option<Vec<u8>>>,
     actors: Vec<Actor>,
     faults: Vec<FaultAt>,
+    flights: Vec<Flight>,
     current: Option<usize>,
     steps: u64,
     chance: Chance,
@@ -79,25 +65,28 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(plan: &Plan, objects: Objects, oracle: Oracle) -> Self {
+    pub(crate) fn new(plan: &Plan, objects: Objects) -> Arc<Self> {
         let actors: Vec<Actor> = plan.actors.iter().map(|_| Actor::default()).collect();
         let wakes = actors.iter().map(|_| Condvar::new()).collect();
         let inner = Inner {
             objects,
-            oracle,
+            oracle: Oracle::default(),
             model: Model::default(),
             coverage: Coverage::default(),
             violations: Vec::new(),
+            setting: plan.setting,
+            names: BTreeMap::new(),
             current: (!actors.is_empty()).then_some(0),
             actors,
             faults: plan.faults.clone(),
+            flights: Vec::new(),
             steps: 0,
             chance: Chance::new(plan.seed ^ 0x7a17),
             sticky: plan.sticky,
-            is_harmed: plan.is_harmed(),
+            is_harmed: false,
             trace: DefaultHasher::new(),
         };
-        Self { inner: Mutex::new(inner), wakes }
+        Arc::new(Self { inner: Mutex::new(inner), wakes })
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -122,8 +111,14 @@ impl World {
         }
     }
 
-    fn turn<'a>(&'a self, mut inner: MutexGuard<'a, Inner>, me: usize) -> MutexGuard<'a, Inner> {
+    /// Lets others go on; comes back when it is this actor's turn.
+    pub(crate) fn turn<'a>(
+        &'a self,
+        mut inner: MutexGuard<'a, Inner>,
+        me: usize,
+    ) -> MutexGuard<'a, Inner> {
         inner.steps += 1;
+        inner.land(false);
         let next = inner.choose(me).unwrap_or(me);
         if next == me {
             return inner;
@@ -169,13 +164,20 @@ impl Inner {
     /// What the actor does now, for coverage.
     pub(crate) fn doing(&mut self, me: usize, what: &'static str) {
         self.actors[me].doing = what;
-        let sweeps = self.actors.iter().filter(|a| matches!(a.doing, "reclaim" | "delete")).count();
+        let is = |what: &'static [&'static str]| {
+            let doing = self.actors.iter().filter(move |actor| what.contains(&actor.doing));
+            doing.count()
+        };
+        let (sweeps, changes) = (is(&["reclaim", "delete"]), is(&["backup", "delete"]));
+        let (checks, keys) = (is(&["check"]), is(&["keys"]));
         if sweeps > 1 {
             self.saw("two sweeps at once");
         }
-        let others = self.actors.iter().filter(|a| matches!(a.doing, "backup" | "delete")).count();
-        if others > 0 && self.actors.iter().any(|a| a.doing == "check") {
+        if changes > 0 && checks > 0 {
             self.saw("a check ran beside changes");
+        }
+        if changes > 0 && keys > 0 {
+            self.saw("keys were changed beside a backup or a deletion");
         }
     }
 
@@ -190,6 +192,23 @@ impl Inner {
 
     pub(crate) fn is_harmed(&self) -> bool {
         self.is_harmed
+    }
+
+    /// A number that is chance to the run, and the same in each run of it.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.chance.below(end)
+    }
+
+    /// Somebody damages an object behind the engine's back; nothing: it is lost.
+    pub(crate) fn harm(&mut self, key: &Key, bytes: Option<Vec<u8>>) {
+        self.is_harmed = true;
+        let before = match bytes {
+            Some(bytes) => self.objects.insert(key.clone(), bytes),
+            None => self.objects.remove(key),
+        };
+        if let Some(before) = before {
+            self.oracle.saw_harm(key, before);
+        }
     }
 
     /// A number that two runs of one plan agree on.
@@ -209,12 +228,14 @@ impl Inner {
             "backup" => self.saw("a crash while a session was open"),
             "delete" | "reclaim" => self.saw("a crash while a version was being removed"),
             "recovery" => self.saw("a crash during recovery"),
+            "keys" => self.saw("a crash while keys were changed"),
+            "heal" => self.saw("a crash while damage was healed"),
             _ => {}
         }
     }
 
     /// Counts the call; what goes wrong with it.
-    fn fault(&mut self, me: usize, op: Op, key: &str) -> Option<Kind> {
+    pub(crate) fn fault(&mut self, me: usize, op: Op, key: &str) -> Option<Kind> {
         let actor = &mut self.actors[me];
         actor.calls += 1;
         let (call, life) = (actor.calls, actor.life);
@@ -244,217 +265,107 @@ impl Inner {
         Some(kind)
     }
 
-    fn put(&mut self, key: &Key, body: &[&[u8]]) -> Put {
-        if self.objects.contains_key(key) {
-            return Put::Existed;
+    /// A request goes on its way, and its sender does not learn what becomes of it.
+    pub(crate) fn send(&mut self, after: u16, key: &Key, body: Option<Vec<u8>>) {
+        let due = self.steps + u64::from(after);
+        self.flights.push(Flight { due, key: key.clone(), body });
+    }
+
+    /// Requests on their way arrive: those that are due, or all.
+    pub(crate) fn land(&mut self, all: bool) {
+        while let Some(at) = self.flights.iter().position(|flight| all || flight.due <= self.steps)
+        {
+            let Flight { key, body, .. } = self.flights.remove(at);
+            match body {
+                Some(body) => {
+                    self.saw("a put arrived late");
+                    let _: Put = self.put(&key, &[&body]);
+                }
+                None => {
+                    self.saw("a removal arrived late");
+                    self.remove(&key);
+                }
+            }
         }
-        if matches!(Place::parse(key), Some(Place::Pack(_, 1..))) {
-            self.saw("a pack was rewritten");
+    }
+
+    pub(crate) fn put(&mut self, key: &Key, body: &[&[u8]]) -> Put {
+        let body = body.concat();
+        if let Some(there) = self.objects.get(key) {
+            if !self.setting.overwrites {
+                return Put::Existed;
+            }
+            let is_same = *there == body;
+            self.saw("an object was written again where writing overwrites");
+            if !is_same && !self.is_harmed {
+                self.violation(format!("{key} is overwritten with something else"));
+                self.objects.insert(key.clone(), body);
+            }
+            return Put::Created;
         }
-        self.objects.insert(key.clone(), body.concat());
-        let wrong = self.oracle.saw_put(&self.objects, &MASTER, key);
+        self.objects.insert(key.clone(), body);
+        let Self { oracle, objects, model, .. } = self;
+        let wrong = oracle.saw_put(objects, &model.masters, key);
         if let Some(what) = wrong
-            && !self.is_harmed
+            && !self.is_of_shredded(key)
         {
             self.violation(what);
         }
-        self.see_pins();
+        self.see_put(key);
         Put::Created
     }
 
-    fn see_pins(&mut self) {
-        let pinned = |(chain, seq): (ChainRef, u64)| {
-            self.oracle.is_pinned(chain, seq) && !self.oracle.is_live(chain, seq)
-        };
-        if self.oracle.dead_pins().any(pinned) {
-            self.saw("a version was deleted while a session built on it");
+    fn see_put(&mut self, key: &Key) {
+        match Place::parse(key) {
+            Some(Place::Pack(_, 1..)) => self.saw("a pack was rewritten"),
+            Some(Place::Retire(..)) => self.saw("a slot was retired"),
+            Some(Place::Fold(..)) => self.saw("a log was folded"),
+            Some(Place::Patch(..)) => self.saw("a pack was healed"),
+            Some(Place::Claim(..)) if self.oracle.has_dead_pin() => {
+                self.saw("a version was deleted while a session built on it");
+            }
+            Some(Place::Delete(..)) if self.oracle.has_dead_pin() => {
+                self.saw("a version was deleted while a session built on it");
+            }
+            Some(Place::Outcome(chain, seq)) => {
+                if self.oracle.borrows(chain, seq) {
+                    self.saw("a version borrowed from another chain");
+                }
+                if self.oracle.borrows_retired(chain, seq) {
+                    self.saw("a slot was borrowed just before it was retired");
+                }
+                let mixes = self.oracle.keys_of(chain, seq).is_some_and(|keys| keys > 1);
+                if mixes {
+                    self.saw("a version lies under several keys of its tenant");
+                }
+            }
+            _ => {}
         }
     }
 
-    fn remove(&mut self, key: &Key) {
-        if let Some(what) = self.oracle.sees_removal(&self.objects, key)
-            && self.objects.contains_key(key)
-            && !self.is_harmed
+    pub(crate) fn remove(&mut self, key: &Key) {
+        if !self.objects.contains_key(key) {
+            self.oracle.saw_removal(key);
+            return;
+        }
+        let wrong = self.oracle.sees_removal(&self.objects, key);
+        let healer = self.oracle.healer(key);
+        let is_undone = healer.is_some_and(|healer| self.model.undone.contains(healer));
+        if let Some(what) = wrong
+            && !is_undone
+            && !self.is_of_shredded(key)
         {
             self.violation(what);
         }
         self.objects.remove(key);
-    }
-}
-
-/// One process's way to the store. It ends when the process dies.
-#[derive(Debug)]
-pub(crate) struct Port {
-    world: Arc<World>,
-    me: usize,
-    life: u64,
-}
-
-impl Port {
-    /// Of the actor's present process.
-    pub(crate) fn new(world: &Arc<World>, me: usize) -> Self {
-        let life = world.lock().life(me);
-        Self { world: Arc::clone(world), me, life }
+        self.oracle.saw_removal(key);
     }
 
-    /// Waits for the next turn, and decides what goes wrong with this call.
-    fn call(
-        &self,
-        op: Op,
-        key: &str,
-    ) -> Result<(MutexGuard<'_, Inner>, Option<Kind>), BackendError> {
-        let mut inner = self.world.turn(self.world.lock(), self.me);
-        if inner.life(self.me) != self.life {
-            return Err(failed(op, key, "the process is dead"));
-        }
-        let mut fault = inner.fault(self.me, op, key);
-        if let Some(Kind::Pause(_)) = fault {
-            inner = self.world.turn(inner, self.me);
-            fault = None;
-        }
-        if inner.life(self.me) != self.life && !matches!(fault, Some(Kind::CrashAfter)) {
-            return Err(failed(op, key, "the process is dead"));
-        }
-        if let Some(Kind::Unavailable(_)) = fault {
-            return Err(failed(op, key, "503"));
-        }
-        Ok((inner, fault))
-    }
-
-    /// For calls that change nothing: faults that are about changes are plain failures.
-    fn reading(&self, op: Op, key: &str) -> Result<(MutexGuard<'_, Inner>, bool), BackendError> {
-        match self.call(op, key)? {
-            // What is only about listings leaves other reads alone.
-            (inner, None | Some(Kind::PartialList | Kind::EmptyList)) => Ok((inner, false)),
-            (mut inner, Some(Kind::TornRead)) => {
-                inner.saw("a read was torn");
-                Ok((inner, true))
-            }
-            _ => Err(failed(op, key, "injected")),
-        }
-    }
-}
-
-impl Backend for Port {
-    fn put_new(&self, key: &Key, body: &[&[u8]]) -> Result<Put, BackendError> {
-        let (mut inner, fault) = self.call(Op::Put, key.as_str())?;
-        match fault {
-            None | Some(Kind::TornRead | Kind::PartialList | Kind::EmptyList) => {
-                Ok(inner.put(key, body))
-            }
-            Some(Kind::NoSpace) => {
-                inner.saw("there was no space");
-                Err(BackendError::NoSpace { op: Op::Put, key: key.to_string() })
-            }
-            Some(Kind::LostRequest) => {
-                inner.saw("a put was unknown and had not happened");
-                Ok(Put::Unknown)
-            }
-            Some(Kind::LostAnswer) => {
-                inner.saw("a put was unknown and had happened");
-                let _ = inner.put(key, body);
-                Ok(Put::Unknown)
-            }
-            Some(Kind::CrashAfter) => {
-                let _ = inner.put(key, body);
-                Err(failed(Op::Put, key.as_str(), "died after it"))
-            }
-            Some(_) => Err(failed(Op::Put, key.as_str(), "injected")),
-        }
-    }
-
-    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, BackendError> {
-        let (inner, is_torn) = self.reading(Op::Get, key.as_str())?;
-        let mut object = inner.objects.get(key).cloned();
-        if let Some(bytes) = object.as_mut().filter(|_| is_torn) {
-            bytes.truncate(bytes.len() / 2);
-        }
-        Ok(object)
-    }
-
-    fn get_range(&self, key: &Key, at: u64, into: &mut [u8]) -> Result<Option<()>, BackendError> {
-        let (mut inner, is_torn) = self.reading(Op::GetRange, key.as_str())?;
-        inner.see_moved(key);
-        let Some(object) = inner.objects.get(key) else { return Ok(None) };
-        let start = usize::try_from(at).unwrap_or(usize::MAX);
-        let part = object.get(start..start.saturating_add(into.len()));
-        let end = at.saturating_add(into.len() as u64);
-        let short = || BackendError::Short { key: key.to_string(), end };
-        into.copy_from_slice(part.ok_or_else(short)?);
-        if is_torn {
-            let half = into.len() / 2;
-            into[half..].fill(0);
-        }
-        Ok(Some(()))
-    }
-
-    fn size(&self, key: &Key) -> Result<Option<u64>, BackendError> {
-        let (mut inner, is_torn) = self.reading(Op::Size, key.as_str())?;
-        inner.see_moved(key);
-        let size = inner.objects.get(key).map(|object| object.len() as u64);
-        Ok(if is_torn { size.map(|size| size / 2) } else { size })
-    }
-
-    fn list(&self, prefix: &str, after: Option<&Key>) -> Result<Page, BackendError> {
-        let (mut inner, fault) = self.call(Op::List, prefix)?;
-        let entry = |(key, object): (&Key, &Vec<u8>)| Entry {
-            key: key.clone(),
-            size_bytes: object.len() as u64,
+    /// Whether it belongs to a tenant whose keys somebody began to destroy.
+    fn is_of_shredded(&self, key: &Key) -> bool {
+        let of = |tenant: &usize| {
+            key.as_str().starts_with(&format!("t/{}/", self.setting.tenant(*tenant)))
         };
-        let wanted = |key: &Key| key.as_str().starts_with(prefix) && after.is_none_or(|a| key > a);
-        let mut entries: Vec<Entry> =
-            inner.objects.iter().filter(|(key, _)| wanted(key)).map(entry).collect();
-        match fault {
-            None | Some(Kind::TornRead) => {}
-            Some(Kind::PartialList) => {
-                entries.truncate(entries.len() / 2);
-                inner.saw("a listing was cut short");
-            }
-            Some(Kind::EmptyList) => {
-                entries.clear();
-                inner.saw("a listing was empty");
-            }
-            Some(_) => return Err(failed(Op::List, prefix, "injected")),
-        }
-        Ok(Page { entries, is_last: true })
+        self.model.shredded.keys().any(of)
     }
-
-    fn delete(&self, key: &Key) -> Result<(), BackendError> {
-        let (mut inner, fault) = self.call(Op::Delete, key.as_str())?;
-        match fault {
-            None | Some(Kind::TornRead | Kind::PartialList | Kind::EmptyList) => {
-                inner.remove(key);
-                Ok(())
-            }
-            Some(Kind::LostAnswer | Kind::CrashAfter) => {
-                inner.remove(key);
-                Err(failed(Op::Delete, key.as_str(), "the answer was lost"))
-            }
-            Some(_) => Err(failed(Op::Delete, key.as_str(), "injected")),
-        }
-    }
-
-    fn describe(&self) -> String {
-        "simulation".to_owned()
-    }
-}
-
-impl Inner {
-    fn see_moved(&mut self, key: &Key) {
-        let Some(Place::Pack(pack, generation)) = Place::parse(key) else { return };
-        if self.objects.contains_key(key) {
-            return;
-        }
-        let is_other = |found: &Key| match Place::parse(found) {
-            Some(Place::Pack(other, newer)) => other == pack && newer > generation,
-            _ => false,
-        };
-        if self.objects.keys().any(is_other) {
-            self.saw("a reader found its pack moved");
-        }
-    }
-}
-
-fn failed(op: Op, key: &str, why: &'static str) -> BackendError {
-    BackendError::Unavailable { op, key: key.to_owned(), source: io::Error::other(why) }
 }

@@ -11,26 +11,42 @@ use cbr_store::planted::{Bug, wake};
 /// Seeds within which a mistake must show.
 const SEEDS_MAX: u64 = 10_000;
 
-/// Mistakes that show in what happens.
-const IN_SEEDS: &[Bug] = &[
-    Bug::ParentSeenBeforeClaim,
-    Bug::VerdictIgnored,
-    Bug::SilentSessionIsDead,
-    Bug::PartialListBelieved,
-    Bug::FailedListIsEmpty,
-    Bug::UploadUnchecked,
-    Bug::FreedBytesWrong,
-    Bug::CompactionDropsSlot,
-    Bug::ProofSkipped,
-    Bug::PinsIgnored,
-    Bug::DeathsWithoutLineage,
-    Bug::AbortedKept,
-    Bug::UnknownIsCreated,
-    Bug::LossForgotten,
-    Bug::HolesNotZeroed,
-    Bug::RemovedBeforeRewritten,
-    Bug::DeletionsReadLast,
-    Bug::StaleIndexKept,
+/// Mistakes that show in what happens, and words of the checkers that may see them.
+const IN_SEEDS: &[(Bug, &[&str])] = &[
+    (Bug::ParentSeenBeforeClaim, &["is not there", "it is damaged", "is committed, but"]),
+    (Bug::VerdictIgnored, &["was told that it made", "are lost"]),
+    (Bug::SilentSessionIsDead, &["under the session that writes it"]),
+    (Bug::PartialListBelieved, &["is not listed", "is listed"]),
+    (Bug::FailedListIsEmpty, &["is listed", "was deleted, and restores", "is not there"]),
+    (Bug::UploadUnchecked, &["is not there", "cannot be read"]),
+    (Bug::FreedBytesWrong, &["reported"]),
+    (Bug::CompactionDropsSlot, &["needs its slot", "it is damaged"]),
+    (Bug::ProofSkipped, &["cannot be read", "is committed, but"]),
+    (Bug::PinsIgnored, &["needs its slot"]),
+    (Bug::DeathsWithoutLineage, &["needs its slot", "refusing to delete"]),
+    (Bug::AbortedKept, &["packs of no version", "nobody needs"]),
+    (Bug::UnknownIsCreated, &["on another's claim", "was told that it made", "is not there"]),
+    (Bug::LossForgotten, &["wrongly"]),
+    (Bug::HolesNotZeroed, &["wrongly"]),
+    (Bug::RemovedBeforeRewritten, &["needs its slot", "it is damaged"]),
+    (Bug::DeletionsReadLast, &["needs its slot", "is not there"]),
+    (Bug::StaleIndexKept, &["does not restore"]),
+    (Bug::RetireLogIgnored, &["is not there", "needs its slot"]),
+    (Bug::OpenBorrowerIgnored, &["is not there"]),
+    (Bug::RetiredAfterClaims, &["is not there"]),
+    (Bug::PatchUnproven, &["has something else"]),
+    (Bug::UndoRemovesOthers, &["its pack is needed"]),
+    (Bug::DistrustIgnored, &["builds on known damage"]),
+    (Bug::ArbiterAnswerIgnored, &["is overwritten with something else"]),
+    (Bug::KeyRetiredEarly, &["is the last one", "no other one opens everything"]),
+    (Bug::FoldHidesDeletion, &["is listed", "is there again", "it is damaged"]),
+    (Bug::FirstPageOnly, &["is not listed", "are lost", "without a fault"]),
+    (Bug::BrokenListBelieved, &["is listed", "is not listed", "is not there", "false alarm"]),
+    (Bug::NewChainUnknown, &["false alarm"]),
+    (
+        Bug::TwoMakersOfKeys,
+        &["another key of the same number", "cannot be read", "is the last one"],
+    ),
 ];
 
 /// Mistakes that show when the power is cut.
@@ -39,15 +55,20 @@ const IN_POWER_CUTS: &[Bug] =
 
 #[test]
 fn every_planted_mistake_is_caught() {
+    let seeds_max = std::env::var("CBR_PLANTED_SEEDS").ok().and_then(|n| n.parse().ok());
+    let seeds_max = seeds_max.unwrap_or(SEEDS_MAX);
     let mut missed = Vec::new();
-    for bug in IN_SEEDS {
+    for (bug, words) in IN_SEEDS {
         wake(Some(*bug));
-        let summary = campaign(0..SEEDS_MAX, 2, 1);
+        let summary = campaign(0..seeds_max, 2, 1);
         wake(None);
         let first = summary.failures.first();
         let what = first.map_or("missed", |(_, violations)| violations[0].as_str());
-        say(*bug, "seeds", first.map_or(SEEDS_MAX, |(seed, _)| seed + 1), what);
-        missed.extend(first.is_none().then_some(*bug));
+        say(*bug, "seeds", first.map_or(seeds_max, |(seed, _)| seed + 1), what);
+        // The right checker sees it, whatever else goes wrong in consequence.
+        let is_meant = |what: &String| words.iter().any(|words| what.contains(words));
+        let is_caught = first.is_some_and(|(_, violations)| violations.iter().any(is_meant));
+        missed.extend((!is_caught).then_some(*bug));
     }
     for bug in IN_POWER_CUTS {
         wake(Some(*bug));
@@ -57,11 +78,14 @@ fn every_planted_mistake_is_caught() {
         say(*bug, "states", summary.states, what);
         missed.extend(summary.failures.is_empty().then_some(*bug));
     }
-    assert!(missed.is_empty(), "not caught: {missed:?}");
+    assert!(missed.is_empty(), "not caught, or not by the right checker: {missed:?}");
 }
 
+/// One line of the table; names of objects are left out.
 fn say(bug: Bug, unit: &str, count: u64, what: &str) {
-    let what: String = what.chars().take(150).collect();
+    let is_name = |word: &&str| word.contains('/') && word.len() > 40;
+    let words: Vec<&str> = what.split(' ').filter(|word| !is_name(word)).collect();
+    let what: String = words.join(" ").chars().take(150).collect();
     let line = format!("planted {bug:?}: {count} {unit}: {what}\n");
     let _ = std::io::stderr().write_all(line.as_bytes());
 }

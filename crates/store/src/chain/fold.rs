@@ -10,6 +10,7 @@ use super::history::{Committed, History, Session, Verdict};
 use crate::format::codec::{Decoded, Malformed};
 use crate::format::id::ChainRef;
 use crate::format::record::{Abort, Fold, FoldedSession, Outcome};
+use crate::planted::{self, Bug};
 
 /// How much a fold repeats: the sessions and the delete records up to these numbers.
 pub(crate) type Ends = (u64, u64);
@@ -60,10 +61,14 @@ impl History {
     pub(crate) fn fold(&self) -> Fold {
         let decided = self.sessions.range(..=self.decided());
         let sessions = decided.filter_map(|(_, session)| session.folded());
+        let mut deleted: Vec<u64> = self.deletions.gone.iter().copied().collect();
+        if planted::has(Bug::FoldHidesDeletion) {
+            deleted.pop();
+        }
         Fold {
             sessions: sessions.collect(),
             deletes: self.next_delete - 1,
-            deleted: self.deletions.gone.iter().copied().collect(),
+            deleted,
             moved: self.deletions.folded_moves(),
         }
     }

@@ -164,9 +164,10 @@ impl History {
     pub(crate) fn accounts(&self) -> BTreeMap<u64, Account> {
         let account = |commit: &Commit| {
             let list_bytes = commit.lists().map(|list| u64::from(list.stored_bytes)).sum::<u64>();
+            let born_bytes = commit.added_bytes.saturating_sub(list_bytes);
             let list_bytes = if planted::has(Bug::FreedBytesWrong) { 0 } else { list_bytes };
             Account {
-                born_bytes: commit.added_bytes.saturating_sub(list_bytes),
+                born_bytes,
                 list_bytes,
                 died_bytes: commit.death_totals.iter().copied().collect(),
             }

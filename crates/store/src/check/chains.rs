@@ -22,6 +22,7 @@ use crate::format::record::{Domain, Record};
 use crate::job::{Job, Meter};
 use crate::map::MapReader;
 use crate::packs::{Packs, Scratch};
+use crate::planted::{self, Bug};
 use crate::repository::Repository;
 use crate::version::{CheckDepth, VersionRef};
 
@@ -133,6 +134,18 @@ impl Repository {
         chains.iter().map(|chain| self.log(chain)).collect()
     }
 
+    /// `logs`, and those of chains that began meanwhile. Objects were listed before `chains` was:
+    /// so what wrote them is known.
+    fn with_listed(&self, logs: &[ChainLog], chains: &[Entry]) -> Result<Vec<ChainLog>> {
+        let mut all: BTreeSet<ChainRef> = logs.iter().map(|log| log.chain).collect();
+        let chains = if planted::has(Bug::NewChainUnknown) { &[] } else { chains };
+        all.extend(chains.iter().filter_map(|entry| match Place::parse(&entry.key) {
+            Some(Place::Claim(chain, _) | Place::Outcome(chain, _)) => Some(chain),
+            _ => None,
+        }));
+        all.iter().filter_map(|chain| self.log(chain).transpose()).collect()
+    }
+
     /// Looks at one domain; again if something was wrong while it changed, because then what
     /// was missed may have been deleted under our eyes.
     ///
@@ -149,6 +162,7 @@ impl Repository {
         let mut looks = 1;
         loop {
             let before = self.backend.list_all(&place::chains(domain))?;
+            let logs = &self.with_listed(logs, &before)?;
             let mut seen = Seen::default();
             let found = &seen.found;
             let (repository, keys) = (self, &keys);

@@ -84,7 +84,7 @@ impl TenantKeys {
     }
 
     /// The keys under all keys the tenant ever had, by number; not none.
-    pub(crate) fn of_rotations(tenant: Uuid, keys: &BTreeMap<u32, TenantKey>) -> Self {
+    pub fn of_rotations(tenant: Uuid, keys: &BTreeMap<u32, TenantKey>) -> Self {
         let role_keys = |key: &TenantKey| RoleKeys::derive(key.as_bytes(), b"tenant");
         let dedup = |key: &TenantKey| derive(key.as_bytes(), b"cbr/v1/dedup", &[tenant.as_bytes()]);
         Self {

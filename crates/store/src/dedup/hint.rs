@@ -66,6 +66,10 @@ impl Hint {
                 if !is_hook(tag(id)) {
                     continue;
                 }
+                // There is not even a table for hooks.
+                if !self.has_room() {
+                    return false;
+                }
             }
             self.insert(tag(id) << 24 | number);
         }
@@ -233,6 +237,17 @@ mod tests {
         let mut hint = Hint::new(budget);
         assert!(!hint.add(pack(0), &[id(64), id(65)]));
         assert!(hint.candidates(&id(64)).next().is_none());
+    }
+
+    /// The budget is of all tenants together: it may be used up when the first hook comes.
+    #[test]
+    fn a_hook_that_finds_no_room_for_any_table_is_not_remembered() {
+        let hook = (0..).map(id).find(|id| is_hook(tag(id))).unwrap();
+        let budget = Arc::new(Budget::new(4 * PACK_BYTES));
+        let mut hint = Hint::new(budget);
+        assert!(!hint.add(pack(0), &[hook]));
+        assert!(!hint.add(pack(1), &[id(1), hook]));
+        assert!(hint.candidates(&hook).next().is_none());
     }
 
     #[test]

@@ -26,6 +26,7 @@ use crate::format::pack::{PackIndex, Patch};
 use crate::format::place::{self, Place};
 use crate::job::Job;
 use crate::packs::{Packs, Scratch};
+use crate::planted::{self, Bug};
 use crate::repository::Repository;
 use crate::version::CheckDepth;
 
@@ -272,7 +273,12 @@ impl Repository {
         let mut repairs: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for entry in self.backend.list_all("t/")? {
             let Some(Place::Patch(pack, number)) = Place::parse(&entry.key) else { continue };
-            let Some(keys) = self.tenant(pack.domain.tenant)? else { continue };
+            let keys = match self.tenant(pack.domain.tenant) {
+                Ok(Some(keys)) => keys,
+                // Of a tenant whose keys were destroyed nothing can be read, and nothing undone.
+                Ok(None) | Err(Error::Shredded { .. }) => continue,
+                Err(error) => return Err(error),
+            };
             let patch = match Patch::read(self.backend.as_ref(), &pack, number, keys.as_ref()) {
                 Ok(Some(patch)) => patch,
                 Ok(None) => continue,
@@ -282,7 +288,8 @@ impl Repository {
             };
             let marker = Marker::parse(&patch);
             let by = marker.as_ref().map_or(patch.by(), |(_, by)| by);
-            let Some(name) = by.strip_prefix(BY) else { continue };
+            let others = planted::has(Bug::UndoRemovesOthers).then_some(by);
+            let Some(name) = by.strip_prefix(BY).or(others) else { continue };
             let objects = repairs.entry(name.to_owned()).or_default();
             // The generation goes before what tells of it.
             if let Some((marker, _)) = &marker {
@@ -303,7 +310,9 @@ impl Repository {
         let repairs = self.past_repairs()?;
         let past = repairs.iter().find(|past| past.name == name);
         let past = past.ok_or_else(|| Error::Invalid { what: format!("no repair {name}") })?;
-        for object in &past.objects {
+        let all = planted::has(Bug::UndoRemovesOthers).then_some(&repairs);
+        let others = all.into_iter().flatten().flat_map(|other| &other.objects);
+        for object in past.objects.iter().chain(others) {
             self.backend.delete(&Key::new(object.clone())?)?;
         }
         Ok(Repaired { objects: past.objects.len() as u64, ..Repaired::default() })

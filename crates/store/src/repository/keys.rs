@@ -5,11 +5,13 @@
 //! written from then on. Every step may be repeated, and at no moment is anything unreadable:
 //!
 //! ```text
-//! rotate_master   wrap every tenant's keys with the new key ─▶ its descriptor       both keys open
+//! rotate_master   wrap every tenant's keys with the new key ─▶ its descriptor ─▶ wrap what came meanwhile
 //! retire_master   the old descriptor goes ─▶ wrap what came meanwhile ─▶ old wraps go   only the new
 //! ```
-//! Who makes a tenant a key looks afterwards whether the descriptor of his master key is still
-//! there. Either it is, and the retirement sees the key; or it is not, and he gives up.
+//! Who makes a tenant a key looks before and afterwards whether the descriptor of his master key is
+//! still the newest. Either it is, and the wrapping after the next descriptor sees the key; or it is
+//! not, and he gives up. Who finds a tenant's key wrapped by others that still are master keys waits
+//! for its wrap: two first keys of one tenant would be two tenants.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,7 +24,8 @@ use crate::backend::{BackendExt, Decided, Key};
 use crate::crypto::{MaintenanceRing, MasterKey, TenantKey, TenantKeys};
 use crate::error::{Error, Result};
 use crate::format::place::{self, Place};
-use crate::format::record::{Record, Shredded};
+use crate::format::record::{Descriptor, Record, Shredded};
+use crate::planted::{self, Bug};
 
 /// The number of a tenant's first key.
 const FIRST_KEY: u32 = 1;
@@ -102,11 +105,22 @@ impl Repository {
         }
         // Wrapped by others only: somebody gave up making it because his master key was retired.
         // Then nothing was ever sealed with it.
-        if keys.is_empty() && (held.wraps.is_empty() || self.has_no_domain(tenant)?) {
+        if keys.is_empty() && self.has_no_key(tenant, &held)? {
             return Ok(None);
         }
         let object = place::tenant_key_by(tenant, FIRST_KEY, number).to_string();
         Err(Error::Missing { object })
+    }
+
+    /// Whether what wraps there are are of nobody who still has a master key, and of no use.
+    fn has_no_key(&self, tenant: Uuid, held: &Held) -> Result<bool> {
+        if held.wraps.is_empty() {
+            return Ok(true);
+        }
+        let masters = descriptors(self.backend.as_ref())?;
+        let is_alive = held.wraps.iter().any(|(_, by)| masters.contains(by))
+            && !planted::has(Bug::TwoMakersOfKeys);
+        Ok(!is_alive && self.has_no_domain(tenant)?)
     }
 
     fn has_no_domain(&self, tenant: Uuid) -> Result<bool> {
@@ -124,11 +138,12 @@ impl Repository {
         if !self.master.keys.opens_tenants() {
             return Err(Error::NoKey { object: key.to_string() });
         }
+        self.check_is_newest()?;
         let fresh = TenantKey::generate(self.random.as_ref());
         self.put_wrapped(&fresh, &key, &self.master)?;
         let kept = self.unwrap_key(tenant, FIRST_KEY)?;
         self.put_ring(tenant, FIRST_KEY, &kept, &self.master)?;
-        self.check_not_retired()?;
+        self.check_is_newest()?;
         self.tenant(tenant)?.ok_or_else(|| Error::Missing { object: key.to_string() })
     }
 
@@ -149,10 +164,11 @@ impl Repository {
         let newest = keys.ids().last().unwrap_or(FIRST_KEY);
         let next = newest.checked_add(1).ok_or_else(no_data)?;
         let key = place::tenant_key_by(tenant, next, self.master.number);
+        self.check_is_newest()?;
         self.put_wrapped(&TenantKey::generate(self.random.as_ref()), &key, &self.master)?;
         let kept = self.unwrap_key(tenant, next)?;
         self.put_ring(tenant, next, &kept, &self.master)?;
-        self.check_not_retired()?;
+        self.check_is_newest()?;
         self.forget_tenant(tenant);
         Ok(next)
     }
@@ -169,9 +185,11 @@ impl Repository {
         for number in &numbers {
             let key = place::descriptor_of(*number);
             let object = self.must_get(&key)?;
-            if crate::format::record::Descriptor::open(&object, &key, &new).is_ok() {
+            if Descriptor::open(&object, &key, &new).is_ok() {
                 let new = Master { keys: new, number: *number };
-                self.wrap_all(&new)?;
+                if !planted::has(Bug::KeyRetiredEarly) {
+                    self.wrap_all(&new)?;
+                }
                 return Ok(*number);
             }
         }
@@ -185,12 +203,24 @@ impl Repository {
             what: "the master key was changed too often".to_owned(),
         })?;
         let new = Master { keys: new, number };
-        self.wrap_all(&new)?;
+        let is_early = planted::has(Bug::KeyRetiredEarly);
+        if !is_early {
+            self.wrap_all(&new)?;
+        }
         // From here on the new key opens the repository.
         let key = place::descriptor_of(number);
         let object = self.descriptor.seal(&key, &new.keys, self.random.as_ref());
         match self.backend.put_decided(&key, &[&object])? {
-            Decided::Ours => Ok(number),
+            Decided::Ours if is_early => Ok(number),
+            Decided::Ours => {
+                self.wrap_all(&new)?;
+                Ok(number)
+            }
+            // An earlier attempt of ours that arrived late.
+            Decided::Other(there) if Descriptor::open(&there, &key, &new.keys).is_ok() => {
+                self.wrap_all(&new)?;
+                Ok(number)
+            }
             Decided::Other(_) => Err(Error::Invalid {
                 what: "somebody else changes the master key at the same time".to_owned(),
             }),
@@ -402,12 +432,19 @@ impl Repository {
         Err(Error::NoKey { object: place::descriptor_of(self.master.number).to_string() })
     }
 
-    /// The master key that was just used must still be one.
-    fn check_not_retired(&self) -> Result<()> {
-        let key = place::descriptor_of(self.master.number);
-        match self.backend.size(&key)? {
-            Some(_) => Ok(()),
-            None => Err(Error::WrongKey { object: key.to_string() }),
+    /// Only the newest master key makes new keys. One that comes or goes while this is asked finds
+    /// the new key, see above.
+    fn check_is_newest(&self) -> Result<()> {
+        let masters = descriptors(self.backend.as_ref())?;
+        match masters.last() {
+            Some(newest) if *newest == self.master.number => Ok(()),
+            _ if planted::has(Bug::TwoMakersOfKeys) && masters.contains(&self.master.number) => {
+                Ok(())
+            }
+            newest => {
+                let newest = newest.copied().unwrap_or(self.master.number);
+                Err(Error::WrongKey { object: place::descriptor_of(newest).to_string() })
+            }
         }
     }
 }

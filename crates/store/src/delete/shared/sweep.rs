@@ -22,6 +22,7 @@ use crate::format::id::{PackId, PackKind};
 use crate::format::place;
 use crate::format::record::{Commit, Retire, RetiredSlots};
 use crate::packs::Packs;
+use crate::planted::{self, Bug};
 
 /// How often a sweep looks before it believes that something does not fit together.
 const LOOKS_MAX: usize = 3;
@@ -61,9 +62,13 @@ impl DomainSweep<'_> {
     /// Retires, removes and compacts; returns the bytes of objects that went, less those that came.
     pub(crate) fn run(&self) -> Result<u64> {
         let mut look = self.look_until_it_fits()?;
+        let claims_seen_before = look.known_to_all;
         if self.retire(&look)? {
             // Only what is seen after the records are durable tells who may have borrowed.
             look = self.look_until_it_fits()?;
+            if planted::has(Bug::RetiredAfterClaims) {
+                look.known_to_all = claims_seen_before;
+            }
         }
         let (sweep, mut removed) = (self.remover(), 0);
         for name in &look.remove {

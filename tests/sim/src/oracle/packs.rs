@@ -1,0 +1,214 @@
+//! What lies in which pack, read once when it is put. What was damaged afterwards is remembered as
+//! it was.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cbr_store::backend::Key;
+use cbr_store::crypto::{BlockId, TenantKeys};
+use cbr_store::format::frame::FrameDecoder;
+use cbr_store::format::id::{ChainRef, PackKind, PackRef};
+use cbr_store::format::node::{Child, Content, Node};
+use cbr_store::format::pack::{PackIndex, Patch};
+use cbr_store::format::place::{self, Place};
+use cbr_store::format::slot::open_slot;
+
+use super::{Objects, Slot, named};
+
+/// What a pack's object says.
+#[derive(Debug, Default)]
+struct Table {
+    /// By number: stored bytes and the ids of its blocks.
+    slots: BTreeMap<u32, (u32, Vec<BlockId>)>,
+    key_id: u32,
+}
+
+/// All packs that are stored.
+#[derive(Debug, Default)]
+pub(crate) struct Packs {
+    tables: BTreeMap<PackRef, BTreeMap<u32, Table>>,
+    /// The blocks of slots, by pack; a pack that is gone may have patches still.
+    blocks: BTreeMap<(PackRef, u32), Vec<BlockId>>,
+    nodes: BTreeMap<(PackRef, u32), Node>,
+    /// Who wrote which patch.
+    healers: BTreeMap<Key, String>,
+    /// Objects that were damaged, as they were.
+    pristine: Objects,
+}
+
+impl Packs {
+    /// A pack was put: what is wrong with it.
+    pub(super) fn saw_put(
+        &mut self,
+        object: &[u8],
+        (key, pack, generation): (&Key, PackRef, u32),
+        keys: Option<&TenantKeys>,
+    ) -> Option<String> {
+        let opened = keys.map(|keys| PackIndex::open(object, &pack, generation, keys));
+        let Some(Ok(index)) = opened else {
+            return Some(format!("{key} cannot be read with the keys that are there"));
+        };
+        let mut table = Table { key_id: key_id(object), ..Table::default() };
+        for entry in index.slots() {
+            let ids = index.ids(entry).to_vec();
+            self.blocks.insert((pack, entry.head.slot), ids.clone());
+            table.slots.insert(entry.head.slot, (entry.stored_bytes, ids));
+        }
+        self.tables.entry(pack).or_default().insert(generation, table);
+        None
+    }
+
+    /// A patch was put: it must have what the pack had (P5).
+    pub(super) fn saw_patch(
+        &mut self,
+        object: &[u8],
+        (key, pack, number): (&Key, PackRef, u32),
+        keys: Option<&TenantKeys>,
+    ) -> Option<String> {
+        let opened = keys.map(|keys| Patch::open(object, &pack, number, keys));
+        let Some(Ok(patch)) = opened else {
+            return Some(format!("{key} cannot be read with the keys that are there"));
+        };
+        self.healers.insert(key.clone(), patch.by().to_owned());
+        for entry in patch.index().slots() {
+            let slot = entry.head.slot;
+            let Some((_, present)) = patch.slot(slot) else { continue };
+            let Some(had) = self.blocks.get(&(pack, slot)) else {
+                return Some(format!("{key} heals slot {slot}, which its pack never had"));
+            };
+            let places = (0..16).filter(|at| present.blocks >> at & 1 == 1);
+            for (at, id) in places.zip(patch.index().ids(entry)) {
+                if had.get(at) != Some(id) {
+                    return Some(format!("{key} has something else for block {at} of {slot}"));
+                }
+            }
+        }
+        None
+    }
+
+    /// Who wrote a patch.
+    pub(super) fn healer(&self, key: &Key) -> Option<&str> {
+        self.healers.get(key).map(String::as_str)
+    }
+
+    /// A pack was removed by the engine.
+    pub(super) fn saw_removal(&mut self, pack: &PackRef, generation: u32) {
+        if let Some(generations) = self.tables.get_mut(pack) {
+            generations.remove(&generation);
+            if generations.is_empty() {
+                self.tables.remove(pack);
+            }
+        }
+    }
+
+    /// An object was damaged; this is how it was.
+    pub(super) fn saw_harm(&mut self, key: &Key, before: Vec<u8>) {
+        self.pristine.entry(key.clone()).or_insert(before);
+    }
+
+    /// Whether a slot is stored.
+    pub(super) fn has(&self, (pack, slot, stored_bytes): &Slot) -> bool {
+        let generations = self.tables.get(pack).into_iter().flat_map(BTreeMap::values);
+        let mut slots = generations.filter_map(|table| table.slots.get(slot));
+        slots.any(|(bytes, _)| bytes == stored_bytes)
+    }
+
+    /// Whether another generation than this one has the slot.
+    pub(super) fn has_besides(&self, pack: &PackRef, generation: u32, slot: u32) -> bool {
+        let mut generations = self.tables.get(pack).into_iter().flatten();
+        generations.any(|(other, table)| *other != generation && table.slots.contains_key(&slot))
+    }
+
+    /// Every slot that is stored.
+    pub(crate) fn stored(&self) -> BTreeSet<Slot> {
+        let mut stored = BTreeSet::new();
+        for (pack, generations) in &self.tables {
+            for table in generations.values() {
+                stored.extend(table.slots.iter().map(|(slot, (bytes, _))| (*pack, *slot, *bytes)));
+            }
+        }
+        stored
+    }
+
+    /// The packs that are stored.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &PackRef> {
+        self.tables.keys()
+    }
+
+    /// The numbers of the tenant's keys that seal these packs.
+    pub(super) fn keys_of(&self, packs: &BTreeSet<PackRef>) -> BTreeSet<u32> {
+        let generations = packs.iter().filter_map(|pack| self.tables.get(pack));
+        generations.flat_map(|tables| tables.values().map(|table| table.key_id)).collect()
+    }
+
+    /// All slots a map needs, from the node `child` on.
+    pub(super) fn follow(
+        &mut self,
+        (objects, keys): (&Objects, &TenantKeys),
+        chain: &ChainRef,
+        child: &Child,
+        needed: &mut BTreeSet<Slot>,
+    ) -> Result<(), String> {
+        if !needed.insert(named(chain, PackKind::Meta, &child.slot)) {
+            return Ok(());
+        }
+        match self.node((objects, keys), chain, child) {
+            None => Err(format!("{child:?} cannot be read")),
+            Some(Node::Leaf(leaf)) => {
+                for extent in leaf.extents {
+                    if let Content::Data { slot, .. } = extent.content {
+                        needed.insert(named(chain, PackKind::Data, &slot));
+                    }
+                }
+                Ok(())
+            }
+            Some(Node::Inner(inner)) => inner
+                .children
+                .iter()
+                .try_for_each(|(_, below)| self.follow((objects, keys), chain, below, needed)),
+        }
+    }
+
+    fn node(
+        &mut self,
+        (objects, keys): (&Objects, &TenantKeys),
+        chain: &ChainRef,
+        child: &Child,
+    ) -> Option<Node> {
+        let (kind, id) = (PackKind::Meta, child.slot.pack);
+        let pack = PackRef { domain: chain.domain(), kind, id };
+        let name = (pack, child.slot.slot);
+        if let Some(node) = self.nodes.get(&name) {
+            return Some(node.clone());
+        }
+        let generation = *self.tables.get(&pack)?.keys().next_back()?;
+        let key = place::pack(&pack, generation);
+        let object = self.pristine.get(&key).or_else(|| objects.get(&key))?;
+        let index = PackIndex::open(object, &pack, generation, keys).ok()?;
+        let entry = index.slot(child.slot.slot)?;
+        let start = usize::try_from(entry.offset).ok()?;
+        let sealed = object.get(start..start + entry.stored_bytes as usize)?;
+        let (mut encoded, mut plain) = (Vec::new(), Vec::new());
+        open_slot(index.dek(), &pack, entry.head, sealed, &mut encoded).ok()?;
+        let length = entry.head.plain_len as usize;
+        let mut decoder = FrameDecoder::new().ok()?;
+        decoder.decode(entry.head.codec, &encoded, length, &mut plain).ok()?;
+        let node = Node::decode(&plain).ok()?;
+        self.nodes.insert(name, node.clone());
+        Some(node)
+    }
+}
+
+/// The number of the tenant's key that sealed the object (docs/format/v1.md, header).
+fn key_id(object: &[u8]) -> u32 {
+    let bytes = object.get(24..28).and_then(|bytes| bytes.try_into().ok());
+    u32::from_le_bytes(bytes.unwrap_or_default())
+}
+
+/// What a key of a pack or a patch names.
+pub(super) fn parsed(key: &Key) -> Option<(PackRef, u32, bool)> {
+    match Place::parse(key)? {
+        Place::Pack(pack, generation) => Some((pack, generation, false)),
+        Place::Patch(pack, number) => Some((pack, number, true)),
+        _ => None,
+    }
+}
