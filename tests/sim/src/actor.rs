@@ -24,7 +24,7 @@ pub(crate) fn options(compact_below_percent: u8, setting: &Setting) -> Options {
         memory_bytes: 32 << 20,
         zstd_level: 1,
         frame_blocks: 2,
-        pack_bytes: 1 << 10,
+        pack_bytes: setting.pack_bytes.max(1 << 10),
         map_pack_bytes: 1 << 10,
         compact_below_percent,
         dedup_ram_bytes: setting.dedup_ram_bytes,

@@ -90,6 +90,7 @@ const SHARING: Setting = Setting {
     sharing: 2,
     dedup_ram_bytes: 8 << 20,
     fold_after: 4,
+    pack_bytes: 0,
     page: 0,
     overwrites: false,
 };

@@ -6,6 +6,9 @@
 use crate::chance::Chance;
 use crate::plan::{End, FaultAt, Harm, Kind, Op, Plan, Setting};
 
+/// How many versions of a chain are deleted at once.
+const DELETED_MAX: u64 = 12;
+
 /// What an actor mostly does.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -13,6 +16,7 @@ enum Role {
     Deleter,
     Sweeper,
     Checker,
+    Reader,
     Healer,
     Officer,
 }
@@ -57,9 +61,11 @@ impl Plan {
                     Role::Deleter,
                     Role::Sweeper,
                     Role::Checker,
+                    Role::Reader,
                 ]),
             };
-            let count = 1 + chance.below(6);
+            let most = if role == Role::Reader { 14 } else { 6 };
+            let count = 1 + chance.below(most);
             let ops = (0..count).map(|_| self.op(chance, role, large)).collect();
             self.actors.push(ops);
         }
@@ -74,6 +80,15 @@ impl Plan {
             let place = chance.below(most);
             let op = Op::Corrupt { harm, choice };
             self.actors[at].insert(usize::try_from(place).unwrap_or(0), op);
+            if is_healer {
+                // Then there is something to harm.
+                let first = self.backup(chance, 0, large);
+                self.actors[at].insert(0, first);
+            }
+            if is_healer && chance.one_in(2) {
+                self.actors[at].extend([Op::Repair, Op::Undo { choice: chance.next() }]);
+                self.actors[at].push(chance.pick(&[Op::Repair, Op::Scrub]));
+            }
         }
     }
 
@@ -96,6 +111,7 @@ impl Plan {
         let choice = chance.next();
         match (role, chance.below(12)) {
             (Role::Writer, 0..=7) | (_, 0..=1) => self.backup(chance, chain, large),
+            (Role::Reader, 2..=11) => Op::Read { chain, choice },
             (Role::Officer, 2..=4) => Op::RotateTenant { tenant },
             (Role::Officer, 5..=6) => Op::RotateMaster,
             (Role::Officer, 7..=8) => Op::RetireMaster,
@@ -112,7 +128,12 @@ impl Plan {
             (Role::Checker, 6) => Op::Scrub,
             (Role::Sweeper, 2..=5) | (Role::Writer, 10) => Op::Reclaim { chain },
             (Role::Sweeper, 6..=7) => Op::PlannedReclaim { chain },
-            (Role::Deleter, _) => Op::Delete { chain, choice, count: 1 + chance.below(3) },
+            (Role::Deleter, 10..=11) => Op::RestoreDeleted { chain, choice },
+            (Role::Deleter, _) => {
+                // Now and then (nearly) all there is: then others borrowed what nobody else needs.
+                let count = chance.pick(&[1, 1, 2, 3, DELETED_MAX]);
+                Op::Delete { chain, choice, count }
+            }
             (Role::Writer, 9) => Op::Delete { chain, choice, count: 1 },
             (_, 8) => Op::TakeOver { chain },
             (Role::Checker, 7 | 9..=10) => Op::Read { chain, choice },
@@ -160,6 +181,7 @@ fn setting(chance: &mut Chance) -> Setting {
         sharing: if is_sharing { chance.pick(&[2, 3, 4, 4]) } else { 0 },
         dedup_ram_bytes: chance.pick(&[8 << 20, 8 << 20, 8 << 20, 36_000, 35_000, 2000]),
         fold_after: chance.pick(&[3, 3, 8, 32]),
+        pack_bytes: chance.pick(&[0, 0, 8 << 10]),
         page: usize::try_from(chance.pick(&[0, 0, 1, 2, 3, 7])).unwrap_or(0),
         overwrites: chance.one_in(4),
     }
@@ -167,7 +189,8 @@ fn setting(chance: &mut Chance) -> Setting {
 
 fn honest_kind(chance: &mut Chance) -> Kind {
     match chance.below(16) {
-        0..=1 => Kind::Unavailable(1 + u8::try_from(chance.below(9)).unwrap_or(0)),
+        0 => Kind::Unavailable(1 + u8::try_from(chance.below(9)).unwrap_or(0)),
+        1 => Kind::ListFails,
         2 => Kind::NoSpace,
         3 => Kind::LostAnswer,
         4 => Kind::LostRequest,
@@ -181,7 +204,7 @@ fn honest_kind(chance: &mut Chance) -> Kind {
 }
 
 fn any_kind(chance: &mut Chance) -> Kind {
-    match chance.below(8) {
+    match chance.below(4) {
         0 => chance.pick(&[Kind::TornRead, Kind::PartialList, Kind::EmptyList]),
         _ => honest_kind(chance),
     }

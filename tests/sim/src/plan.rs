@@ -1,6 +1,7 @@
 //! What a run does, as a value: made from a seed (`generate.rs`), and made smaller by the shrinker.
 
 use cbr_store::ChainRef;
+use cbr_store::backend::Op as Call;
 use uuid::Uuid;
 
 /// One thing an actor does.
@@ -164,8 +165,24 @@ pub enum Kind {
     Pause(u16),
     /// It happens, and the answer is an error.
     TimedOut,
+    /// A listing, or a page of one, fails.
+    ListFails,
     /// It is said to be unknown, and happens so many calls later, whoever is dead by then.
     Late(u16),
+}
+
+impl Kind {
+    /// Whether it can happen to this call; else it waits for the next one.
+    pub const fn is_about(self, op: Call) -> bool {
+        match self {
+            Self::TimedOut => matches!(op, Call::Put | Call::Delete),
+            // Removals are few, so some are about nothing else.
+            Self::Late(after) if after % 3 == 0 => matches!(op, Call::Delete),
+            Self::Late(_) => matches!(op, Call::Put),
+            Self::PartialList | Self::EmptyList | Self::ListFails => matches!(op, Call::List),
+            _ => true,
+        }
+    }
 }
 
 /// A fault, and when.
@@ -190,6 +207,8 @@ pub struct Setting {
     pub dedup_ram_bytes: u64,
     /// As `Options::fold_after`; 0 leaves it as it is.
     pub fold_after: u32,
+    /// As `Options::pack_bytes`; 0: so small that hardly two slots share a pack.
+    pub pack_bytes: u64,
     /// A listing has pages of so many entries, each asked for with a call; 0: it is one answer.
     pub page: usize,
     /// The store overwrites, and an arbiter decides.

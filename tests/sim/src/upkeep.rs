@@ -70,7 +70,7 @@ impl Actor {
         let world = Arc::clone(&self.world);
         self.repeat("reclaim", Some(number), |repository| {
             let plan = repository.plan_reclaim(Some(&chain))?;
-            if !plan.chains.is_empty() {
+            if !plan.chains.is_empty() || !plan.shared.is_empty() {
                 world.lock().saw("a sweep was planned and carried out later");
             }
             repository.execute(&plan, true, &Job::quiet()).map(drop)
@@ -177,6 +177,7 @@ impl Actor {
         if deleted.is_empty() {
             return;
         }
+        self.list(number);
         let seq = deleted[index(choice, deleted.len())];
         let disk = Arc::clone(&self.world.lock().model.versions[&(number, seq)].disk);
         self.begin("restore");
