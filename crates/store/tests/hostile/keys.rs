@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 
 use cbr_store::backend::layer::{Fault, Faulty, Switching};
 use cbr_store::backend::{Backend, BackendExt, Key, MemoryBackend};
 use cbr_store::format::place::{self, Place};
 use cbr_store::{
-    CheckDepth, Error, Job, MaintenanceKey, MasterKey, Repository, Result, VersionRef,
+    ChainRef, CheckDepth, Error, Job, MaintenanceKey, MasterKey, Repository, Result, VersionRef,
 };
+use uuid::Uuid;
 
 use crate::golden::restored_by_reader;
 use crate::world::{
@@ -214,6 +216,59 @@ fn a_tenant_that_appears_at_any_call_of_a_change_of_the_master_key_is_not_lost()
             assert!(restore(&repository, seq, disk.0.len()).unwrap() == disk);
         }
     }
+}
+
+/// Another disk of the tenant, in a domain of its own.
+const OTHER: ChainRef = ChainRef::alone(CHAIN.tenant, 0, Uuid::from_u128(3));
+
+fn backup_of_other(repository: &Repository, disk: &Disk) -> Result<VersionRef> {
+    let mut session = repository.begin(&OTHER, "other")?;
+    session.write(disk, None, &Job::quiet())?;
+    Ok(session.commit(b"other")?.version)
+}
+
+/// P2, P31: while two master keys open the repository a new tenant gets one first key, whoever comes
+/// first; two would be two tenants, and the end of the older master key would lose one of them.
+#[test]
+fn a_tenant_that_appears_while_two_master_keys_open_the_repository_has_one_first_key() {
+    let (mut both, mut one) = (0, 0);
+    for call in 0..=CALLS_MAX {
+        assert!(call < CALLS_MAX, "the operation never gets through");
+        let memory = Arc::new(MemoryBackend::default());
+        let backend: Arc<dyn Backend> = memory.clone();
+        let seeds = Seeds::new(call + 2000);
+        let rotating = open(&backend, &seeds).unwrap();
+        let switching = Arc::new(Switching::new(memory));
+        let stopping: Arc<dyn Backend> = switching.clone();
+        let writing = open(&stopping, &seeds).unwrap();
+        let (disk, same) = (Disk::of(&[1, 2]), Arc::clone(&backend));
+        let (tell, told) = channel();
+        let other_disk = disk.with(1, 9);
+        switching.before_call(call, move || {
+            rotating.rotate_master(&new_master()).unwrap();
+            let seeds = Seeds::new(call + 3000);
+            let new = open_with(&same, new_master(), &seeds).unwrap();
+            tell.send(backup_of_other(&new, &other_disk).is_ok()).unwrap();
+        });
+        let made = backup(&writing, "late", &disk);
+        let Ok(other_is_made) = told.try_recv() else { break };
+        open(&backend, &seeds).unwrap().retire_master(&new_master()).unwrap();
+        let repository = open_with(&backend, new_master(), &seeds).unwrap();
+        if let Ok(info) = &made {
+            let restored = restore(&repository, info.version.seq, disk.0.len());
+            assert!(restored.unwrap() == disk, "call {call}");
+        }
+        let found = repository.versions(&OTHER).unwrap().len();
+        assert_eq!(found, usize::from(other_is_made), "call {call}");
+        let report = repository.check(CheckDepth::ReadData, &Job::quiet()).unwrap();
+        assert!(report.is_clean(), "call {call}: {:?}", report.problems);
+        // Whoever was refused is not refused any more.
+        let late = repository.abort_unfinished(&CHAIN, "late");
+        late.and_then(|()| backup(&repository, "again", &disk)).unwrap();
+        both += u32::from(made.is_ok() && other_is_made);
+        one += u32::from(made.is_ok() != other_is_made);
+    }
+    assert!(both > 0 && one > 0, "{both} {one}");
 }
 
 /// P31: destroying a tenant's keys makes all its data unreadable, on every path.
