@@ -111,7 +111,7 @@ impl Plan {
         let choice = chance.next();
         match (role, chance.below(12)) {
             (Role::Writer, 0..=7) | (_, 0..=1) => self.backup(chance, chain, large),
-            (Role::Reader, 2..=11) => Op::Read { chain, choice },
+            (Role::Reader, _) | (Role::Checker, 7 | 9..=10) => Op::Read { chain, choice },
             (Role::Officer, 2..=4) => Op::RotateTenant { tenant },
             (Role::Officer, 5..=6) => Op::RotateMaster,
             (Role::Officer, 7..=8) => Op::RetireMaster,
@@ -119,16 +119,15 @@ impl Plan {
             (Role::Officer, 9) if self.setting.tenants > 1 => {
                 Op::Shred { tenant: self.setting.tenants - 1 }
             }
-            (Role::Healer, 2..=4) => Op::Scrub,
+            (Role::Healer, 2..=4) | (Role::Checker, 6) => Op::Scrub,
             (Role::Healer, 5..=6) => Op::Repair,
             (Role::Healer, 7) => Op::Undo { choice },
             (Role::Healer | Role::Checker, 8) => Op::Verify { chain, choice },
             (Role::Checker, 2..=4) => Op::Check { deep: chance.one_in(2) },
             (Role::Checker, 5) => Op::Audit,
-            (Role::Checker, 6) => Op::Scrub,
             (Role::Sweeper, 2..=5) | (Role::Writer, 10) => Op::Reclaim { chain },
             (Role::Sweeper, 6..=7) => Op::PlannedReclaim { chain },
-            (Role::Deleter, 10..=11) => Op::RestoreDeleted { chain, choice },
+            (Role::Sweeper, 9) | (Role::Deleter, 10..=11) => Op::RestoreDeleted { chain, choice },
             (Role::Deleter, _) => {
                 // Now and then (nearly) all there is: then others borrowed what nobody else needs.
                 let count = chance.pick(&[1, 1, 2, 3, DELETED_MAX]);
@@ -136,8 +135,6 @@ impl Plan {
             }
             (Role::Writer, 9) => Op::Delete { chain, choice, count: 1 },
             (_, 8) => Op::TakeOver { chain },
-            (Role::Checker, 7 | 9..=10) => Op::Read { chain, choice },
-            (Role::Sweeper, 9) => Op::RestoreDeleted { chain, choice },
             _ => Op::Restore { chain, choice },
         }
     }
@@ -204,10 +201,10 @@ fn honest_kind(chance: &mut Chance) -> Kind {
 }
 
 fn any_kind(chance: &mut Chance) -> Kind {
-    match chance.below(4) {
-        0 => chance.pick(&[Kind::TornRead, Kind::PartialList, Kind::EmptyList]),
-        _ => honest_kind(chance),
+    if chance.one_in(4) {
+        return chance.pick(&[Kind::TornRead, Kind::PartialList, Kind::EmptyList]);
     }
+    honest_kind(chance)
 }
 
 impl Plan {

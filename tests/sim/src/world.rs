@@ -328,10 +328,7 @@ impl Inner {
             Some(Place::Retire(..)) => self.saw("a slot was retired"),
             Some(Place::Fold(..)) => self.saw("a log was folded"),
             Some(Place::Patch(..)) => self.saw("a pack was healed"),
-            Some(Place::Claim(..)) if self.oracle.has_dead_pin() => {
-                self.saw("a version was deleted while a session built on it");
-            }
-            Some(Place::Delete(..)) if self.oracle.has_dead_pin() => {
+            Some(Place::Claim(..) | Place::Delete(..)) if self.oracle.has_dead_pin() => {
                 self.saw("a version was deleted while a session built on it");
             }
             Some(Place::Outcome(chain, seq)) => {
