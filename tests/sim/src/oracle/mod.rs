@@ -50,7 +50,7 @@ pub(crate) struct Oracle {
     versions: BTreeMap<(ChainRef, u64), Version>,
     claims: BTreeMap<(ChainRef, u64), Claimed>,
     ended: BTreeSet<(ChainRef, u64)>,
-    deleted: BTreeSet<(ChainRef, u64)>,
+    deeds: BTreeMap<(ChainRef, u64), Vec<Deed>>,
     /// Slots that nobody may borrow any more; no number: all of the pack.
     retired: BTreeSet<(PackId, Option<u32>)>,
 }
@@ -118,12 +118,14 @@ impl Oracle {
         match Place::parse(key)? {
             Place::Claim(_, seq) => {
                 let claim = Claim::open(object, key, keys).ok()?;
-                let pins = claim.parent.is_some_and(|parent| self.is_live(chain, parent));
+                let pins = claim.parent.is_some_and(|parent| self.is_kept(chain, parent));
                 self.claims.insert((chain, seq), Claimed { claim, pins });
             }
             Place::Delete(..) => {
                 let delete = Delete::open(object, key, keys).ok()?;
-                self.deleted.extend(delete.seqs.into_iter().map(|seq| (chain, seq)));
+                for seq in delete.seqs {
+                    self.deeds.entry((chain, seq)).or_default().push(delete.deed);
+                }
             }
             Place::Outcome(_, seq) => {
                 let outcome = Outcome::open(object, key, keys).ok()?;
