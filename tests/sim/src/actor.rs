@@ -92,6 +92,9 @@ impl Actor {
                 let of = self.chain(*chain);
                 self.repeat("reclaim", Some(*chain), |r| r.reclaim(&of).map(drop));
             }
+            Op::Trash { chain, choice } => self.trash(*chain, *choice),
+            Op::Undelete { chain, choice } => self.undelete(*chain, *choice),
+            Op::Purge { chain, choice } => self.purge(*chain, *choice),
             Op::PlannedReclaim { chain } => self.planned_reclaim(*chain),
             Op::Audit => self.audit(),
             Op::Scrub => self.scrub(),

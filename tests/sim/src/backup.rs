@@ -164,7 +164,8 @@ impl Actor {
         if packs.len() > 2 {
             inner.saw("a backup of one session has several packs");
         }
-        let known = Known { disk: Arc::clone(disk), delete_asked: false, is_deleted: false };
+        let disk = Arc::clone(disk);
+        let known = Known { disk, delete_asked: false, is_deleted: false, is_moved: false };
         inner.model.versions.entry((number, seq)).or_insert(known);
     }
 }

@@ -128,6 +128,9 @@ impl Plan {
             (Role::Sweeper, 2..=5) | (Role::Writer, 10) => Op::Reclaim { chain },
             (Role::Sweeper, 6..=7) => Op::PlannedReclaim { chain },
             (Role::Sweeper, 9) | (Role::Deleter, 10..=11) => Op::RestoreDeleted { chain, choice },
+            (Role::Deleter, 2..=3) => Op::Trash { chain, choice },
+            (Role::Deleter, 4) => Op::Undelete { chain, choice },
+            (Role::Deleter, 5) => Op::Purge { chain, choice },
             (Role::Deleter, _) => {
                 // Now and then (nearly) all there is: then others borrowed what nobody else needs.
                 let count = chance.pick(&[1, 1, 2, 3, DELETED_MAX]);

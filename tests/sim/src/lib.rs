@@ -26,5 +26,6 @@ pub mod power;
 pub mod run;
 mod settle;
 pub mod shrink;
+mod trash;
 mod upkeep;
 mod world;

@@ -19,6 +19,8 @@ pub(crate) struct Known {
     pub(crate) delete_asked: bool,
     /// Somebody was told that it is deleted.
     pub(crate) is_deleted: bool,
+    /// Somebody put it into the trash or took it out; the records say what became of it.
+    pub(crate) is_moved: bool,
 }
 
 /// How far a master key's life is.

@@ -37,6 +37,27 @@ pub enum Op {
         /// How many.
         count: u64,
     },
+    /// Puts a version into the trash.
+    Trash {
+        /// Which chain.
+        chain: usize,
+        /// Which of its versions.
+        choice: u64,
+    },
+    /// Takes a version out of the trash.
+    Undelete {
+        /// Which chain.
+        chain: usize,
+        /// Which of the versions that ever were there.
+        choice: u64,
+    },
+    /// Gives up a version in the trash for good.
+    Purge {
+        /// Which chain.
+        chain: usize,
+        /// Which of the versions that ever were there.
+        choice: u64,
+    },
     /// Sweeps.
     Reclaim {
         /// Which chain.

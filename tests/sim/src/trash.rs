@@ -45,12 +45,7 @@ impl Actor {
         let wanted: &[Fate] =
             if was_trashed { &[Fate::Gone, Fate::Live] } else { &[Fate::Live, Fate::Gone] };
         if self.moved((number, seq), wanted, moving) && was_trashed {
-            let mut inner = self.world.lock();
-            let is_back = inner.oracle.fate(chain, seq) == Fate::Live;
-            inner.saw("a version in the trash was purged");
-            if is_back {
-                inner.saw("a version was purged and taken back at once");
-            }
+            self.world.lock().saw("a version in the trash was purged");
         }
     }
 
@@ -58,10 +53,8 @@ impl Actor {
     fn moved_one(&self, number: usize, choice: u64) -> Option<u64> {
         let inner = self.world.lock();
         let of_chain = inner.model.versions.range((number, 0)..=(number, u64::MAX));
-        let moved: Vec<u64> = of_chain
-            .filter(|(_, known)| known.is_moved)
-            .map(|((_, seq), _)| *seq)
-            .collect();
+        let moved: Vec<u64> =
+            of_chain.filter(|(_, known)| known.is_moved).map(|((_, seq), _)| *seq).collect();
         (!moved.is_empty()).then(|| moved[index(choice, moved.len())])
     }
 

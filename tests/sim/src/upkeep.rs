@@ -8,6 +8,7 @@ use cbr_store::{CheckDepth, DiskReader, Error, Job, VersionRef};
 use crate::actor::Actor;
 use crate::chance::Chance;
 use crate::disk::{BLOCK, Disk, Target};
+use crate::model::Known;
 
 /// How many blocks are read at once of a disk that stays open.
 const BLOCKS_READ: u64 = 4;
@@ -20,7 +21,7 @@ pub(crate) struct Reading {
     reader: DiskReader,
 }
 
-fn index(choice: u64, length: usize) -> usize {
+pub(crate) fn index(choice: u64, length: usize) -> usize {
     usize::try_from(choice % length as u64).unwrap()
 }
 
@@ -29,7 +30,8 @@ impl Actor {
     pub(crate) fn live(&self, number: usize) -> Vec<u64> {
         let inner = self.world.lock();
         let of_chain = inner.model.versions.range((number, 0)..=(number, u64::MAX));
-        of_chain.filter(|(_, known)| !known.delete_asked).map(|((_, seq), _)| *seq).collect()
+        let is_live = |known: &Known| !known.delete_asked && !known.is_moved;
+        of_chain.filter(|(_, known)| is_live(known)).map(|((_, seq), _)| *seq).collect()
     }
 
     /// The versions of which somebody was told that they are deleted.
@@ -161,7 +163,8 @@ impl Actor {
         let is_excused = self.is_excused(began, error, Some(at.0));
         let is_transient = error.is_transient();
         let mut inner = self.world.lock();
-        let is_deleted = inner.model.versions[&at].delete_asked;
+        let known = &inner.model.versions[&at];
+        let is_deleted = known.delete_asked || known.is_moved;
         if is_deleted {
             inner.saw("a version was deleted while it was read");
         }
@@ -201,7 +204,8 @@ impl Actor {
                 let is_hit = self.was_hit(began);
                 let mut inner = self.world.lock();
                 inner.saw("a version was verified");
-                let is_gone = inner.model.versions[&(number, seq)].delete_asked;
+                let known = &inner.model.versions[&(number, seq)];
+                let is_gone = known.delete_asked || known.is_moved;
                 if !verified.lost.is_empty() && !is_hit && !inner.is_harmed() && !is_gone {
                     inner.violation(format!("a false alarm: version {seq} lacks {verified:?}"));
                 }
@@ -241,7 +245,12 @@ impl Actor {
                 self.world.lock().violation(what);
             }
         }
-        if !self.world.lock().model.versions[&at].delete_asked {
+        let is_live = {
+            let inner = self.world.lock();
+            let known = &inner.model.versions[&at];
+            !known.delete_asked && !known.is_moved
+        };
+        if is_live {
             self.reading = Some(open);
         }
     }

@@ -12,7 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use cbr_store::backend::Key;
 use cbr_store::format::id::{ChainRef, PackId, PackKind, PackRef, SessionNonce, SlotRef};
 use cbr_store::format::place::Place;
-use cbr_store::format::record::{Claim, Commit, Delete, Outcome, Record, Retire, RetiredSlots};
+use cbr_store::format::record::{
+    Claim, Commit, Deed, Delete, Outcome, Record, Retire, RetiredSlots,
+};
 
 use uuid::Uuid;
 
@@ -24,6 +26,14 @@ use packs::{Packs, parsed};
 pub(crate) type Objects = BTreeMap<Key, Vec<u8>>;
 /// A slot of a logical pack, and its stored bytes.
 pub(crate) type Slot = (PackRef, u32, u32);
+
+/// What became of a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Live,
+    Trashed,
+    Gone,
+}
 
 /// A committed version.
 #[derive(Clone, Debug, Default)]
@@ -185,7 +195,7 @@ impl Oracle {
             Place::Patch(pack, _) => {
                 let is_needed = |slot: &Slot| slot.0 == pack;
                 let needed = self.versions.iter().any(|(at, version)| {
-                    self.is_live(at.0, at.1) && version.needed.iter().any(is_needed)
+                    self.is_kept(at.0, at.1) && version.needed.iter().any(is_needed)
                 });
                 needed.then(|| format!("{key} is removed, but its pack is needed"))
             }
@@ -211,7 +221,7 @@ impl Oracle {
             return Some(format!("{key} is removed under the session that writes it"));
         }
         for (at, version) in &self.versions {
-            if !self.is_live(at.0, at.1) && !self.is_pinned(at.0, at.1) {
+            if !self.is_kept(at.0, at.1) && !self.is_pinned(at.0, at.1) {
                 continue;
             }
             let range = (*pack, 0, 0)..=(*pack, u32::MAX, u32::MAX);
@@ -245,7 +255,34 @@ impl Oracle {
 
     /// Whether the version is committed and not deleted.
     pub(crate) fn is_live(&self, chain: ChainRef, seq: u64) -> bool {
-        self.versions.contains_key(&(chain, seq)) && !self.deleted.contains(&(chain, seq))
+        self.versions.contains_key(&(chain, seq)) && self.fate(chain, seq) == Fate::Live
+    }
+
+    /// Whether it is committed and not gone: live, or in the trash.
+    pub(crate) fn is_kept(&self, chain: ChainRef, seq: u64) -> bool {
+        self.versions.contains_key(&(chain, seq)) && self.fate(chain, seq) != Fate::Gone
+    }
+
+    /// What the delete records make of a version.
+    pub(crate) fn fate(&self, chain: ChainRef, seq: u64) -> Fate {
+        let deeds = self.deeds.get(&(chain, seq)).into_iter().flatten();
+        deeds.fold(Fate::Live, |fate, deed| match (fate, deed) {
+            (Fate::Gone, _) | (_, Deed::Delete) | (Fate::Trashed, Deed::Purge) => Fate::Gone,
+            (Fate::Live, Deed::Trash) => Fate::Trashed,
+            (Fate::Trashed, Deed::Restore) => Fate::Live,
+            (fate, _) => fate,
+        })
+    }
+
+    /// How many delete records name the version.
+    pub(crate) fn deeds(&self, chain: ChainRef, seq: u64) -> usize {
+        self.deeds.get(&(chain, seq)).map_or(0, Vec::len)
+    }
+
+    /// The versions of a chain that are in the trash.
+    pub(crate) fn trashed(&self, chain: ChainRef) -> BTreeSet<u64> {
+        let of_chain = self.versions.keys().filter(|at| at.0 == chain).map(|at| at.1);
+        of_chain.filter(|seq| self.fate(chain, *seq) == Fate::Trashed).collect()
     }
 
     /// Whether an unresolved session builds on it.
@@ -263,7 +300,7 @@ impl Oracle {
         let open = self.claims.iter().filter(|(at, _)| !self.ended.contains(*at));
         let mut parents = open.filter(|(_, claimed)| claimed.pins);
         parents.any(|(at, claimed)| {
-            claimed.claim.parent.is_some_and(|parent| !self.is_live(at.0, parent))
+            claimed.claim.parent.is_some_and(|parent| !self.is_kept(at.0, parent))
         })
     }
 
@@ -303,12 +340,12 @@ impl Oracle {
         Some(&self.claims.get(&(chain, seq))?.claim.owner)
     }
 
-    /// The slots that live versions need, and those of lists on their lineage.
+    /// The slots that live versions and those in the trash need, and those of lists on their lineage.
     pub(crate) fn needed(&self) -> BTreeSet<Slot> {
         let mut needed = BTreeSet::new();
         let mut heads: BTreeMap<ChainRef, u64> = BTreeMap::new();
         for ((chain, seq), version) in &self.versions {
-            if self.is_live(*chain, *seq) {
+            if self.is_kept(*chain, *seq) {
                 needed.extend(&version.needed);
                 heads.insert(*chain, *seq);
             }

@@ -2,6 +2,7 @@
 
 mod keys;
 mod mend;
+mod trash;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard};
@@ -14,7 +15,7 @@ use cbr_store::{CheckDepth, CheckReport, Job, MasterKey, Repository, Result, Ver
 
 use crate::actor::options;
 use crate::disk::{Disk, Target};
-use crate::model::Reign;
+use crate::model::{Known, Reign};
 use crate::oracle::Slot;
 use crate::plan::Plan;
 use crate::port::Port;
@@ -42,6 +43,9 @@ impl Rest<'_> {
         self.keys()?;
         let repository = self.open(self.reigning())?;
         self.sweep(&repository)?;
+        for number in self.chains() {
+            self.trash(&repository, number)?;
+        }
         let mut failed = BTreeSet::new();
         for number in self.chains() {
             self.versions(&repository, number, &mut failed)?;
@@ -128,7 +132,11 @@ impl Rest<'_> {
         let lost: Vec<u64> = {
             let inner = self.lock();
             let known = inner.model.versions.range((number, 0)..=(number, u64::MAX));
-            let acknowledged = known.filter(|(_, known)| !known.delete_asked);
+            let chain = self.plan.setting.chain(number);
+            let is_expected = |seq: u64, known: &Known| {
+                !known.delete_asked && (!known.is_moved || inner.oracle.is_live(chain, seq))
+            };
+            let acknowledged = known.filter(|((_, seq), known)| is_expected(*seq, known));
             acknowledged.map(|((_, seq), _)| *seq).filter(|seq| !found.contains(seq)).collect()
         };
         self.demand(lost.is_empty(), &format!("acknowledged versions are lost: {lost:?}"));

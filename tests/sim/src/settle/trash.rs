@@ -27,8 +27,8 @@ impl Rest<'_> {
         let said = repository.preview_delete(&chain, &gone)?;
         let freed = repository.purge(&chain, &gone, None, "at rest")?.freed_bytes;
         let removed = before - self.stored_bytes();
-        let is_exact = self.plan.compact_below_percent == 100
-            && !repository.versions(&chain)?.is_empty();
+        let is_exact =
+            self.plan.compact_below_percent == 100 && !repository.versions(&chain)?.is_empty();
         if is_exact {
             let what = format!("purge: said {said}, reported {freed}, freed {removed}");
             self.demand(said == freed && freed == removed, &what);
