@@ -15,12 +15,13 @@ impl Rest<'_> {
         let expected = self.lock().oracle.trashed(chain);
         let what = format!("in the trash is {found:?}, by the records {expected:?}");
         self.demand(found == expected, &what);
-        let (back, gone): (Vec<u64>, Vec<u64>) = found.into_iter().partition(|seq| seq % 2 == 0);
+        // Damage may keep anything from being removed.
+        let is_back = |seq: &u64| self.is_harmed || seq % 2 == 0;
+        let (back, gone): (Vec<u64>, Vec<u64>) = found.into_iter().partition(is_back);
         if !back.is_empty() {
             repository.undelete(&chain, &back, None, "at rest")?;
         }
-        // Damage may keep anything from being removed.
-        if gone.is_empty() || self.is_harmed {
+        if gone.is_empty() {
             return Ok(());
         }
         let before = self.stored_bytes();
