@@ -24,7 +24,7 @@ enum Role {
 impl Plan {
     /// The run that belongs to `seed`: one in four is a plain one.
     pub fn of(seed: u64) -> Self {
-        let mut chance = Chance::new(seed ^ 0x0b5e55ed);
+        let mut chance = Chance::new(seed ^ 0x0b5e_55ed);
         if chance.one_in(4) {
             return Self::plain(seed);
         }

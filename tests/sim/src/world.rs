@@ -283,15 +283,12 @@ impl Inner {
         while let Some(at) = self.flights.iter().position(|flight| all || flight.due <= self.steps)
         {
             let Flight { key, body, .. } = self.flights.remove(at);
-            match body {
-                Some(body) => {
-                    self.saw("a put arrived late");
-                    let _: Put = self.put(&key, &[&body]);
-                }
-                None => {
-                    self.saw("a removal arrived late");
-                    self.remove(&key);
-                }
+            if let Some(body) = body {
+                self.saw("a put arrived late");
+                let _: Put = self.put(&key, &[&body]);
+            } else {
+                self.saw("a removal arrived late");
+                self.remove(&key);
             }
         }
     }

@@ -45,6 +45,9 @@ struct Version {
     borrows_retired: bool,
 }
 
+/// A record that no key opens.
+struct Unreadable;
+
 /// A claim, and whether its parent was live when it was made.
 #[derive(Clone, Debug)]
 struct Claimed {
@@ -99,7 +102,7 @@ impl Oracle {
             | Place::Delete(chain, _)
             | Place::Fold(chain, _) => {
                 let read = self.saw_record(objects, key, chain);
-                read.unwrap_or_else(|| Some(format!("{key} cannot be read by anybody")))
+                read.unwrap_or_else(|Unreadable| Some(format!("{key} cannot be read by anybody")))
             }
             Place::Retire(domain, _) => {
                 let retire = Retire::open(object, key, self.keys.ring(domain.tenant)?).ok()?;
@@ -117,36 +120,40 @@ impl Oracle {
         }
     }
 
-    /// What is wrong with a record of a chain; `None` if it cannot be read.
+    /// What is wrong with a record of a chain.
+    ///
+    /// # Errors
+    /// It cannot be read with the keys that are there.
     fn saw_record(
         &mut self,
         objects: &Objects,
         key: &Key,
         chain: ChainRef,
-    ) -> Option<Option<String>> {
-        let (object, keys) = (&objects[key], self.keys.ring(chain.tenant)?);
-        match Place::parse(key)? {
+    ) -> Result<Option<String>, Unreadable> {
+        let object = &objects[key];
+        let keys = self.keys.ring(chain.tenant).ok_or(Unreadable)?;
+        match Place::parse(key).ok_or(Unreadable)? {
             Place::Claim(_, seq) => {
-                let claim = Claim::open(object, key, keys).ok()?;
+                let claim = Claim::open(object, key, keys).map_err(|_| Unreadable)?;
                 let pins = claim.parent.is_some_and(|parent| self.is_kept(chain, parent));
                 self.claims.insert((chain, seq), Claimed { claim, pins });
             }
             Place::Delete(..) => {
-                let delete = Delete::open(object, key, keys).ok()?;
+                let delete = Delete::open(object, key, keys).map_err(|_| Unreadable)?;
                 for seq in delete.seqs {
                     self.deeds.entry((chain, seq)).or_default().push(delete.deed);
                 }
             }
             Place::Outcome(_, seq) => {
-                let outcome = Outcome::open(object, key, keys).ok()?;
+                let outcome = Outcome::open(object, key, keys).map_err(|_| Unreadable)?;
                 self.ended.insert((chain, seq));
                 if let Outcome::Commit(commit) = outcome {
-                    return Some(self.saw_commit(objects, chain, seq, &commit));
+                    return Ok(self.saw_commit(objects, chain, seq, &commit));
                 }
             }
             _ => {}
         }
-        Some(None)
+        Ok(None)
     }
 
     fn saw_commit(

@@ -16,7 +16,7 @@ impl Rest<'_> {
         let what = format!("in the trash is {found:?}, by the records {expected:?}");
         self.demand(found == expected, &what);
         // Damage may keep anything from being removed.
-        let is_back = |seq: &u64| self.is_harmed || seq % 2 == 0;
+        let is_back = |seq: &u64| self.is_harmed || seq.is_multiple_of(2);
         let (back, gone): (Vec<u64>, Vec<u64>) = found.into_iter().partition(is_back);
         if !back.is_empty() {
             repository.undelete(&chain, &back, None, "at rest")?;
