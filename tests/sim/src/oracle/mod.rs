@@ -200,9 +200,12 @@ impl Oracle {
         match Place::parse(key)? {
             Place::Pack(pack, generation) => self.sees_pack_go(key, &pack, generation),
             Place::Patch(pack, _) => {
-                let is_needed = |slot: &Slot| slot.0 == pack;
+                // Where the pack was written anew whole, its patches have done their work.
+                let is_lost = |slot: &Slot| {
+                    slot.0 == pack && self.packs.heals(key, slot.1) && !self.packs.has_sound(slot)
+                };
                 let needed = self.versions.iter().any(|(at, version)| {
-                    self.is_kept(at.0, at.1) && version.needed.iter().any(is_needed)
+                    self.is_kept(at.0, at.1) && version.needed.iter().any(is_lost)
                 });
                 needed.then(|| format!("{key} is removed, but its pack is needed"))
             }

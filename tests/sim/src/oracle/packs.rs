@@ -29,8 +29,8 @@ pub(crate) struct Packs {
     /// The blocks of slots, by pack; a pack that is gone may have patches still.
     blocks: BTreeMap<(PackRef, u32), Vec<BlockId>>,
     nodes: BTreeMap<(PackRef, u32), Node>,
-    /// Who wrote which patch.
-    healers: BTreeMap<Key, String>,
+    /// Who wrote which patch, and which slots it has.
+    healers: BTreeMap<Key, (String, BTreeSet<u32>)>,
     /// Objects that were damaged, as they were.
     pristine: Objects,
 }
@@ -68,7 +68,8 @@ impl Packs {
         let Some(Ok(patch)) = opened else {
             return Some(format!("{key} cannot be read with the keys that are there"));
         };
-        self.healers.insert(key.clone(), patch.by().to_owned());
+        let slots = patch.index().slots().iter().map(|entry| entry.head.slot).collect();
+        self.healers.insert(key.clone(), (patch.by().to_owned(), slots));
         for entry in patch.index().slots() {
             let slot = entry.head.slot;
             let Some((_, present)) = patch.slot(slot) else { continue };
@@ -87,7 +88,21 @@ impl Packs {
 
     /// Who wrote a patch.
     pub(super) fn healer(&self, key: &Key) -> Option<&str> {
-        self.healers.get(key).map(String::as_str)
+        self.healers.get(key).map(|(by, _)| by.as_str())
+    }
+
+    /// Whether a patch has something of the slot.
+    pub(super) fn heals(&self, patch: &Key, slot: u32) -> bool {
+        self.healers.get(patch).is_some_and(|(_, slots)| slots.contains(&slot))
+    }
+
+    /// Whether an object that nobody damaged has the slot.
+    pub(super) fn has_sound(&self, (pack, slot, _): &Slot) -> bool {
+        let mut generations = self.tables.get(pack).into_iter().flatten();
+        generations.any(|(generation, table)| {
+            let is_harmed = self.pristine.contains_key(&place::pack(pack, *generation));
+            table.slots.contains_key(slot) && !is_harmed
+        })
     }
 
     /// A pack was removed by the engine.
