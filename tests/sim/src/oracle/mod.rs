@@ -227,7 +227,9 @@ impl Oracle {
         let is_open = |(at, claimed): (&(ChainRef, u64), &Claimed)| {
             claimed.claim.nonce == author && !self.ended.contains(at)
         };
-        if self.claims.iter().any(is_open) {
+        // What a repair wrote beside it may go again.
+        let is_elsewhere = self.packs.is_elsewhere(pack, generation);
+        if !is_elsewhere && self.claims.iter().any(is_open) {
             return Some(format!("{key} is removed under the session that writes it"));
         }
         for (at, version) in &self.versions {

@@ -133,6 +133,13 @@ impl Packs {
         generations.any(|(other, table)| *other != generation && table.slots.contains_key(&slot))
     }
 
+    /// Whether other generations have all the slots of this one.
+    pub(super) fn is_elsewhere(&self, pack: &PackRef, generation: u32) -> bool {
+        let table = self.tables.get(pack).and_then(|tables| tables.get(&generation));
+        let has = |slot: &u32| self.has_besides(pack, generation, *slot);
+        table.is_some_and(|table| table.slots.keys().all(has))
+    }
+
     /// Every slot that is stored.
     pub(crate) fn stored(&self) -> BTreeSet<Slot> {
         let mut stored = BTreeSet::new();
