@@ -350,8 +350,7 @@ impl Inner {
             return;
         }
         let wrong = self.oracle.sees_removal(&self.objects, key);
-        let healer = self.oracle.healer(key);
-        let is_undone = healer.is_some_and(|healer| self.model.undone.contains(healer));
+        let is_undone = self.is_undone(key);
         if let Some(what) = wrong
             && !is_undone
             && !self.is_of_shredded(key)
@@ -360,6 +359,19 @@ impl Inner {
         }
         self.objects.remove(key);
         self.oracle.saw_removal(key);
+    }
+
+    /// Whether a repair wrote it that somebody undoes: a patch, or a generation beside the damaged one.
+    fn is_undone(&self, key: &Key) -> bool {
+        let undone = &self.model.undone;
+        match Place::parse(key) {
+            Some(Place::Patch(..)) => {
+                let by = self.oracle.healer(key).unwrap_or_default();
+                undone.iter().any(|name| by.contains(name.as_str()))
+            }
+            Some(Place::Pack(_, 1..)) => self.is_harmed && !undone.is_empty(),
+            _ => false,
+        }
     }
 
     /// Whether it belongs to a tenant whose keys somebody began to destroy.
