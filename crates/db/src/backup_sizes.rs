@@ -12,7 +12,7 @@ use cbr_model::{BackupId, ProjectId, ResourceId};
 use crate::backups::StoredDisk;
 use crate::error::DbError;
 use crate::row::Row;
-use crate::sql::Sql;
+use crate::sql::{Sql, VALUES_MAX};
 use crate::tx::Tx;
 
 /// What was counted for a disk's backup. What is not known where chains share blocks is none.
@@ -164,16 +164,6 @@ impl BackupSizes<'_> {
         project: ProjectId,
         backups: &[BackupId],
     ) -> Result<BTreeMap<BackupId, CountedSizes>, DbError> {
-        if backups.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let mut sql = Sql::new(
-            "SELECT s.* FROM backup_sizes s JOIN backups b ON b.id = s.backup_id
-             WHERE s.counted = s.changes AND b.project_id = $1",
-        )
-        .bind(project);
-        sql.and_one_of("s.backup_id", backups.iter().copied());
-        let rows = self.tx.rows("backup_sizes.find", "backup_sizes", sql).await?;
         let counted = |row: &Row| {
             let sizes = CountedSizes {
                 used: row.bytes_opt("used_bytes")?,
@@ -181,8 +171,20 @@ impl BackupSizes<'_> {
                 unique: row.bytes_opt("unique_bytes")?,
                 shared: row.bytes_opt("shared_bytes")?,
             };
-            Ok((row.id("backup_id")?, sizes))
+            Ok::<_, DbError>((row.id("backup_id")?, sizes))
         };
-        rows.iter().map(counted).collect()
+        let mut found = BTreeMap::new();
+        for part in backups.chunks(VALUES_MAX) {
+            let mut sql = Sql::new(
+                "SELECT s.* FROM backup_sizes s JOIN backups b ON b.id = s.backup_id
+                 WHERE s.counted = s.changes AND b.project_id = $1",
+            )
+            .bind(project);
+            sql.and_one_of("s.backup_id", part.iter().copied());
+            for row in self.tx.rows("backup_sizes.find", "backup_sizes", sql).await? {
+                found.extend([counted(&row)?]);
+            }
+        }
+        Ok(found)
     }
 }

@@ -180,7 +180,9 @@ impl Backups<'_> {
         .bind(backup.expired_at)
         .bind(self.tx.now());
         let is_changed = self.tx.execute_one("backups.update", sql).await?;
-        if is_changed && state.status != expected {
+        // A restore changes nothing of what is stored.
+        let is_restore = [state.status, expected].contains(&"restoring");
+        if is_changed && state.status != expected && !is_restore {
             let due = DueDisk { project: backup.project, resource: backup.resource };
             self.tx.backup_sizes().touch(due).await?;
         }

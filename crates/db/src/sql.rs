@@ -74,6 +74,9 @@ impl Column for Value {
     }
 }
 
+/// How many values of a list go into one statement; both engines take many times as many.
+pub(crate) const VALUES_MAX: usize = 1000;
+
 /// A statement under construction.
 #[derive(Debug)]
 pub(crate) struct Sql {

@@ -8,7 +8,7 @@ use cbr_model::{BackupId, ProjectId, Timestamp};
 
 use crate::error::DbError;
 use crate::row::{Row, to_json};
-use crate::sql::Sql;
+use crate::sql::{Sql, VALUES_MAX};
 use crate::tx::Tx;
 
 /// Damage that is known and not healed.
@@ -114,17 +114,20 @@ impl Verification<'_> {
         project: ProjectId,
         backups: &[BackupId],
     ) -> Result<BTreeMap<BackupId, Integrity>, DbError> {
-        if backups.is_empty() {
-            return Ok(BTreeMap::new());
+        let mut found = BTreeMap::new();
+        for part in backups.chunks(VALUES_MAX) {
+            let mut sql = Sql::new(
+                "SELECT i.* FROM backup_integrity i JOIN backups b ON b.id = i.backup_id
+                 WHERE b.project_id = $1",
+            )
+            .bind(project);
+            sql.and_one_of("i.backup_id", part.iter().copied());
+            let rows = self.tx.rows("verification.integrity_of", "backup_integrity", sql).await?;
+            for row in rows {
+                found.insert(row.id("backup_id")?, integrity(&row)?);
+            }
         }
-        let mut sql = Sql::new(
-            "SELECT i.* FROM backup_integrity i JOIN backups b ON b.id = i.backup_id
-             WHERE b.project_id = $1",
-        )
-        .bind(project);
-        sql.and_one_of("i.backup_id", backups.iter().copied());
-        let rows = self.tx.rows("verification.integrity_of", "backup_integrity", sql).await?;
-        rows.iter().map(|row| Ok((row.id("backup_id")?, integrity(row)?))).collect()
+        Ok(found)
     }
 
     /// What is known of all disks' backups, of every project; those nobody has looked at are not in it.

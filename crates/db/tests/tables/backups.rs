@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use cbr_db::DbError;
+use cbr_db::{CountedSizes, DbError};
 use cbr_model::backup::{Backup, BackupState, Content};
 use cbr_model::query::{BackupFilter, BackupSort, BackupSortKey, Page};
 use cbr_model::resource::ResourceKind;
 use cbr_model::size::{Bytes, GIB, Gib};
-use cbr_model::{ProjectId, Timestamp};
+use cbr_model::{BackupId, ProjectId, Timestamp};
 use cbr_testkit::{TestDatabase, on_both_engines};
 
 use crate::builders::World;
@@ -15,6 +15,7 @@ use crate::builders::World;
 on_both_engines! {
     a_server_backup_comes_back_with_its_disks_in_order,
     every_state_comes_back_as_it_was,
+    sizes_are_due_after_each_change_and_found_for_any_number_of_backups,
     an_update_holds_only_against_the_expected_status,
     usage_is_the_sum_over_the_backups,
     backups_are_found_by_each_filter,
@@ -320,4 +321,44 @@ async fn the_stored_disks_are_those_with_content(database: TestDatabase) {
     assert_eq!(disks.len(), 1);
     assert_eq!(disks[0].backup, backup.children[1].id);
     assert_eq!(Content::Disk(disks[0].version.clone()), content);
+}
+
+/// VLT-85: what is due is what has changed since it was counted.
+async fn sizes_are_due_after_each_change_and_found_for_any_number_of_backups(
+    database: TestDatabase,
+) {
+    let world = World::on(database).await;
+    let vault = world.stored_vault("v").await;
+    let checkpoint = world.stored_checkpoint(vault.id).await;
+    let mut backup = world.backup(vault.id, checkpoint.id, world.id(), "b");
+    backup.state = BackupState::Protecting;
+    let mut tx = world.begin().await;
+    tx.backups().insert(&backup).await.unwrap();
+    assert_eq!(tx.backup_sizes().due(10).await.unwrap(), []);
+    backup.state = BackupState::Available { content: world.disk(7) };
+    assert!(tx.backups().update(&backup, "protecting").await.unwrap());
+    let due = tx.backup_sizes().due(10).await.unwrap();
+    assert_eq!((due.len(), due[0].resource), (1, backup.resource));
+    let rows = tx.backup_sizes().of_disk(due[0]).await.unwrap();
+    let sizes = CountedSizes { unique: Some(Bytes(5)), ..CountedSizes::default() };
+    tx.backup_sizes().set(backup.id, rows[0].changes, sizes).await.unwrap();
+    assert_eq!(tx.backup_sizes().due(10).await.unwrap(), []);
+    let mut ids: Vec<BackupId> = (0..40_000).map(|_| world.id()).collect();
+    ids.push(backup.id);
+    let found = tx.backup_sizes().find(world.project, &ids).await.unwrap();
+    assert_eq!(found, [(backup.id, sizes)].into());
+    assert_eq!(tx.verification().integrity_of(world.project, &ids).await.unwrap().len(), 0);
+    // A restore changes nothing; what was counted of an older change does not count.
+    backup.state = BackupState::Restoring { content: world.disk(7) };
+    assert!(tx.backups().update(&backup, "available").await.unwrap());
+    assert_eq!(tx.backup_sizes().due(10).await.unwrap(), []);
+    backup.state = BackupState::Deleting { content: Some(world.disk(7)) };
+    assert!(tx.backups().update(&backup, "available").await.is_ok_and(|changed| !changed));
+    backup.state = BackupState::Available { content: world.disk(7) };
+    assert!(tx.backups().update(&backup, "restoring").await.unwrap());
+    backup.state = BackupState::Deleting { content: Some(world.disk(7)) };
+    assert!(tx.backups().update(&backup, "available").await.unwrap());
+    tx.backup_sizes().set(backup.id, rows[0].changes, sizes).await.unwrap();
+    assert_eq!(tx.backup_sizes().due(10).await.unwrap().len(), 1);
+    assert_eq!(tx.backup_sizes().find(world.project, &ids).await.unwrap().len(), 0);
 }

@@ -43,14 +43,16 @@ pub(super) struct Proof<'a> {
     pub(super) candidates: &'a Candidates,
     scratch: Scratch,
     seen: HashSet<Child>,
+    /// The packs of leaves that were read: versions share most of their leaves.
+    leaves: HashMap<Child, BTreeSet<PackName>>,
     /// The candidates that were met.
     pub(super) needed: BTreeSet<PackName>,
 }
 
 impl<'a> Proof<'a> {
     pub(super) fn new(known: &'a KnownBelow, candidates: &'a Candidates) -> Result<Self> {
-        let (seen, needed) = (HashSet::new(), BTreeSet::new());
-        Ok(Self { known, candidates, scratch: Scratch::new()?, seen, needed })
+        let (seen, leaves, needed) = (HashSet::new(), HashMap::new(), BTreeSet::new());
+        Ok(Self { known, candidates, scratch: Scratch::new()?, seen, leaves, needed })
     }
 
     /// Looks through one map.
@@ -111,13 +113,22 @@ impl<'a> Proof<'a> {
         child: &Child,
         packs: &mut BTreeSet<PackName>,
     ) -> Result<bool> {
+        if let Some(known) = self.leaves.get(child) {
+            packs.extend(known);
+            return Ok(true);
+        }
         let leaf: Option<Leaf> = readable(map.leaf(child, &mut self.scratch))?;
         let Some(leaf) = leaf else { return Ok(false) };
+        let mut here = BTreeSet::new();
         for extent in &leaf.extents {
             if let Content::Data { slot, .. } = extent.content {
-                packs.insert((PackKind::Data, slot.pack));
+                here.insert((PackKind::Data, slot.pack));
                 self.slot(PackKind::Data, &slot);
             }
+        }
+        packs.extend(&here);
+        if self.leaves.len() < REMEMBERED_MAX {
+            self.leaves.insert(*child, here);
         }
         Ok(true)
     }
