@@ -16,7 +16,7 @@ use super::delete::record;
 use crate::chain::{ChainLog, History};
 use crate::error::{Error, Result};
 use crate::format::id::ChainRef;
-use crate::format::record::Deed;
+use crate::format::record::{Deed, TEXT_BYTES_MAX};
 use crate::version::{Freed, VersionInfo};
 
 impl Repository {
@@ -56,6 +56,7 @@ impl Repository {
     /// [`Error::NoSuchVersion`] if one of them never existed; then none is deleted.
     pub fn trash(&self, chain: &ChainRef, seqs: &[u64], mark: Option<u64>, by: &str) -> Result<()> {
         self.check_writable()?;
+        check_text(by)?;
         let seqs: BTreeSet<u64> = seqs.iter().copied().collect();
         let Some((log, history)) = self.history_with(chain, &seqs, ChainLog::read)? else {
             return Ok(());
@@ -85,6 +86,7 @@ impl Repository {
         by: &str,
     ) -> Result<()> {
         self.check_writable()?;
+        check_text(by)?;
         let seqs: BTreeSet<u64> = seqs.iter().copied().collect();
         let Some((log, history)) = self.history_with(chain, &seqs, ChainLog::read)? else {
             return Ok(());
@@ -121,6 +123,7 @@ impl Repository {
         by: &str,
     ) -> Result<Freed> {
         self.check_writable()?;
+        check_text(by)?;
         let seqs: BTreeSet<u64> = seqs.iter().copied().collect();
         let read = ChainLog::read_all_names;
         let Some((log, history)) = self.history_with(chain, &seqs, read)? else {
@@ -139,6 +142,14 @@ impl Repository {
         })?;
         self.swept(&log, &history, &gone(&history), before)
     }
+}
+
+/// A record that cannot be read back would make the whole chain unreadable.
+fn check_text(by: &str) -> Result<()> {
+    if by.len() <= TEXT_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Error::Invalid { what: "the name of who deletes is too long".to_owned() })
 }
 
 /// The number of the last delete record.

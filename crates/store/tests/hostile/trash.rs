@@ -239,6 +239,8 @@ fn what_was_moved_after_the_mark_is_left_alone() {
     assert!(matches!(late, Err(Error::InTrash { .. })), "{late:?}");
     let never = repository.trash(&CHAIN, &[2, 9], None, "test");
     assert!(matches!(never, Err(Error::NoSuchVersion { seq: 9, .. })), "{never:?}");
+    let long = repository.undelete(&CHAIN, &[2], None, &"x".repeat(5000));
+    assert!(matches!(long, Err(Error::Invalid { .. })), "nobody could read the record: {long:?}");
     assert_all_can_go(&repository, &memory);
 }
 
