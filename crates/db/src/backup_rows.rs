@@ -32,6 +32,11 @@ pub(crate) async fn load(tx: &mut Tx, rows: &[Row]) -> Result<Vec<Backup>, DbErr
 }
 
 fn backup(row: &Row) -> Result<Backup, DbError> {
+    backup_in(row, state(row)?)
+}
+
+/// The backup of a row, without children, in this state.
+pub(crate) fn backup_in(row: &Row, state: BackupState) -> Result<Backup, DbError> {
     Ok(Backup {
         id: row.id("id")?,
         project: row.id("project_id")?,
@@ -45,7 +50,7 @@ fn backup(row: &Row) -> Result<Backup, DbError> {
         resource_kind: row.word("resource_kind", ResourceKind::from_str_exact)?,
         resource_size: row.gib("resource_size_gib")?,
         resource_az: row.text("resource_az")?,
-        state: state(row)?,
+        state,
         incremental: row.flag("incremental")?,
         auto_trigger: row.flag("auto_trigger")?,
         system_disk: row.flag("system_disk")?,

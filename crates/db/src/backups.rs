@@ -208,22 +208,31 @@ impl Backups<'_> {
             "SELECT id, project_id, resource_id, created_at, protected_at, content FROM backups
              WHERE content IS NOT NULL ORDER BY id",
         );
-        let rows = self.tx.rows("backups.stored_disks", "backups", sql).await?;
-        let mut disks = Vec::with_capacity(rows.len());
-        for row in rows {
-            if let Content::Disk(version) = row.json("content")? {
-                disks.push(StoredDisk {
-                    project: row.id("project_id")?,
-                    backup: row.id("id")?,
-                    resource: row.id("resource_id")?,
-                    created_at: row.time("created_at")?,
-                    protected_at: row.time_opt("protected_at")?,
-                    version,
-                });
-            }
-        }
-        Ok(disks)
+        stored_disks(self.tx, ("backups.stored_disks", "backups"), sql).await
     }
+}
+
+/// The disks among the rows of a query over backups.
+pub(crate) async fn stored_disks(
+    tx: &mut Tx,
+    (name, table): (&'static str, &'static str),
+    sql: Sql,
+) -> Result<Vec<StoredDisk>, DbError> {
+    let rows = tx.rows(name, table, sql).await?;
+    let mut disks = Vec::with_capacity(rows.len());
+    for row in rows {
+        if let Content::Disk(version) = row.json("content")? {
+            disks.push(StoredDisk {
+                project: row.id("project_id")?,
+                backup: row.id("id")?,
+                resource: row.id("resource_id")?,
+                created_at: row.time("created_at")?,
+                protected_at: row.time_opt("protected_at")?,
+                version,
+            });
+        }
+    }
+    Ok(disks)
 }
 
 /// The wanted order made total; newest first if nothing is wanted.

@@ -21,6 +21,7 @@ use crate::settings::Settings;
 use crate::sql::Sql;
 use crate::tasks::Tasks;
 use crate::tokens::Tokens;
+use crate::trash::Trash;
 use crate::users::Users;
 use crate::vaults::Vaults;
 use crate::verification::Verification;
@@ -116,6 +117,11 @@ impl Tx {
     /// What disks' backups cost.
     pub const fn backup_sizes(&mut self) -> BackupSizes<'_> {
         BackupSizes { tx: self }
+    }
+
+    /// Backups that were deleted and can be taken back.
+    pub const fn trash(&mut self) -> Trash<'_> {
+        Trash { tx: self }
     }
 
     /// Backups that are given out as disks.

@@ -47,6 +47,10 @@ words! {
         Sync = "sync",
         /// Reads a backup to see whether it can be restored (extension).
         Verify = "verify",
+        /// Takes a deleted backup back (extension).
+        Undelete = "undelete",
+        /// Gives a deleted backup up for good (extension).
+        Purge = "purge",
     }
 }
 
@@ -150,7 +154,7 @@ pub enum OperationDetails {
         /// Whether it builds on an earlier one; unknown until it runs.
         incremental: Option<bool>,
     },
-    /// The deletion of a backup.
+    /// The deletion of a backup, and what may follow it: taking it back, or giving it up.
     Delete {
         /// Its id.
         backup_id: String,

@@ -14,5 +14,6 @@ mod opening;
 mod operations;
 mod tasks;
 mod transactions;
+mod trash;
 mod vaults;
 mod verification;

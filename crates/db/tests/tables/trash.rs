@@ -1,0 +1,125 @@
+//! Backups that were deleted and can be taken back.
+
+use cbr_model::Timestamp;
+use cbr_model::backup::{Backup, BackupState, Content};
+use cbr_model::vault::Vault;
+use cbr_testkit::{TestDatabase, on_both_engines};
+
+use crate::builders::World;
+
+on_both_engines! {
+    a_backup_goes_to_the_trash_and_comes_back_as_it_was,
+    only_what_is_being_deleted_and_has_content_goes,
+    what_is_due_is_what_was_deleted_long_enough_ago,
+    the_trash_is_filled_from_elsewhere_and_emptied,
+}
+
+/// A server's backup with one disk, in a state of `state`.
+async fn stored(world: &World, state: impl Fn(Content) -> BackupState) -> (Vault, Backup) {
+    let vault = world.stored_vault("v").await;
+    let checkpoint = world.stored_checkpoint(vault.id).await;
+    let mut backup = world.backup(vault.id, checkpoint.id, world.id(), "one");
+    backup.state = state(Content::Server);
+    let mut child = world.backup(vault.id, checkpoint.id, world.id(), "disk");
+    child.parent = Some(backup.id);
+    child.state = state(world.disk(5));
+    backup.children = vec![child];
+    let mut tx = world.begin().await;
+    tx.backups().insert(&backup).await.unwrap();
+    tx.commit().await.unwrap();
+    (vault, backup)
+}
+
+fn deleting(content: Content) -> BackupState {
+    BackupState::Deleting { content: Some(content) }
+}
+
+/// The same, available, changed at `at`.
+fn available(backup: &Backup, at: Timestamp) -> Backup {
+    let change = |backup: &Backup| {
+        let content = backup.state.content().unwrap().clone();
+        let state = BackupState::Available { content };
+        Backup { state, updated_at: at, children: Vec::new(), ..backup.clone() }
+    };
+    Backup { children: backup.children.iter().map(change).collect(), ..change(backup) }
+}
+
+async fn a_backup_goes_to_the_trash_and_comes_back_as_it_was(database: TestDatabase) {
+    let world = World::on(database).await;
+    let (vault, backup) = stored(&world, deleting).await;
+    let (project, id) = (world.project, backup.id);
+    let mut tx = world.begin().await;
+    assert!(!tx.trash().put(world.id(), id).await.unwrap(), "another project");
+    assert!(tx.trash().put(project, id).await.unwrap());
+    assert!(!tx.trash().put(project, id).await.unwrap(), "it is there already");
+    assert!(tx.checkpoints().delete_if_empty(project, backup.checkpoint).await.unwrap());
+    assert_eq!(tx.backups().find(project, id).await.unwrap(), None);
+    assert_eq!(tx.vaults().find(project, vault.id).await.unwrap().unwrap().used.0, 0);
+    let now = tx.now();
+    tx.commit().await.unwrap();
+
+    let mut tx = world.begin().await;
+    let found = tx.trash().find(project, id).await.unwrap().unwrap();
+    assert_eq!((&found.backup, found.trashed_at), (&available(&backup, backup.updated_at), now));
+    assert_eq!(tx.trash().list(project, 10).await.unwrap(), [found]);
+    assert_eq!(tx.trash().list(world.id(), 10).await.unwrap(), []);
+    assert_eq!(tx.trash().find(project, backup.children[0].id).await.unwrap(), None, "a child");
+    let disks = tx.trash().stored_disks().await.unwrap();
+    assert_eq!((disks.len(), disks[0].backup), (1, backup.children[0].id));
+    assert!(!tx.trash().take_back(world.id(), id, vault.id).await.unwrap(), "another project");
+    assert!(tx.trash().take_back(project, id, vault.id).await.unwrap());
+    assert!(!tx.trash().take_back(project, id, vault.id).await.unwrap(), "it is back already");
+    let back = tx.backups().find(project, id).await.unwrap().unwrap();
+    assert_eq!(back, available(&backup, tx.now()));
+    let run = tx.checkpoints().find(project, backup.checkpoint).await.unwrap();
+    assert_eq!(run.unwrap().vault, vault.id);
+    assert_eq!(tx.trash().list(project, 10).await.unwrap(), []);
+}
+
+async fn only_what_is_being_deleted_and_has_content_goes(database: TestDatabase) {
+    let world = World::on(database).await;
+    let (_, kept) = stored(&world, |content| BackupState::Available { content }).await;
+    let (_, empty) = stored(&world, |_| BackupState::Deleting { content: None }).await;
+    let mut tx = world.begin().await;
+    for backup in [&kept, &empty] {
+        assert!(!tx.trash().put(world.project, backup.id).await.unwrap());
+        let still = tx.backups().find(world.project, backup.id).await.unwrap();
+        assert_eq!(still.as_ref(), Some(backup));
+    }
+    assert_eq!(tx.trash().list(world.project, 10).await.unwrap(), []);
+}
+
+async fn what_is_due_is_what_was_deleted_long_enough_ago(database: TestDatabase) {
+    let world = World::on(database).await;
+    let mut times = Vec::new();
+    for _ in 0..2 {
+        let (_, backup) = stored(&world, deleting).await;
+        let mut tx = world.begin().await;
+        assert!(tx.trash().put(world.project, backup.id).await.unwrap());
+        times.push((tx.now(), backup.id));
+        tx.commit().await.unwrap();
+        world.clock.advance(std::time::Duration::from_secs(5));
+    }
+    let mut tx = world.read().await;
+    let (end, first) = times[0];
+    let due = tx.trash().due(end, 10).await.unwrap();
+    assert_eq!(due.iter().map(|one| one.backup.id).collect::<Vec<_>>(), [first]);
+    assert_eq!(tx.trash().due(end.plus_seconds(-1), 10).await.unwrap(), []);
+    assert_eq!(tx.trash().due(end.plus_seconds(60), 1).await.unwrap().len(), 1, "a page");
+    assert_eq!(tx.trash().due(end.plus_seconds(60), 9).await.unwrap().len(), 2);
+}
+
+async fn the_trash_is_filled_from_elsewhere_and_emptied(database: TestDatabase) {
+    let world = World::on(database).await;
+    let (vault, backup) = stored(&world, deleting).await;
+    let mut tx = world.begin().await;
+    let run = tx.checkpoints().find(world.project, backup.checkpoint).await.unwrap().unwrap();
+    assert!(tx.backups().delete(world.project, backup.id, "deleting").await.unwrap());
+    let backup = available(&backup, backup.updated_at);
+    tx.trash().insert(&backup, &run).await.unwrap();
+    assert_eq!(tx.trash().find(world.project, backup.id).await.unwrap().unwrap().backup, backup);
+    assert!(tx.vaults().delete(world.project, vault.id).await.unwrap(), "nothing refers to it");
+    assert!(tx.trash().forget(world.project, backup.id).await.unwrap());
+    assert!(!tx.trash().forget(world.project, backup.id).await.unwrap());
+    assert_eq!(tx.trash().stored_disks().await.unwrap(), []);
+}
