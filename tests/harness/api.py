@@ -95,6 +95,10 @@ class Api:
     def delete_backup(self, backup):
         self.request("DELETE", f"/v3/{{project}}/backups/{backup}")
 
+    def trash(self):
+        """Deleted backups that can be taken back."""
+        return self.request("GET", "/v3/{project}/x/trash")["trash"]
+
     # --- tasks
 
     def operations(self):

@@ -30,8 +30,10 @@ class Service:
         self.process = None
         self.config = self.folder / "cbr.toml"
         database = f'[database]\nurl = "{database_url}"\n' if database_url else ""
+        # What is deleted is gone at once, so that a test can look whether it is; unless it says otherwise.
+        undo = "" if "undo_days" in more else "[repository]\nundo_days = 0\n"
         pool = f'[[local.pools]]\nname = "pool"\npath = "{self.pool}"\n'
-        self.config.write_text(f"{database}[log]\nfilter = \"info\"\n{pool}{more}")
+        self.config.write_text(f"{database}[log]\nfilter = \"info\"\n{undo}{pool}{more}")
 
     @property
     def bootstrap(self):

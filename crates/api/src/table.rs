@@ -35,6 +35,9 @@ pub static OPERATIONS: &[Operation] = &[
     x::backup_integrity::OPERATION,
     x::verify_backup::OPERATION,
     x::what_if::OPERATION,
+    x::trash::list::OPERATION,
+    x::trash::undelete::OPERATION,
+    x::trash::purge::OPERATION,
     // identity (contract F.1)
     identity::versions::ROOT,
     identity::versions::SHOW,

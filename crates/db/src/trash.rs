@@ -8,6 +8,7 @@ use cbr_model::checkpoint::Checkpoint;
 use cbr_model::{BackupId, ProjectId, Timestamp, VaultId};
 
 use crate::backup_rows::{self, StateColumns};
+use crate::backup_sizes::DueDisk;
 use crate::backups::{StoredDisk, stored_disks};
 use crate::error::DbError;
 use crate::row::to_json;
@@ -152,6 +153,7 @@ impl Trash<'_> {
     /// Removes a backup with its children from the trash, and its run with the last one; says whether
     /// it was there.
     pub async fn forget(&mut self, project: ProjectId, id: BackupId) -> Result<bool, DbError> {
+        self.touch_disks_of(project, id).await?;
         let sql = Sql::new("DELETE FROM trashed_backups WHERE project_id = $1 AND id = $2");
         let is_gone = self.tx.execute_one("trash.forget", sql.bind(project).bind(id)).await?;
         let runs = Sql::new(
@@ -160,6 +162,20 @@ impl Trash<'_> {
         );
         self.tx.execute("trash.forget", runs.bind(project)).await?;
         Ok(is_gone)
+    }
+
+    /// What the disks' other backups cost changes when one comes back, and when it is given up.
+    async fn touch_disks_of(&mut self, project: ProjectId, id: BackupId) -> Result<(), DbError> {
+        let sql = Sql::new(
+            "SELECT DISTINCT resource_id FROM trashed_backups
+             WHERE project_id = $1 AND (id = $2 OR parent_id = $2)",
+        );
+        let sql = sql.bind(project).bind(id);
+        for row in self.tx.rows("trash.disks_of", "trashed_backups", sql).await? {
+            let due = DueDisk { project, resource: row.id("resource_id")? };
+            self.tx.backup_sizes().touch(due).await?;
+        }
+        Ok(())
     }
 
     /// Adds a backup that the repository has in its trash and the database does not know.

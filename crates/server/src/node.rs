@@ -52,6 +52,7 @@ impl Node {
             sealing_key,
             node: name,
             exports: config.export.settings(&data.exports_path())?,
+            undo_days: config.repository.undo_days(),
         });
         Ok(Self { world, db, provider, services })
     }

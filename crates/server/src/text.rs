@@ -151,6 +151,16 @@ texts! {
     what_bootstrap_file(path) "cannot use the account file {path}" | "无法使用账号文件 {path}";
     what_read_secret(variable) "cannot read a secret (neither {variable} nor input)" | "无法读取密钥（{variable} 未设置且无输入）";
     what_no_repository() "cannot tell which repository" | "无法确定所用仓库";
+    what_undelete(name) "cannot take {name} back" | "无法恢复已删除的 {name}";
+    what_purge(name) "cannot purge {name}" | "无法彻底删除 {name}";
+    what_trash() "cannot list deleted backups" | "无法列出已删除的备份";
+    done_undelete(names) "{names} can be used again" | "{names} 已可重新使用";
+    done_purge(names) "Purged {names}" | "已彻底删除 {names}";
+    ask_purge(names) "Give {names} up for good? This cannot be undone." | "彻底删除 {names}？此操作不可撤销。";
+    why_not_in_trash(name) "no deleted backup is called `{name}`" | "没有名为 `{name}` 的已删除备份";
+    next_trash() "`cbr backup list --deleted` shows what can be taken back" | "可用 `cbr backup list --deleted` 查看可恢复的备份";
+    col_deleted() "DELETED" | "删除时间";
+    col_purged_from() "UNTIL" | "可恢复至";
     what_verify(name) "cannot verify {name}" | "无法校验 {name}";
     done_verify(name) "{name} can be restored: all of it was read" | "{name} 可以恢复：其全部数据已读取并校验";
     col_integrity() "INTEGRITY" | "完整性";
@@ -236,6 +246,7 @@ texts! {
 texts! {
     ask_delete_vault(vault) "Delete vault `{vault}` and ALL backups in it?" | "删除存储库 `{vault}` 及其中的全部备份？";
     ask_delete_backup(backups) "Delete {backups}? This cannot be undone." | "删除 {backups}？此操作不可撤销。";
+    ask_delete_backup_undo(backups, days) "Delete {backups}? For {days} days `cbr backup undelete` takes it back." | "删除 {backups}？{days} 天内可用 `cbr backup undelete` 恢复。";
     ask_delete_volume(volume) "Delete disk `{volume}` and its content?" | "删除云硬盘 `{volume}` 及其内容？";
     ask_unbind(resources, vault) "Take {resources} out of vault `{vault}` and delete their backups in it?" | "将 {resources} 移出存储库 `{vault}` 并删除其备份？";
     ask_restore(target, backup) "Overwrite `{target}` with backup `{backup}`?" | "用备份 `{backup}` 覆盖 `{target}`？";
@@ -253,6 +264,7 @@ texts! {
     done_cancel_task(task) "Asked task {task} to stop" | "已请求停止任务 {task}";
     done_check(path) "{path} is valid" | "{path} 有效";
     done_dry_run(freed, logical) "deleting them would free {freed} in the store and {logical} of vault capacity; nothing was deleted" | "删除后可释放存储空间 {freed}、存储库容量 {logical}；未删除任何内容";
+    done_dry_run_undo(freed, logical, days) "deleting them would free {logical} of vault capacity at once, and {freed} in the store after {days} days, or with `cbr backup purge`; nothing was deleted" | "删除后立即释放存储库容量 {logical}，{days} 天后（或用 `cbr backup purge`）释放存储空间 {freed}；未删除任何内容";
     done_repo_restore(path) "Restored to {path}" | "已恢复到 {path}";
     done_repo_check(versions, objects, bytes) "Checked {versions} versions, {objects} objects, {bytes}" | "已检查 {versions} 个版本、{objects} 个对象，共 {bytes}";
     done_rebuild(vaults, resources, checkpoints, backups, known) "Wrote {vaults} vaults, {resources} resources, {checkpoints} checkpoints and {backups} backups; {known} disks were known" | "已写入 {vaults} 个存储库、{resources} 个资源、{checkpoints} 个还原点和 {backups} 个备份；{known} 个磁盘版本原已存在";
@@ -263,6 +275,8 @@ texts! {
     note_gc_blocked(chain, why) "nothing can be removed of {chain}: {why}" | "无法清理 {chain}：{why}";
     note_gc_shared(count) "{count} tenants share blocks between disks; what would go there is not foreseen" | "有 {count} 个租户的磁盘之间共享数据块，无法预知将清理的内容";
     note_gc_rescued(object) "DEFECT, please report it: {object} was given up and is still needed; it stays" | "缺陷，请上报：{object} 被判为无用但仍被引用，已保留";
+    note_gc_trash(versions, bytes) "{versions} deleted disks can still be taken back and keep {bytes}" | "有 {versions} 个已删除的磁盘版本仍可恢复，占用 {bytes}";
+    note_trashed(count) "{count} deleted backups can be taken back: their time begins anew" | "有 {count} 个已删除的备份可以恢复：保留时间重新计算";
     note_lost(count) "{count} disks of the database are not in the repository" | "数据库中有 {count} 个磁盘版本不在仓库中";
     note_unreadable(count) "{count} disks have no readable card: only `cbr repo restore` reaches them" | "{count} 个磁盘版本没有可读的卡片，只能用 `cbr repo restore` 恢复";
     note_rebuild_account() "Accounts and keys are not in the repository: the next `cbr serve` makes the first account anew" | "账号和密钥不在仓库中：下次 `cbr serve` 会重新创建首个账号";

@@ -20,6 +20,8 @@ pub(crate) struct Core {
     /// This machine: where the provider's resources can be reached.
     pub(crate) node: String,
     pub(crate) wake: Wake,
+    /// For how many days what is deleted can be taken back; none: it is gone at once.
+    pub(crate) undo_days: u32,
 }
 
 impl std::fmt::Debug for Core {

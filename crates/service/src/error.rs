@@ -194,6 +194,17 @@ pub enum Error {
     /// Something reads it.
     #[error("backup {0} is in use")]
     BackupInUse(BackupId),
+    /// It is not in the trash: it was never deleted, or it was purged, or taken back.
+    #[error("backup {0} is not in the trash")]
+    NotInTrash(BackupId),
+    /// Its vault was deleted as well.
+    #[error("the vault {vault} of backup {backup} is gone; name another one to take it back into")]
+    TrashVaultGone {
+        /// The backup.
+        backup: BackupId,
+        /// Where it was.
+        vault: VaultId,
+    },
     /// It is given out as a disk.
     #[error("backup {0} is exported; end its exports first")]
     BackupExported(BackupId),

@@ -30,6 +30,7 @@ pub mod sweeps;
 mod tasks;
 #[cfg(test)]
 mod tests;
+pub mod trash;
 pub mod vaults;
 pub mod verification;
 pub mod volumes;
@@ -46,6 +47,7 @@ pub use protectables::Protectables;
 pub use servers::Servers;
 pub use services::{Deps, Services};
 pub use sweeps::Sweeps;
+pub use trash::Trash;
 pub use vaults::Vaults;
 pub use verification::Verification;
 pub use volumes::Volumes;

@@ -18,12 +18,14 @@ use crate::tasks::create_volume::CreateVolume;
 use crate::tasks::delete_backup::DeleteTask;
 use crate::tasks::delete_volume::DeleteVolume;
 use crate::tasks::purge::PurgeTask;
+use crate::tasks::purge_backup::PurgeBackupTask;
 use crate::tasks::restore::RestoreTask;
+use crate::tasks::undelete_backup::UndeleteTask;
 use crate::tasks::verify_backup::VerifyTask;
 use crate::verification::Verification;
 use crate::{
-    Backups, Catalogue, Checkpoints, Exports, Identity, Operations, Protectables, Servers, Vaults,
-    Volumes,
+    Backups, Catalogue, Checkpoints, Exports, Identity, Operations, Protectables, Servers, Trash,
+    Vaults, Volumes,
 };
 
 /// What the service is built on.
@@ -45,6 +47,8 @@ pub struct Deps {
     pub node: String,
     /// Backups given out as disks.
     pub exports: ExportSettings,
+    /// For how many days what is deleted can be taken back; none: it is gone at once.
+    pub undo_days: u32,
 }
 
 /// The use cases, for those who call them.
@@ -60,6 +64,8 @@ pub struct Services {
     pub checkpoints: Arc<Checkpoints>,
     /// Backups.
     pub backups: Arc<Backups>,
+    /// Backups that were deleted and can be taken back.
+    pub trash: Arc<Trash>,
     /// Backups given out as disks.
     pub exports: Arc<Exports>,
     /// Operation logs.
@@ -80,7 +86,8 @@ pub struct Services {
 impl Services {
     /// The use cases over `deps`.
     pub fn new(deps: Deps) -> Self {
-        let Deps { db, clock, random, repository, provider, sealing_key, node, exports } = deps;
+        let Deps { db, clock, random, repository, provider, sealing_key, node, exports, undo_days } =
+            deps;
         let identity = Arc::new(Identity::new(
             Arc::clone(&db),
             Arc::clone(&clock),
@@ -90,9 +97,11 @@ impl Services {
         let host = Host::new(exports, Arc::clone(&repository), Arc::clone(&clock));
         let resources = Resources::new(provider, Arc::clone(&db));
         let wake = Wake::default();
-        let core = Arc::new(Core { db, clock, random, repository, resources, node, wake });
+        let core =
+            Arc::new(Core { db, clock, random, repository, resources, node, wake, undo_days });
         let exports = Arc::new(Exports::new(Arc::clone(&core), host));
         let backups = Arc::new(Backups::new(Arc::clone(&core)));
+        let trash = Arc::new(Trash::new(Arc::clone(&core)));
         Self {
             vaults: Arc::new(Vaults::new(Arc::clone(&core))),
             protectables: Arc::new(Protectables::new(Arc::clone(&core))),
@@ -105,10 +114,12 @@ impl Services {
             verification: Arc::new(Verification::new(Arc::clone(&core))),
             sweeps: Arc::new(Sweeps::new(
                 Arc::clone(&core),
+                Arc::clone(&trash),
                 Arc::clone(&identity),
                 Arc::clone(&exports),
                 backups,
             )),
+            trash,
             exports,
             identity,
             core,
@@ -125,6 +136,8 @@ impl Services {
             .register::<BackupTask>(core())
             .register::<RestoreTask>(core())
             .register::<DeleteTask>(core())
+            .register::<UndeleteTask>(core())
+            .register::<PurgeBackupTask>(core())
             .register::<PurgeTask>(core())
             .register::<VerifyTask>(core())
             .register::<CreateVolume>(core())

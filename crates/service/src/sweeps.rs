@@ -18,10 +18,13 @@ use crate::content::reference;
 use crate::core::Core;
 use crate::error::db;
 use crate::resources::refused;
-use crate::{Backups, Error, Exports, Identity, Result};
+use crate::{Backups, Error, Exports, Identity, Result, Trash};
 
 /// How often the quick sweeps run.
 const EVERY: Duration = Duration::from_mins(1);
+/// Of so many rounds, one looks whether something has been in the trash long enough: an hour matters
+/// to nobody who waits for days.
+const TRASH_ROUNDS: u64 = 60;
 /// Of so many rounds, one looks at the whole store.
 const STORE_ROUNDS: u64 = 6 * 60;
 /// TSK-01: operation logs are kept for 30 days.
@@ -31,6 +34,7 @@ const HISTORY_SECONDS: i64 = 30 * 24 * 60 * 60;
 #[derive(Debug)]
 pub struct Sweeps {
     core: Arc<Core>,
+    trash: Arc<Trash>,
     identity: Arc<Identity>,
     exports: Arc<Exports>,
     backups: Arc<Backups>,
@@ -39,11 +43,12 @@ pub struct Sweeps {
 impl Sweeps {
     pub(crate) const fn new(
         core: Arc<Core>,
+        trash: Arc<Trash>,
         identity: Arc<Identity>,
         exports: Arc<Exports>,
         backups: Arc<Backups>,
     ) -> Self {
-        Self { core, identity, exports, backups }
+        Self { core, trash, identity, exports, backups }
     }
 
     /// Sweeps until `shutdown`. The first round, right after a start, does everything.
@@ -55,6 +60,9 @@ impl Sweeps {
             report("exports", self.exports.reconcile().await);
             report("queue", self.queue().await.map(|()| 0));
             report("sizes", self.backups.count_sizes().await);
+            if round % TRASH_ROUNDS == 0 {
+                report("trash", self.trash.sweep().await);
+            }
             if round % STORE_ROUNDS == 0 {
                 report("store", self.store().await);
             }
@@ -105,7 +113,7 @@ impl Sweeps {
     /// Frees what tasks that are over have left in the store; says how many versions went.
     ///
     /// A version goes only if this database knows that its task is over and lists no
-    /// backup with it. So nothing goes when the database is lost or belongs to
+    /// backup with it, also not in the trash: then it is being taken back. So nothing goes when the database is lost or belongs to
     /// another store.
     pub async fn store(&self) -> Result<u64> {
         let repository = Arc::clone(&self.core.repository);
@@ -159,7 +167,9 @@ impl Sweeps {
         versions: &[VersionInfo],
     ) -> std::result::Result<Vec<VersionRef>, DbError> {
         let mut tx = self.core.db.read().await?;
-        let rows = tx.backups().stored_disks().await?;
+        let mut rows = tx.backups().stored_disks().await?;
+        // A backup that is being taken back has its versions before it has its row.
+        rows.extend(tx.trash().stored_disks().await?);
         let listed: BTreeSet<_> = rows.iter().map(|row| reference(&row.version)).collect();
         let mut orphans = Vec::new();
         for info in versions.iter().filter(|info| !listed.contains(&info.version)) {

@@ -62,6 +62,8 @@ const fn code(error: &Error) -> ErrorCode {
         E::BackupNotFound(_) => C::BackupNotFound,
         E::BackupNotDeletable { .. } => C::BackupNotDeletable,
         E::BackupInUse(_) => C::BackupInUse,
+        E::NotInTrash(_) => C::NotInTrash,
+        E::TrashVaultGone { .. } => C::TrashVaultGone,
         E::BackupExported(_) => C::BackupExported,
         E::BackupNotExportable { .. } => C::BackupNotExportable,
         E::TooManyExports { .. } => C::TooManyExports,

@@ -56,8 +56,11 @@ struct Response {
 struct Answer {
     /// In the store: what no other backup needs.
     freed_bytes: u64,
-    /// Of the vaults' used capacity.
+    /// Of the vaults' used capacity, at once.
     logical_bytes: u64,
+    /// For how many days they could be taken back; what the store has of them is free only after that,
+    /// or when they are purged. 0: at once.
+    undo_days: u32,
     /// Each backup on its own.
     backups: Vec<BackupSizes>,
 }
@@ -74,6 +77,7 @@ async fn handle(
     let what_if = Answer {
         freed_bytes: answer.freed_bytes,
         logical_bytes: answer.logical_bytes,
+        undo_days: api.services.trash.undo_days(),
         backups: answer.backups.into_iter().map(BackupSizes::from).collect(),
     };
     Ok(Json(Response { what_if }))

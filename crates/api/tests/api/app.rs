@@ -78,6 +78,7 @@ impl App {
             sealing_key: SealingKey::new(&Zeroizing::new([7; 32])),
             node: "node-1".to_owned(),
             exports: ExportSettings::within(exports.path().join("exports")),
+            undo_days: 3,
         });
         let first = FirstAccount {
             domain_name: DOMAIN_NAME.into(),

@@ -12,4 +12,5 @@ mod exports;
 mod generated;
 mod identity;
 mod protocol;
+mod trash;
 mod vaults;

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::backup_size::{self, with_sizes};
+use super::backup_trash;
 use super::export::{self, ExportArgs, MountArgs};
 use super::session::Session;
 use super::vault::bound_ids;
@@ -75,6 +76,28 @@ enum BackupCommand {
         #[command(flatten)]
         wait: WaitArgs,
     },
+    /// Take deleted backups back
+    Undelete {
+        /// Names or ids, as `cbr backup list --deleted` shows them
+        #[arg(required = true)]
+        backups: Vec<String>,
+        /// Into this vault (name or id); without it, each into the one it was in
+        #[arg(long)]
+        vault: Option<String>,
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
+    /// Give deleted backups up for good, now
+    Purge {
+        /// Names or ids, as `cbr backup list --deleted` shows them
+        #[arg(required = true)]
+        backups: Vec<String>,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
     /// Show what backups cost: what each shows, changed, needs alone, shares, and added
     Size {
         /// Names or ids
@@ -129,6 +152,12 @@ struct ListArgs {
     /// Show what each costs and what deleting it would free
     #[arg(long)]
     sizes: bool,
+    /// Those that were deleted and can be taken back, and until when
+    #[arg(
+        long,
+        conflicts_with_all = ["vault", "resource", "status", "name", "checkpoint", "limit", "sizes"]
+    )]
+    deleted: bool,
 }
 
 impl BackupArgs {
@@ -137,6 +166,9 @@ impl BackupArgs {
         let session = Session::open(&self.connection, output).await?;
         match self.command {
             BackupCommand::Create(args) => create(&session, args).await,
+            BackupCommand::List(ListArgs { deleted: true, .. }) => {
+                backup_trash::list(&session).await
+            }
             BackupCommand::List(args) => list(&session, args).await,
             BackupCommand::Show { backup } => {
                 let mut found = [session.find(Noun::Backup, &backup).await?];
@@ -155,6 +187,12 @@ impl BackupArgs {
             }
             BackupCommand::Delete { backups, yes, wait, .. } => {
                 delete(&session, &backups, yes, wait).await
+            }
+            BackupCommand::Undelete { backups, vault, wait } => {
+                backup_trash::undelete(&session, &backups, vault.as_deref(), wait).await
+            }
+            BackupCommand::Purge { backups, yes, wait } => {
+                backup_trash::purge(&session, &backups, yes, wait).await
             }
             BackupCommand::Size { backups } => backup_size::size(&session, &backups).await,
         }
@@ -280,7 +318,11 @@ async fn delete(
     for name in names {
         ids.push(session.find_id(Noun::Backup, name).await?);
     }
-    session.confirm(&lang.ask_delete_backup(names.join(", ")), yes)?;
+    let question = match backup_trash::undo_days(session).await? {
+        0 => lang.ask_delete_backup(names.join(", ")),
+        days => lang.ask_delete_backup_undo(names.join(", "), days),
+    };
+    session.confirm(&question, yes)?;
     let mut tasks = Vec::new();
     for (id, name) in ids.iter().zip(names) {
         session

@@ -32,7 +32,11 @@ pub(super) async fn dry_run(session: &Session, names: &[String]) -> Result<(), F
     }
     output.list(wire::items(&answer, "/backups"), &all_columns(output))?;
     let of = |pointer| bytes(wire::number(&answer, pointer).unwrap_or(0));
-    output.line(output.lang.done_dry_run(of("/freed_bytes"), of("/logical_bytes")))
+    let (freed, logical) = (of("/freed_bytes"), of("/logical_bytes"));
+    output.line(match wire::number(&answer, "/undo_days").unwrap_or(0) {
+        0 => output.lang.done_dry_run(freed, logical),
+        days => output.lang.done_dry_run_undo(freed, logical, days),
+    })
 }
 
 /// Puts beside each backup what it costs (an extension: a service without it costs nothing).

@@ -2,6 +2,7 @@
 
 pub(crate) mod backup;
 mod backup_size;
+mod backup_trash;
 mod conclude;
 pub(crate) mod config;
 pub(crate) mod doctor;

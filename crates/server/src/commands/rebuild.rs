@@ -24,6 +24,7 @@ pub(super) async fn run(data: &DataDir, config: &Config, output: Output) -> Resu
             "resources": rebuilt.resources,
             "checkpoints": rebuilt.checkpoints,
             "backups": rebuilt.backups,
+            "trashed": rebuilt.trashed,
             "known": rebuilt.known,
             "lost": rebuilt.lost,
             "unreadable": rebuilt.unreadable,
@@ -37,6 +38,9 @@ pub(super) async fn run(data: &DataDir, config: &Config, output: Output) -> Resu
         rebuilt.backups,
         rebuilt.known,
     ))?;
+    if rebuilt.trashed > 0 {
+        output.note(lang.note_trashed(rebuilt.trashed));
+    }
     if rebuilt.lost > 0 {
         output.note(lang.note_lost(rebuilt.lost));
     }

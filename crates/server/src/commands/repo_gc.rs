@@ -1,11 +1,13 @@
 //! `cbr repo gc`: finish deletions and remove what interrupted backups left, or say what would go;
 //! `cbr repo audit`: recount what is needed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use cbr_store::{
-    ChainAudit, ChainReclaim, ReclaimAction, ReclaimPlan, ReclaimReason, ReclaimStep, Repository,
+    ChainAudit, ChainReclaim, ChainRef, ReclaimAction, ReclaimPlan, ReclaimReason, ReclaimStep,
+    Repository,
 };
 use serde_json::{Value, json};
 
@@ -28,12 +30,13 @@ pub(crate) struct GcArgs {
 pub(crate) async fn run(repository: Arc<Repository>, args: GcArgs, output: Output) -> Result<()> {
     let lang = output.lang;
     let reader = Arc::clone(&repository);
-    let plan = long(output, move |_| Ok(reader.plan_reclaim(None)?))
+    let (plan, trash) = long(output, move |_| Ok((reader.plan_reclaim(None)?, trash(&reader)?)))
         .await
         .context("cannot plan what to remove")?;
     let steps: Vec<Value> = plan.chains.iter().flat_map(steps_as_json).collect();
     let blocked = plan.blocked.len();
     let mut summary = as_json(&plan, &steps);
+    summary["trash"] = trash;
     if !args.dry_run {
         let freed =
             long(output, move |job| Ok(repository.execute(&plan, args.above_ceiling, job)?))
@@ -106,6 +109,23 @@ pub(crate) async fn audit(repository: Arc<Repository>, output: Output) -> Result
         .into())
 }
 
+/// What deleted versions that can be taken back keep: how many there are, and what purging all of them
+/// would free. Where disks share blocks that is what each disk's own would free, so rather too little.
+fn trash(repository: &Repository) -> cbr_store::Result<Value> {
+    let trashed = repository.contents()?.trashed;
+    let chains: BTreeSet<ChainRef> = trashed.iter().map(|info| info.version.chain).collect();
+    let mut bytes = 0;
+    for chain in chains {
+        match repository.trash_bytes(&chain) {
+            Ok(kept) => bytes += kept,
+            Err(error) if error.is_transient() => return Err(error),
+            // A chain that cannot be understood is on the list of those that are left alone.
+            Err(_) => {}
+        }
+    }
+    Ok(json!({"versions": trashed.len(), "bytes": bytes}))
+}
+
 fn show(summary: &Value, steps: &[Value], is_dry_run: bool, output: Output) -> Result<()> {
     let lang = output.lang;
     if is_dry_run {
@@ -125,6 +145,10 @@ fn show(summary: &Value, steps: &[Value], is_dry_run: bool, output: Output) -> R
     let shared = wire::number(summary, "/shared_domains").unwrap_or(0);
     if is_dry_run && shared > 0 {
         output.note(lang.note_gc_shared(shared));
+    }
+    let in_trash = wire::number(summary, "/trash/versions").unwrap_or(0);
+    if in_trash > 0 {
+        output.note(lang.note_gc_trash(in_trash, size(summary, "/trash/bytes")));
     }
     for object in wire::items(summary, "/rescued") {
         output.note(lang.note_gc_rescued(object.as_str().unwrap_or_default()));

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::S3Config;
 use super::file::{ConfigError, check_absolute, check_range};
 
+/// The longest time in which what is deleted can be taken back: ten years.
+const UNDO_DAYS_MAX: u64 = 3660;
+
 /// Where backups are kept, and how they are made.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -26,6 +29,8 @@ pub(crate) struct RepositoryConfig {
     pub(crate) dedup: Dedup,
     /// What the search for equal blocks of other disks may take, in MiB.
     pub(crate) dedup_memory_mib: u64,
+    /// For how many days what is deleted can be taken back; 0: it is gone at once.
+    pub(crate) undo_days: u64,
     /// A bucket instead of a directory.
     pub(crate) s3: Option<S3Config>,
 }
@@ -50,6 +55,7 @@ impl Default for RepositoryConfig {
             zstd_level: 3,
             dedup: Dedup::Disk,
             dedup_memory_mib: 192,
+            undo_days: 3,
             s3: None,
         }
     }
@@ -75,6 +81,11 @@ impl RepositoryConfig {
         }
     }
 
+    /// For how many days what is deleted can be taken back.
+    pub(crate) fn undo_days(&self) -> u32 {
+        u32::try_from(self.undo_days).unwrap_or(u32::MAX)
+    }
+
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         check_absolute("repository.path", self.path.as_ref())?;
         if let Some(s3) = &self.s3 {
@@ -87,6 +98,7 @@ impl RepositoryConfig {
         check_range("repository.threads", self.threads.unwrap_or(1), 1..=256)?;
         check_range("repository.memory_mib", self.memory_mib, 64..=65_536)?;
         check_range("repository.zstd_level", self.zstd_level, 1..=19)?;
-        check_range("repository.dedup_memory_mib", self.dedup_memory_mib, 0..=65_536)
+        check_range("repository.dedup_memory_mib", self.dedup_memory_mib, 0..=65_536)?;
+        check_range("repository.undo_days", self.undo_days, 0..=UNDO_DAYS_MAX)
     }
 }

@@ -11,6 +11,8 @@ pub struct Rebuilt {
     pub checkpoints: u64,
     /// Backups that were missing, without children.
     pub backups: u64,
+    /// Backups in the store's trash that were missing in the database's, without children.
+    pub trashed: u64,
     /// Versions of the store that were known already.
     pub known: u64,
     /// Versions whose card could not be read, so that only the store's tools reach them.

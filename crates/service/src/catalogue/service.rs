@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cbr_db::{DbError, Tx};
+use cbr_db::{DbError, StoredDisk, Tx};
 use cbr_model::identity::{Domain, Project};
 use cbr_model::vault::Vault;
 use cbr_model::{BackupId, ProjectId};
 use cbr_provider::LeftoverKind;
-use cbr_store::VersionRef;
+use cbr_store::{VersionInfo, VersionRef};
 use tokio::task::spawn_blocking;
 
 use super::plan::{Found, Plan, plan};
 use super::report::{Finding, Health, Rebuilt};
 use crate::card::{AccountCard, Card};
-use crate::content::{reference, stored};
+use crate::content::{self, reference};
 use crate::core::Core;
 use crate::error::{chain, db};
 use crate::{Error, Result};
@@ -28,6 +28,8 @@ pub struct Catalogue {
 /// What the store holds.
 struct Contents {
     found: Vec<Found>,
+    /// What is in the trash.
+    trashed: Vec<Found>,
     unreadable: u64,
 }
 
@@ -41,7 +43,7 @@ impl Catalogue {
     /// A project that is gone is found by the names of account and project, so that
     /// a new first start and a rebuild may come in either order.
     pub async fn rebuild(&self) -> Result<Rebuilt> {
-        let Contents { found, unreadable } = self.contents().await?;
+        let Contents { found, trashed, unreadable } = self.contents().await?;
         let mut tx = self.core.db.begin().await.map_err(db("rebuilding the catalogue"))?;
         let rows = tx.backups().stored_disks().await.map_err(db("listing stored disks"))?;
         let rows: BTreeMap<VersionRef, BackupId> =
@@ -64,27 +66,31 @@ impl Catalogue {
             let plan = plan(home, &found);
             write(&mut tx, plan, &mut rebuilt).await.map_err(db("writing the catalogue"))?;
         }
+        rebuild_trash(&mut tx, trashed, &mut rebuilt).await.map_err(db("writing the trash"))?;
         tx.commit().await.map_err(db("rebuilding the catalogue"))?;
         Ok(rebuilt)
     }
 
     async fn contents(&self) -> Result<Contents> {
         let repository = Arc::clone(&self.core.repository);
-        let versions = spawn_blocking(move || repository.catalogue())
+        let stored = spawn_blocking(move || repository.contents())
             .await
             .map_err(Error::internal("listing the store"))?
             .map_err(Error::internal("listing the store"))?;
-        let mut contents = Contents { found: Vec::new(), unreadable: 0 };
-        for info in versions {
-            match Card::decode(&info.card) {
-                Ok(card) => contents.found.push(Found { version: stored(&info), card }),
+        let mut unreadable = 0;
+        let mut read = |versions: Vec<VersionInfo>| -> Vec<Found> {
+            let found = versions.iter().filter_map(|info| match Card::decode(&info.card) {
+                Ok(card) => Some(Found { version: content::stored(info), card }),
                 Err(error) => {
                     tracing::warn!(version = %info.version, %error, "a version has no card of ours");
-                    contents.unreadable += 1;
+                    unreadable += 1;
+                    None
                 }
-            }
-        }
-        Ok(contents)
+            });
+            found.collect()
+        };
+        let (found, trashed) = (read(stored.live), read(stored.trashed));
+        Ok(Contents { found, trashed, unreadable })
     }
 
     /// Looks whether database, store and provider work and agree.
@@ -158,12 +164,20 @@ impl Catalogue {
             let contents = self.contents().await?;
             let mut tx = self.core.db.read().await.map_err(db("comparing"))?;
             let rows = tx.backups().stored_disks().await.map_err(db("comparing"))?;
-            let stored: BTreeSet<VersionRef> =
-                contents.found.iter().map(|found| reference(&found.version)).collect();
-            let listed: BTreeSet<VersionRef> =
-                rows.iter().map(|row| reference(&row.version)).collect();
-            let lost = listed.difference(&stored).count();
-            let unlisted = stored.difference(&listed).count();
+            let trash = tx.trash().stored_disks().await.map_err(db("comparing"))?;
+            let names = |found: &[Found]| -> BTreeSet<VersionRef> {
+                found.iter().map(|found| reference(&found.version)).collect()
+            };
+            let listed = |rows: &[StoredDisk]| -> BTreeSet<VersionRef> {
+                rows.iter().map(|row| reference(&row.version)).collect()
+            };
+            let (stored, trashed) = (names(&contents.found), names(&contents.trashed));
+            let (rows_listed, trash_listed) = (listed(&rows), listed(&trash));
+            let lost = rows_listed.difference(&stored).count();
+            // What is being deleted or taken back is for a moment in the one and listed in the other.
+            let known: BTreeSet<VersionRef> = rows_listed.union(&trash_listed).copied().collect();
+            let unlisted =
+                stored.union(&trashed).filter(|version| !known.contains(*version)).count();
             Ok::<_, Error>((rows.len(), lost, unlisted, contents.unreadable))
         };
         match compared.await {
@@ -195,6 +209,38 @@ fn warning(subject: &str, message: String) -> Finding {
 
 fn bad(subject: &str, message: String) -> Finding {
     Finding { subject: subject.to_owned(), health: Health::Bad, message }
+}
+
+/// The rows of what is in the store's trash. The time to take it back begins anew: when it was deleted
+/// is not known any more. Its vaults do not come back with it; they may have been deleted as well.
+async fn rebuild_trash(
+    tx: &mut Tx,
+    trashed: Vec<Found>,
+    rebuilt: &mut Rebuilt,
+) -> std::result::Result<(), DbError> {
+    let mut rows = tx.backups().stored_disks().await?;
+    rows.extend(tx.trash().stored_disks().await?);
+    let known: BTreeSet<VersionRef> = rows.iter().map(|row| reference(&row.version)).collect();
+    let mut missing: BTreeMap<ProjectId, Vec<Found>> = BTreeMap::new();
+    for one in trashed.into_iter().filter(|one| !known.contains(&reference(&one.version))) {
+        missing.entry(one.card.account.project).or_default().push(one);
+    }
+    for found in missing.into_values() {
+        let Some(first) = found.first() else { continue };
+        let plan = plan(home(tx, &first.card.account).await?, &found);
+        rebuilt.incomplete += plan.incomplete;
+        for backup in &plan.backups {
+            let run = plan.checkpoints.iter().find(|run| run.id == backup.checkpoint);
+            if let Some(run) = run
+                && tx.trash().find(backup.project, backup.id).await?.is_none()
+                && tx.backups().find(backup.project, backup.id).await?.is_none()
+            {
+                tx.trash().insert(backup, run).await?;
+                rebuilt.trashed += 1;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The project that takes what belonged to the card's: itself, the one of its names, or a new one.

@@ -1,4 +1,9 @@
 //! Deletes one backup with its children: from the store, then from the catalogue.
+//!
+//! ```text
+//!   Mark ──▶ Trash ──▶ Done      where what is deleted can be taken back for some days
+//!            Erase ──▶ Done      else
+//! ```
 
 use std::sync::Arc;
 
@@ -13,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
 use super::trouble::Trouble;
-use super::{order, rows};
+use super::{order, rows, trash};
 use crate::Access;
 use crate::content;
 use crate::core::Core;
@@ -25,12 +30,19 @@ pub(crate) struct Job {
     pub(crate) backup: BackupId,
     /// What it consists of.
     pub(crate) versions: Vec<StoredVersion>,
+    /// It goes to the trash. Nothing that was written before there was one says so.
+    #[serde(default)]
+    pub(crate) undo: bool,
 }
 
 /// The stages of a deletion.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "stage", rename_all = "snake_case")]
 pub(crate) enum DeleteTask {
+    /// Note how far the logs of deletions have come.
+    Mark { job: Job },
+    /// Put its content into the trash.
+    Trash { job: Job, marks: Vec<u64> },
     /// Free its content.
     Erase { job: Job },
     /// Over.
@@ -39,9 +51,10 @@ pub(crate) enum DeleteTask {
 
 /// The task that deletes `backup`.
 pub(crate) fn new(core: &Core, access: &Access, vault: &Vault, backup: &Backup) -> NewTask {
-    let job =
-        Job { project: backup.project, backup: backup.id, versions: content::versions(backup) };
-    let first = DeleteTask::Erase { job };
+    let versions = content::versions(backup);
+    let undo = core.undo_days > 0 && !versions.is_empty();
+    let job = Job { project: backup.project, backup: backup.id, versions, undo };
+    let first = if undo { DeleteTask::Mark { job } } else { DeleteTask::Erase { job } };
     let task = order::new_in_vault(core, access, vault, OperationType::Delete, &first);
     NewTask {
         checkpoint: Some(backup.checkpoint),
@@ -55,8 +68,7 @@ pub(crate) fn new(core: &Core, access: &Access, vault: &Vault, backup: &Backup) 
             backup_id: backup.id.to_string(),
             backup_name: backup.name.to_string(),
         },
-        // Not the resource's key: a deletion need not wait for a backup that runs for hours.
-        exclusive_key: Some(format!("erase:{}", backup.resource)),
+        exclusive_key: Some(order::erase_key(backup.resource)),
         ..task
     }
 }
@@ -66,8 +78,18 @@ impl Task for DeleteTask {
     const KIND: &'static str = "delete_backup";
     type Ctx = Core;
 
-    async fn step(self, core: &Core, _run: &TaskContext) -> Result<Self, StepError<Self>> {
+    async fn step(self, core: &Core, run: &TaskContext) -> Result<Self, StepError<Self>> {
         match self {
+            Self::Mark { job } => match trash::marks(core, &job.versions).await {
+                Ok(marks) => Ok(Self::Trash { job, marks }),
+                Err(trouble) => Err(trouble.at(Self::Mark { job })),
+            },
+            Self::Trash { job, marks } => {
+                match trash::put(core, &job.versions, &marks, run.id().to_string()).await {
+                    Ok(()) => Ok(Self::Done { job, outcome: Outcome::Success }),
+                    Err(trouble) => Err(trouble.at(Self::Trash { job, marks })),
+                }
+            }
             Self::Erase { job } => match erase(core, &job.versions).await {
                 Ok(()) => Ok(Self::Done { job, outcome: Outcome::Success }),
                 Err(trouble) => Err(trouble.at(Self::Erase { job })),
@@ -78,21 +100,23 @@ impl Task for DeleteTask {
 
     async fn enter(&self, _core: &Core, _run: &TaskContext, tx: &mut Tx) -> Result<(), DbError> {
         match self {
-            Self::Erase { .. } => Ok(()),
+            Self::Mark { .. } | Self::Trash { .. } | Self::Erase { .. } => Ok(()),
             Self::Done { job, outcome: Outcome::Failed(failure) } => {
                 let reason = &failure.error.message;
                 let fail = |state: BackupState| state.fail(reason.clone());
                 rows::advance_all(tx, job.project, job.backup, &fail).await
             }
             Self::Done { job, outcome: Outcome::Success | Outcome::Skipped(_) } => {
-                rows::forget(tx, job.project, job.backup).await
+                rows::put_away(tx, job.project, job.backup, job.undo).await
             }
         }
     }
 
     fn unwind(self, failure: Failure) -> Self {
         match self {
-            Self::Erase { job } => Self::Done { job, outcome: Outcome::Failed(failure) },
+            Self::Mark { job } | Self::Trash { job, .. } | Self::Erase { job } => {
+                Self::Done { job, outcome: Outcome::Failed(failure) }
+            }
             Self::Done { .. } => self,
         }
     }
@@ -100,7 +124,7 @@ impl Task for DeleteTask {
     fn outcome(&self) -> Option<Outcome> {
         match self {
             Self::Done { outcome, .. } => Some(outcome.clone()),
-            Self::Erase { .. } => None,
+            Self::Mark { .. } | Self::Trash { .. } | Self::Erase { .. } => None,
         }
     }
 
@@ -109,7 +133,7 @@ impl Task for DeleteTask {
     }
 }
 
-/// Deletes versions from the store. Those that are gone already are fine.
+/// Deletes versions from the store for good. Those that are gone already are fine.
 pub(super) async fn erase(core: &Core, versions: &[StoredVersion]) -> Result<(), Trouble> {
     for version in versions {
         let (repository, gone) = (Arc::clone(&core.repository), content::reference(version));

@@ -78,7 +78,7 @@ impl DiskCopy<'_> {
         if self.run.is_cancelled() {
             return Err(given_up(session, Trouble::Stopped).await);
         }
-        let card = card(session.parent().is_some()).encode();
+        let card = card(!session.is_first()).encode();
         let info = spawn_blocking(move || session.commit(&card)).await??;
         count(&stats);
         self.look_again().await;
@@ -188,7 +188,12 @@ pub(super) async fn undo(core: &Core, chain: ChainRef, task: TaskId) -> Result<(
 }
 
 fn made(info: &VersionInfo) -> Made {
-    Made { version: content::stored(info), incremental: info.parent.is_some() }
+    // What its card says: one that builds only on what is in the trash is no increment to the tenant.
+    let incremental = match Card::decode(&info.card) {
+        Ok(card) => card.disk.map_or(card.backup.incremental, |disk| disk.incremental),
+        Err(_) => info.parent.is_some(),
+    };
+    Made { version: content::stored(info), incremental }
 }
 
 fn count(stats: &WriteStats) {

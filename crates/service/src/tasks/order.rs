@@ -14,6 +14,12 @@ pub(crate) fn resource_key(resource: ResourceId) -> String {
     format!("resource:{resource}")
 }
 
+/// Of the tasks that delete backups of a resource, take them back or give them up only one is at work.
+/// Not the resource's key: they need not wait for a backup that runs for hours.
+pub(crate) fn erase_key(resource: ResourceId) -> String {
+    format!("erase:{resource}")
+}
+
 /// A task of the caller that begins at `first`.
 pub(super) fn new<T: Task>(core: &Core, access: &Access, first: &T) -> NewTask {
     let id = TaskId::random(&*core.random);

@@ -4,6 +4,9 @@
 //! ```text
 //!   Erase ──▶ Erase ──▶ … ──▶ Done        one backup per stage
 //! ```
+//! Where what is deleted can be taken back, a backup goes to the trash: its marks are noted first, in a
+//! stage of their own.
+//!
 //! A backup that cannot be deleted is marked and passed over; in the end the vault
 //! or resource is in error, and deleting it again tries again.
 
@@ -22,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::delete_backup::erase;
 use super::trouble::Trouble;
-use super::{order, rows};
+use super::{order, rows, trash};
 use crate::Access;
 use crate::content;
 use crate::core::Core;
@@ -42,6 +45,9 @@ pub(crate) struct Job {
     pub(crate) deleted: u64,
     /// Those that could not be deleted.
     pub(crate) failed: Vec<BackupId>,
+    /// The backups go to the trash. Nothing that was written before there was one says so.
+    #[serde(default)]
+    pub(crate) undo: bool,
 }
 
 /// The stages of a purge.
@@ -49,7 +55,14 @@ pub(crate) struct Job {
 #[serde(tag = "stage", rename_all = "snake_case")]
 pub(crate) enum PurgeTask {
     /// Free the content of `current` and choose the next; `erased` has none any more.
-    Erase { job: Job, current: Option<BackupId>, erased: Option<BackupId> },
+    Erase {
+        job: Job,
+        current: Option<BackupId>,
+        erased: Option<BackupId>,
+        /// How far the logs of deletions had come before `current` was touched.
+        #[serde(default)]
+        marks: Option<Vec<u64>>,
+    },
     /// Over.
     Done { job: Job, erased: Option<BackupId>, outcome: Outcome },
 }
@@ -85,10 +98,10 @@ fn new(
     resource: Option<ResourceId>,
     operation: OperationType,
 ) -> NewTask {
-    let (deleted, failed) = (0, Vec::new());
-    let job = Job { project: vault.project, vault: vault.id, resource, deleted, failed };
+    let (deleted, failed, undo) = (0, Vec::new(), core.undo_days > 0);
+    let job = Job { project: vault.project, vault: vault.id, resource, deleted, failed, undo };
     let details = details(&job);
-    let first = PurgeTask::Erase { job, current: None, erased: None };
+    let first = PurgeTask::Erase { job, current: None, erased: None, marks: None };
     NewTask { details, ..order::new_in_vault(core, access, vault, operation, &first) }
 }
 
@@ -111,8 +124,8 @@ impl Task for PurgeTask {
     async fn step(self, core: &Core, run: &TaskContext) -> Result<Self, StepError<Self>> {
         let stage = self.clone();
         match self {
-            Self::Erase { job, current, .. } => {
-                advance(core, run, job, current).await.map_err(|trouble| trouble.at(stage))
+            Self::Erase { job, current, marks, .. } => {
+                advance(core, run, job, current, marks).await.map_err(|trouble| trouble.at(stage))
             }
             Self::Done { .. } => Ok(self),
         }
@@ -121,7 +134,7 @@ impl Task for PurgeTask {
     async fn enter(&self, _core: &Core, run: &TaskContext, tx: &mut Tx) -> Result<(), DbError> {
         let (Self::Erase { job, erased, .. } | Self::Done { job, erased, .. }) = self;
         if let Some(erased) = erased {
-            rows::forget(tx, job.project, *erased).await?;
+            rows::put_away(tx, job.project, *erased, job.undo).await?;
         }
         for failed in &job.failed {
             let fail = |state: BackupState| state.fail("it could not be deleted".to_owned());
@@ -151,7 +164,7 @@ impl Task for PurgeTask {
         match self {
             Self::Erase { mut job, current: Some(current), .. } => {
                 job.failed.push(current);
-                Self::Erase { job, current: None, erased: None }
+                Self::Erase { job, current: None, erased: None, marks: None }
             }
             Self::Erase { job, current: None, .. } => {
                 Self::Done { job, erased: None, outcome: Outcome::Failed(failure) }
@@ -178,6 +191,7 @@ async fn advance(
     run: &TaskContext,
     mut job: Job,
     current: Option<BackupId>,
+    marks: Option<Vec<u64>>,
 ) -> Result<PurgeTask, Trouble> {
     let mut tx = core.db.read().await?;
     if let Some(current) = current {
@@ -189,7 +203,18 @@ async fn advance(
         }
         drop(tx);
         if let Some(backup) = backup {
-            erase(core, &content::versions(&backup)).await?;
+            let versions = content::versions(&backup);
+            match (job.undo, marks) {
+                (false, _) => erase(core, &versions).await?,
+                (true, Some(marks)) => {
+                    trash::put(core, &versions, &marks, run.id().to_string()).await?;
+                }
+                (true, None) => {
+                    let marks = Some(trash::marks(core, &versions).await?);
+                    let current = Some(current);
+                    return Ok(PurgeTask::Erase { job, current, erased: None, marks });
+                }
+            }
             job.deleted += 1;
         }
         tx = core.db.read().await?;
@@ -201,7 +226,7 @@ async fn advance(
     let percent = job.deleted * 100 / (job.deleted + count + 1);
     run.report_progress(u8::try_from(percent).unwrap_or(99));
     if next.is_some() {
-        return Ok(PurgeTask::Erase { job, current: next, erased: current });
+        return Ok(PurgeTask::Erase { job, current: next, erased: current, marks: None });
     }
     let outcome = if job.failed.is_empty() {
         Outcome::Success

@@ -55,10 +55,25 @@ pub(crate) async fn is_used(
 }
 
 /// Removes a backup that is being deleted, and its run with the last one.
-pub(super) async fn forget(tx: &mut Tx, project: ProjectId, id: BackupId) -> Result<(), DbError> {
+async fn forget(tx: &mut Tx, project: ProjectId, id: BackupId) -> Result<(), DbError> {
     let Some(backup) = tx.backups().find(project, id).await? else { return Ok(()) };
     tx.backups().delete(project, id, "deleting").await?;
     tx.checkpoints().delete_if_empty(project, backup.checkpoint).await.map(drop)
+}
+
+/// Removes a backup that was deleted from the catalogue: to the trash if it can be taken back.
+pub(super) async fn put_away(
+    tx: &mut Tx,
+    project: ProjectId,
+    id: BackupId,
+    undo: bool,
+) -> Result<(), DbError> {
+    let Some(backup) = tx.backups().find(project, id).await? else { return Ok(()) };
+    if undo && tx.trash().put(project, id).await? {
+        tx.checkpoints().delete_if_empty(project, backup.checkpoint).await.map(drop)
+    } else {
+        forget(tx, project, id).await
+    }
 }
 
 /// Ends what happened to a resource. One that is being taken out meanwhile stays so (RES-17).

@@ -9,6 +9,7 @@ mod identity;
 mod restore;
 mod rules;
 mod sweeps;
+mod trash;
 mod verification;
 mod volumes;
 mod world;

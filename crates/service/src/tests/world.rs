@@ -59,6 +59,8 @@ pub(super) struct Store {
     backend: Arc<MemoryBackend>,
     pub(super) faulty: Arc<Faulty>,
     pub(super) repository: Arc<Repository>,
+    /// For how many days what is deleted can be taken back.
+    undo_days: u32,
 }
 
 /// An installation.
@@ -84,8 +86,17 @@ impl World {
         Self::with_database(TestDatabase::sqlite()).await
     }
 
+    /// One in which what is deleted can be taken back for three days.
+    pub(super) async fn with_trash() -> Self {
+        Self::build(TestDatabase::sqlite(), 3).await
+    }
+
     /// An installation over this empty database.
     pub(super) async fn with_database(database: TestDatabase) -> Self {
+        Self::build(database, 0).await
+    }
+
+    async fn build(database: TestDatabase, undo_days: u32) -> Self {
         let provider = Arc::new(FakeProvider::default());
         for (n, name) in [(VOLUME, "one"), (SECOND_VOLUME, "two"), (SYSTEM_DISK, "root")] {
             provider.add_volume(id(n), name, DISK_BYTES);
@@ -106,7 +117,7 @@ impl World {
             Arc::clone(&random),
             cbr_store::Options::default(),
         );
-        let store = Store { backend, faulty, repository: Arc::new(repository.unwrap()) };
+        let store = Store { backend, faulty, repository: Arc::new(repository.unwrap()), undo_days };
         Self::over(provider, store, random, database).await
     }
 
@@ -135,6 +146,7 @@ impl World {
             sealing_key: SealingKey::new(&Zeroizing::new([9; 32])),
             node: "node".to_owned(),
             exports: ExportSettings::within(exports.path().join("exports")),
+            undo_days: store.undo_days,
         });
         let first = FirstAccount {
             domain_name: "acme".into(),
@@ -167,6 +179,7 @@ impl World {
             resources: Resources::new(provider, Arc::clone(&self.db)),
             node: "node".to_owned(),
             wake: cbr_task::Wake::default(),
+            undo_days: self.store.undo_days,
         })
     }
 

@@ -164,8 +164,10 @@ fn status(repository: &Repository, output: Output) -> Result<()> {
 
 fn not_sure(repository: &Repository, tenant: Uuid, output: Output) -> Result<Failure> {
     let lang = output.lang;
-    let versions =
-        repository.catalogue()?.iter().filter(|info| info.version.chain.tenant == tenant).count();
+    let contents = repository.contents()?;
+    // What is in the trash goes as well: without its keys nothing can be taken back.
+    let all = contents.live.iter().chain(&contents.trashed);
+    let versions = all.filter(|info| info.version.chain.tenant == tenant).count();
     let what = lang.what_key(lang.key_destroy());
     Ok(Failure::new(Kind::Usage, what, lang.why_key_sure(versions)))
 }

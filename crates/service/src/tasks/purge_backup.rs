@@ -1,0 +1,153 @@
+//! Gives up one backup in the trash for good: in the store, then in the trash's rows.
+
+use async_trait::async_trait;
+use cbr_db::{DbError, NewTask, Tx};
+use cbr_model::backup::{Backup, StoredVersion};
+use cbr_model::operation::{OperationDetails, OperationResource, OperationType};
+use cbr_model::{BackupId, ProjectId, TaskId};
+use cbr_store::{ChainRef, Error as StoreError, Freed, Repository};
+use cbr_task::{Failure, Outcome, StepError, Task, TaskContext};
+use serde::{Deserialize, Serialize};
+
+use super::trouble::Trouble;
+use super::{order, trash};
+use crate::Access;
+use crate::content;
+use crate::core::Core;
+
+/// What the task works on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Job {
+    pub(crate) project: ProjectId,
+    pub(crate) backup: BackupId,
+    pub(crate) versions: Vec<StoredVersion>,
+}
+
+/// The stages of giving up.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "stage", rename_all = "snake_case")]
+pub(crate) enum PurgeBackupTask {
+    /// Note how far the logs of deletions have come.
+    Mark { job: Job },
+    /// Free its content.
+    Purge { job: Job, marks: Vec<u64> },
+    /// Over.
+    Done { job: Job, outcome: Outcome },
+}
+
+/// The task somebody asks for: shown as an operation log.
+pub(crate) fn new(core: &Core, access: &Access, backup: &Backup) -> NewTask {
+    let task = order::new(core, access, &first(backup));
+    let (operation, vault) = (Some(OperationType::Purge), Some(backup.vault));
+    NewTask { operation, vault, ..about(task, backup) }
+}
+
+/// The task for what has been in the trash long enough: nobody asked for it, and nobody is shown it.
+pub(crate) fn new_due(core: &Core, backup: &Backup) -> NewTask {
+    let id = TaskId::random(&*core.random);
+    let task = cbr_task::new_task(id, backup.project, &first(backup))
+        .expect("stages consist of texts, numbers and lists, which are JSON");
+    about(task, backup)
+}
+
+fn first(backup: &Backup) -> PurgeBackupTask {
+    let versions = content::versions(backup);
+    PurgeBackupTask::Mark { job: Job { project: backup.project, backup: backup.id, versions } }
+}
+
+fn about(task: NewTask, backup: &Backup) -> NewTask {
+    NewTask {
+        checkpoint: Some(backup.checkpoint),
+        backup: Some(backup.id),
+        resource: Some(OperationResource {
+            id: backup.resource,
+            name: backup.resource_name.clone(),
+            kind: backup.resource_kind,
+        }),
+        details: OperationDetails::Delete {
+            backup_id: backup.id.to_string(),
+            backup_name: backup.name.to_string(),
+        },
+        exclusive_key: Some(order::erase_key(backup.resource)),
+        ..task
+    }
+}
+
+#[async_trait]
+impl Task for PurgeBackupTask {
+    const KIND: &'static str = "purge_backup";
+    type Ctx = Core;
+
+    async fn step(self, core: &Core, run: &TaskContext) -> Result<Self, StepError<Self>> {
+        let stage = self.clone();
+        let next = match self {
+            Self::Mark { job } => mark(core, job).await,
+            Self::Purge { job, marks } => purge(core, run, job, marks).await,
+            Self::Done { .. } => Ok(self),
+        };
+        next.map_err(|trouble| trouble.at(stage))
+    }
+
+    async fn enter(&self, _core: &Core, _run: &TaskContext, tx: &mut Tx) -> Result<(), DbError> {
+        match self {
+            Self::Done { job, outcome: Outcome::Success } => {
+                tx.trash().forget(job.project, job.backup).await.map(drop)
+            }
+            Self::Mark { .. } | Self::Purge { .. } | Self::Done { .. } => Ok(()),
+        }
+    }
+
+    fn unwind(self, failure: Failure) -> Self {
+        match self {
+            Self::Mark { job } | Self::Purge { job, .. } => {
+                Self::Done { job, outcome: Outcome::Failed(failure) }
+            }
+            Self::Done { .. } => self,
+        }
+    }
+
+    fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Done { outcome, .. } => Some(outcome.clone()),
+            Self::Mark { .. } | Self::Purge { .. } => None,
+        }
+    }
+
+    fn may_cancel(&self) -> bool {
+        false
+    }
+}
+
+async fn mark(core: &Core, job: Job) -> Result<PurgeBackupTask, Trouble> {
+    let mut tx = core.db.read().await?;
+    let is_there = tx.trash().find(job.project, job.backup).await?.is_some();
+    drop(tx);
+    // Taken back, or purged by somebody else, before it was this task's turn.
+    if !is_there {
+        return Ok(PurgeBackupTask::Done { job, outcome: Outcome::Success });
+    }
+    let marks = trash::marks(core, &job.versions).await?;
+    Ok(PurgeBackupTask::Purge { job, marks })
+}
+
+async fn purge(
+    core: &Core,
+    run: &TaskContext,
+    job: Job,
+    marks: Vec<u64>,
+) -> Result<PurgeBackupTask, Trouble> {
+    for (version, mark) in job.versions.iter().zip(&marks) {
+        let (mark, by) = (Some(*mark), run.id().to_string());
+        let purge = move |repository: &Repository, chain: &ChainRef, seq: u64| {
+            match repository.purge(chain, &[seq], mark, &by) {
+                // Its keys were destroyed, and with them all it had.
+                Err(StoreError::Shredded { .. }) => Ok(Freed::default()),
+                freed => freed,
+            }
+        };
+        let freed = trash::blocking(core, version, purge).await?;
+        metrics::counter!("cbr_deleted_stored_bytes_total").increment(freed.freed_bytes);
+        metrics::counter!("cbr_store_audit_rescues_total").increment(freed.rescued_packs);
+    }
+    Ok(PurgeBackupTask::Done { job, outcome: Outcome::Success })
+}

@@ -1,0 +1,161 @@
+//! Use cases of the trash.
+
+use std::sync::Arc;
+
+use cbr_db::{TrashedBackup, Tx};
+use cbr_model::backup::Backup;
+use cbr_model::size::Bytes;
+use cbr_model::vault::{Vault, VaultUse};
+use cbr_model::{BackupId, ProjectId, TaskId, Timestamp, VaultId};
+
+use crate::content;
+use crate::core::Core;
+use crate::error::db;
+use crate::tasks::{purge_backup, undelete_backup};
+use crate::{Access, Error, Result};
+
+/// The most backups a list of the trash has.
+const LIST_MAX: i64 = 1000;
+/// The most backups one round gives up.
+const PURGES_MAX: i64 = 500;
+
+/// Use cases of the trash.
+#[derive(Debug)]
+pub struct Trash {
+    core: Arc<Core>,
+}
+
+/// A backup in the trash, and when it goes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct InTrash {
+    /// As it was, and would be again.
+    pub backup: Backup,
+    /// What it would take of its vault's capacity.
+    pub logical_bytes: Bytes,
+    /// When it was deleted; after a loss of the database, when that was noticed.
+    pub trashed_at: Timestamp,
+    /// From when on it is given up for good.
+    pub purged_from: Timestamp,
+}
+
+impl Trash {
+    pub(crate) const fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// For how many days what is deleted can be taken back; none: it is gone at once.
+    pub fn undo_days(&self) -> u32 {
+        self.core.undo_days
+    }
+
+    /// What is in the project's trash, what was deleted last first; at most a thousand backups.
+    pub async fn list(&self, access: &Access) -> Result<Vec<InTrash>> {
+        let mut tx = self.core.db.read().await.map_err(db("listing the trash"))?;
+        let listed = tx.trash().list(access.project(), LIST_MAX).await;
+        let listed = listed.map_err(db("listing the trash"))?;
+        Ok(listed.into_iter().map(|trashed| self.view(trashed)).collect())
+    }
+
+    fn view(&self, TrashedBackup { backup, trashed_at }: TrashedBackup) -> InTrash {
+        InTrash {
+            logical_bytes: logical_bytes(&backup),
+            purged_from: trashed_at.plus_seconds(self.undo_seconds()),
+            backup,
+            trashed_at,
+        }
+    }
+
+    fn undo_seconds(&self) -> i64 {
+        i64::from(self.core.undo_days) * 24 * 60 * 60
+    }
+
+    /// Takes a backup back, into its own vault or into another of the same kind; done by the task
+    /// whose id is returned.
+    pub async fn undelete(
+        &self,
+        access: &Access,
+        id: BackupId,
+        into: Option<VaultId>,
+    ) -> Result<TaskId> {
+        let doing = "taking a backup back";
+        let mut tx = self.core.db.begin().await.map_err(db(doing))?;
+        let backup = existing(&mut tx, access.project(), id).await?;
+        let vault = into.unwrap_or(backup.vault);
+        let found = tx.vaults().find(access.project(), vault).await.map_err(db(doing))?;
+        let vault = match (found, into) {
+            (Some(vault), _) => vault,
+            (None, Some(vault)) => return Err(Error::VaultNotFound(vault)),
+            (None, None) => return Err(Error::TrashVaultGone { backup: id, vault }),
+        };
+        check_takes(&vault, &backup)?;
+        let task = undelete_backup::new(&self.core, access, &vault, &backup);
+        let id = task.id;
+        tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
+        tx.commit().await.map_err(db(doing))?;
+        self.core.wake();
+        Ok(id)
+    }
+
+    /// Gives a backup up for good, now; done by the task whose id is returned.
+    pub async fn purge(&self, access: &Access, id: BackupId) -> Result<TaskId> {
+        let mut tx = self.core.db.begin().await.map_err(db("purging a backup"))?;
+        let backup = existing(&mut tx, access.project(), id).await?;
+        let task = purge_backup::new(&self.core, access, &backup);
+        let id = task.id;
+        tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
+        tx.commit().await.map_err(db("purging a backup"))?;
+        self.core.wake();
+        Ok(id)
+    }
+
+    /// Has everything given up that has been in the trash long enough; says how much that is.
+    pub async fn sweep(&self) -> Result<u64> {
+        let doing = "emptying the trash";
+        let mut tx = self.core.db.begin().await.map_err(db(doing))?;
+        let end = tx.now().plus_seconds(-self.undo_seconds());
+        let mut count = 0;
+        for TrashedBackup { backup, .. } in
+            tx.trash().due(end, PURGES_MAX).await.map_err(db(doing))?
+        {
+            let tasks = tx.tasks().list_by_backup(backup.id).await.map_err(db("listing tasks"))?;
+            if tasks.is_empty() {
+                let task = purge_backup::new_due(&self.core, &backup);
+                tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
+                count += 1;
+            }
+        }
+        tx.commit().await.map_err(db(doing))?;
+        if count > 0 {
+            self.core.wake();
+        }
+        Ok(count)
+    }
+}
+
+/// The backup, if it is in the trash and nothing happens to it.
+async fn existing(tx: &mut Tx, project: ProjectId, id: BackupId) -> Result<Backup> {
+    let found = tx.trash().find(project, id).await.map_err(db("reading the trash"))?;
+    let backup = found.ok_or(Error::NotInTrash(id))?.backup;
+    let tasks = tx.tasks().list_by_backup(id).await.map_err(db("listing tasks"))?;
+    if tasks.is_empty() { Ok(backup) } else { Err(Error::BackupInUse(id)) }
+}
+
+/// Refuses a vault that cannot take a backup of this kind or size.
+fn check_takes(vault: &Vault, backup: &Backup) -> Result<()> {
+    if !vault.status.allows(VaultUse::Edit) {
+        return Err(Error::VaultStatus { status: vault.status });
+    }
+    if vault.kind.resource_kind() != backup.resource_kind {
+        let resource = backup.resource_kind;
+        return Err(Error::ResourceKindMismatch { vault: vault.kind, resource });
+    }
+    let used = Bytes(vault.used.0.saturating_add(logical_bytes(backup).0));
+    if used > vault.size.bytes() {
+        return Err(Error::VaultFull { used, size: vault.size });
+    }
+    Ok(())
+}
+
+fn logical_bytes(backup: &Backup) -> Bytes {
+    Bytes(content::versions(backup).iter().map(|version| version.logical_bytes.0).sum())
+}
