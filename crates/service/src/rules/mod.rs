@@ -9,4 +9,5 @@ pub(crate) mod names;
 pub(crate) mod restore;
 pub(crate) mod retention;
 pub(crate) mod selection;
+pub(crate) mod trash;
 pub(crate) mod vault;

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use cbr_model::backup::Backup;
 use cbr_model::operation::{OperationStatus, OperationType};
-use cbr_model::vault::VaultKind;
+use cbr_model::size::Bytes;
+use cbr_model::vault::{Vault, VaultKind, VaultStatus};
 use cbr_task::Outcome;
 use cbr_task::harness::crash_matrix;
 
 use super::world::{BLOCK, DATA_DISK, SERVER, SYSTEM_DISK, VOLUME, World, id, succeeded};
 use crate::Error;
 use crate::catalogue::{Health, Rebuilt};
+use crate::rules::trash::{check_takes, logical_bytes};
 use crate::tasks::delete_backup::DeleteTask;
 use crate::tasks::purge::PurgeTask;
 use crate::tasks::purge_backup::PurgeBackupTask;
@@ -160,6 +162,23 @@ async fn the_backups_of_a_deleted_vault_come_back_into_another() {
     let back = world.services.backups.show(&world.access, backup.id).await.unwrap();
     assert_eq!((back.vault, back.name), (other.id, backup.name));
     succeeded(&world.restore(backup.id).await.unwrap());
+}
+
+/// VLT-57, VLT-81: a vault takes back what it has room for, and nothing while it is being deleted.
+#[tokio::test]
+async fn a_vault_takes_back_what_it_has_room_for() {
+    let world = World::with_trash().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let backup = world.back_up(&vault).await;
+    let with = |used: u64| Vault { used: Bytes(used), ..vault.clone() };
+    let size = vault.size.bytes().0;
+    let room = logical_bytes(&backup).0;
+    check_takes(&with(size - room), &backup).unwrap();
+    let full = check_takes(&with(size - room + 1), &backup);
+    assert!(matches!(full, Err(Error::VaultFull { .. })), "{full:?}");
+    let going = Vault { status: VaultStatus::Deleting, ..vault };
+    let refused = check_takes(&going, &backup);
+    assert!(matches!(refused, Err(Error::VaultStatus { .. })), "{refused:?}");
 }
 
 /// P8: what was deleted does not come back as live with a rebuilt database, and is still in the trash.

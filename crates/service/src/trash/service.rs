@@ -5,12 +5,11 @@ use std::sync::Arc;
 use cbr_db::{TrashedBackup, Tx};
 use cbr_model::backup::Backup;
 use cbr_model::size::Bytes;
-use cbr_model::vault::{Vault, VaultUse};
 use cbr_model::{BackupId, ProjectId, TaskId, Timestamp, VaultId};
 
-use crate::content;
 use crate::core::Core;
 use crate::error::db;
+use crate::rules::trash::{check_takes, logical_bytes};
 use crate::tasks::{purge_backup, undelete_backup};
 use crate::{Access, Error, Result};
 
@@ -138,24 +137,4 @@ async fn existing(tx: &mut Tx, project: ProjectId, id: BackupId) -> Result<Backu
     let backup = found.ok_or(Error::NotInTrash(id))?.backup;
     let tasks = tx.tasks().list_by_backup(id).await.map_err(db("listing tasks"))?;
     if tasks.is_empty() { Ok(backup) } else { Err(Error::BackupInUse(id)) }
-}
-
-/// Refuses a vault that cannot take a backup of this kind or size.
-fn check_takes(vault: &Vault, backup: &Backup) -> Result<()> {
-    if !vault.status.allows(VaultUse::Edit) {
-        return Err(Error::VaultStatus { status: vault.status });
-    }
-    if vault.kind.resource_kind() != backup.resource_kind {
-        let resource = backup.resource_kind;
-        return Err(Error::ResourceKindMismatch { vault: vault.kind, resource });
-    }
-    let used = Bytes(vault.used.0.saturating_add(logical_bytes(backup).0));
-    if used > vault.size.bytes() {
-        return Err(Error::VaultFull { used, size: vault.size });
-    }
-    Ok(())
-}
-
-fn logical_bytes(backup: &Backup) -> Bytes {
-    Bytes(content::versions(backup).iter().map(|version| version.logical_bytes.0).sum())
 }

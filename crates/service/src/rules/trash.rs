@@ -1,0 +1,29 @@
+//! What may be taken back out of the trash (VLT-57, VLT-81).
+
+use cbr_model::backup::Backup;
+use cbr_model::size::Bytes;
+use cbr_model::vault::{Vault, VaultUse};
+
+use crate::content;
+use crate::{Error, Result};
+
+/// Refuses a vault that cannot take a backup of this kind or size.
+pub(crate) fn check_takes(vault: &Vault, backup: &Backup) -> Result<()> {
+    if !vault.status.allows(VaultUse::Edit) {
+        return Err(Error::VaultStatus { status: vault.status });
+    }
+    if vault.kind.resource_kind() != backup.resource_kind {
+        let resource = backup.resource_kind;
+        return Err(Error::ResourceKindMismatch { vault: vault.kind, resource });
+    }
+    let used = Bytes(vault.used.0.saturating_add(logical_bytes(backup).0));
+    if used > vault.size.bytes() {
+        return Err(Error::VaultFull { used, size: vault.size });
+    }
+    Ok(())
+}
+
+/// What a backup takes of its vault's capacity: its own, or its disks' sum.
+pub(crate) fn logical_bytes(backup: &Backup) -> Bytes {
+    Bytes(content::versions(backup).iter().map(|version| version.logical_bytes.0).sum())
+}
