@@ -132,11 +132,11 @@ pub enum Error {
         source: io::Error,
     },
     /// A restore wrote what it could; these byte ranges are not restored.
-    #[error("{} byte ranges could not be restored, the first because of: {first}", ranges.len())]
+    #[error("{} byte ranges could not be restored, one of them because of: {first}", ranges.len())]
     Incomplete {
         /// The byte ranges of the disk that were not written, sorted.
         ranges: Vec<Range<u64>>,
-        /// The first reason.
+        /// The first reason; one that says nothing about what is stored comes before damage.
         first: Box<Error>,
     },
     /// What the backend shows cannot be true; nothing is deleted on such ground (P10).
@@ -186,6 +186,16 @@ impl Error {
             Self::ChainBusy { .. } | Self::UnknownKey { .. } => true,
             Self::Incomplete { first, .. } => first.is_transient(),
             _ => false,
+        }
+    }
+
+    /// Whether it says nothing about any object: the backend does not answer or refuses to, or what is
+    /// in the way may be gone the next time.
+    pub(crate) fn is_no_verdict(&self) -> bool {
+        match self {
+            Self::Backend(error) => !error.is_damage(),
+            Self::Incomplete { first, .. } => first.is_no_verdict(),
+            error => error.is_transient(),
         }
     }
 

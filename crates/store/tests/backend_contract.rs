@@ -1,6 +1,7 @@
 //! Every backend and every wrapper passes the one contract suite (VLT, P2, P21).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cbr_env::{SeededRandom, SystemRandom};
 use cbr_store::backend::layer::{Counting, Fault, Faulty, Switching};
@@ -46,6 +47,32 @@ fn backends_that_keep_their_promises_pass_the_probe_and_nothing_is_left() {
         let probes = probe(backend, &SystemRandom::default()).unwrap();
         assert!(probes.len() >= 9 && probes.iter().all(|probe| probe.holds));
         assert_eq!(backend.list_all("").unwrap(), []);
+    }
+}
+
+/// P3: what a start that died has left the next one removes; and two that ask at the same time, where one
+/// therefore removes what the other asks with, both hear the truth.
+#[test]
+fn a_probe_removes_what_others_left_and_notices_when_others_remove_its_own() {
+    for call in 0.. {
+        let memory = Arc::new(MemoryBackend::default());
+        let left = Key::new("probe/0123456789abcdef/large").unwrap();
+        assert_eq!(memory.put_new(&left, &[b"left"]).unwrap(), Put::Created);
+        let switching = Switching::new(memory.clone());
+        let (other, ran) = (memory.clone(), Arc::new(AtomicBool::new(false)));
+        let runs = Arc::clone(&ran);
+        switching.before_call(call, move || {
+            runs.store(true, Ordering::Relaxed);
+            let probes = probe(other.as_ref(), &SeededRandom::new(1)).unwrap();
+            assert!(probes.iter().all(|probe| probe.holds));
+        });
+        let probes = probe(&switching, &SeededRandom::new(2)).unwrap();
+        assert!(probes.iter().all(|probe| probe.holds), "call {call}: {probes:?}");
+        assert_eq!(memory.list_all("").unwrap(), [], "call {call}");
+        if !ran.load(Ordering::Relaxed) {
+            assert!(call > 20, "{call} calls");
+            break;
+        }
     }
 }
 

@@ -16,6 +16,10 @@ const RACERS: usize = 16;
 const LONG_NAMES: &str = "names of 200 characters work";
 /// The questions that an arbiter can answer in the place of a store (`layer/arbitrated.rs`).
 const CREATES_ONCE: [&str; 2] = ["an object is never overwritten", "of racing creators one wins"];
+/// Where all probes lie; nothing else does.
+const PROBES: &str = "probe/";
+/// How often somebody else who starts may remove what we ask with.
+const ASKED_MAX: usize = 3;
 /// More than one page of the network, less than a pack.
 const LARGE_BYTES: usize = 5 << 20;
 
@@ -31,17 +35,25 @@ pub fn probe(backend: &dyn Backend, random: &dyn Random) -> Result<Vec<Probe>, B
     }
 }
 
-/// Asks all questions; objects made for that are removed again.
+/// Asks all questions; objects made for that are removed again, and what an interrupted one left (P3).
 ///
 /// # Errors
 /// The backend's own; what it does wrong is in the answers.
 pub fn survey(backend: &dyn Backend, random: &dyn Random) -> Result<Vec<Probe>, BackendError> {
-    let base = format!("probe/{}", hex::encode(random.bytes::<8>()));
-    let asked = ask(backend, &base);
-    let cleaned = clean(backend, &base);
-    let probes = asked?;
-    cleaned?;
-    Ok(probes)
+    for _ in 0..ASKED_MAX {
+        let base = format!("{PROBES}{}", hex::encode(random.bytes::<8>()));
+        // The first name of ours in any listing: if anything of ours was removed, this was.
+        let mark = Key::new(format!("{base}/0"))?;
+        let _: Put = put(backend, &mark, &[b"in use"])?;
+        let asked = ask(backend, &base);
+        let is_ours = backend.size(&mark)?.is_some();
+        clean(backend)?;
+        if is_ours {
+            return asked;
+        }
+    }
+    let reason = format!("something removes what is put below {PROBES}");
+    Err(BackendError::Refused { op: Op::Open, key: backend.describe(), reason })
 }
 
 /// Whether the backend itself lets only one of several creators win; an error if it breaks any other
@@ -64,6 +76,7 @@ fn ask(backend: &dyn Backend, base: &str) -> Result<Vec<Probe>, BackendError> {
     let key = |name: &str| Key::new(format!("{base}/{name}"));
     let (first, folded, last) = (key("a/Object")?, key("a/oBJECT")?, key("a/b/last")?);
     let long = key(&format!("long/{}", "n".repeat(super::SEGMENT_BYTES_MAX)))?;
+    let listing = format!("{base}/a/");
     let body: &[&[u8]] = &[b"first ", b"body"];
     let mut probes = Vec::new();
     let mut note = |name: &str, holds: bool| probes.push(Probe { name: name.to_owned(), holds });
@@ -74,14 +87,14 @@ fn ask(backend: &dyn Backend, base: &str) -> Result<Vec<Probe>, BackendError> {
     note("a range beyond the end is noticed", is_short(backend.get_range(&first, 8, &mut [0; 4]))?);
     note("names differ by case", backend.get(&folded)?.is_none());
     note("names may have parts", put(backend, &last, body)? == Put::Created);
-    let listed = backend.list_all(base)?;
+    let listed = backend.list_all(&listing)?;
     let keys: Vec<&Key> = listed.iter().map(|entry| &entry.key).collect();
     note("what was put is listed at once", keys == [&first, &last]);
-    let rest = backend.list(base, Some(&first))?.entries;
+    let rest = backend.list(&listing, Some(&first))?.entries;
     note("a listing goes on where it is told to", rest.iter().map(|e| &e.key).eq([&last]));
     backend.delete(&first)?;
     note("what was deleted is gone at once", backend.get(&first)?.is_none());
-    let listed = backend.list_all(base)?;
+    let listed = backend.list_all(&listing)?;
     note("what was deleted is not listed", listed.iter().map(|e| &e.key).eq([&last]));
     note("a large object comes back whole", keeps_large(backend, &key("large")?)?);
     note(LONG_NAMES, matches!(backend.put_new(&long, body), Ok(Put::Created)));
@@ -152,6 +165,7 @@ fn put(backend: &dyn Backend, key: &Key, body: &[&[u8]]) -> Result<Put, BackendE
     }
 }
 
-fn clean(backend: &dyn Backend, base: &str) -> Result<(), BackendError> {
-    backend.list_all(base)?.iter().try_for_each(|entry| backend.delete(&entry.key))
+/// Also of others: of those who died, and of those who are asking now and will notice.
+fn clean(backend: &dyn Backend) -> Result<(), BackendError> {
+    backend.list_all(PROBES)?.iter().try_for_each(|entry| backend.delete(&entry.key))
 }

@@ -59,7 +59,7 @@ impl MapCheck<'_> {
                 Visit::Inner { .. } => {}
                 Visit::Unreadable { child, error, .. } => {
                     let (pack, slot) = (child.slot.pack, Some(child.slot.slot));
-                    give_up_on(&error)?;
+                    let error = about_the_object(error)?;
                     let object = place::pack(&packs.pack(PackKind::Meta, pack), 0);
                     found.spot(Spot { kind: PackKind::Meta, pack, slot }, object, &error);
                 }
@@ -91,7 +91,8 @@ impl MapCheck<'_> {
                     }
                 }
                 Visit::Inner { .. } => {}
-                Visit::Unreadable { child, leaves, .. } => {
+                Visit::Unreadable { child, leaves, error } => {
+                    about_the_object(error)?;
                     let start = leaves.start.saturating_mul(LEAF_BYTES);
                     let end = leaves.end.saturating_mul(LEAF_BYTES);
                     if let Some((spot, _)) = found.damage(spot(PackKind::Meta, &child.slot)) {
@@ -134,7 +135,7 @@ fn follow_leaf(
         let index = match packs.index(PackKind::Data, slot.pack) {
             Ok(index) => index,
             Err(error) => {
-                give_up_on(&error)?;
+                let error = about_the_object(error)?;
                 let spot = Spot { slot: None, ..spot(PackKind::Data, &slot) };
                 found.spot(spot, object(), &error);
                 continue;
@@ -159,12 +160,7 @@ fn follow_leaf(
     Ok(())
 }
 
-/// A backend that does not answer ends the check: it says nothing about the objects.
-fn give_up_on(error: &Error) -> Result<()> {
-    match error {
-        Error::Backend(inner) if error.is_transient() => {
-            Err(Error::Implausible { what: format!("the backend does not answer: {inner}") })
-        }
-        _ => Ok(()),
-    }
+/// A backend that does not answer, or refuses to, ends the check: it says nothing about the objects.
+pub(super) fn about_the_object(error: Error) -> Result<Error> {
+    if error.is_no_verdict() { Err(error) } else { Ok(error) }
 }

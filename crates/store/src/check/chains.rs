@@ -63,7 +63,7 @@ impl Repository {
                 Err(Error::Shredded { .. }) => {
                     report.leftover_bytes += objects.iter().map(|(_, _, bytes)| bytes).sum::<u64>();
                 }
-                Err(error) if error.is_transient() => return Err(error),
+                Err(error) if error.is_no_verdict() => return Err(error),
                 Err(error) => found.record(place::tenant(domain.tenant), error),
             }
             report.healed += found.healed_count();
@@ -115,7 +115,7 @@ impl Repository {
             Ok(None) => found.record(place::tenant(domain.tenant), "the tenant's key is gone"),
             // Nobody can read them; they wait for `Repository::remove_shredded`.
             Err(Error::Shredded { .. }) => {}
-            Err(error) if error.is_transient() => return Err(error),
+            Err(error) if error.is_no_verdict() => return Err(error),
             Err(error) => found.record(place::tenant(domain.tenant), error),
         }
         Ok(found.into_problems(*domain))
@@ -197,7 +197,7 @@ impl Repository {
     fn check_key(&self, key: &Key, kind: ObjectKind, report: &mut CheckReport) -> Result<()> {
         match self.verify_key_object(key, kind) {
             Ok(()) => Ok(()),
-            Err(error) if error.is_transient() => Err(error),
+            Err(error) if error.is_no_verdict() => Err(error),
             Err(error) => {
                 report.problems.push(Problem::of_key(key, &error));
                 Ok(())
@@ -454,7 +454,7 @@ impl DomainCheck<'_> {
             let Some(committed) = history.committed(seq) else { continue };
             for list in committed.commit.lists() {
                 let what = match read_list(packs, (&history.chain, seq), list, scratch) {
-                    Err(error) if error.is_transient() => return Err(error),
+                    Err(error) if error.is_no_verdict() => return Err(error),
                     Err(error) => error.to_string(),
                     Ok(_) => continue,
                 };

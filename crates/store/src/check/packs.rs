@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
+use super::affected::about_the_object;
 use super::found::Found;
 use crate::backend::Key;
 use crate::crypto::BlockHasher;
@@ -89,9 +90,7 @@ impl PackCheck<'_> {
             CheckDepth::ReadData => self.whole(one, &key, scratch),
         };
         match checked {
-            // The backend does not answer: that says nothing about the object.
-            Err(error @ Error::Backend(_)) if error.is_transient() => Err(error),
-            Err(error) => self.damaged(one, &key, &error),
+            Err(error) => self.damaged(one, &key, &about_the_object(error)?),
             Ok(()) => Ok(()),
         }
     }
@@ -110,7 +109,11 @@ impl PackCheck<'_> {
             Ok(index) => drop(self.slots(&index, &object, key, scratch)?),
             Err(error) => {
                 // The object is damaged somewhere. If its tables are not, they tell where.
-                let Ok(Some(index)) = self.tables(one) else { return Err(error) };
+                let index = match self.tables(one) {
+                    Ok(Some(index)) => index,
+                    Err(again) => return about_the_object(again).and(Err(error)),
+                    Ok(None) => return Err(error),
+                };
                 let seen = self.slots(&index, &object, key, scratch)?;
                 // A newer generation with all of its slots is what a repair leaves.
                 let is_replaced = one.has_newer && seen == SlotsSeen::Sound;

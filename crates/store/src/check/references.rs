@@ -33,7 +33,7 @@ pub(super) fn audit(log: &ChainLog, packs: &Arc<Packs>, found: &Found) -> Result
 
 /// A backend that does not answer ends the check.
 fn give_up_on(error: Error, note: impl FnOnce(&Error)) -> Result<()> {
-    if error.is_transient() {
+    if error.is_no_verdict() {
         return Err(error);
     }
     note(&error);

@@ -372,7 +372,7 @@ impl Scrub<'_> {
     fn key_object(&mut self, entry: &Entry, kind: ObjectKind) -> Result<bool> {
         match self.repository.verify_key_object(&entry.key, kind) {
             Ok(()) => Ok(true),
-            Err(error) if error.is_transient() => Err(error),
+            Err(error) if error.is_no_verdict() => Err(error),
             Err(error) => {
                 self.step.problems.push(Problem::of_key(&entry.key, &error));
                 Ok(false)
@@ -385,7 +385,7 @@ impl Scrub<'_> {
         if self.tools.as_ref().is_none_or(|tools| tools.domain != *domain) {
             let keys = match self.repository.tenant(domain.tenant) {
                 Ok(keys) => keys,
-                Err(error) if error.is_transient() => return Err(error),
+                Err(error) if error.is_no_verdict() => return Err(error),
                 Err(_) => None,
             };
             self.tools = keys.map(|keys| {

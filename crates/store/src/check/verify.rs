@@ -4,6 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::affected::about_the_object;
 use super::found::Found;
 use super::report::Problem;
 use crate::error::{Error, Result};
@@ -46,7 +47,7 @@ impl Repository {
         let nowhere = Nowhere(commit.disk_bytes);
         match Restore::new(&packs, &map, &nowhere, &meter, self.options.threads).run() {
             Ok(stats) => Ok(Verified { read_bytes: stats.fetched_bytes, ..Verified::default() }),
-            Err(Error::Incomplete { first, .. }) if first.is_transient() => Err(*first),
+            Err(Error::Incomplete { first, .. }) if first.is_no_verdict() => Err(*first),
             Err(Error::Incomplete { ranges: lost, .. }) => {
                 let spots = spots_in(&map, &lost)?;
                 let problems = self.recheck(&version.chain.domain(), &spots, job)?;
@@ -116,7 +117,8 @@ fn spots_in(map: &MapReader, lost: &[Range<u64>]) -> Result<Vec<Spot>> {
                 }
             }
             Visit::Leaf { .. } | Visit::Inner { .. } => {}
-            Visit::Unreadable { child, .. } => {
+            Visit::Unreadable { child, error, .. } => {
+                about_the_object(error)?;
                 let (pack, slot) = (child.slot.pack, Some(child.slot.slot));
                 spots.push(Spot { kind: PackKind::Meta, pack, slot });
             }

@@ -270,7 +270,14 @@ impl Repository {
 
     /// The repairs whose objects are still there.
     pub fn past_repairs(&self) -> Result<Vec<PastRepair>> {
+        Ok(self.repairs()?.0)
+    }
+
+    /// All repairs, and why the first of the patches that nobody can read cannot be read. Whose those
+    /// are cannot be known, so no undo touches them.
+    fn repairs(&self) -> Result<(Vec<PastRepair>, Option<Error>)> {
         let mut repairs: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut unreadable = None;
         for entry in self.backend.list_all("t/")? {
             let Some(Place::Patch(pack, number)) = Place::parse(&entry.key) else { continue };
             let keys = match self.tenant(pack.domain.tenant) {
@@ -282,8 +289,10 @@ impl Repository {
             let patch = match Patch::read(self.backend.as_ref(), &pack, number, keys.as_ref()) {
                 Ok(Some(patch)) => patch,
                 Ok(None) => continue,
-                // Whose it is cannot be known, so no undo touches it.
-                Err(error) if error.is_damage() => continue,
+                Err(error) if error.is_damage() => {
+                    unreadable.get_or_insert(error);
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             let marker = Marker::parse(&patch);
@@ -298,18 +307,20 @@ impl Repository {
             }
             objects.push(entry.key.to_string());
         }
-        Ok(repairs.into_iter().map(|(name, objects)| PastRepair { name, objects }).collect())
+        let past = |(name, objects)| PastRepair { name, objects };
+        Ok((repairs.into_iter().map(past).collect(), unreadable))
     }
 
     /// Removes what the repair `name` added, and nothing else. May be repeated.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is no such repair.
+    /// [`Error::Invalid`] if there is no such repair; what keeps it from being known, if there may be one.
     pub fn undo_repair(&self, name: &str) -> Result<Repaired> {
         self.check_writable()?;
-        let repairs = self.past_repairs()?;
-        let past = repairs.iter().find(|past| past.name == name);
-        let past = past.ok_or_else(|| Error::Invalid { what: format!("no repair {name}") })?;
+        let (repairs, unreadable) = self.repairs()?;
+        let unknown =
+            || unreadable.unwrap_or_else(|| Error::Invalid { what: format!("no repair {name}") });
+        let past = repairs.iter().find(|past| past.name == name).ok_or_else(unknown)?;
         let all = planted::has(Bug::UndoRemovesOthers).then_some(&repairs);
         let others = all.into_iter().flatten().flat_map(|other| &other.objects);
         for object in past.objects.iter().chain(others) {

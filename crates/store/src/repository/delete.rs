@@ -143,7 +143,7 @@ impl Repository {
             match planned {
                 Ok(Some(one)) if one.steps.is_empty() && one.rescued.is_empty() => {}
                 Ok(one) => plan.chains.extend(one),
-                Err(error) if error.is_transient() => return Err(error),
+                Err(error) if error.is_no_verdict() => return Err(error),
                 Err(error) => plan.blocked.push((chain, error)),
             }
         }

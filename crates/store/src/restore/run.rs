@@ -42,8 +42,12 @@ impl Lost {
     fn add(&mut self, ranges: impl IntoIterator<Item = Range<u64>>, error: Error) {
         let before = self.ranges.len();
         self.ranges.extend(ranges);
-        if self.ranges.len() > before {
-            self.first.get_or_insert(error);
+        // A reason that may be gone the next time comes before damage: only then it is certain
+        // what is lost for good.
+        let is_first =
+            self.first.as_ref().is_none_or(|first| error.is_no_verdict() && !first.is_no_verdict());
+        if self.ranges.len() > before && is_first {
+            self.first = Some(error);
         }
     }
 }

@@ -108,7 +108,17 @@ impl BlockSource for Disk {
 }
 
 /// A disk full of old bytes, to restore onto.
-struct Target(Mutex<Vec<u8>>);
+pub(crate) struct Target(Mutex<Vec<u8>>);
+
+impl Target {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(Mutex::new(vec![0xee; bytes]))
+    }
+
+    pub(crate) fn into_disk(self) -> Disk {
+        Disk(self.0.into_inner().unwrap())
+    }
+}
 
 impl BlockTarget for Target {
     fn size_bytes(&self) -> u64 {
@@ -159,9 +169,9 @@ pub(crate) fn backup_again(
 
 /// Restores onto a disk full of old bytes.
 pub(crate) fn restore(repository: &Repository, seq: u64, disk_bytes: usize) -> Result<Disk> {
-    let target = Target(Mutex::new(vec![0xee; disk_bytes]));
+    let target = Target::new(disk_bytes);
     repository.restore(&VersionRef { chain: CHAIN, seq }, &target, &Job::quiet())?;
-    Ok(Disk(target.0.into_inner().unwrap()))
+    Ok(target.into_disk())
 }
 
 /// P1, P2: exactly these versions are listed, and each restores to its disk.

@@ -22,6 +22,10 @@ pub enum Fault {
     /// A read gives the right number of bytes, the last half of them zero; a whole `get` is cut short;
     /// a listing lacks its second half. Changes: as `Io`.
     Torn,
+    /// A read fails because the medium is damaged there. Changes: as `Io`.
+    BadSector,
+    /// The call is refused, as by a store that does not know the account any more.
+    Refused,
     /// The process dies before the call: it and every later call fail without effect.
     CrashBefore,
     /// The process dies after the call took effect: it and every later call fail.
@@ -39,6 +43,8 @@ pub struct Faulty {
 struct State {
     calls: u64,
     planned: BTreeMap<u64, Fault>,
+    /// From this call on, every one.
+    from: Option<(u64, Fault)>,
     only: Option<Op>,
     seeded: Option<Seeded>,
     is_dead: bool,
@@ -62,6 +68,12 @@ impl Faulty {
         let mut state = self.lock();
         let at = state.calls + call;
         state.planned.insert(at, fault);
+    }
+
+    /// As [`Faulty::fail_call`], and all later ones too, until [`Faulty::heal`].
+    pub fn fail_from(&self, call: u64, fault: Fault) {
+        let mut state = self.lock();
+        state.from = Some((state.calls + call, fault));
     }
 
     /// Every call fails with `fault` from now on, until [`Faulty::heal`].
@@ -107,7 +119,8 @@ impl Faulty {
         }
         let call = state.calls;
         state.calls += 1;
-        let planned = state.planned.remove(&call);
+        let lasting = state.from.filter(|(from, _)| call >= *from).map(|(_, fault)| fault);
+        let planned = state.planned.remove(&call).or(lasting);
         let fault = planned.or_else(|| state.seeded.as_mut().and_then(Seeded::next));
         if matches!(fault, Some(Fault::CrashBefore | Fault::CrashAfter)) {
             state.is_dead = true;
@@ -115,11 +128,17 @@ impl Faulty {
         Ok(fault)
     }
 
-    /// For calls that change nothing: every fault but [`Fault::Torn`] is a failure.
+    /// For calls that change nothing: whether the answer is torn; every other fault is a failure.
     fn reading(&self, op: Op, key: &str) -> Result<bool, BackendError> {
         match self.next(op, key)? {
             None => Ok(false),
             Some(Fault::Torn) => Ok(true),
+            Some(Fault::Refused) => Err(refused(op, key)),
+            Some(Fault::BadSector) => Err(BackendError::Unreadable {
+                op,
+                key: key.to_owned(),
+                source: io::Error::other("injected"),
+            }),
             Some(_) => Err(failed(op, key, "injected")),
         }
     }
@@ -144,6 +163,10 @@ impl Seeded {
     }
 }
 
+fn refused(op: Op, key: &str) -> BackendError {
+    BackendError::Refused { op, key: key.to_owned(), reason: "injected".to_owned() }
+}
+
 fn failed(op: Op, key: &str, why: &'static str) -> BackendError {
     BackendError::Unavailable { op, key: key.to_owned(), source: io::Error::other(why) }
 }
@@ -155,13 +178,14 @@ impl Backend for Faulty {
             Some(Fault::NoSpace) => {
                 Err(BackendError::NoSpace { op: Op::Put, key: key.to_string() })
             }
+            Some(Fault::Refused) => Err(refused(Op::Put, key.as_str())),
             Some(Fault::LostRequest) => Ok(Put::Unknown),
             Some(Fault::LostAnswer) => self.inner.put_new(key, body).map(|_| Put::Unknown),
             Some(Fault::CrashAfter) => {
                 let _ = self.inner.put_new(key, body)?;
                 Err(failed(Op::Put, key.as_str(), "died after it"))
             }
-            Some(Fault::Io | Fault::Torn | Fault::CrashBefore) => {
+            Some(Fault::Io | Fault::Torn | Fault::BadSector | Fault::CrashBefore) => {
                 Err(failed(Op::Put, key.as_str(), "injected"))
             }
         }
@@ -213,6 +237,7 @@ impl Backend for Faulty {
                 self.inner.delete(key)?;
                 Err(failed(Op::Delete, key.as_str(), "died after it"))
             }
+            Some(Fault::Refused) => Err(refused(Op::Delete, key.as_str())),
             Some(_) => Err(failed(Op::Delete, key.as_str(), "injected")),
         }
     }

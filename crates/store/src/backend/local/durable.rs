@@ -133,7 +133,7 @@ impl LocalBackend {
         let synced = make_dirs(&*self.files, parent(path), Some(self));
         match synced.and_then(|()| self.files.sync_dir(parent(path))) {
             Ok(()) => Ok(Put::Existed),
-            Err(e) if is_no_space(&e) => Ok(Put::Unknown),
+            // Also when no room is left for the names: who asks again shall hear what is missing.
             Err(e) => Err(self.unsynced(Op::Put, key, e)),
         }
     }
