@@ -28,6 +28,7 @@ class Service:
         self.log = self.folder / "serve.log"
         self.url = f"http://127.0.0.1:{free_port()}"
         self.process = None
+        self.launcher = ()  # what runs the service, such as strace
         self.config = self.folder / "cbr.toml"
         database = f'[database]\nurl = "{database_url}"\n' if database_url else ""
         # What is deleted is gone at once, so that a test can look whether it is; unless it says otherwise.
@@ -46,7 +47,7 @@ class Service:
         arguments += ["--bootstrap-file", str(self.bootstrap_file)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [BINARY, *arguments], stdout=log, stderr=log, start_new_session=True
+                [*self.launcher, BINARY, *arguments], stdout=log, stderr=log, start_new_session=True
             )
         deadline = time.monotonic() + START_SECONDS_MAX
         while not self.is_healthy():
