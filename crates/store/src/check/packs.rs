@@ -185,7 +185,7 @@ impl PackCheck<'_> {
         // The other one is read instead; if it lacks something, following the maps tells.
         match self.packs.index(kind, pack) {
             Ok(_) => self.found.healed(),
-            Err(other) if other.is_transient() => return Err(other),
+            Err(other) if other.is_no_verdict() => return Err(other),
             Err(_) => self.found.record(key, error),
         }
         Ok(())
