@@ -52,9 +52,7 @@ class InABucket(unittest.TestCase):
         world.back_up("before")
         [backup] = world.committed
         world.service.stop()
-        for path in world.service.data.iterdir():
-            if ".db" in path.name:
-                path.unlink()
+        world.lose_database()
         target = world.folder / "restored.raw"
         key = ["--key", str(world.service.data / "master.key")]
         place = [*key, "--config", str(world.service.config)]
@@ -95,6 +93,26 @@ class InABucket(unittest.TestCase):
         said = json.dumps(findings) + world.service.log.read_text()
         self.assertNotIn(objects.SECRET, said)
 
+    def test_the_operator_asks_the_store_what_it_does(self):
+        """P21: each question with its weight, the answer then and the answer now."""
+        probe = ["--output", "json", "repo", "probe", *self.world.service.place()]
+        told = json.loads(self.world.service.run(*probe).stdout)
+        self.assertEqual((told["database_decides"], told["broken"]), (False, []))
+        by_question = {answer["question"]: answer for answer in told["answers"]}
+        self.assertEqual(
+            by_question["of racing creators one wins"],
+            {
+                "question": "of racing creators one wins",
+                "weight": "database_can_decide",
+                "when_made": True,
+                "now": True,
+            },
+        )
+        self.assertEqual(by_question["object lock is on"]["now"], False)
+        self.assertTrue(by_question["what is deleted leaves no old version"]["now"])
+        self.assertFalse([key for key in self.objects.keys() if key.startswith("probe/")])
+        self.assertIn("required", self.world.service.run(*probe[2:]).stdout)
+
     def test_a_store_that_does_not_answer_for_a_while_loses_nothing(self):
         """P21: what was begun meanwhile ends, and what it says it is, it is."""
         world = self.world
@@ -115,6 +133,67 @@ class InABucket(unittest.TestCase):
                 world.committed[backup["id"]] = sha
         for backup in world.committed:
             world.check_restores(backup)
+
+
+@unittest.skipUnless(objects.is_installed(), "skipped: moto is not installed (./scripts/test does)")
+class InABucketWithLocks(unittest.TestCase):
+    def test_it_is_tried_whether_a_locked_object_stays(self):
+        """P12, P21: and nothing that is locked is left behind."""
+        store = objects.Objects(locks=True)
+        self.addCleanup(store.stop)
+        world = World(random.Random(36), size_mib=4, more=store.configuration())
+        self.addCleanup(world.end)
+        probe = ["--output", "json", "repo", "probe", *world.service.place()]
+        told = json.loads(world.service.run(*probe).stdout)
+        now = {answer["question"]: answer["now"] for answer in told["answers"]}
+        self.assertTrue(now["object lock is on"])
+        self.assertTrue(now["a locked object cannot be deleted"])
+        self.assertFalse(now["what is deleted leaves no old version"])
+        self.assertEqual(told["broken"], [])
+        self.assertFalse([key for key in store.versions() if key.endswith("/locked")])
+
+
+@unittest.skipUnless(objects.is_installed(), "skipped: moto is not installed (./scripts/test does)")
+class InABucketThatBeginsToOverwrite(unittest.TestCase):
+    def test_it_is_noticed_and_provided_for(self):
+        """P1, P21: asked, said, not written to without the database, and with it as before."""
+        store = objects.Objects()
+        self.addCleanup(store.stop)
+        proxy = objects.Overwriting(store.url, begins=False)
+        self.addCleanup(proxy.server_close)
+        self.addCleanup(proxy.shutdown)
+        rng = random.Random(37)
+        world = World(rng, size_mib=16, more=store.configuration(proxy.url))
+        self.addCleanup(world.end)
+        service = world.service
+        world.back_up("before")
+        service.stop()
+        self.assertEqual(proxy.taken_away, 0)
+        proxy.begins = True
+
+        done = service.run("repo", "probe", *service.place(), check=False)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("an object is never overwritten", done.stderr)
+        done = service.run("--output", "json", "doctor", *service.place(), check=False)
+        by_subject = {finding["subject"]: finding for finding in json.loads(done.stdout)}
+        self.assertEqual(by_subject["object store"]["health"], "bad")
+        alone = ("--key", str(service.data / "master.key"), "--config", str(service.config))
+        done = service.run("repo", "gc", *alone, check=False)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("the database decides", done.stderr)
+        [backup] = world.committed
+        self.assertIn(backup, service.run("repo", "ls", *alone).stdout)
+
+        service.start()
+        world.api.token = None
+        self.assertIn("the object store overwrites", service.log.read_text())
+        disks.scribble(world.disk, rng)
+        self.assertTrue(world.back_up("after")["incremental"])
+        for backup in world.committed:
+            world.check_restores(backup)
+        service.stop()
+        service.run("repo", "gc", *service.place())
+        world.check_repository()
 
 
 @unittest.skipUnless(objects.is_installed(), "skipped: moto is not installed (./scripts/test does)")
@@ -161,9 +240,7 @@ class InABucketThatOverwrites(unittest.TestCase):
         claims = self.claims()
         self.assertTrue(any(key.endswith(".claim") for key, _ in claims), claims)
         self.assertFalse([key for key, body in claims if body is not None], "bytes stay behind")
-        for path in world.service.data.iterdir():
-            if ".db" in path.name:
-                path.unlink()
+        world.lose_database()
         listed = world.service.run("repo", "ls", *world.service.place()).stdout
         for backup in world.committed:
             self.assertIn(backup, listed)
@@ -190,6 +267,43 @@ class InABucketThatOverwrites(unittest.TestCase):
             world.check_restores(backup)
         world.service.stop()
         world.check_repository()
+
+    def test_a_tenants_keys_are_rotated_and_destroyed_where_the_database_decides(self):
+        """P31: with the service stopped, because the database has one owner; and gc works."""
+        world, service = self.world, self.world.service
+        world.back_up("before")
+        [tenant] = {key.split("/")[1] for key in self.objects.keys() if key.startswith("t/")}
+        key = ("repo", "key")
+        refused = service.run(*key, "rotate-tenant", tenant, *service.place(), check=False)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("stop it first", refused.stderr)
+        service.stop()
+        alone = ("--key", str(service.data / "master.key"), "--config", str(service.config))
+        refused = service.run(*key, "rotate-tenant", tenant, *alone, check=False)
+        self.assertEqual(refused.returncode, 2, refused.stderr)
+        self.assertIn("the database decides", refused.stderr)
+        self.assertIn("--data-dir", refused.stderr)
+        before = set(self.objects.keys())
+        service.run(*key, "rotate-tenant", tenant, *service.place())
+        self.assertTrue(any(name.startswith(f"t/{tenant}/k/") for name in set(self.objects.keys()) - before))
+        small = world.folder / "maintenance.key"
+        service.run(*key, "maintenance", "--to", str(small), *service.place())
+        service.run("repo", "gc", *service.place())
+        service.start()
+        world.api.token = None
+        disks.scribble(world.disk, self.rng)
+        self.assertTrue(world.back_up("second-key")["incremental"])
+        for backup in world.committed:
+            world.check_restores(backup)
+        service.stop()
+        world.check_repository()
+
+        service.run(*key, "shred", tenant, "--yes-destroy-all-data", "--remove-objects", *service.place())
+        service.start()
+        service.stop()
+        left = [name for name in self.objects.keys() if name.startswith(f"t/{tenant}/")]
+        self.assertEqual(len(left), 1, left)
+        self.assertFalse([name for name, body in self.claims() if body is not None])
 
     def claims(self):
         """What the database remembers of objects."""

@@ -1,4 +1,4 @@
-"""An S3 server (moto) in a process of its own, and a look into its bucket."""
+"""S3 servers in processes of their own (here: moto), and a look into their buckets."""
 
 import http.client
 import http.server
@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 import xml.etree.ElementTree as xml
 
@@ -27,31 +28,8 @@ def is_installed():
     return MOTO.exists()
 
 
-class Objects:
-    """A server with one bucket, empty at first, in memory."""
-
-    def __init__(self):
-        self.url = f"http://127.0.0.1:{free_port()}"
-        self.log = tempfile.NamedTemporaryFile(prefix="cbr-moto-", suffix=".log")
-        port = self.url.rsplit(":", 1)[1]
-        self.process = subprocess.Popen(
-            [MOTO, "-H", "127.0.0.1", "-p", port], stdout=self.log, stderr=self.log
-        )
-        deadline = time.monotonic() + START_SECONDS_MAX
-        while True:
-            try:
-                self._request("PUT", f"/{BUCKET}")
-                return
-            except (urllib.error.URLError, OSError):
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    self.stop()
-                    raise AssertionError("moto does not start") from None
-                time.sleep(0.05)
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
-        self.log.close()
+class Bucket:
+    """A bucket of a running server: `url`, `access_key`, `secret_key`, `process`."""
 
     def pause(self):
         """From now on it answers nothing; what was sent waits."""
@@ -67,15 +45,21 @@ class Objects:
 endpoint = "{url or self.url}"
 bucket = "{BUCKET}"
 prefix = "{PREFIX}"
-access_key = "backup-service"
-secret_key = "{SECRET}"
+access_key = "{self.access_key}"
+secret_key = "{self.secret_key}"
 allow_http = true
 """
+
+    def for_rust(self):
+        """What tells the tests of the store where it is (crates/store/tests/s3/foreign.rs)."""
+        host = self.url.removeprefix("http://")
+        return f"http://{self.access_key}:{self.secret_key}@{host}/{BUCKET}"
 
     def keys(self):
         """The names of all objects, without the prefix."""
         found, token = [], ""
         while True:
+            token = urllib.parse.quote(token, safe="")
             query = f"/{BUCKET}?list-type=2" + (f"&continuation-token={token}" if token else "")
             page = xml.fromstring(self._request("GET", query))
             found += [key.text for key in page.findall("{*}Contents/{*}Key")]
@@ -92,24 +76,59 @@ allow_http = true
         """Loses an object."""
         self._request("DELETE", f"/{BUCKET}/{PREFIX}/{key}")
 
-    def _request(self, method, path):
-        request = urllib.request.Request(self.url + path, method=method)
+
+class Objects(Bucket):
+    """moto: in memory, and it checks no signature. `locks`: with object lock, and so with versions."""
+
+    def __init__(self, locks=False):
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self.access_key, self.secret_key = "backup-service", SECRET
+        self.log = tempfile.NamedTemporaryFile(prefix="cbr-moto-", suffix=".log")
+        port = self.url.rsplit(":", 1)[1]
+        self.process = subprocess.Popen(
+            [MOTO, "-H", "127.0.0.1", "-p", port], stdout=self.log, stderr=self.log
+        )
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while True:
+            try:
+                headers = {"x-amz-bucket-object-lock-enabled": "true"} if locks else {}
+                self._request("PUT", f"/{BUCKET}", headers)
+                return
+            except (urllib.error.URLError, OSError):
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    self.stop()
+                    raise AssertionError("moto does not start") from None
+                time.sleep(0.05)
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+
+    def versions(self):
+        """The names of all objects there are or were, as often as there are versions of them."""
+        page = xml.fromstring(self._request("GET", f"/{BUCKET}?versions"))
+        return [version.findtext("{*}Key") for version in page.findall("{*}Version")]
+
+    def _request(self, method, path, headers=None):
+        request = urllib.request.Request(self.url + path, method=method, headers=headers or {})
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.read()
 
 
 class Overwriting(http.server.ThreadingHTTPServer):
-    """Stands before a server and takes `If-None-Match` away: a store that overwrites.
+    """Stands before a server and takes `If-None-Match` away: a store that overwrites, once it `begins` to.
 
     (The server behind does not check signatures, of which the header is a part.)
     """
 
     daemon_threads = True
 
-    def __init__(self, behind):
+    def __init__(self, behind, begins=True):
         super().__init__(("127.0.0.1", 0), _Forward)
         self.behind = behind.removeprefix("http://")
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.begins = begins
         self.taken_away = 0
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -123,7 +142,8 @@ class _Forward(http.server.BaseHTTPRequestHandler):
     def forward(self):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         headers = dict(self.headers.items())
-        for name in [name for name in headers if name.lower() == "if-none-match"]:
+        conditions = [name for name in headers if name.lower() == "if-none-match"]
+        for name in conditions if self.server.begins else []:
             del headers[name]
             self.server.taken_away += 1
         behind = http.client.HTTPConnection(self.server.behind, timeout=60)

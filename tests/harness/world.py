@@ -48,6 +48,12 @@ class World:
         else:
             shutil.rmtree(self.folder)
 
+    def lose_database(self):
+        """Of the stopped service: the rows are gone, key and objects stay."""
+        for path in self.service.data.iterdir():
+            if ".db" in path.name:
+                path.unlink()
+
     @property
     def repository(self):
         """Where the backups lie."""

@@ -119,8 +119,9 @@ impl Node {
         let sweeps = Arc::clone(&self.services.sweeps);
         let verification = Arc::clone(&self.services.verification);
         let verify = config.verify.options();
+        let store_watch = Arc::clone(&self.services.store_watch);
         let (stop_engine, stop_sweeps) = (stopping.clone(), stopping.clone());
-        let stop_scrub = stopping.clone();
+        let (stop_scrub, stop_watch) = (stopping.clone(), stopping.clone());
         async move {
             // The data directory's lock makes this the only process with this node's name.
             match engine.take_back().await {
@@ -138,7 +139,9 @@ impl Node {
                     verification.run(options, stop_scrub).await;
                 }
             });
+            let watching = tokio::spawn(async move { store_watch.run(stop_watch).await });
             engine.run(stop_engine).await;
+            watching.abort();
             tidying.abort();
             scrubbing.abort();
         }

@@ -150,6 +150,22 @@ texts! {
     what_profile_file(path) "cannot use {path}" | "无法使用 {path}";
     what_bootstrap_file(path) "cannot use the account file {path}" | "无法使用账号文件 {path}";
     what_read_secret(variable) "cannot read a secret (neither {variable} nor input)" | "无法读取密钥（{variable} 未设置且无输入）";
+    what_repo_probe() "the place of the repository cannot be relied on" | "资源库所在存储不可靠";
+    why_repo_probe(broken) "it does not: {broken}" | "以下各项不成立：{broken}";
+    next_repo_probe()
+        "see docs/operations/object-storage.md; the service stops writing when it notices, and a start lets the database decide if that is enough"
+        | "见 docs/operations/object-storage.md；服务发现后会停止写入，重新启动时若可行则由数据库裁决";
+    note_database_decides()
+        "the object store overwrites objects: the database decides which of two writers wins"
+        | "对象存储会覆盖对象：由数据库裁决写入者";
+    col_question() "QUESTION" | "问题";
+    col_weight() "WEIGHT" | "重要性";
+    col_when_made() "WHEN MADE" | "创建时";
+    col_now() "NOW" | "现在";
+    what_repo_change() "cannot change the repository" | "无法更改资源库";
+    why_needs_database()
+        "its object store overwrites objects, so the database decides about new ones, and it was not named"
+        | "其对象存储会覆盖对象，因此由数据库裁决新对象，但未指定数据库";
     what_no_repository() "cannot tell which repository" | "无法确定所用仓库";
     what_undelete(name) "cannot take {name} back" | "无法恢复已删除的 {name}";
     what_purge(name) "cannot purge {name}" | "无法彻底删除 {name}";

@@ -26,8 +26,27 @@ pub(crate) async fn database(data: &DataDir, config: &Config, world: &World) -> 
     Ok(Arc::new(db))
 }
 
+/// What opens a repository.
+#[derive(Clone, Debug)]
+pub(crate) enum RepositoryKey {
+    /// Everything.
+    Master(MasterKey),
+    /// All but the data.
+    Maintenance(MaintenanceKey),
+}
+
+impl RepositoryKey {
+    /// Reads a key file of either kind.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        Ok(match MaintenanceKey::read_file(path)? {
+            Some(key) => Self::Maintenance(key),
+            None => Self::Master(MasterKey::read_file(path)?),
+        })
+    }
+}
+
 /// Where a repository is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Place {
     /// A directory of this machine.
     Directory(PathBuf),
@@ -123,25 +142,45 @@ pub(crate) fn repository(
 /// Opens a repository that must be there already, to read it: where an arbiter is needed, there is none.
 pub(crate) fn existing_repository(
     place: &Place,
-    key: MasterKey,
+    key: &RepositoryKey,
     config: &Config,
     world: &World,
 ) -> Result<Repository> {
     let (backend, options) = (existing_backend(place, config, world)?, store_options(config));
-    Repository::open(backend, key, Arc::clone(&world.random), options)
-        .with_context(|| format!("cannot open the repository in {place}"))
+    let random = Arc::clone(&world.random);
+    match key {
+        RepositoryKey::Master(key) => Repository::open(backend, key.clone(), random, options),
+        RepositoryKey::Maintenance(key) => {
+            Repository::open_for_maintenance(backend, key, random, options)
+        }
+    }
+    .with_context(|| format!("cannot open the repository in {place}"))
 }
 
-/// Opens such a repository with a key that reads no data.
-pub(crate) fn maintained_repository(
+/// Opens a repository that must be there already, to write it: the database decides where that is
+/// needed.
+pub(crate) fn arbitrated_repository(
     place: &Place,
-    key: &MaintenanceKey,
+    key: &RepositoryKey,
     config: &Config,
+    db: &Arc<Db>,
     world: &World,
 ) -> Result<Repository> {
-    let (backend, options) = (existing_backend(place, config, world)?, store_options(config));
-    Repository::open_for_maintenance(backend, key, Arc::clone(&world.random), options)
-        .with_context(|| format!("cannot open the repository in {place}"))
+    let Place::Bucket(bucket) = place else {
+        return existing_repository(place, key, config, world);
+    };
+    let (backend, options) = (open_bucket(bucket, world)?, store_options(config));
+    let random = Arc::clone(&world.random);
+    let arbiter = Arc::new(DatabaseArbiter::new(Arc::clone(db), bucket.place()));
+    match key {
+        RepositoryKey::Master(key) => {
+            Repository::open_arbitrated(backend, arbiter, key, random, options)
+        }
+        RepositoryKey::Maintenance(key) => {
+            Repository::open_arbitrated_for_maintenance(backend, arbiter, key, random, options)
+        }
+    }
+    .with_context(|| format!("cannot open the repository in {place}"))
 }
 
 fn existing_backend(place: &Place, config: &Config, world: &World) -> Result<Arc<dyn Backend>> {

@@ -26,6 +26,7 @@ mod resources;
 mod rules;
 pub mod servers;
 pub mod services;
+pub mod store_watch;
 pub mod sweeps;
 mod tasks;
 #[cfg(test)]
@@ -46,6 +47,7 @@ pub use operations::Operations;
 pub use protectables::Protectables;
 pub use servers::Servers;
 pub use services::{Deps, Services};
+pub use store_watch::StoreWatch;
 pub use sweeps::Sweeps;
 pub use trash::Trash;
 pub use vaults::Vaults;

@@ -12,6 +12,7 @@ use crate::core::Core;
 use crate::exports::{ExportSettings, Host};
 use crate::identity::SealingKey;
 use crate::resources::Resources;
+use crate::store_watch::StoreWatch;
 use crate::sweeps::Sweeps;
 use crate::tasks::backup::BackupTask;
 use crate::tasks::create_volume::CreateVolume;
@@ -78,6 +79,8 @@ pub struct Services {
     pub catalogue: Arc<Catalogue>,
     /// Whether what is stored can be restored.
     pub verification: Arc<Verification>,
+    /// Whether the object store still does what it did.
+    pub store_watch: Arc<StoreWatch>,
     /// What is tidied up from time to time.
     pub sweeps: Arc<Sweeps>,
     core: Arc<Core>,
@@ -112,6 +115,7 @@ impl Services {
             servers: Arc::new(Servers::new(Arc::clone(&core))),
             catalogue: Arc::new(Catalogue::new(Arc::clone(&core))),
             verification: Arc::new(Verification::new(Arc::clone(&core))),
+            store_watch: Arc::new(StoreWatch::new(Arc::clone(&core))),
             sweeps: Arc::new(Sweeps::new(
                 Arc::clone(&core),
                 Arc::clone(&trash),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use cbr_service::catalogue::{Finding, Health};
-use cbr_store::backend::{Probe, S3Options, survey};
+use cbr_store::backend::{Probe, Weight};
 use cbr_store::{MasterKey, Repository};
 use clap::Args;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use crate::data_dir::{DataDir, DataDirError};
 use crate::failure::{Failure, Kind};
 use crate::node::Node;
 use crate::output::{Output, Show, bytes};
-use crate::wiring;
+use crate::wiring::{self, RepositoryKey};
 use crate::world::World;
 
 /// Below this much free space somebody should look.
@@ -112,15 +112,16 @@ async fn behind_the_key(data: &DataDir, config: &Config, key: MasterKey) -> Vec<
     let world = World::real();
     let mut findings = Vec::new();
     let opened = wiring::Place::of(data, config).and_then(|place| {
-        let repository = wiring::existing_repository(&place, key, config, &world)?;
+        let repository =
+            wiring::existing_repository(&place, &RepositoryKey::Master(key), config, &world)?;
         Ok((place, repository))
     });
     match opened {
         Ok((place, repository)) => {
             findings.push(good("repository", "opens with the master key"));
             findings.push(promises(&repository));
-            if let wiring::Place::Bucket(options) = &place {
-                findings.push(store_now(options, &repository, &world));
+            if matches!(place, wiring::Place::Bucket(_)) {
+                findings.push(store_now(&repository));
             }
         }
         Err(error) => findings.push(bad("repository", format!("{error:#}"))),
@@ -139,48 +140,45 @@ async fn behind_the_key(data: &DataDir, config: &Config, key: MasterKey) -> Vec<
 
 /// What was found out about the place when the repository was made.
 fn promises(repository: &Repository) -> Finding {
-    let (kept, broken): (Vec<_>, Vec<_>) =
+    let (kept, others): (Vec<_>, Vec<_>) =
         repository.probes().iter().partition(|probe| probe.holds);
-    let names = |probes: Vec<&Probe>| {
+    let (noted, broken): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|probe| probe.weight() == Weight::Noted);
+    let names = |probes: &[&Probe]| {
         probes.iter().map(|probe| probe.name.as_str()).collect::<Vec<_>>().join("; ")
     };
-    let kept = format!("when it was made, this held: {}", names(kept));
-    match (broken.is_empty(), repository.is_arbitrated()) {
-        (true, _) => good("promises", kept),
-        (false, arbitrated) => {
-            let mode = if arbitrated { " The database decides about new objects." } else { "" };
-            warning("promises", format!("{kept}. This did not: {}.{mode}", names(broken)))
-        }
+    let mut text = format!("when it was made, this held: {}", names(&kept));
+    if !noted.is_empty() {
+        text = format!("{text}. Not needed, and not so: {}", names(&noted));
     }
+    if broken.is_empty() {
+        return good("promises", text);
+    }
+    let mode =
+        if repository.is_arbitrated() { " The database decides about new objects." } else { "" };
+    warning("promises", format!("{text}. This did not: {}.{mode}", names(&broken)))
 }
 
 /// What the object store does today.
-fn store_now(options: &S3Options, repository: &Repository, world: &World) -> Finding {
-    let asked = wiring::open_bucket(options, world)
-        .and_then(|backend| Ok(survey(&*backend, &*world.random)?));
-    match asked {
-        Err(error) => bad("object store", format!("{error:#}")),
-        Ok(probes) => {
-            let changed: Vec<&str> = probes
-                .iter()
-                .filter(|now| {
-                    let before = repository.probes().iter().find(|then| then.name == now.name);
-                    !now.holds && before.is_none_or(|then| then.holds)
-                })
-                .map(|probe| probe.name.as_str())
-                .collect();
-            if changed.is_empty() {
-                let text =
-                    format!("keeps {} promises, as when the repository was made", probes.len());
+fn store_now(repository: &Repository) -> Finding {
+    match repository.ask_place() {
+        Err(error) => bad("object store", chain(&error)),
+        Ok(probes) => match repository.broken(&probes) {
+            broken if broken.is_empty() => {
+                let text = format!(
+                    "answers {} questions and does all that is needed (`cbr repo probe` shows them)",
+                    probes.len()
+                );
                 good("object store", text)
-            } else {
+            }
+            broken => {
                 let text = format!(
                     "no longer does what it did when the repository was made: {}. Was it moved?",
-                    changed.join("; ")
+                    broken.join("; ")
                 );
                 bad("object store", text)
             }
-        }
+        },
     }
 }
 

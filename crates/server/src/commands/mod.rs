@@ -14,6 +14,7 @@ mod rebuild;
 pub(crate) mod repo;
 mod repo_export;
 mod repo_gc;
+mod repo_probe;
 mod repo_scrub;
 mod repo_sizes;
 pub(crate) mod restore;
@@ -22,6 +23,7 @@ mod session;
 pub(crate) mod task;
 pub(crate) mod vault;
 pub(crate) mod volume;
+mod writable;
 
 use conclude::{conclude, started};
 use session::stop_signal;

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result};
 use cbr_store::{
-    Affected, BlockTarget, CheckDepth, FileTarget, Job, MaintenanceKey, MasterKey, NewFileTarget,
-    Repository, VersionInfo, VersionRef,
+    Affected, BlockTarget, CheckDepth, FileTarget, Job, MasterKey, NewFileTarget, Repository,
+    VersionInfo, VersionRef,
 };
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,12 +16,13 @@ use serde_json::{Value, json};
 use super::keys::{KeyCommand, Opened};
 use super::repo_export::RepoExportArgs;
 use super::repo_gc::GcArgs;
+use super::writable::{Writable, apart};
 use crate::client::wire;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::failure::{Failure, Kind};
 use crate::output::{Output, Show, bytes};
-use crate::wiring::{self, existing_repository, maintained_repository};
+use crate::wiring::{self, RepositoryKey, existing_repository};
 use crate::world::World;
 
 /// List, check, restore and rebuild from the repository alone, without service or database; keys
@@ -101,6 +102,8 @@ enum RepoCommand {
     Gc(GcArgs),
     /// Recount from the maps what all backups need, and compare with the books
     Audit,
+    /// Ask the place of the repository, such as an object store, whether it can be relied on
+    Probe,
     /// Write a lost database anew from the repository (the service must be stopped)
     Rebuild,
     #[command(subcommand)]
@@ -118,32 +121,54 @@ impl RepoArgs {
         if let RepoCommand::Key(command) = self.command {
             return self.place.key(command, &config, output).await;
         }
-        let repository = Arc::new(self.place.open(&config, output)?);
-        match self.command {
-            RepoCommand::Ls => list(&repository, output),
-            RepoCommand::Sizes => super::repo_sizes::run(&repository, output),
-            RepoCommand::Check { read_data } => check(repository, read_data, output).await,
-            RepoCommand::Scrub { budget_bytes, all, from } => {
+        let opened = if self.command.is_change() {
+            self.place.open_to_write(&config, output).await?
+        } else {
+            Writable::for_reading(self.place.open(&config, output)?)
+        };
+        let done = self.command.run(Arc::clone(&opened.repository), output).await;
+        let closed = opened.close().await;
+        done.and(closed)
+    }
+}
+
+impl RepoCommand {
+    /// Whether the command puts or removes objects.
+    const fn is_change(&self) -> bool {
+        match self {
+            Self::Gc(args) => !args.dry_run,
+            Self::Repair { dry_run, .. } => !*dry_run,
+            _ => false,
+        }
+    }
+
+    async fn run(self, repository: Arc<Repository>, output: Output) -> Result<()> {
+        match self {
+            Self::Ls => list(&repository, output),
+            Self::Sizes => super::repo_sizes::run(&repository, output),
+            Self::Check { read_data } => check(repository, read_data, output).await,
+            Self::Scrub { budget_bytes, all, from } => {
                 let bytes = if all { u64::MAX } else { budget_bytes };
                 super::repo_scrub::scrub(repository, bytes, &from, output).await
             }
-            RepoCommand::Repair { dry_run, undo: None } => {
+            Self::Repair { dry_run, undo: None } => {
                 super::repo_scrub::repair(repository, dry_run, output).await
             }
-            RepoCommand::Repair { undo: Some(name), .. } => {
+            Self::Repair { undo: Some(name), .. } => {
                 super::repo_scrub::undo(repository, name, output).await
             }
-            RepoCommand::Restore { backup, to, overwrite } => {
+            Self::Restore { backup, to, overwrite } => {
                 let found = find(&repository, &backup, output)?;
                 restore(repository, found, &to, overwrite, output).await
             }
-            RepoCommand::Export(args) => {
+            Self::Export(args) => {
                 let found = find(&repository, &args.backup, output)?;
                 args.run(repository, found, output).await
             }
-            RepoCommand::Audit => super::repo_gc::audit(repository, output).await,
-            RepoCommand::Gc(args) => super::repo_gc::run(repository, args, output).await,
-            RepoCommand::Rebuild | RepoCommand::Key(_) => Ok(()),
+            Self::Probe => super::repo_probe::run(repository, output).await,
+            Self::Audit => super::repo_gc::audit(repository, output).await,
+            Self::Gc(args) => super::repo_gc::run(repository, args, output).await,
+            Self::Rebuild | Self::Key(_) => Ok(()),
         }
     }
 }
@@ -178,11 +203,13 @@ impl Place {
 
     fn open(&self, config: &Config, output: Output) -> Result<Repository> {
         let (place, key) = self.paths(config, output)?;
-        let world = World::real();
-        if let Some(key) = MaintenanceKey::read_file(&key)? {
-            return maintained_repository(&place, &key, config, &world);
-        }
-        existing_repository(&place, MasterKey::read_file(&key)?, config, &world)
+        existing_repository(&place, &RepositoryKey::read(&key)?, config, &World::real())
+    }
+
+    async fn open_to_write(&self, config: &Config, output: Output) -> Result<Writable> {
+        let (place, key) = self.paths(config, output)?;
+        let data = self.data_dir.as_ref().map(|path| DataDir::open(path)).transpose()?;
+        Writable::open(place, &key, data, config, output).await
     }
 
     /// The repository to check a key against, if one is named.
@@ -201,16 +228,27 @@ impl Place {
             let place = self.named(config)?;
             let check = |key: &MasterKey| match &place {
                 Some(place) => {
-                    existing_repository(place, key.clone(), config, &World::real()).map(drop)
+                    let key = RepositoryKey::Master(key.clone());
+                    existing_repository(place, &key, config, &World::real()).map(drop)
                 }
                 None => Ok(()),
             };
             let data = self.data_dir.as_ref().map(|path| DataDir::open(path)).transpose()?;
             return command.run_without(data, config, check, output).await;
         }
-        let (_, key) = self.paths(config, output)?;
-        let repository = self.open(config, output)?;
-        command.run(&Opened { repository, key: MasterKey::read_file(&key)? }, output)
+        let (_, path) = self.paths(config, output)?;
+        let opened = if command.is_change() {
+            self.open_to_write(config, output).await?
+        } else {
+            Writable::for_reading(self.open(config, output)?)
+        };
+        let (repository, key) = (Arc::clone(&opened.repository), MasterKey::read_file(&path));
+        let done = match key {
+            Ok(key) => apart(move || command.run(&Opened { repository, key }, output)).await,
+            Err(error) => Err(error.into()),
+        };
+        let closed = opened.close().await;
+        done.and(closed)
     }
 }
 

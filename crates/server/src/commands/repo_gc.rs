@@ -21,7 +21,7 @@ use crate::output::{Output, Show, bytes};
 pub(crate) struct GcArgs {
     /// Only say what would be removed and rewritten
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// Remove also what no deletion explains, above the limits (20 % of bytes, half of the packs)
     #[arg(long, conflicts_with = "dry_run")]
     above_ceiling: bool,

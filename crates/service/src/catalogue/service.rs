@@ -17,6 +17,7 @@ use crate::card::{AccountCard, Card};
 use crate::content::{self, reference};
 use crate::core::Core;
 use crate::error::{chain, db};
+use crate::store_watch;
 use crate::{Error, Result};
 
 /// Use cases of the operator.
@@ -99,7 +100,22 @@ impl Catalogue {
         findings.extend(self.leftovers().await?);
         findings.push(self.database().await);
         findings.push(self.agreement().await);
+        findings.extend(self.object_store().await?);
         Ok(findings)
+    }
+
+    /// What the service was told when it last asked the object store, if there is one.
+    async fn object_store(&self) -> Result<Option<Finding>> {
+        const SUBJECT: &str = "object store, asked daily";
+        let Some(asked) = store_watch::last(&self.core).await? else { return Ok(None) };
+        let hours = self.core.clock.now().seconds().saturating_sub(asked.at) / 3600;
+        let (kept, all) =
+            (asked.answers.iter().filter(|answer| answer.holds).count(), asked.answers.len());
+        let told = format!("last asked {hours} hours ago: {kept} of {all} answers were yes");
+        Ok(Some(match asked.stopped {
+            None => good(SUBJECT, told),
+            Some(reason) => bad(SUBJECT, format!("{told}; {reason}")),
+        }))
     }
 
     async fn database(&self) -> Finding {

@@ -88,15 +88,37 @@ impl World {
 
     /// One in which what is deleted can be taken back for three days.
     pub(super) async fn with_trash() -> Self {
-        Self::build(TestDatabase::sqlite(), 3).await
+        Self::build(TestDatabase::sqlite(), 3, Repository::init).await
     }
 
     /// An installation over this empty database.
     pub(super) async fn with_database(database: TestDatabase) -> Self {
-        Self::build(database, 0).await
+        Self::build(database, 0, Repository::init).await
     }
 
-    async fn build(database: TestDatabase, undo_days: u32) -> Self {
+    /// An installation whose repository is opened like this.
+    pub(super) async fn with_repository(
+        database: TestDatabase,
+        open: impl FnOnce(
+            Arc<dyn Backend>,
+            MasterKey,
+            Arc<dyn Random>,
+            cbr_store::Options,
+        ) -> cbr_store::Result<Repository>,
+    ) -> Self {
+        Self::build(database, 0, open).await
+    }
+
+    async fn build(
+        database: TestDatabase,
+        undo_days: u32,
+        open: impl FnOnce(
+            Arc<dyn Backend>,
+            MasterKey,
+            Arc<dyn Random>,
+            cbr_store::Options,
+        ) -> cbr_store::Result<Repository>,
+    ) -> Self {
         let provider = Arc::new(FakeProvider::default());
         for (n, name) in [(VOLUME, "one"), (SECOND_VOLUME, "two"), (SYSTEM_DISK, "root")] {
             provider.add_volume(id(n), name, DISK_BYTES);
@@ -111,7 +133,7 @@ impl World {
         let random: Arc<dyn Random> = Arc::new(SeededRandom::new(7));
         let backend = Arc::new(MemoryBackend::default());
         let faulty = Arc::new(Faulty::new(Arc::clone(&backend) as Arc<dyn Backend>));
-        let repository = Repository::init(
+        let repository = open(
             Arc::clone(&faulty) as Arc<dyn Backend>,
             MasterKey::from_bytes([3; 32]),
             Arc::clone(&random),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use super::Key;
+use super::{Key, Probe};
 use crate::planted::{self, Bug};
 
 /// The most entries a [`Page`] has.
@@ -35,6 +35,12 @@ pub trait Backend: Send + Sync + fmt::Debug {
     fn list(&self, prefix: &str, after: Option<&Key>) -> Result<Page, BackendError>;
     /// Removes the object, durably. An absent object is a success.
     fn delete(&self, key: &Key) -> Result<(), BackendError>;
+    /// Asks what only places of this kind can be asked; objects made for that lie under `base`. No
+    /// rule of safety depends on the answers.
+    fn ask(&self, base: &str) -> Vec<Probe> {
+        let _ = base;
+        Vec::new()
+    }
     /// For people: what kind of backend, and where.
     fn describe(&self) -> String;
 }

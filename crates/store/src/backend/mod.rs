@@ -21,5 +21,5 @@ pub use key::{KEY_BYTES_MAX, Key, SEGMENT_BYTES_MAX};
 pub use local::{FileOps, LocalBackend, LocalOptions, Os};
 pub use memory::MemoryBackend;
 pub(crate) use probe::creates_once;
-pub use probe::{probe, survey};
+pub use probe::{Weight, probe, survey};
 pub use s3::{S3Backend, S3Credentials, S3Options};

@@ -12,10 +12,19 @@ use crate::format::record::Probe;
 
 const RACERS: usize = 16;
 
-/// A question whose answer is noted only: no name of the format is that long.
-const LONG_NAMES: &str = "names of 200 characters work";
 /// The questions that an arbiter can answer in the place of a store (`layer/arbitrated.rs`).
 const CREATES_ONCE: [&str; 2] = ["an object is never overwritten", "of racing creators one wins"];
+/// No name of the format is that long.
+const LONG_NAMES: &str = "names of 200 characters work";
+// Questions for buckets (`s3/ask.rs`).
+pub(super) const CHECKS_SUMS: &str = "a wrong checksum is refused";
+pub(super) const CLOCKS_AGREE: &str = "its clock and ours differ by less than a minute";
+pub(super) const NO_OLD_VERSIONS: &str = "what is deleted leaves no old version";
+pub(super) const LOCKS: &str = "object lock is on";
+pub(super) const KEEPS_LOCKED: &str = "a locked object cannot be deleted";
+/// The questions whose answers are noted only.
+const NOTED: [&str; 6] =
+    [LONG_NAMES, CHECKS_SUMS, CLOCKS_AGREE, NO_OLD_VERSIONS, LOCKS, KEEPS_LOCKED];
 /// Where all probes lie; nothing else does.
 const PROBES: &str = "probe/";
 /// How often somebody else who starts may remove what we ask with.
@@ -23,13 +32,41 @@ const ASKED_MAX: usize = 3;
 /// More than one page of the network, less than a pack.
 const LARGE_BYTES: usize = 5 << 20;
 
+/// What follows if a place does not do what a question asks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Weight {
+    /// Nothing may be entrusted to it.
+    Required,
+    /// Something else must decide which of two writers wins.
+    Arbitrable,
+    /// Somebody may want to know.
+    Noted,
+}
+
+impl Probe {
+    /// How much depends on it. A question that is not known counts as a required one.
+    pub fn weight(&self) -> Weight {
+        if CREATES_ONCE.contains(&self.name.as_str()) {
+            Weight::Arbitrable
+        } else if NOTED.contains(&self.name.as_str()) {
+            Weight::Noted
+        } else {
+            Weight::Required
+        }
+    }
+
+    fn is_broken(&self) -> bool {
+        !self.holds && self.weight() != Weight::Noted
+    }
+}
+
 /// Asks all questions, and insists on every promise; objects made for that are removed again.
 ///
 /// # Errors
 /// [`BackendError::Refused`] naming the first promise the backend does not keep, or its own errors.
 pub fn probe(backend: &dyn Backend, random: &dyn Random) -> Result<Vec<Probe>, BackendError> {
     let probes = survey(backend, random)?;
-    match probes.iter().find(|probe| !probe.holds && probe.name != LONG_NAMES) {
+    match probes.iter().find(|probe| probe.is_broken()) {
         None => Ok(probes),
         Some(broken) => Err(broken_promise(backend, broken)),
     }
@@ -45,7 +82,10 @@ pub fn survey(backend: &dyn Backend, random: &dyn Random) -> Result<Vec<Probe>, 
         // The first name of ours in any listing: if anything of ours was removed, this was.
         let mark = Key::new(format!("{base}/0"))?;
         let _: Put = put(backend, &mark, &[b"in use"])?;
-        let asked = ask(backend, &base);
+        let asked = ask(backend, &base).map(|mut probes| {
+            probes.extend(backend.ask(&base));
+            probes
+        });
         let is_ours = backend.size(&mark)?.is_some();
         clean(backend)?;
         if is_ours {
@@ -60,8 +100,8 @@ pub fn survey(backend: &dyn Backend, random: &dyn Random) -> Result<Vec<Probe>, 
 /// promise, because nothing can stand in for those.
 pub(crate) fn creates_once(backend: &dyn Backend, probes: &[Probe]) -> Result<bool, BackendError> {
     let (creating, others): (Vec<_>, Vec<_>) =
-        probes.iter().partition(|probe| CREATES_ONCE.contains(&probe.name.as_str()));
-    match others.into_iter().find(|probe| !probe.holds && probe.name != LONG_NAMES) {
+        probes.iter().partition(|probe| probe.weight() == Weight::Arbitrable);
+    match others.into_iter().find(|probe| probe.is_broken()) {
         Some(broken) => Err(broken_promise(backend, broken)),
         None => Ok(creating.into_iter().all(|probe| probe.holds)),
     }
@@ -129,7 +169,8 @@ fn is_short(answer: Result<Option<()>, BackendError>) -> Result<bool, BackendErr
 
 fn keeps_large(backend: &dyn Backend, key: &Key) -> Result<bool, BackendError> {
     let pattern: Vec<u8> = (0..=250).collect();
-    let body: Vec<u8> = pattern.iter().copied().cycle().take(LARGE_BYTES).collect();
+    let mut body = pattern.repeat(LARGE_BYTES.div_ceil(pattern.len()));
+    body.truncate(LARGE_BYTES);
     let _: Put = put(backend, key, &[&body])?;
     Ok(backend.size(key)? == Some(LARGE_BYTES as u64)
         && backend.get(key)?.as_deref() == Some(&body[..]))

@@ -11,6 +11,7 @@ mod session;
 mod sizes;
 mod trash;
 mod versions;
+mod watch;
 
 pub use audit::{AuditReport, ChainAudit};
 pub use keys::{KeyStatus, TenantKeyStatus};

@@ -7,6 +7,7 @@ use cbr_env::{Random, RandomExt};
 use uuid::Uuid;
 
 use super::arbitration::Arbitration;
+use super::watch::Watched;
 use crate::backend::{Backend, BackendExt, Decided, Key, Probe, probe};
 use crate::chain::ChainLog;
 use crate::crypto::{MaintenanceKey, MasterKey, MasterKeys, TenantKeys};
@@ -31,6 +32,7 @@ pub struct Repository {
     pub(super) master: Arc<Master>,
     pub(super) descriptor: Descriptor,
     pub(super) arbitration: Arbitration,
+    pub(super) watched: Option<Arc<Watched>>,
     tenants: Mutex<HashMap<Uuid, Arc<TenantKeys>>>,
     pub(crate) known: KnownBelow,
     pub(crate) dedup: Arc<Domains>,
@@ -89,7 +91,7 @@ impl Repository {
         Self::open_with(backend, key.keys(), random, options)
     }
 
-    fn open_with(
+    pub(super) fn open_with(
         backend: Arc<dyn Backend>,
         keys: MasterKeys,
         random: Arc<dyn Random>,
@@ -115,6 +117,7 @@ impl Repository {
             master,
             descriptor,
             arbitration,
+            watched: None,
             tenants,
             known,
             dedup,
@@ -131,6 +134,7 @@ impl Repository {
             master: Arc::clone(&self.master),
             descriptor: self.descriptor.clone(),
             arbitration: self.arbitration,
+            watched: self.watched.clone(),
             tenants: Mutex::default(),
             dedup: Arc::new(Domains::new(0)),
             known: KnownBelow::default(),
@@ -151,6 +155,7 @@ impl Repository {
 
     /// Refuses if this release, or this way of opening, may only read.
     pub(crate) fn check_writable(&self) -> Result<()> {
+        self.check_not_stopped()?;
         if self.descriptor.may_write() {
             return match self.arbitration {
                 Arbitration::NotNeeded | Arbitration::Present => Ok(()),

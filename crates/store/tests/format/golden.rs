@@ -1,7 +1,8 @@
 //! The bytes of format v1 do not change (P18).
 //!
 //! `tests/golden/v1/objects.txt` holds, per kind of object and per table, the
-//! bytes this crate wrote on the day the format was fixed, `fold.txt` and `trash.txt` those of later kinds. A difference means
+//! bytes this crate wrote on the day the format was fixed, `fold.txt`, `trash.txt` and
+//! `arbitrated.txt` those of later kinds. A difference means
 //! that stores out there would no longer be read: never rewrite the file, add
 //! a new version of the format.
 
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 use cbr_env::SeededRandom;
 use cbr_store::format::codec::Encoder;
 use cbr_store::format::place;
-use cbr_store::format::record::{Deed, Record};
+use cbr_store::format::record::{Deed, Descriptor, Record};
 
 use crate::samples;
 
@@ -93,8 +94,35 @@ fn trash() -> String {
     text
 }
 
-fn golden_files() -> [(&'static str, String); 3] {
-    [("objects.txt", current()), ("fold.txt", fold()), ("trash.txt", trash())]
+/// The descriptor of a repository whose store overwrites (docs/adr on the arbiter).
+fn arbitrated() -> String {
+    let (key, bytes) = samples::arbitrated_object();
+    let record = hex::encode(encode(&samples::arbitrated()));
+    format!("descriptor-record {record}\ndescriptor {key} {}\n", hex::encode(bytes))
+}
+
+fn golden_files() -> [(&'static str, String); 4] {
+    [
+        ("objects.txt", current()),
+        ("fold.txt", fold()),
+        ("trash.txt", trash()),
+        ("arbitrated.txt", arbitrated()),
+    ]
+}
+
+/// Who reads the golden bytes knows that he may not write without an arbiter; and a release that
+/// does not know a bit of this word must not write either.
+#[test]
+fn the_golden_descriptor_of_a_store_that_overwrites_says_so() {
+    let golden = std::fs::read_to_string(file("arbitrated.txt")).unwrap();
+    let object = golden.lines().last().unwrap().rsplit(' ').next().unwrap();
+    let object = hex::decode(object).unwrap();
+    let key = place::descriptor();
+    let opened = Descriptor::open(&object, &key, &samples::master_keys()).unwrap();
+    assert!(opened.is_arbitrated() && opened.may_read() && opened.may_write());
+    assert_eq!(opened, samples::arbitrated());
+    let newer = Descriptor { ro_compat: Descriptor::ARBITRATED | 2, ..opened };
+    assert!(newer.is_arbitrated() && newer.may_read() && !newer.may_write());
 }
 
 #[test]

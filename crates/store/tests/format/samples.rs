@@ -85,6 +85,17 @@ pub(crate) fn descriptor() -> Descriptor {
     Descriptor { store: Uuid::from_u128(42), incompat: 0, ro_compat: 0, probes }
 }
 
+/// As a repository has it whose store overwrites.
+pub(crate) fn arbitrated() -> Descriptor {
+    Descriptor { ro_compat: Descriptor::ARBITRATED, ..descriptor() }
+}
+
+pub(crate) fn arbitrated_object() -> (Key, Vec<u8>) {
+    let key = place::descriptor();
+    let bytes = arbitrated().seal(&key, &master_keys(), &SeededRandom::new(6));
+    (key, bytes)
+}
+
 pub(crate) fn claim() -> Claim {
     let (owner, node) = ("task 17".to_owned(), "knoten-ä".to_owned());
     Claim { nonce: session(), parent: Some(4), owner, node, retired: None }

@@ -21,6 +21,16 @@ impl Memory {
         self.names.lock().unwrap()
     }
 
+    /// Another one that remembers the same.
+    pub(crate) fn copy(&self) -> Self {
+        Self { names: Mutex::new(self.names().clone()), ..Self::default() }
+    }
+
+    /// How many calls there were.
+    pub(crate) fn calls(&self) -> u64 {
+        *self.calls.lock().unwrap()
+    }
+
     /// The call with this number, from 1, fails; before that it may take effect.
     pub(crate) fn fail(&self, call: u64, takes_effect: bool) {
         *self.fails.lock().unwrap() = Some((call, takes_effect));

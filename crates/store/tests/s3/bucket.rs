@@ -22,11 +22,12 @@ pub(crate) const BUCKET: &str = "b-1";
 pub(crate) const ACCESS_KEY: &str = "AKIDEXAMPLE";
 pub(crate) const SECRET_KEY: &str = "canary-5ecr3t-k3y";
 
-/// A server with one empty bucket, gone when dropped.
+/// An empty place in a bucket, behind a proxy.
 pub(crate) struct Bucket {
-    directory: TempDir,
     pub(crate) proxy: Proxy,
-    _server: tokio::runtime::Runtime,
+    options: S3Options,
+    /// Of the server in this process, gone when dropped; none of somebody else's.
+    own: Option<(TempDir, tokio::runtime::Runtime)>,
 }
 
 impl Bucket {
@@ -56,20 +57,28 @@ impl Bucket {
                 });
             }
         });
-        let proxy = Proxy::start(address, directory.path().join(BUCKET));
-        Self { directory, proxy, _server: server }
+        let proxy = Proxy::start(address, Some(directory.path().join(BUCKET)));
+        let options = options(proxy.address());
+        Self { proxy, options, own: Some((directory, server)) }
     }
 
-    /// Where the server keeps an object.
+    /// A place of a server that runs elsewhere.
+    pub(crate) fn of(server: SocketAddr, options: S3Options) -> Self {
+        let proxy = Proxy::start(server, None);
+        let endpoint = format!("http://{}", proxy.address());
+        Self { proxy, options: S3Options { endpoint, ..options }, own: None }
+    }
+
+    /// Where the server in this process keeps an object.
     pub(crate) fn file(&self, key: &str) -> PathBuf {
-        self.directory.path().join(BUCKET).join(key)
+        let (directory, _) = self.own.as_ref().unwrap();
+        directory.path().join(BUCKET).join(key)
     }
 
     /// A backend that waits for nothing between attempts.
     pub(crate) fn backend(&self) -> S3Backend {
         let random = Arc::new(SeededRandom::new(7));
-        S3Backend::open(&options(self.proxy.address()), Arc::new(Impatient::default()), random)
-            .unwrap()
+        S3Backend::open(&self.options, Arc::new(Impatient::default()), random).unwrap()
     }
 }
 

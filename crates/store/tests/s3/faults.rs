@@ -1,6 +1,7 @@
 //! What each misbehaviour of a store leads to: never to wrong bytes, a false "created" or a false
 //! "absent" (P21).
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,12 +122,22 @@ fn spoiled_bodies_are_read_again_and_never_served() {
     assert_eq!(part, body[5000..6000]);
 }
 
-/// Seeds: the number in the name of the fault that is printed.
 #[test]
 fn under_seeded_faults_every_answer_is_right_or_an_error() {
-    for seed in 0..24 {
+    answers_are_right_or_errors(0..24, || {
         let bucket = Bucket::start();
-        let backend = bucket.backend();
+        let backend = Arc::new(bucket.backend());
+        (bucket, backend)
+    });
+}
+
+/// Seeds: the number in the name of the fault that is printed.
+pub(crate) fn answers_are_right_or_errors(
+    seeds: Range<u64>,
+    make: impl Fn() -> (Bucket, Arc<dyn Backend>),
+) {
+    for seed in seeds {
+        let (bucket, backend) = make();
         let toxics: Vec<Toxic> = TRANSIENT
             .into_iter()
             .filter(|toxic| !matches!(toxic, Toxic::StaleListing | Toxic::PartialListing))

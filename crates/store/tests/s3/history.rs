@@ -1,6 +1,7 @@
 //! Backups, restores and deletions over a store that misbehaves: each ends right, or says that it
 //! did not; and nothing that was committed is ever lost (P1, P9, P10, P21).
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use cbr_env::SeededRandom;
@@ -14,17 +15,37 @@ use crate::proxy::{TRANSIENT, Toxic};
 
 pub(crate) const CHAIN: ChainRef = ChainRef::alone(Uuid::from_u128(1), 0, Uuid::from_u128(2));
 
-fn open(bucket: &Bucket, seed: u64) -> Repository {
-    let backend: Arc<dyn Backend> = Arc::new(bucket.backend());
-    let options = Options { threads: 1, pack_bytes: 1 << 18, ..Options::default() };
-    let random = Arc::new(SeededRandom::new(seed));
-    Repository::init(backend, MasterKey::from_bytes([9; 32]), random, options).unwrap()
+/// A place in a bucket where processes may open a repository.
+pub(crate) trait Site {
+    /// The way there.
+    fn bucket(&self) -> &Bucket;
+    /// A new process opens the repository, and makes it if need be.
+    fn open(&self, seed: u64) -> Repository;
+}
+
+impl Site for Bucket {
+    fn bucket(&self) -> &Bucket {
+        self
+    }
+
+    fn open(&self, seed: u64) -> Repository {
+        let backend: Arc<dyn Backend> = Arc::new(self.backend());
+        let random = Arc::new(SeededRandom::new(seed));
+        Repository::init(backend, MasterKey::from_bytes([9; 32]), random, options()).unwrap()
+    }
+}
+
+pub(crate) fn options() -> Options {
+    Options { threads: 1, pack_bytes: 1 << 18, ..Options::default() }
 }
 
 #[test]
 fn a_history_in_a_bucket_restores_and_leaves_nothing_unknown() {
-    let bucket = Bucket::start();
-    let repository = open(&bucket, 1);
+    restores_and_leaves_nothing_unknown(&Bucket::start());
+}
+
+pub(crate) fn restores_and_leaves_nothing_unknown(site: &impl Site) {
+    let repository = site.open(1);
     let mut disk = Disk::new(40 * BLOCK);
     let mut made: Vec<(VersionInfo, Disk)> = Vec::new();
     for step in 0..4 {
@@ -40,14 +61,23 @@ fn a_history_in_a_bucket_restores_and_leaves_nothing_unknown() {
     assert_eq!(report.unknown_objects, 0);
 }
 
-/// Every step may fail, loudly. What said that it succeeded holds when the store is well again.
-/// Seeds 0 to 15; one request in 25 to 5 goes wrong.
+/// Seeds 0 to 15.
 #[test]
 fn a_history_over_a_bad_store_ends_right_or_in_an_error() {
+    let (succeeded, faults) = ends_right_or_in_an_error(0..16, Bucket::start);
+    assert!(succeeded > 50 && faults > 100, "{succeeded} {faults}");
+}
+
+/// Every step may fail, loudly. What said that it succeeded holds when the store is well again.
+/// One request in 25 to 5 goes wrong. Counts steps that succeeded, and faults.
+pub(crate) fn ends_right_or_in_an_error<S: Site>(
+    seeds: Range<u64>,
+    make: impl Fn() -> S,
+) -> (u64, u64) {
     let (mut succeeded, mut failed, mut faults) = (0, 0, 0);
-    for seed in 0..16_u64 {
-        let bucket = Bucket::start();
-        let repository = open(&bucket, seed + 100);
+    for seed in seeds {
+        let site = make();
+        let (bucket, repository) = (site.bucket(), site.open(seed + 100));
         bucket.proxy.seed(seed, 25 - 20 * (seed % 2), &TRANSIENT);
         let mut disk = Disk::new(24 * BLOCK);
         let mut live: Vec<(VersionInfo, Disk)> = Vec::new();
@@ -78,7 +108,7 @@ fn a_history_over_a_bad_store_ends_right_or_in_an_error() {
         faults += bucket.proxy.hits().values().sum::<u64>();
         bucket.proxy.heal();
         // What an operator has when the night is over: a process that starts anew.
-        let repository = open(&bucket, seed + 200);
+        let repository = site.open(seed + 200);
         for (version, disk) in &live {
             assert_restores(&repository, version, disk);
         }
@@ -86,17 +116,23 @@ fn a_history_over_a_bad_store_ends_right_or_in_an_error() {
         assert!(report.problems.is_empty(), "seed {seed}: {:?}", report.problems);
     }
     println!("{succeeded} steps succeeded, {failed} failed, {faults} faults");
-    assert!(succeeded > 50 && faults > 100, "{succeeded} {failed} {faults}");
+    (succeeded, faults)
 }
 
-/// P9, P10: a store that denies what it has, and lists what it had, makes nobody delete what is needed.
 /// Seeds 0 to 7.
 #[test]
 fn a_store_that_denies_objects_for_a_while_causes_no_deletion() {
+    let hits = denials_cause_no_deletion(0..8, Bucket::start);
+    assert!(hits > 20, "{hits} faults");
+}
+
+/// P9, P10: a store that denies what it has, and lists what it had, makes nobody delete what is needed.
+/// Counts faults.
+pub(crate) fn denials_cause_no_deletion<S: Site>(seeds: Range<u64>, make: impl Fn() -> S) -> u64 {
     let mut hits = 0;
-    for seed in 0..8_u64 {
-        let bucket = Bucket::start();
-        let repository = open(&bucket, seed + 300);
+    for seed in seeds {
+        let site = make();
+        let (bucket, repository) = (site.bucket(), site.open(seed + 300));
         let mut disk = Disk::new(24 * BLOCK);
         let mut live = Vec::new();
         for step in 0..4 {
@@ -115,12 +151,12 @@ fn a_store_that_denies_objects_for_a_while_causes_no_deletion() {
         }
         hits += bucket.proxy.hits().values().sum::<u64>();
         bucket.proxy.heal();
-        let repository = open(&bucket, seed + 400);
+        let repository = site.open(seed + 400);
         for (version, disk) in &live {
             assert_restores(&repository, version, disk);
         }
         let report = repository.check(CheckDepth::ReadData, &Job::quiet()).unwrap();
         assert!(report.problems.is_empty(), "seed {seed}: {:?}", report.problems);
     }
-    assert!(hits > 20, "{hits} faults");
+    hits
 }

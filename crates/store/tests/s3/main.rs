@@ -12,6 +12,7 @@ mod contract;
 #[path = "../disk/mod.rs"]
 mod disk;
 mod faults;
+mod foreign;
 mod history;
 #[expect(dead_code, reason = "the arbiter can fail, which is tested elsewhere")]
 #[path = "../memory_arbiter/mod.rs"]

@@ -64,7 +64,7 @@ pub(crate) struct Proxy {
 struct Shared {
     address: SocketAddr,
     upstream: SocketAddr,
-    root: PathBuf,
+    root: Option<PathBuf>,
     state: Mutex<State>,
     /// The server behind checks a condition and writes without a lock: it is one at a time here.
     puts: Mutex<()>,
@@ -95,8 +95,9 @@ struct Answer {
 }
 
 impl Proxy {
-    /// Before the server at `upstream`, whose bucket's objects are files in `root`.
-    pub(crate) fn start(upstream: SocketAddr, root: PathBuf) -> Self {
+    /// Before the server at `upstream`; if its bucket's objects are files in `root`, it can be made to
+    /// overwrite.
+    pub(crate) fn start(upstream: SocketAddr, root: Option<PathBuf>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (state, puts) = (Mutex::default(), Mutex::default());
@@ -222,7 +223,9 @@ impl Shared {
                 self.hit(Toxic::Truncated);
                 return answer.send_half(socket);
             }
-            Some(Toxic::WrongBody) if request.is_object_read() && !answer.body.is_empty() => {
+            Some(Toxic::WrongBody)
+                if request.is_object_read() && answer.is_success() && !answer.body.is_empty() =>
+            {
                 let middle = answer.body.len() / 2;
                 answer.body[middle] ^= 0x40;
             }
@@ -290,7 +293,7 @@ impl Shared {
         if ignores_conditions && request.method == "PUT" {
             // The condition is signed and cannot be taken away; what it would find can be.
             let key = request.target.trim_start_matches('/').split_once('/').unwrap().1;
-            let _ = std::fs::remove_file(self.root.join(key));
+            let _ = std::fs::remove_file(self.root.as_ref().unwrap().join(key));
         }
         let mut upstream = TcpStream::connect(self.upstream)?;
         upstream.write_all(request.head.as_bytes())?;

@@ -1,6 +1,7 @@
 //! What there is to say to `cbr repo key`, and the commands that are one call of the engine.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use cbr_store::{MaintenanceKey, MasterKey, Repository};
@@ -70,7 +71,7 @@ pub(crate) enum KeyCommand {
 /// The repository that a key command works on, and its key.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    pub(crate) repository: Repository,
+    pub(crate) repository: Arc<Repository>,
     pub(crate) key: MasterKey,
 }
 
@@ -78,6 +79,15 @@ impl KeyCommand {
     /// Whether the command does not need the repository to be opened with its key.
     pub(crate) const fn opens_itself(&self) -> bool {
         matches!(self, Self::RotateMaster | Self::Import { .. })
+    }
+
+    /// Whether the command puts or removes objects.
+    pub(crate) const fn is_change(&self) -> bool {
+        match self {
+            Self::RotateTenant { .. } | Self::Maintenance { .. } => true,
+            Self::Shred { yes_destroy_all_data, .. } => *yes_destroy_all_data,
+            Self::Status | Self::RotateMaster | Self::Export { .. } | Self::Import { .. } => false,
+        }
     }
 
     /// Runs a command that changes the key the repository is opened with, or makes it.

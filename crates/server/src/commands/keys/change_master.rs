@@ -19,6 +19,7 @@ use cbr_service::identity::{SealingKey, reseal};
 use cbr_store::{MasterKey, Repository};
 use serde_json::json;
 
+use crate::commands::writable::apart;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::node::SEALING_PURPOSE;
@@ -39,12 +40,6 @@ impl Opener {
     fn open(&self, key: &MasterKey) -> Result<Arc<Repository>> {
         wiring::repository(&self.place, &self.config, key.clone(), &self.database, &self.world)
     }
-}
-
-/// Runs a call of the store on a thread of its own: it waits for the backend, and where the
-/// database decides, for the runtime.
-async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.context("the work ended unexpectedly")?
 }
 
 /// Changes the master key, or finishes a change that was interrupted.

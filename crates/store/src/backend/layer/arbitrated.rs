@@ -38,7 +38,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::backend::{Backend, BackendError, Key, Op, Page, Put};
+use crate::backend::{Backend, BackendError, Key, Op, Page, Probe, Put};
 use crate::format::place::Place;
 use crate::planted::{self, Bug};
 
@@ -188,6 +188,10 @@ impl Backend for Arbitrated {
             self.arbiter.settle(key, Fate::Removed)?;
         }
         self.inner.delete(key)
+    }
+
+    fn ask(&self, base: &str) -> Vec<Probe> {
+        self.inner.ask(base)
     }
 
     fn describe(&self) -> String {

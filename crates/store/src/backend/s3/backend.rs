@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use cbr_env::{Clock, Random};
+use cbr_env::{Clock, Random, Timestamp};
 use crc_fast::CrcAlgorithm::Crc64Nvme;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::aws::AmazonS3;
@@ -15,11 +15,12 @@ use object_store::{
 };
 
 use super::answer::{Failure, FailureKind};
+use super::ask::Asker;
 use super::calls::{Calls, Problem, Tried};
 use super::client::connect;
 use super::options::S3Options;
 use crate::backend::{
-    Backend, BackendError, Entry, Key, LIST_PAGE_MAX, OBJECT_BYTES_MAX, Op, Page, Put,
+    Backend, BackendError, Entry, Key, LIST_PAGE_MAX, OBJECT_BYTES_MAX, Op, Page, Probe, Put,
 };
 
 /// Metadata of every object: its CRC-64/NVME, so that a whole read proves itself whatever the store
@@ -35,6 +36,7 @@ pub struct S3Backend {
     prefix: String,
     sends_condition: bool,
     description: String,
+    pub(super) asker: Asker,
 }
 
 impl fmt::Debug for S3Backend {
@@ -56,7 +58,8 @@ impl S3Backend {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Self, BackendError> {
-        let store = Arc::new(connect(options)?);
+        let (store, http) = connect(options)?;
+        let (store, asker) = (Arc::new(store), Asker::new(http, options));
         let calls = Calls::new(options, clock, random)?;
         let prefix = match options.prefix.as_str() {
             "" => String::new(),
@@ -64,7 +67,7 @@ impl S3Backend {
         };
         let description = format!("{} at {}", options.place(), options.endpoint);
         let sends_condition = options.send_condition;
-        let backend = Self { store, calls, prefix, sends_condition, description };
+        let backend = Self { store, calls, prefix, sends_condition, description, asker };
         backend.list("", None)?;
         Ok(backend)
     }
@@ -72,6 +75,19 @@ impl S3Backend {
     /// How many requests may run at this moment.
     pub fn concurrency(&self) -> f64 {
         self.calls.limit()
+    }
+
+    pub(super) const fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// What all keys begin with, a slash at its end if it is not empty.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.calls.now()
     }
 
     fn path(&self, key: &Key) -> Path {
@@ -302,6 +318,10 @@ impl Backend for S3Backend {
             Err(failure) if failure.kind == FailureKind::Absent => Ok(()),
             Err(failure) => Err(error(Op::Delete, key.as_str(), failure)),
         }
+    }
+
+    fn ask(&self, base: &str) -> Vec<Probe> {
+        self.ask_bucket(base)
     }
 
     fn describe(&self) -> String {

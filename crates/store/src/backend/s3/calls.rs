@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use cbr_env::{Clock, Random, RandomExt};
+use cbr_env::{Clock, Random, RandomExt, Timestamp};
 use tokio::runtime::{Builder, Runtime};
 
 use super::answer::{Failure, FailureKind, Seen};
@@ -73,6 +73,11 @@ impl Calls {
             gate: Gate::new(options.concurrency_max),
             timeout: options.timeout,
         })
+    }
+
+    /// The time by our clock.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// How many requests may run now.

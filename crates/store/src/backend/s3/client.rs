@@ -15,15 +15,15 @@ use crate::backend::{BackendError, Op};
 /// Connections that are kept although nothing uses them.
 const IDLE_CONNECTIONS_MAX: usize = 16;
 
-/// The client of a bucket.
-pub(super) fn connect(options: &S3Options) -> Result<AmazonS3, BackendError> {
+/// The client of a bucket, and what its requests go through.
+pub(super) fn connect(options: &S3Options) -> Result<(AmazonS3, HttpClient), BackendError> {
     options.check()?;
     let refused = |error: &dyn std::fmt::Display| BackendError::Refused {
         op: Op::Open,
         key: options.place(),
         reason: error.to_string(),
     };
-    let http = http(options).map_err(|error| refused(&error))?;
+    let http = HttpClient::new(Watch(http(options).map_err(|error| refused(&error))?));
     let mut builder = AmazonS3Builder::new()
         .with_endpoint(options.url())
         .with_bucket_name(&options.bucket)
@@ -39,11 +39,11 @@ pub(super) fn connect(options: &S3Options) -> Result<AmazonS3, BackendError> {
             max_retries: 0,
             retry_timeout: std::time::Duration::ZERO,
         })
-        .with_http_connector(Connector(http));
+        .with_http_connector(Connector(http.clone()));
     if options.send_checksum {
         builder = builder.with_checksum_algorithm(Checksum::SHA256);
     }
-    builder.build().map_err(|error| refused(&error))
+    Ok((builder.build().map_err(|error| refused(&error))?, http))
 }
 
 fn http(options: &S3Options) -> Result<reqwest::Client, reqwest::Error> {
@@ -65,10 +65,10 @@ fn http(options: &S3Options) -> Result<reqwest::Client, reqwest::Error> {
 }
 
 #[derive(Debug)]
-struct Connector(reqwest::Client);
+struct Connector(HttpClient);
 
 impl HttpConnector for Connector {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        Ok(HttpClient::new(Watch(self.0.clone())))
+        Ok(self.0.clone())
     }
 }

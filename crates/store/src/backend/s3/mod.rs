@@ -19,6 +19,7 @@
 //! at all (`probe.rs`).
 
 mod answer;
+mod ask;
 mod backend;
 mod budget;
 mod calls;

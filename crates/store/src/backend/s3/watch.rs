@@ -73,7 +73,7 @@ impl HttpService for Watch {
     }
 }
 
-async fn read(body: HttpResponseBody, most: usize) -> Result<Vec<u8>, HttpError> {
+pub(super) async fn read(body: HttpResponseBody, most: usize) -> Result<Vec<u8>, HttpError> {
     let mut bytes = Vec::new();
     let mut stream = body.bytes_stream();
     while let Some(part) = stream.next().await {
@@ -107,7 +107,7 @@ fn what_is_wrong(body: &[u8]) -> Option<String> {
 }
 
 /// The text of the first element of this name. Enough for flat answers; not a parser.
-fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(inner, _)| inner)
 }

@@ -1,65 +1,18 @@
 //! A store that overwrites, made one that does not by an arbiter: racing writers, crashes between every
 //! two effects, a lost memory (P1, P21; docs/adr on the arbiter).
 
-#![expect(clippy::unwrap_used, reason = "a test may stop anywhere")]
-
-#[expect(dead_code, reason = "disks can do more than these tests need")]
-mod disk;
-mod memory_arbiter;
-
 use std::sync::Arc;
 
 use cbr_env::SeededRandom;
 use cbr_store::backend::layer::{Arbiter, Arbitrated, Fault, Faulty};
 use cbr_store::backend::{
-    Backend, BackendError, BackendExt, Decided, Key, MemoryBackend, Page, Put, survey,
+    Backend, BackendError, BackendExt, Decided, Key, MemoryBackend, Put, survey,
 };
-use cbr_store::{ChainRef, CheckDepth, Error, Job, MasterKey, Options, Repository, contract};
-use disk::{BLOCK, Disk, assert_restores, backup_as};
-use memory_arbiter::Memory;
-use uuid::Uuid;
+use cbr_store::{CheckDepth, Error, Job, Repository, contract};
 
-/// Ignores conditions, as some stores do.
-#[derive(Debug, Default)]
-struct Overwriting(MemoryBackend);
-
-impl Backend for Overwriting {
-    fn put_new(&self, key: &Key, body: &[&[u8]]) -> Result<Put, BackendError> {
-        self.0.overwrite(key, body.concat());
-        Ok(Put::Created)
-    }
-    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, BackendError> {
-        self.0.get(key)
-    }
-    fn get_range(&self, key: &Key, at: u64, to: &mut [u8]) -> Result<Option<()>, BackendError> {
-        self.0.get_range(key, at, to)
-    }
-    fn size(&self, key: &Key) -> Result<Option<u64>, BackendError> {
-        self.0.size(key)
-    }
-    fn list(&self, prefix: &str, after: Option<&Key>) -> Result<Page, BackendError> {
-        self.0.list(prefix, after)
-    }
-    fn delete(&self, key: &Key) -> Result<(), BackendError> {
-        self.0.delete(key)
-    }
-    fn describe(&self) -> String {
-        "a store that overwrites".to_owned()
-    }
-}
-
-fn key(name: &str) -> Key {
-    Key::new(name).unwrap()
-}
-
-fn pair() -> (Arc<Overwriting>, Arc<Memory>, Arbitrated) {
-    let (store, memory) = (Arc::new(Overwriting::default()), Arc::new(Memory::default()));
-    let arbitrated = Arbitrated::new(
-        Arc::clone(&store) as Arc<dyn Backend>,
-        Arc::clone(&memory) as Arc<dyn Arbiter>,
-    );
-    (store, memory, arbitrated)
-}
+use crate::disk::{BLOCK, Disk, assert_restores, backup_as};
+use crate::memory_arbiter::Memory;
+use crate::store::{CHAIN, Overwriting, key, master, options, pair};
 
 #[test]
 fn with_an_arbiter_an_overwriting_store_keeps_the_contract() {
@@ -188,16 +141,6 @@ fn a_written_name_is_never_given_away_again_although_the_store_denies_it() {
     assert_eq!(arbitrated.put_new(&name, &[b"second"]).unwrap(), Put::Existed);
     assert!(arbitrated.put_decided(&name, &[b"second"]).is_err(), "loudly");
     assert_eq!(store.get(&name).unwrap(), None);
-}
-
-const CHAIN: ChainRef = ChainRef::alone(Uuid::from_u128(1), 0, Uuid::from_u128(2));
-
-fn master() -> MasterKey {
-    MasterKey::from_bytes([9; 32])
-}
-
-fn options() -> Options {
-    Options { threads: 1, pack_bytes: 1 << 18, compact_below_percent: 100, ..Options::default() }
 }
 
 #[test]
