@@ -20,10 +20,12 @@ use crate::backend::probe::{CHECKS_SUMS, CLOCKS_AGREE, KEEPS_LOCKED, LOCKS, NO_O
 use crate::format::record::Probe;
 
 const BODY: &str = "a probe";
-/// SHA-256, in base 64, of `BODY`, of another body, and of `RELEASE`.
+const HOLD: &str = "<LegalHold><Status>ON</Status></LegalHold>";
+const RELEASE: &str = "<LegalHold><Status>OFF</Status></LegalHold>";
+/// SHA-256, in base 64, of `BODY`, of another body, of `HOLD` and of `RELEASE`.
 const SUM: &str = "L1CVPJUEsBB4PsMjsEDfi8mfkGaJ//TL+v+1M9pj6e8=";
 const WRONG_SUM: &str = "hnrYwQomsuknP3Phfk0ABcd7VMhf3r4WizVN7klHfX4=";
-const RELEASE: &str = "<LegalHold><Status>OFF</Status></LegalHold>";
+const HOLD_SUM: &str = "DM+DhfHT6Ro5JJK2IeETDRfZi2c6UrODa2cnTtn541M=";
 const RELEASE_SUM: &str = "7vEHquPTeUqM2yKcrNurCHchzkn0PFXZtk4Xp2lZIDA=";
 /// A clock that differs by more is worth a look; requests are refused from 15 minutes on.
 const CLOCK_DIFFERENCE_MAX: Duration = Duration::from_mins(1);
@@ -135,8 +137,7 @@ impl S3Backend {
 
     /// Whether bytes that do not match their checksum are refused.
     fn checks_sums(&self, key: &str) -> Option<bool> {
-        let headers = &[("x-amz-checksum-sha256", WRONG_SUM)];
-        let path = self.object(key, "");
+        let (path, headers) = (self.object(key, ""), &summed(WRONG_SUM));
         let answer =
             self.put_question(Request { method: Method::PUT, path, headers, body: BODY })?;
         match answer.status {
@@ -157,22 +158,23 @@ impl S3Backend {
         }
     }
 
-    /// Whether an object that is locked stays. A legal hold is a lock that can be taken off again.
+    /// Whether an object that is locked stays. A legal hold is a lock that can be taken off again; it is
+    /// put on what is there already, so that an answer that got lost leaves nothing locked.
     fn keeps_locked(&self, key: &str) -> Option<bool> {
-        let headers = &[("x-amz-object-lock-legal-hold", "ON"), ("x-amz-checksum-sha256", SUM)];
-        let path = self.object(key, "");
-        let made = self.put_question(Request { method: Method::PUT, path, headers, body: BODY })?;
+        let put = |path: String, headers: &[(&'static str, &'static str)], body| {
+            self.put_question(Request { method: Method::PUT, path, headers, body })
+        };
+        let made = put(self.object(key, ""), &summed(SUM), BODY)?;
         let version = made.version.filter(|_| made.status == 200)?;
         let remove = || {
             let path = self.object(key, &format!("?versionId={version}"));
             self.put_question(Request { method: Method::DELETE, path, headers: &[], body: "" })
         };
-        let removed = remove();
-        let path = self.object(key, &format!("?legal-hold&versionId={version}"));
-        let headers = &[("x-amz-checksum-sha256", RELEASE_SUM)];
-        let released =
-            self.put_question(Request { method: Method::PUT, path, headers, body: RELEASE });
-        if released.is_none_or(|answer| !answer.is_success()) {
+        let of_hold = self.object(key, &format!("?legal-hold&versionId={version}"));
+        let held = put(of_hold.clone(), &summed(HOLD_SUM), HOLD);
+        let removed = held.filter(Answer::is_success).and_then(|_| remove());
+        let released = put(of_hold, &summed(RELEASE_SUM), RELEASE);
+        if removed.is_some() && !released.is_some_and(|answer| answer.is_success()) {
             tracing::warn!(key, version, "an object that was locked to try it stays locked");
         }
         remove();
@@ -192,6 +194,11 @@ impl S3Backend {
         });
         tried.result.map_err(|Failure { text, .. }| tracing::debug!(text, "left out")).ok()
     }
+}
+
+/// The headers of a body with this checksum.
+const fn summed(sum: &'static str) -> [(&'static str, &'static str); 2] {
+    [("x-amz-sdk-checksum-algorithm", "SHA256"), ("x-amz-checksum-sha256", sum)]
 }
 
 fn generic(source: impl std::error::Error + Send + Sync + 'static) -> Problem {
