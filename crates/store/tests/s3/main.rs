@@ -4,7 +4,7 @@
 //! S3Backend ──▶ proxy (faults, by plan or by seed) ──▶ s3s-fs (a directory)
 //! ```
 
-#![expect(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may")]
 
 mod bucket;
 mod contract;
