@@ -86,6 +86,7 @@ impl KeyCommand {
         match self {
             Self::RotateTenant { .. } | Self::Maintenance { .. } => true,
             Self::Shred { yes_destroy_all_data, .. } => *yes_destroy_all_data,
+            Self::Reencrypt { dry_run, .. } => !*dry_run,
             Self::Status | Self::RotateMaster | Self::Export { .. } | Self::Import { .. } => false,
         }
     }
