@@ -136,24 +136,6 @@ class InABucket(unittest.TestCase):
 
 
 @unittest.skipUnless(objects.is_installed(), "skipped: moto is not installed (./scripts/test does)")
-class InABucketWithLocks(unittest.TestCase):
-    def test_it_is_tried_whether_a_locked_object_stays(self):
-        """P12, P21: and nothing that is locked is left behind."""
-        store = objects.Objects(locks=True)
-        self.addCleanup(store.stop)
-        world = World(random.Random(36), size_mib=4, more=store.configuration())
-        self.addCleanup(world.end)
-        probe = ["--output", "json", "repo", "probe", *world.service.place()]
-        told = json.loads(world.service.run(*probe).stdout)
-        now = {answer["question"]: answer["now"] for answer in told["answers"]}
-        self.assertTrue(now["object lock is on"])
-        self.assertTrue(now["a locked object cannot be deleted"])
-        self.assertFalse(now["what is deleted leaves no old version"])
-        self.assertEqual(told["broken"], [])
-        self.assertFalse([key for key in store.versions() if key.endswith("/locked")])
-
-
-@unittest.skipUnless(objects.is_installed(), "skipped: moto is not installed (./scripts/test does)")
 class InABucketThatBeginsToOverwrite(unittest.TestCase):
     def test_it_is_noticed_and_provided_for(self):
         """P1, P21: asked, said, not written to without the database, and with it as before."""

@@ -78,9 +78,9 @@ allow_http = true
 
 
 class Objects(Bucket):
-    """moto: in memory, and it checks no signature. `locks`: with object lock, and so with versions."""
+    """moto: in memory, and it checks no signature."""
 
-    def __init__(self, locks=False):
+    def __init__(self):
         self.url = f"http://127.0.0.1:{free_port()}"
         self.access_key, self.secret_key = "backup-service", SECRET
         self.log = tempfile.NamedTemporaryFile(prefix="cbr-moto-", suffix=".log")
@@ -91,8 +91,7 @@ class Objects(Bucket):
         deadline = time.monotonic() + START_SECONDS_MAX
         while True:
             try:
-                headers = {"x-amz-bucket-object-lock-enabled": "true"} if locks else {}
-                self._request("PUT", f"/{BUCKET}", headers)
+                self._request("PUT", f"/{BUCKET}")
                 return
             except (urllib.error.URLError, OSError):
                 if self.process.poll() is not None or time.monotonic() > deadline:
@@ -105,13 +104,8 @@ class Objects(Bucket):
         self.process.wait()
         self.log.close()
 
-    def versions(self):
-        """The names of all objects there are or were, as often as there are versions of them."""
-        page = xml.fromstring(self._request("GET", f"/{BUCKET}?versions"))
-        return [version.findtext("{*}Key") for version in page.findall("{*}Version")]
-
-    def _request(self, method, path, headers=None):
-        request = urllib.request.Request(self.url + path, method=method, headers=headers or {})
+    def _request(self, method, path):
+        request = urllib.request.Request(self.url + path, method=method)
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.read()
 

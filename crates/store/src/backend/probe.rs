@@ -21,10 +21,8 @@ pub(super) const CHECKS_SUMS: &str = "a wrong checksum is refused";
 pub(super) const CLOCKS_AGREE: &str = "its clock and ours differ by less than a minute";
 pub(super) const NO_OLD_VERSIONS: &str = "what is deleted leaves no old version";
 pub(super) const LOCKS: &str = "object lock is on";
-pub(super) const KEEPS_LOCKED: &str = "a locked object cannot be deleted";
 /// The questions whose answers are noted only.
-const NOTED: [&str; 6] =
-    [LONG_NAMES, CHECKS_SUMS, CLOCKS_AGREE, NO_OLD_VERSIONS, LOCKS, KEEPS_LOCKED];
+const NOTED: [&str; 5] = [LONG_NAMES, CHECKS_SUMS, CLOCKS_AGREE, NO_OLD_VERSIONS, LOCKS];
 /// Where all probes lie; nothing else does.
 const PROBES: &str = "probe/";
 /// How often somebody else who starts may remove what we ask with.

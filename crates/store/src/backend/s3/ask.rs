@@ -16,17 +16,12 @@ use super::backend::S3Backend;
 use super::calls::Problem;
 use super::options::S3Options;
 use super::watch::element;
-use crate::backend::probe::{CHECKS_SUMS, CLOCKS_AGREE, KEEPS_LOCKED, LOCKS, NO_OLD_VERSIONS};
+use crate::backend::probe::{CHECKS_SUMS, CLOCKS_AGREE, LOCKS, NO_OLD_VERSIONS};
 use crate::format::record::Probe;
 
 const BODY: &str = "a probe";
-const HOLD: &str = "<LegalHold><Status>ON</Status></LegalHold>";
-const RELEASE: &str = "<LegalHold><Status>OFF</Status></LegalHold>";
-/// SHA-256, in base 64, of `BODY`, of another body, of `HOLD` and of `RELEASE`.
-const SUM: &str = "L1CVPJUEsBB4PsMjsEDfi8mfkGaJ//TL+v+1M9pj6e8=";
+/// SHA-256, in base 64, of another body.
 const WRONG_SUM: &str = "hnrYwQomsuknP3Phfk0ABcd7VMhf3r4WizVN7klHfX4=";
-const HOLD_SUM: &str = "DM+DhfHT6Ro5JJK2IeETDRfZi2c6UrODa2cnTtn541M=";
-const RELEASE_SUM: &str = "7vEHquPTeUqM2yKcrNurCHchzkn0PFXZtk4Xp2lZIDA=";
 /// A clock that differs by more is worth a look; requests are refused from 15 minutes on.
 const CLOCK_DIFFERENCE_MAX: Duration = Duration::from_mins(1);
 /// The most of an answer that is read.
@@ -48,7 +43,6 @@ struct Answer {
     body: String,
     /// Seconds since the epoch by the store's clock.
     date: Option<i64>,
-    version: Option<String>,
 }
 
 impl Answer {
@@ -114,11 +108,7 @@ impl S3Backend {
         if self.asker.sends_checksum {
             note(CHECKS_SUMS, self.checks_sums(&format!("{base}/sum")));
         }
-        let locks = self.locks();
-        note(LOCKS, locks);
-        if locks == Some(true) {
-            note(KEEPS_LOCKED, self.keeps_locked(&format!("{base}/locked")));
-        }
+        note(LOCKS, self.locks());
         probes
     }
 
@@ -137,7 +127,7 @@ impl S3Backend {
 
     /// Whether bytes that do not match their checksum are refused.
     fn checks_sums(&self, key: &str) -> Option<bool> {
-        let (path, headers) = (self.object(key, ""), &summed(WRONG_SUM));
+        let (path, headers) = (self.object(key), &summed(WRONG_SUM));
         let answer =
             self.put_question(Request { method: Method::PUT, path, headers, body: BODY })?;
         match answer.status {
@@ -158,31 +148,8 @@ impl S3Backend {
         }
     }
 
-    /// Whether an object that is locked stays. A legal hold is a lock that can be taken off again; it is
-    /// put on what is there already, so that an answer that got lost leaves nothing locked.
-    fn keeps_locked(&self, key: &str) -> Option<bool> {
-        let put = |path: String, headers: &[(&'static str, &'static str)], body| {
-            self.put_question(Request { method: Method::PUT, path, headers, body })
-        };
-        let made = put(self.object(key, ""), &summed(SUM), BODY)?;
-        let version = made.version.filter(|_| made.status == 200)?;
-        let remove = || {
-            let path = self.object(key, &format!("?versionId={version}"));
-            self.put_question(Request { method: Method::DELETE, path, headers: &[], body: "" })
-        };
-        let of_hold = self.object(key, &format!("?legal-hold&versionId={version}"));
-        let held = put(of_hold.clone(), &summed(HOLD_SUM), HOLD);
-        let removed = held.filter(Answer::is_success).and_then(|_| remove());
-        let released = put(of_hold, &summed(RELEASE_SUM), RELEASE);
-        if removed.is_some() && !released.is_some_and(|answer| answer.is_success()) {
-            tracing::warn!(key, version, "an object that was locked to try it stays locked");
-        }
-        remove();
-        removed.map(|answer| !answer.is_success())
-    }
-
-    fn object(&self, key: &str, query: &str) -> String {
-        format!("/{}{key}{query}", self.prefix())
+    fn object(&self, key: &str) -> String {
+        format!("/{}{key}", self.prefix())
     }
 
     /// Asks, and asks again as with every request; `None` if there is no answer worth its name.
@@ -210,10 +177,9 @@ async fn answer(found: object_store::client::HttpResponse) -> Result<Answer, Pro
     let header = |name: &str| found.headers().get(name).and_then(|value| value.to_str().ok());
     let date = header(DATE.as_str()).and_then(|text| DateTime::parse_from_rfc2822(text).ok());
     let date = date.map(|date| date.timestamp());
-    let version = header("x-amz-version-id").map(str::to_owned);
     if matches!(status, 429 | 500 | 502..=504) {
         return Err(Problem::Answer(format!("the store answers {status}")));
     }
     let body = super::watch::read(found.into_body(), ANSWER_BYTES_MAX).await.map_err(generic)?;
-    Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned(), date, version })
+    Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned(), date })
 }
