@@ -289,7 +289,7 @@ texts! {
     done_repo_gc(bytes) "Removed {bytes}" | "已删除 {bytes}";
     done_repo_gc_dry(count, bytes) "{count} packs would change, {bytes} would go; nothing was done" | "将处理 {count} 个数据包，释放 {bytes}；未执行任何操作";
     note_gc_blocked(chain, why) "nothing can be removed of {chain}: {why}" | "无法清理 {chain}：{why}";
-    note_gc_shared(count) "{count} tenants share blocks between disks; what would go there is not foreseen" | "有 {count} 个租户的磁盘之间共享数据块，无法预知将清理的内容";
+    note_gc_waiting(size) "{size} are not needed any more and wait for unfinished backups that may share them" | "有 {size} 已不再需要，但要等可能共享这些数据的未完成备份结束后才能清理";
     note_gc_rescued(object) "DEFECT, please report it: {object} was given up and is still needed; it stays" | "缺陷，请上报：{object} 被判为无用但仍被引用，已保留";
     note_gc_trash(versions, bytes) "{versions} deleted disks can still be taken back and keep {bytes}" | "有 {versions} 个已删除的磁盘版本仍可恢复，占用 {bytes}";
     note_trashed(count) "{count} deleted backups can be taken back: their time begins anew" | "有 {count} 个已删除的备份可以恢复：保留时间重新计算";

@@ -3,7 +3,7 @@
 //! Every sweep may run at any time, on any node, and be interrupted anywhere. What
 //! an unfinished task may need is never touched.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,15 +129,20 @@ impl Sweeps {
         let repository = Arc::clone(&self.core.repository);
         let chains = blocking("listing chains", move || repository.chains()).await?;
         let mut tidied = Tally::default();
+        // Chains that share blocks are swept together, when the dead sessions of all of them are over.
+        let mut domains = BTreeMap::new();
         for chain in chains {
-            tidied.note(self.tidy(chain).await);
+            tidied.note(self.end_dead_sessions(chain).await);
+            domains.entry(chain.domain()).or_insert(chain);
+        }
+        for chain in domains.into_values() {
+            tidied.note(self.reclaim(chain).await);
         }
         tidied.end()?;
         deleted.end()
     }
 
-    async fn tidy(&self, chain: ChainRef) -> Result<()> {
-        self.end_dead_sessions(chain).await?;
+    async fn reclaim(&self, chain: ChainRef) -> Result<()> {
         let repository = Arc::clone(&self.core.repository);
         let freed = blocking("reclaiming", move || repository.reclaim(&chain)).await?;
         metrics::counter!("cbr_reclaimed_bytes_total").increment(freed.removed_object_bytes);

@@ -4,6 +4,10 @@ use std::thread;
 
 use crate::format::id::Scope;
 
+/// A block from another session is borrowed only with a neighbour. `scripts/bench dedup` measures it:
+/// longer runs store more and make restores hardly faster (ADR 18).
+const BORROW_RUN_BLOCKS: usize = 2;
+
 /// How a repository is written and read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -34,6 +38,10 @@ pub struct Options {
     /// What the hints for blocks that chains share may take, of all tenants together. Less finds
     /// less; nothing else depends on it.
     pub dedup_ram_bytes: u64,
+    /// The fewest blocks in a row that are borrowed from what another session has written. Nobody has
+    /// to choose it: ADR 18 says what was measured.
+    #[doc(hidden)]
+    pub borrow_run_blocks: usize,
     /// With what chains share blocks that have no version yet: see [`crate::Repository::resolve`].
     pub new_chains: Scope,
 }
@@ -51,6 +59,7 @@ impl Default for Options {
             read_cache_bytes: 64 << 20,
             fold_after: 32,
             dedup_ram_bytes: 192 << 20,
+            borrow_run_blocks: BORROW_RUN_BLOCKS,
             new_chains: Scope::Volume,
         }
     }
@@ -84,6 +93,7 @@ impl Options {
             read_cache_bytes: self.read_cache_bytes.clamp(8 << 20, 64 << 30),
             fold_after: self.fold_after.max(1),
             dedup_ram_bytes: self.dedup_ram_bytes,
+            borrow_run_blocks: self.borrow_run_blocks.clamp(1, 16),
             new_chains: self.new_chains,
         }
     }

@@ -72,7 +72,7 @@ impl Actor {
         let world = Arc::clone(&self.world);
         self.repeat("reclaim", Some(number), |repository| {
             let plan = repository.plan_reclaim(Some(&chain))?;
-            if !plan.chains.is_empty() || !plan.shared.is_empty() {
+            if !plan.chains.is_empty() {
                 world.lock().saw("a sweep was planned and carried out later");
             }
             repository.execute(&plan, true, &Job::quiet()).map(drop)

@@ -66,6 +66,7 @@ pub(crate) async fn audit(repository: Arc<Repository>, output: Output) -> Result
     let chain = |chain: &ChainAudit| {
         json!({
             "chain": chain.chain.to_string(),
+            "chains": chain.chains,
             "versions": chain.versions,
             "counted_bytes": chain.counted_bytes,
             "booked_bytes": chain.booked_bytes,
@@ -142,9 +143,8 @@ fn show(summary: &Value, steps: &[Value], is_dry_run: bool, output: Output) -> R
     for chain in wire::items(summary, "/blocked") {
         output.note(lang.note_gc_blocked(wire::text(chain, "/chain"), wire::text(chain, "/why")));
     }
-    let shared = wire::number(summary, "/shared_domains").unwrap_or(0);
-    if is_dry_run && shared > 0 {
-        output.note(lang.note_gc_shared(shared));
+    if wire::number(summary, "/waiting_bytes").unwrap_or(0) > 0 {
+        output.note(lang.note_gc_waiting(size(summary, "/waiting_bytes")));
     }
     let in_trash = wire::number(summary, "/trash/versions").unwrap_or(0);
     if in_trash > 0 {
@@ -172,6 +172,8 @@ fn as_json(plan: &ReclaimPlan, steps: &[Value]) -> Value {
         .map(|(chain, error)| json!({"chain": chain.to_string(), "why": error.to_string()}))
         .collect();
     let rescued: Vec<&String> = plan.chains.iter().flat_map(|chain| &chain.rescued).collect();
+    let waiting_bytes: u64 =
+        plan.chains.iter().flat_map(|chain| &chain.steps).map(|step| step.waiting_bytes).sum();
     let sum = |part: fn(&ChainReclaim) -> u64| plan.chains.iter().map(part).sum::<u64>();
     json!({
         "steps": steps,
@@ -180,19 +182,20 @@ fn as_json(plan: &ReclaimPlan, steps: &[Value]) -> Value {
         "unexplained_packs": sum(|chain| chain.unexplained.packs),
         "rescued": rescued,
         "blocked": blocked,
-        "shared_domains": plan.shared.len(),
+        "waiting_bytes": waiting_bytes,
     })
 }
 
 fn steps_as_json(chain: &ChainReclaim) -> Vec<Value> {
     let step = |step: &ReclaimStep| {
         json!({
-            "chain": chain.chain.to_string(),
+            "chain": step.chain.unwrap_or(chain.chain).to_string(),
             "object": step.pack,
             "action": action(step.action),
             "reason": reason(step.reason),
             "freed_bytes": step.freed_bytes,
             "rewritten_bytes": step.rewritten_bytes,
+            "waiting_bytes": step.waiting_bytes,
         })
     };
     chain.steps.iter().map(step).collect()
@@ -205,6 +208,7 @@ fn action(action: ReclaimAction) -> &'static str {
         ReclaimAction::RemovePatch => "remove_patch",
         ReclaimAction::Rewrite => "rewrite",
         ReclaimAction::RemoveOlder => "remove_older",
+        ReclaimAction::Retire => "retire",
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) fn run(repository: &Repository, output: Output) -> Result<()> {
     const DOING: &str = "cannot compute sizes from the repository";
     let lang = output.lang;
     let mut chains: BTreeMap<_, Usage> = BTreeMap::new();
-    let mut versions = Vec::new();
+    let mut found = Vec::new();
     for info in repository.catalogue().context(DOING)? {
         let chain = info.version.chain;
         let usage = match chains.entry(chain) {
@@ -26,9 +26,13 @@ pub(super) fn run(repository: &Repository, output: Output) -> Result<()> {
         };
         // One that was deleted meanwhile has no sizes.
         if let Some(sizes) = usage.version(info.version.seq) {
-            versions.push(with_sizes(&info, &repository.exact(sizes).context(DOING)?));
+            found.push((info, *sizes));
         }
     }
+    let sizes = found.iter().map(|(_, sizes)| *sizes).collect();
+    let exact = repository.exact(sizes).context(DOING)?;
+    let mut versions: Vec<Value> =
+        found.iter().zip(&exact).map(|((info, _), sizes)| with_sizes(info, sizes)).collect();
     versions.sort_by_key(|version| wire::number(version, "/card/checkpoint/created_at"));
     let mut columns = vec![
         (lang.col_backup(), Show::At("/card/backup/id")),

@@ -37,25 +37,25 @@ fn answer(
     repository: &Repository,
     asked: &[(BackupId, Vec<StoredVersion>)],
 ) -> cbr_store::Result<WhatIf> {
-    let mut chains: BTreeMap<ChainRef, (Usage, BTreeSet<u64>)> = BTreeMap::new();
+    let mut usages: BTreeMap<ChainRef, Usage> = BTreeMap::new();
+    let mut chosen: BTreeMap<ChainRef, BTreeSet<u64>> = BTreeMap::new();
     let mut what_if = WhatIf::default();
     // A disk of a server counts once, also if the server is asked for as well.
     let mut counted = BTreeSet::new();
-    for (id, versions) in asked {
+    // The disks that are in the store, and the backup each belongs to.
+    let (mut found, mut of_backup) = (Vec::new(), Vec::new());
+    for (position, (id, versions)) in asked.iter().enumerate() {
         let mut sizes = BackupSizes::default();
         for version in versions {
             let reference = content::reference(version);
-            let (usage, seqs) = match chains.entry(reference.chain) {
+            let usage = match usages.entry(reference.chain) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => {
-                    new.insert((repository.usage(&reference.chain)?, BTreeSet::new()))
-                }
+                Entry::Vacant(new) => new.insert(repository.usage(&reference.chain)?),
             };
-            if let Some(found) = add(&mut sizes, version, usage) {
-                let exact = repository.exact(found)?;
-                sizes.unique_bytes += exact.unique_bytes;
-                sizes.shared_bytes += exact.shared_bytes;
-                seqs.insert(reference.seq);
+            if let Some(one) = add(&mut sizes, version, usage) {
+                found.push(*one);
+                of_backup.push(position);
+                chosen.entry(reference.chain).or_default().insert(reference.seq);
             }
             if counted.insert(reference) {
                 what_if.logical_bytes += version.logical_bytes.0;
@@ -63,15 +63,17 @@ fn answer(
         }
         what_if.backups.push((*id, sizes));
     }
-    for (chain, (usage, seqs)) in &chains {
-        what_if.freed_bytes += match chain.scope {
-            Scope::Volume => usage.freed_bytes(seqs),
-            // What two disks share and both are asked for is not counted: each keeps it for the other.
-            Scope::Tenant => {
-                repository.what_if(chain, &seqs.iter().copied().collect::<Vec<_>>())?
-            }
-        };
+    for (exact, position) in repository.exact(found)?.into_iter().zip(of_backup) {
+        let (_, sizes) = &mut what_if.backups[position];
+        sizes.unique_bytes += exact.unique_bytes;
+        sizes.shared_bytes += exact.shared_bytes;
     }
+    let (alone, sharing): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        chosen.into_iter().partition(|(chain, _)| chain.scope == Scope::Volume);
+    for (chain, seqs) in &alone {
+        what_if.freed_bytes += usages.get(chain).map_or(0, |usage| usage.freed_bytes(seqs));
+    }
+    what_if.freed_bytes += repository.predict_deletions(&sharing)?.freed_bytes;
     Ok(what_if)
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use cbr_model::backup::StoredVersion;
 use cbr_model::{ResourceId, TaskId};
 use cbr_provider::SnapshotName;
-use cbr_store::{ChainRef, Job, Repository, Session, VersionInfo, WriteStats};
+use cbr_store::{ChainRef, DomainId, Job, Repository, Session, VersionInfo, WriteStats};
 use cbr_task::TaskContext;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
@@ -40,6 +40,7 @@ pub(super) struct DiskCopy<'a> {
     pub(super) core: &'a Core,
     pub(super) run: &'a TaskContext,
     pub(super) volume: ResourceId,
+    /// What is asked for; where it lies, and with what it shares, the store knows.
     pub(super) chain: ChainRef,
     pub(super) share: Share,
 }
@@ -81,7 +82,7 @@ impl DiskCopy<'_> {
         let card = card(!session.is_first()).encode();
         let info = spawn_blocking(move || session.commit(&card)).await??;
         count(&stats);
-        self.look_again().await;
+        self.look_again(info.version.chain.domain()).await;
         Ok(made(&info))
     }
 }
@@ -89,7 +90,7 @@ impl DiskCopy<'_> {
 impl DiskCopy<'_> {
     /// The session knows what is damaged, does not build on it, and heals what it can (P5).
     async fn warned(&self, mut session: Box<Session>) -> Result<Box<Session>, Trouble> {
-        match self.core.known_damage(self.chain.domain()).await {
+        match self.core.known_damage(session.version().chain.domain()).await {
             Ok(known) => {
                 session.distrust(&known);
                 Ok(session)
@@ -99,8 +100,8 @@ impl DiskCopy<'_> {
     }
 
     /// Earlier versions may be whole again. If that cannot be seen now, a later scrub sees it.
-    async fn look_again(&self) {
-        let (core, domain) = (self.core, self.chain.domain());
+    async fn look_again(&self, domain: DomainId) {
+        let core = self.core;
         let looked = async {
             let known = core.known_damage(domain).await?;
             if known.is_empty() {

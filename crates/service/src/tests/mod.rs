@@ -8,6 +8,7 @@ mod faults;
 mod identity;
 mod restore;
 mod rules;
+mod sharing;
 mod store_watch;
 mod sweeps;
 mod trash;

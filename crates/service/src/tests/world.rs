@@ -16,7 +16,7 @@ use cbr_provider::Provider;
 use cbr_provider::fake::FakeProvider;
 use cbr_store::backend::layer::Faulty;
 use cbr_store::backend::{Backend, Key, MemoryBackend};
-use cbr_store::{MasterKey, Repository};
+use cbr_store::{MasterKey, Repository, Scope};
 use cbr_task::Options;
 use cbr_testkit::TestDatabase;
 use uuid::Uuid;
@@ -89,6 +89,15 @@ impl World {
     /// One in which what is deleted can be taken back for three days.
     pub(super) async fn with_trash() -> Self {
         Self::build(TestDatabase::sqlite(), 3, Repository::init).await
+    }
+
+    /// An installation whose disks share blocks.
+    pub(super) async fn sharing() -> Self {
+        Self::with_repository(TestDatabase::sqlite(), |backend, key, random, options| {
+            let options = cbr_store::Options { new_chains: Scope::Tenant, ..options };
+            Repository::init(backend, key, random, options)
+        })
+        .await
     }
 
     /// An installation over this empty database.

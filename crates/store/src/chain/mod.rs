@@ -16,6 +16,6 @@ mod usage;
 
 pub(crate) use history::{History, Verdict};
 pub(crate) use lifetime::Lineage;
-pub(crate) use lists::read_list;
+pub(crate) use lists::{KnownLists, read_list};
 pub(crate) use log::ChainLog;
 pub use usage::Usage;

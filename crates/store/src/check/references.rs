@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use super::found::Found;
 use crate::chain::{ChainLog, History};
-use crate::dedup::Retired;
 use crate::delete::shared::{Books, Shares};
 use crate::error::{Error, Result};
 use crate::format::id::{PackKind, SlotRef};
@@ -22,8 +21,11 @@ use crate::packs::{Packs, Scratch};
 /// Audits the domain that the chain of `log` belongs to. What cannot be read is named elsewhere.
 pub(super) fn audit(log: &ChainLog, packs: &Arc<Packs>, found: &Found) -> Result<()> {
     let retire_log = log.retire_log();
-    if let Err(error) = retire_log.read_on(&mut Retired::default()) {
-        give_up_on(error, |error| found.record(place::retires(&retire_log.domain), error))?;
+    match retire_log.wrong_folds() {
+        Ok(wrong) => wrong.into_iter().for_each(|(key, error)| found.record(key, error)),
+        Err(error) => {
+            give_up_on(error, |error| found.record(place::retires(&retire_log.domain), error))?;
+        }
     }
     match audit_chains(log, packs, found) {
         Err(error) => give_up_on(error, |_| {}),

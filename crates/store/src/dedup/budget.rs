@@ -24,6 +24,10 @@ impl Budget {
         self.used_bytes.fetch_sub(bytes, Ordering::AcqRel);
     }
 
+    pub(crate) const fn cap_bytes(&self) -> u64 {
+        self.cap_bytes
+    }
+
     pub(crate) fn used_bytes(&self) -> u64 {
         self.used_bytes.load(Ordering::Acquire)
     }

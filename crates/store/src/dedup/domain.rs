@@ -8,12 +8,15 @@ use uuid::Uuid;
 use super::borrower::Borrower;
 use super::budget::Budget;
 use super::hint::Hint;
-use super::retired::{RetireLog, Retired};
+use super::retired::Retired;
 use crate::backend::{BackendExt, Entry, Key};
+use crate::chain::history::Session;
+use crate::chain::{ChainLog, History, Verdict};
+use crate::delete::shared::Books;
 use crate::error::{Error, Result};
 use crate::format::id::{DomainId, PackId, PackKind};
 use crate::format::place::{self, Place};
-use crate::format::record::{Outcome, Record};
+use crate::format::record::{Commit, Outcome, Record};
 use crate::packs::Packs;
 
 /// How many packs are taken into the hint per session; the others wait for the next one.
@@ -45,11 +48,11 @@ impl Domains {
     /// Whatever kept the retire log from being read: then nothing may be borrowed.
     pub(crate) fn borrower(
         &self,
-        log: &RetireLog,
+        log: &ChainLog,
         packs: &Arc<Packs>,
         seq: u64,
     ) -> Result<Borrower> {
-        let memory = self.memory(&log.domain);
+        let memory = self.memory(&log.chain.domain());
         let retired = memory.refresh(log, packs)?;
         let budget = (Arc::clone(&self.budget), self.cap_bytes);
         Ok(Borrower::new(memory, Arc::clone(packs), retired, budget, seq))
@@ -95,6 +98,41 @@ struct Progress {
     taken_bytes: u64,
 }
 
+/// A session that is over, and the packs of blocks that it committed.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Decided {
+    seq: u64,
+    chain: Uuid,
+    packs: Vec<PackId>,
+}
+
+/// All of them by the logs of a domain's chains; `None` if any of these has something unreadable.
+fn decided(log: &ChainLog) -> Result<Option<Vec<Decided>>> {
+    let books = match Books::read(log, ChainLog::read) {
+        Ok(books) => books,
+        Err(error @ Error::Backend(_)) if error.is_transient() => return Err(error),
+        Err(_) => return Ok(None),
+    };
+    let of_chain = |history: &History| {
+        let chain = history.chain.chain;
+        let decided = |(seq, session): (&u64, &Session)| {
+            let packs = match &session.verdict {
+                Verdict::Open => return None,
+                Verdict::Aborted => Vec::new(),
+                Verdict::Committed(committed) => data_packs(&committed.commit).collect(),
+            };
+            Some(Decided { seq: *seq, chain, packs })
+        };
+        history.sessions.iter().filter_map(decided).collect::<Vec<_>>()
+    };
+    Ok(Some(books.histories.iter().flat_map(of_chain).collect()))
+}
+
+fn data_packs(commit: &Commit) -> impl Iterator<Item = PackId> {
+    let data = commit.packs.iter().filter(|pack| pack.kind == PackKind::Data);
+    data.map(|pack| pack.id)
+}
+
 /// About what a remembered outcome and a waiting pack take.
 const OUTCOME_BYTES: u64 = 64;
 const WAITING_BYTES: u64 = 32;
@@ -106,11 +144,16 @@ impl Memory {
     }
 
     /// Learns what happened since the last session, and how far the retire log goes.
-    fn refresh(&self, log: &RetireLog, packs: &Packs) -> Result<Arc<Retired>> {
+    fn refresh(&self, log: &ChainLog, packs: &Packs) -> Result<Arc<Retired>> {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let progress = &mut *progress;
         let before = progress.retired.bytes();
-        log.read_on(Arc::make_mut(&mut progress.retired))?;
+        let retire_log = log.retire_log();
+        if progress.retired.head == 0 {
+            progress.retired = Arc::new(retire_log.read()?);
+        } else {
+            retire_log.read_on(Arc::make_mut(&mut progress.retired))?;
+        }
         let more = progress.retired.bytes().saturating_sub(before);
         if !self.take(progress, more) {
             progress.retired = Arc::default();
@@ -128,45 +171,60 @@ impl Memory {
         is_there
     }
 
-    /// Reads the commits that are new, and notes their packs.
-    fn learn_commits(&self, progress: &mut Progress, log: &RetireLog) -> Result<()> {
-        let listed = log.backend.list_all(&place::chains(&log.domain))?;
-        let mut new: Vec<(u64, Uuid, Key)> = Vec::new();
-        let outcome = |entry: &Entry| match Place::parse(&entry.key) {
-            Some(Place::Outcome(chain, seq)) => Some((seq, chain.chain, entry.key.clone())),
-            _ => None,
+    /// Notes the packs of commits that are new. The first time they come from the logs, which are
+    /// folded; later only outcomes that were not seen are read.
+    fn learn_commits(&self, progress: &mut Progress, log: &ChainLog) -> Result<()> {
+        if self.budget.cap_bytes() == 0 {
+            return Ok(());
+        }
+        let by_logs = if progress.seen.is_empty() { decided(log)? } else { None };
+        let mut new = match by_logs {
+            Some(all) => all,
+            None => self.read_new(progress, log)?,
         };
-        new.extend(listed.iter().filter_map(outcome));
-        new.retain(|(seq, chain, _)| !progress.seen.contains(&(*chain, *seq)));
         // There is no time in the store: high numbers are the best sign of being recent.
         new.sort_unstable();
         let mut waiting = Vec::new();
-        for (seq, chain, key) in new {
+        for Decided { seq, chain, packs } in new {
             if !self.take(progress, OUTCOME_BYTES) {
                 break;
             }
             progress.seen.insert((chain, seq));
-            let Some(object) = log.backend.get(&key)? else { continue };
-            match Outcome::open(&object, &key, log.keys.as_ref()) {
-                Ok(Outcome::Commit(commit)) => waiting.extend(
-                    commit
-                        .packs
-                        .iter()
-                        .filter(|pack| pack.kind == PackKind::Data)
-                        .map(|pack| pack.id),
-                ),
-                Ok(Outcome::Abort(_)) => {}
-                // A check names it; nothing is borrowed from what it had written.
-                Err(error) if error.is_damage() => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "unreadable record");
-                }
-                Err(error) => return Err(error),
-            }
+            waiting.extend(packs);
         }
         if self.take(progress, waiting.len() as u64 * WAITING_BYTES) {
             progress.waiting.append(&mut waiting);
         }
         Ok(())
+    }
+
+    /// Reads the outcomes that are new.
+    fn read_new(&self, progress: &Progress, log: &ChainLog) -> Result<Vec<Decided>> {
+        let listed = log.backend.list_all(&place::chains(&log.chain.domain()))?;
+        let outcome = |entry: &Entry| match Place::parse(&entry.key) {
+            Some(Place::Outcome(chain, seq)) => Some((seq, chain.chain, entry.key.clone())),
+            _ => None,
+        };
+        let mut new: Vec<(u64, Uuid, Key)> = listed.iter().filter_map(outcome).collect();
+        new.retain(|(seq, chain, _)| !progress.seen.contains(&(*chain, *seq)));
+        new.sort_unstable();
+        let room = (self.budget.cap_bytes() / OUTCOME_BYTES).try_into().unwrap_or(usize::MAX);
+        let mut decided = Vec::new();
+        for (seq, chain, key) in new.into_iter().take(room) {
+            let Some(object) = log.backend.get(&key)? else { continue };
+            let packs = match Outcome::open(&object, &key, log.keys.as_ref()) {
+                Ok(Outcome::Commit(commit)) => data_packs(&commit).collect(),
+                Ok(Outcome::Abort(_)) => Vec::new(),
+                // A check names it; nothing is borrowed from what it had written.
+                Err(error) if error.is_damage() => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "unreadable record");
+                    Vec::new()
+                }
+                Err(error) => return Err(error),
+            };
+            decided.push(Decided { seq, chain, packs });
+        }
+        Ok(decided)
     }
 
     /// Takes waiting packs into the hint, the most recent ones first.

@@ -5,14 +5,15 @@
 
 use std::collections::BTreeSet;
 
-use super::plan::{Listed, PackName, Plan, author};
+use super::plan::{Listed, PackName, Plan, has_lists};
+use super::shared::{Books, Shares};
 use crate::backend::{BackendExt, Key};
-use crate::chain::{ChainLog, History, Lineage, Verdict};
+use crate::chain::{ChainLog, Lineage, Verdict};
 use crate::error::Result;
 use crate::format::id::PackKind;
 use crate::format::place::{self, Place};
 
-/// The patches of a chain's packs.
+/// The patches of a domain's packs.
 #[derive(Debug, Default)]
 pub(super) struct Patches {
     /// Those that go, with their packs and sizes.
@@ -25,9 +26,8 @@ impl Patches {
     /// All that are listed.
     pub(super) fn list(
         log: &ChainLog,
-        history: &History,
-        lineage: &Lineage,
-        (listed, plan): (&Listed, &Plan),
+        (books, lineages): (&Books, &[Lineage]),
+        (listed, plan, shares): (&Listed, &Plan, &Shares),
     ) -> Result<Self> {
         let mut patches = Self::default();
         for kind in [PackKind::Data, PackKind::Meta] {
@@ -35,8 +35,10 @@ impl Patches {
             for entry in log.backend.list_all(&prefix)? {
                 let Some(Place::Patch(pack, _)) = Place::parse(&entry.key) else { continue };
                 let name = (kind, pack.id);
+                let is_lent = shares.frozen.contains(&pack.id)
+                    || shares.ledger.of_pack(pack.id).any(|(_, slot)| slot.is_needed(lineages));
                 let is_gone = plan.remove.contains(&name)
-                    || !listed.contains_key(&name) && is_idle(history, lineage, &name);
+                    || !listed.contains_key(&name) && !is_lent && is_idle(books, lineages, &name);
                 if is_gone {
                     patches.gone.push((name, entry.key, entry.size_bytes));
                 } else {
@@ -48,14 +50,15 @@ impl Patches {
     }
 }
 
-fn is_idle(history: &History, lineage: &Lineage, (_, id): &PackName) -> bool {
-    let Some(seq) = author(history, id) else { return false };
-    match &history.sessions[&seq].verdict {
-        Verdict::Open => false,
-        Verdict::Aborted => true,
-        Verdict::Committed(committed) => {
-            let has_lists = committed.commit.deaths.iter().any(|list| list.pack == *id);
-            !(lineage.needs_current(seq) || has_lists && lineage.has(seq))
+fn is_idle(books: &Books, lineages: &[Lineage], name: &PackName) -> bool {
+    let Some((chain, seq)) = books.author(&name.1) else { return false };
+    let lineage = &lineages[chain];
+    match books.verdict((chain, seq)) {
+        Some(Verdict::Open) | None => false,
+        Some(Verdict::Aborted) => true,
+        Some(Verdict::Committed(committed)) => {
+            let has_lists = lineage.has(seq) && has_lists(&committed.commit, name);
+            !(lineage.needs_current(seq) || has_lists)
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Which packs a sweep removes, and which it looks at more closely. Pure.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::chain::{History, Lineage, Verdict};
+use super::shared::Books;
+use crate::chain::{Lineage, Verdict};
 use crate::error::{Error, Result};
-use crate::format::id::{PackId, PackKind, SessionNonce, SlotRef};
+use crate::format::id::{PackId, PackKind};
+use crate::format::record::Commit;
 use crate::planted::{self, Bug};
 
 /// A pack's name within its domain.
@@ -22,37 +24,35 @@ pub(crate) struct Plan {
     pub(crate) inspect: BTreeSet<PackName>,
 }
 
-/// Sorts the packs by what the log says about the sessions that wrote them.
+/// Sorts the packs by what the logs say about the sessions that wrote them, as if no chain needed
+/// what another one wrote.
 ///
 /// # Errors
-/// [`Error::Implausible`] if log and listing cannot both be true.
-pub(crate) fn plan(history: &History, lineage: &Lineage, listed: &Listed) -> Result<Plan> {
-    check_presence(history, listed)?;
-    let authors: HashMap<SessionNonce, u64> =
-        history.sessions.iter().map(|(seq, session)| (session.claim.nonce, *seq)).collect();
+/// [`Error::Implausible`] if logs and listing cannot both be true.
+pub(crate) fn plan(books: &Books, lineages: &[Lineage], listed: &Listed) -> Result<Plan> {
+    check_presence(books, listed)?;
     let mut plan = Plan::default();
     for name in listed.keys() {
-        let Some(seq) = authors.get(&name.1.session()) else {
+        let Some((chain, seq)) = books.author(&name.1) else {
             // A claim is put before the first pack and is never removed: somebody hides it.
-            let what = format!("pack {} belongs to no session of the chain", name.1);
+            let what = format!("pack {} belongs to no session of the domain", name.1);
             return Err(Error::Implausible { what });
         };
-        match &history.sessions[seq].verdict {
-            Verdict::Open if planted::has(Bug::SilentSessionIsDead) => {
+        let lineage = &lineages[chain];
+        match books.verdict((chain, seq)) {
+            Some(Verdict::Open) if planted::has(Bug::SilentSessionIsDead) => {
                 plan.remove.insert(*name);
             }
-            Verdict::Aborted if planted::has(Bug::AbortedKept) => {}
-            Verdict::Open => {}
-            Verdict::Aborted => drop(plan.remove.insert(*name)),
-            Verdict::Committed(_) if lineage.needs_current(*seq) => {
+            Some(Verdict::Aborted) if planted::has(Bug::AbortedKept) => {}
+            Some(Verdict::Open) | None => {}
+            Some(Verdict::Aborted) => drop(plan.remove.insert(*name)),
+            Some(Verdict::Committed(_)) if lineage.needs_current(seq) => {
                 plan.inspect.insert(*name);
             }
-            // Either beside the lineage, or everything later is deleted too. Death lists of
+            // Either beside the lineage, or everything later is deleted too. The lists of
             // members are kept as long as anything lives.
-            Verdict::Committed(committed) => {
-                let has_lists = name.0 == PackKind::Meta
-                    && lineage.has(*seq)
-                    && committed.commit.deaths.iter().any(|list| list.pack == name.1);
+            Some(Verdict::Committed(committed)) => {
+                let has_lists = lineage.has(seq) && has_lists(&committed.commit, name);
                 let to = if has_lists { &mut plan.inspect } else { &mut plan.remove };
                 to.insert(*name);
             }
@@ -61,20 +61,26 @@ pub(crate) fn plan(history: &History, lineage: &Lineage, listed: &Listed) -> Res
     Ok(plan)
 }
 
+/// Whether the version keeps lists of its own in the pack.
+pub(super) fn has_lists(commit: &Commit, name: &PackName) -> bool {
+    name.0 == PackKind::Meta && commit.lists().any(|list| list.pack == name.1)
+}
+
 /// Every pack that a live version certainly needs is there.
-pub(super) fn check_presence(history: &History, listed: &Listed) -> Result<()> {
-    for seq in history.needed() {
-        let Some(committed) = history.committed(seq) else { continue };
-        let commit = &committed.commit;
-        let root = commit.root.node.map(|node| node.slot.pack);
-        for pack in &commit.packs {
-            // A pack that holds death lists may hold nothing else.
-            let is_sure = pack.kind == PackKind::Data
-                || root == Some(pack.id)
-                || commit.deaths.iter().all(|list| list.pack != pack.id);
-            if is_sure && !listed.contains_key(&(pack.kind, pack.id)) {
+fn check_presence(books: &Books, listed: &Listed) -> Result<()> {
+    for history in &books.histories {
+        for seq in history.needed() {
+            let Some(committed) = history.committed(seq) else { continue };
+            let commit = &committed.commit;
+            let root = commit.root.node.map(|node| node.slot.pack);
+            let written = commit.packs.iter().map(|pack| (pack.kind, pack.id));
+            // A pack that holds lists may hold nothing else.
+            let sure = written.filter(|name| root == Some(name.1) || !has_lists(commit, name));
+            let borrowed = commit.lenders().iter().map(|lender| (PackKind::Data, lender.pack));
+            if let Some((_, pack)) = sure.chain(borrowed).find(|name| !listed.contains_key(name)) {
+                let chain = history.chain;
                 return Err(Error::Implausible {
-                    what: format!("version {seq} is live but its pack {} is not listed", pack.id),
+                    what: format!("{chain}@{seq} is live but its pack {pack} is not listed"),
                 });
             }
         }
@@ -87,40 +93,27 @@ pub(crate) fn is_needed(lineage: &Lineage, birth: u64, death: u64) -> bool {
     lineage.needs(birth, death) && !planted::has(Bug::DeathsWithoutLineage)
 }
 
-/// The death lists that tell which slots of the inspected packs are dead.
-pub(crate) fn lists_to_read(
-    history: &History,
-    lineage: &Lineage,
+/// Whether the death lists of a version tell which slots of the inspected packs are dead.
+pub(crate) fn tells<'a>(
+    books: &Books,
+    lineages: &'a [Lineage],
     inspect: &BTreeSet<PackName>,
-) -> Vec<(u64, SlotRef)> {
-    let births: BTreeSet<u64> = inspect.iter().filter_map(|(_, id)| author(history, id)).collect();
-    let mut lists = Vec::new();
-    for death in lineage.members() {
-        let Some(committed) = history.committed(death) else { continue };
-        let tells = committed
-            .commit
-            .death_totals
-            .iter()
-            .any(|(birth, _)| births.contains(birth) && !is_needed(lineage, *birth, death));
-        if tells {
-            lists.extend(committed.commit.deaths.iter().map(|list| (death, *list)));
-        }
+) -> impl Fn(usize, u64, &Commit) -> bool + use<'a> {
+    let births: BTreeSet<_> = inspect.iter().filter_map(|(_, id)| books.author(id)).collect();
+    move |chain, death, commit| {
+        commit.death_totals.iter().any(|(birth, _)| {
+            births.contains(&(chain, *birth)) && !is_needed(&lineages[chain], *birth, death)
+        })
     }
-    lists
-}
-
-/// Which version wrote a pack.
-pub(crate) fn author(history: &History, id: &PackId) -> Option<u64> {
-    let nonce = id.session();
-    history.sessions.iter().find(|(_, s)| s.claim.nonce == nonce).map(|(seq, _)| *seq)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chain::History;
     use crate::chain::deletions::Deletions;
     use crate::chain::history::{Committed, Session};
-    use crate::format::id::ChainRef;
+    use crate::format::id::{ChainRef, SessionNonce};
     use crate::format::record::{Claim, Commit, PackSummary, Root};
     use uuid::Uuid;
 
@@ -160,20 +153,20 @@ mod tests {
         session(seq, parent, Verdict::Committed(Box::new(committed)))
     }
 
-    fn history(sessions: Vec<(u64, Session)>, deleted: &[u64]) -> History {
+    fn history(sessions: Vec<(u64, Session)>, deleted: &[u64]) -> Books {
         let chain = ChainRef::alone(Uuid::nil(), 0, Uuid::nil());
-        History {
+        Books::of(vec![History {
             sessions: sessions.into_iter().collect(),
             last_seq: 9,
             deletions: Deletions::unfolded(deleted.to_vec(), &[]),
             ..History::empty(chain)
-        }
+        }])
     }
 
-    fn plan_of(history: &History, listed: &[PackName]) -> Result<Plan> {
-        let lineage = history.lineage(history.needed())?;
+    fn plan_of(books: &Books, listed: &[PackName]) -> Result<Plan> {
+        let lineages = books.lineages()?;
         let listed = listed.iter().map(|name| (*name, BTreeMap::from([(0, 1)]))).collect();
-        plan(history, &lineage, &listed)
+        plan(books, &lineages, &listed)
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The second proof: what is about to go is not reached from the map of any version that stays.
 //!
-//! Births and deaths say what is needed without reading a map. Before anything is removed the maps
+//! Births, deaths and borrowings say what is needed without reading a map. Before anything is removed the maps
 //! are asked too, by other code: a bug in the bookkeeping must not be able to cost data. So that a
 //! deletion does not have to read all maps each time,
 //!
 //! - only what is about to go is looked for, so no set of everything that lives is needed;
-//! - what is older than all of it is not entered: a node points to nothing younger than itself;
+//! - what is older than all of it is not entered: a node points to nothing younger than itself, but
+//!   for what it borrows;
 //! - which packs are used below a node of level 1 (4 GiB of a disk) is remembered: about a kilobyte
 //!   each, [`REMEMBERED_MAX`] of them.
 //!
@@ -33,8 +34,9 @@ pub(crate) struct KnownBelow(Mutex<HashMap<Child, Arc<BTreeSet<PackName>>>>);
 pub(super) struct Candidates {
     /// `None`: all slots of the pack.
     pub(super) slots: BTreeMap<PackName, Option<BTreeSet<u32>>>,
-    /// No slot of them was written by an earlier version.
-    pub(super) oldest_birth: u64,
+    /// By chain: no version before this one points to any of them. None points to any if the chain
+    /// is not named.
+    pub(super) oldest_births: BTreeMap<usize, u64>,
 }
 
 /// Looks for the candidates in maps.
@@ -45,6 +47,7 @@ pub(super) struct Proof<'a> {
     seen: HashSet<Child>,
     /// The packs of leaves that were read: versions share most of their leaves.
     leaves: HashMap<Child, BTreeSet<PackName>>,
+    oldest_birth: u64,
     /// The candidates that were met.
     pub(super) needed: BTreeSet<PackName>,
 }
@@ -52,11 +55,14 @@ pub(super) struct Proof<'a> {
 impl<'a> Proof<'a> {
     pub(super) fn new(known: &'a KnownBelow, candidates: &'a Candidates) -> Result<Self> {
         let (seen, leaves, needed) = (HashSet::new(), HashMap::new(), BTreeSet::new());
-        Ok(Self { known, candidates, scratch: Scratch::new()?, seen, leaves, needed })
+        let (scratch, oldest_birth) = (Scratch::reading_ahead()?, 0);
+        Ok(Self { known, candidates, scratch, seen, leaves, oldest_birth, needed })
     }
 
-    /// Looks through one map.
-    pub(super) fn follow(&mut self, map: &MapReader) -> Result<()> {
+    /// Looks through the map of a version of the chain.
+    pub(super) fn follow(&mut self, chain: usize, map: &MapReader) -> Result<()> {
+        let Some(oldest_birth) = self.candidates.oldest_births.get(&chain) else { return Ok(()) };
+        self.oldest_birth = *oldest_birth;
         let root = map.root();
         let Some(node) = root.node else { return Ok(()) };
         self.slot(PackKind::Meta, &node.slot);
@@ -64,7 +70,7 @@ impl<'a> Proof<'a> {
     }
 
     fn node(&mut self, map: &MapReader, child: &Child, level: u8) -> Result<()> {
-        if child.slot.birth < self.candidates.oldest_birth || !self.seen.insert(*child) {
+        if child.slot.birth < self.oldest_birth || !self.seen.insert(*child) {
             return Ok(());
         }
         match level {
@@ -94,7 +100,7 @@ impl<'a> Proof<'a> {
         for (_, below) in &inner.children {
             self.slot(PackKind::Meta, &below.slot);
             packs.insert((PackKind::Meta, below.slot.pack));
-            if below.slot.birth < self.candidates.oldest_birth {
+            if below.slot.birth < self.oldest_birth {
                 is_complete = false;
             } else {
                 is_complete &= self.leaf(map, below, &mut packs)?;

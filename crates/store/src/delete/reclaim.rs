@@ -14,6 +14,7 @@ use super::plan::PackName;
 use crate::backend::Key;
 use crate::error::{Error, Result};
 use crate::format::id::ChainRef;
+use crate::format::record::RetiredSlots;
 
 /// The most of the stored bytes that may go without an explanation, in percent.
 const UNEXPLAINED_BYTES_PERCENT_MAX: u64 = 20;
@@ -23,11 +24,9 @@ const UNEXPLAINED_PACKS_PERCENT_MAX: u64 = 50;
 /// What goes and what is rewritten, chain by chain. [`crate::Repository::execute`] does it.
 #[derive(Debug, Default)]
 pub struct ReclaimPlan {
-    /// The chains of which something goes or was kept at the last moment.
+    /// The chains of which something goes or was kept at the last moment; of those that share
+    /// blocks one for all.
     pub chains: Vec<ChainReclaim>,
-    /// One chain of each domain whose chains share blocks. What goes there is not foreseen: it is
-    /// decided when the plan is carried out, after a retire record.
-    pub shared: Vec<ChainRef>,
     /// Chains of which nothing can be removed now, and why.
     pub blocked: Vec<(ChainRef, Error)>,
 }
@@ -39,10 +38,10 @@ impl ReclaimPlan {
     }
 }
 
-/// What a reclaim does to the packs of one chain.
+/// What a reclaim does to the packs of one chain, or of all chains that share blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainReclaim {
-    /// The chain.
+    /// The chain; of those that share blocks the first.
     pub chain: ChainRef,
     /// Bytes of all packs of the chain's domain.
     pub stored_bytes: u64,
@@ -69,6 +68,8 @@ pub struct Unexplained {
 /// What happens to one pack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReclaimStep {
+    /// The chain that wrote the pack.
+    pub chain: Option<ChainRef>,
     /// The pack's name, for people.
     pub pack: String,
     /// What is done.
@@ -79,12 +80,23 @@ pub struct ReclaimStep {
     pub freed_bytes: u64,
     /// Bytes that are written again.
     pub rewritten_bytes: u64,
+    /// Bytes that nobody needs and that go with a later sweep: an unfinished session may have
+    /// borrowed them.
+    pub waiting_bytes: u64,
     pub(crate) name: PackName,
     /// The patch that goes, if it is one.
     pub(crate) patch: Option<Key>,
     pub(crate) generations: BTreeMap<u32, u64>,
     /// The slots that go. A pack that goes as a whole has none here.
     pub(crate) dead: BTreeSet<u32>,
+    /// What is named in the retire log before anything of it goes.
+    pub(crate) retire: Option<RetiredSlots>,
+}
+
+impl ReclaimStep {
+    pub(crate) fn goes_once_retired(&self) -> bool {
+        self.retire.is_some() && self.action != ReclaimAction::Retire
+    }
 }
 
 /// What is done with a pack.
@@ -98,6 +110,8 @@ pub enum ReclaimAction {
     Rewrite,
     /// Only generations that a newer one replaces are removed.
     RemoveOlder,
+    /// Nobody may borrow from it any more; it goes when the sessions have ended that may have.
+    Retire,
 }
 
 /// Why something may go.

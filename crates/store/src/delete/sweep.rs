@@ -1,56 +1,30 @@
-//! Looking, concluding by two proofs what may go, and doing it.
+//! Concluding by two proofs what may go of what was seen, and doing it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::compact::Survivors;
-use super::patches::Patches;
-use super::plan::{Listed, PackName, Plan, author, is_needed, lists_to_read, plan};
+use super::look::{Look, list_packs};
+use super::plan::PackName;
 use super::proof::{Candidates, KnownBelow, Proof};
 use super::reclaim::{ChainReclaim, ReclaimAction, ReclaimReason, ReclaimStep, Unexplained};
-use crate::backend::BackendExt;
-use crate::chain::{ChainLog, History, Lineage, Verdict};
+use super::shared::Books;
+use super::shared::retire::{Split, When, retire};
+use crate::chain::{ChainLog, Verdict};
 use crate::error::{Error, Result};
-use crate::format::deaths::Deaths;
-use crate::format::id::{PackKind, SessionNonce, SlotRef};
+use crate::format::id::{PackKind, SessionNonce};
 use crate::format::pack::PackIndex;
-use crate::format::place::{self, Place};
+use crate::format::place;
+use crate::format::record::RetiredSlots;
 use crate::job::Meter;
 use crate::map::MapReader;
-use crate::packs::{Packs, Scratch};
+use crate::packs::Packs;
 use crate::planted::{self, Bug};
+use crate::version::Freed;
 
-/// How often a sweep looks before it believes that something does not fit together.
-const LOOKS_MAX: usize = 3;
-
-/// What a sweep sees and concludes before it removes anything.
-pub(super) struct Look {
-    listed: Listed,
-    history: History,
-    plan: Plan,
-    dead: BTreeMap<PackName, BTreeSet<u32>>,
-    /// Patches that go, and those that stay.
-    patches: Patches,
-    /// Sealed bytes of dead slots whose death no deletion explains, by pack.
-    unexplained: BTreeMap<PackName, u64>,
-}
-
-#[cfg(test)]
-impl Look {
-    pub(super) fn listed_packs(&self) -> impl Iterator<Item = PackName> {
-        self.listed.keys().copied()
-    }
-
-    /// As if nobody needed the pack.
-    pub(super) fn give_up(&mut self, name: PackName) {
-        self.plan.inspect.remove(&name);
-        self.dead.remove(&name);
-        self.plan.remove.insert(name);
-    }
-}
-
-/// One sweep over one chain.
+/// One sweep over one domain: a chain alone, or all that share blocks.
 pub(crate) struct Sweep<'a> {
+    /// Of any chain of the domain.
     pub(crate) log: &'a ChainLog,
     pub(crate) packs: &'a Arc<Packs>,
     pub(crate) compact_below_percent: u8,
@@ -60,18 +34,73 @@ pub(crate) struct Sweep<'a> {
 impl Sweep<'_> {
     /// Looks at everything that could contradict itself, and says what to do.
     pub(crate) fn plan(&self) -> Result<ChainReclaim> {
-        self.conclude(self.look_until_it_fits()?)
+        self.conclude(&self.look_until_it_fits(None)?)
     }
 
     /// By both proofs, what is to be done about what was seen.
-    pub(super) fn conclude(&self, look: Look) -> Result<ChainReclaim> {
-        let steps = self.steps(&look)?;
-        self.proven(&look, steps)
+    pub(super) fn conclude(&self, look: &Look) -> Result<ChainReclaim> {
+        let steps = self.steps(look)?;
+        self.proven(look, steps)
     }
 
     #[cfg(test)]
     pub(super) fn look_for_tests(&self) -> Result<Look> {
-        self.look_until_it_fits()
+        self.look_until_it_fits(None)
+    }
+
+    /// By the first proof only.
+    #[cfg(test)]
+    pub(super) fn conclude_unproven(&self, look: &Look) -> Result<ChainReclaim> {
+        let steps = self.steps(look)?;
+        Ok(self.summed_up(look, steps, Vec::new()))
+    }
+
+    /// Looks, concludes, and does it: of what `earlier` says only what it foresaw as well. Where
+    /// blocks are shared, what goes is retired first.
+    ///
+    /// `books` are of a while ago; without any all is read.
+    ///
+    /// # Errors
+    /// [`Error::AboveCeiling`] unless `above_ceiling`.
+    pub(crate) fn run(
+        &self,
+        books: Option<Books>,
+        earlier: Option<&ChainReclaim>,
+        (above_ceiling, meter): (bool, &Meter<'_>),
+    ) -> Result<Freed> {
+        let conclude = |look: &Look| -> Result<ChainReclaim> {
+            let plan = self.conclude(look)?;
+            let plan = match earlier {
+                Some(earlier) => plan.limited_to(earlier),
+                None => plan,
+            };
+            if !above_ceiling {
+                plan.check_ceiling()?;
+            }
+            Ok(plan)
+        };
+        let look = self.look_until_it_fits(books)?;
+        let mut plan = conclude(&look)?;
+        if let Some(retirement) = &look.retirement {
+            let retire_log = self.log.retire_log();
+            retire_log.fold(&retirement.retired);
+            retire(&retire_log, retirement.retired.head, &plan.steps)?;
+            if plan.steps.iter().any(ReclaimStep::goes_once_retired) {
+                let claims_seen_before = retirement.known_to_all;
+                let mut again = self.look_until_it_fits(Some(look.books))?;
+                if planted::has(Bug::RetiredAfterClaims)
+                    && let Some(retirement) = &mut again.retirement
+                {
+                    retirement.known_to_all = claims_seen_before;
+                }
+                plan = conclude(&again)?;
+                // What died since the first look is not retired yet.
+                plan.steps.retain(|step| !step.goes_once_retired());
+            }
+        }
+        let removed_object_bytes = self.carry_out(&plan, meter)?;
+        let rescued_packs = plan.rescued.len() as u64;
+        Ok(Freed { freed_bytes: 0, removed_object_bytes, rescued_packs })
     }
 
     /// Does what the plan says; returns the bytes of objects that went, less those that came.
@@ -87,6 +116,7 @@ impl Sweep<'_> {
                     step.patch.iter().try_for_each(|key| self.log.backend.delete(key))?;
                     step.freed_bytes
                 }
+                ReclaimAction::Retire => 0,
                 ReclaimAction::Rewrite | ReclaimAction::RemoveOlder => {
                     self.shrink(&step.name, &step.generations, &step.dead)?
                 }
@@ -96,23 +126,25 @@ impl Sweep<'_> {
         Ok(removed)
     }
 
-    /// What happens to each pack, by births and deaths: the first proof.
+    /// What happens to each pack, by births, deaths and borrowings: the first proof.
     fn steps(&self, look: &Look) -> Result<Vec<ReclaimStep>> {
         let mut steps = Vec::new();
+        let mut waiting = BTreeSet::new();
         for name in &look.plan.remove {
-            let generations = look.listed[name].clone();
-            let pack = place::pack(&self.packs.pack(name.0, name.1), 0).to_string();
-            steps.push(ReclaimStep {
-                freed_bytes: generations.values().sum(),
-                generations,
-                ..whole(&look.history, *name, ReclaimAction::Remove, pack)
-            });
+            let step = self.removal(look, name);
+            if step.action == ReclaimAction::Retire {
+                waiting.insert(*name);
+            }
+            steps.push(step);
         }
-        for (name, key, freed_bytes) in &look.patches.gone {
+        // A patch goes when its pack goes.
+        for (name, key, freed_bytes) in
+            look.patches.gone.iter().filter(|(n, ..)| !waiting.contains(n))
+        {
             steps.push(ReclaimStep {
                 freed_bytes: *freed_bytes,
                 patch: Some(key.clone()),
-                ..whole(&look.history, *name, ReclaimAction::RemovePatch, key.to_string())
+                ..whole(look, *name, ReclaimAction::RemovePatch, key.to_string())
             });
         }
         let nothing = BTreeSet::new();
@@ -120,25 +152,48 @@ impl Sweep<'_> {
             let generations = &look.listed[name];
             let dead = look.dead.get(name).unwrap_or(&nothing);
             if !dead.is_empty() || generations.len() > 1 {
-                let is_patched = look.patches.kept.contains(name);
-                steps.extend(self.foresee(name, generations, (dead, is_patched))?);
+                steps.extend(self.foresee(look, name, generations, dead)?);
             }
         }
         Ok(steps)
+    }
+
+    /// A pack of which nothing is needed.
+    fn removal(&self, look: &Look, name: &PackName) -> ReclaimStep {
+        let generations = look.listed[name].clone();
+        let bytes = generations.values().sum();
+        let pack = place::pack(&self.packs.pack(name.0, name.1), 0).to_string();
+        let step = whole(look, *name, ReclaimAction::Remove, pack);
+        let step = ReclaimStep { generations, ..step };
+        let may_be_borrowed = name.0 == PackKind::Data
+            && matches!(step.reason, ReclaimReason::Deleted(_) | ReclaimReason::DeadSlots);
+        let retirement = look.retirement.as_ref().filter(|_| may_be_borrowed);
+        let all = Some(RetiredSlots::All);
+        match retirement.map_or(When::Now, |retirement| retirement.whole(name.1)) {
+            When::Now => ReclaimStep { freed_bytes: bytes, ..step },
+            When::OnceRetired => ReclaimStep { freed_bytes: bytes, retire: all, ..step },
+            When::Later { is_retired } => ReclaimStep {
+                action: ReclaimAction::Retire,
+                waiting_bytes: bytes,
+                retire: all.filter(|_| !is_retired),
+                ..step
+            },
+        }
     }
 
     /// What is to be done about a pack of which some slots are dead. One that cannot be read stays
     /// as it is, for a repair, and the others are dealt with (P5).
     fn foresee(
         &self,
+        look: &Look,
         name: &PackName,
         generations: &BTreeMap<u32, u64>,
-        (dead, is_patched): (&BTreeSet<u32>, bool),
+        dead: &BTreeSet<u32>,
     ) -> Result<Option<ReclaimStep>> {
-        let pack = self.packs.pack(name.0, name.1);
         let Some(newest) = generations.last_key_value().map(|(newest, _)| *newest) else {
             return Ok(None);
         };
+        let pack = self.packs.pack(name.0, name.1);
         let index = match PackIndex::read(self.packs.backend(), &pack, newest, self.packs.keys()) {
             Ok(Some(index)) => index,
             Ok(None) => return Ok(None),
@@ -149,18 +204,50 @@ impl Sweep<'_> {
             }
             Err(error) => return Err(error),
         };
-        let survivors = Survivors::of(&index, dead);
-        let older_bytes: u64 = generations.range(..newest).map(|(_, size)| *size).sum();
+        let blank = ReclaimStep {
+            generations: generations.clone(),
+            ..whole(look, *name, ReclaimAction::Rewrite, index.key().to_string())
+        };
+        let is_patched = look.patches.kept.contains(name);
+        let step = |dead: &BTreeSet<u32>| self.shrinking(&index, &blank, (dead, is_patched));
+        let Some(all) = step(dead)? else { return Ok(None) };
+        let retirement = look.retirement.as_ref().filter(|_| name.0 == PackKind::Data);
+        let takes_slots = matches!(all.reason, ReclaimReason::DeadSlots);
+        let Some(retirement) = retirement.filter(|_| takes_slots) else { return Ok(Some(all)) };
+        let Split { going, later, retire } = retirement.split(name.1, dead);
+        let retire = (!retire.is_empty()).then_some(RetiredSlots::Some(retire));
+        if later.is_empty() {
+            return Ok(Some(ReclaimStep { retire, ..all }));
+        }
+        let waiting_bytes = Survivors::of(&index, &later).dead_bytes;
+        let (reason, action) = (ReclaimReason::DeadSlots, ReclaimAction::Retire);
+        let now = step(&going)?.unwrap_or(ReclaimStep { action, reason, ..blank.clone() });
+        Ok(Some(ReclaimStep { waiting_bytes, retire, ..now }))
+    }
+
+    /// What is done about a pack of which exactly `dead` are dead.
+    fn shrinking(
+        &self,
+        index: &PackIndex,
+        blank: &ReclaimStep,
+        (dead, is_patched): (&BTreeSet<u32>, bool),
+    ) -> Result<Option<ReclaimStep>> {
+        let generations = &blank.generations;
+        let survivors = Survivors::of(index, dead);
+        let older = generations.range(..index.generation());
+        let older_bytes: u64 = older.map(|(_, size)| *size).sum();
         let all_bytes: u64 = generations.values().sum();
         // Of a slot that its pack has lost, and that is needed, the patches are all there is.
-        let is_mended = is_patched && self.is_mended(&pack, dead)?;
+        let is_mended = is_patched && self.is_mended(index.pack(), dead)?;
+        let is_undoable =
+            || Ok::<_, Error>(is_patched && self.is_undoable(index.pack(), index.generation())?);
         let (action, reason, freed_bytes, rewritten_bytes) =
             if survivors.slots.is_empty() && !is_mended {
                 (ReclaimAction::Remove, ReclaimReason::DeadSlots, all_bytes, 0)
             } else if survivors.is_worth_it(self.compact_below_percent) {
                 let (freed, kept) = (older_bytes + survivors.dead_bytes, survivors.live_bytes);
                 (ReclaimAction::Rewrite, ReclaimReason::DeadSlots, freed, kept)
-            } else if older_bytes > 0 && !(is_patched && self.is_undoable(&pack, newest)?) {
+            } else if older_bytes > 0 && !is_undoable()? {
                 (ReclaimAction::RemoveOlder, ReclaimReason::Superseded, older_bytes, 0)
             } else {
                 return Ok(None);
@@ -170,156 +257,66 @@ impl Sweep<'_> {
             ReclaimAction::Remove if generations.len() > 1 => ReclaimAction::Rewrite,
             action => action,
         };
-        Ok(Some(ReclaimStep {
-            pack: place::pack(&pack, newest).to_string(),
-            action,
-            reason,
-            freed_bytes,
-            rewritten_bytes,
-            name: *name,
-            patch: None,
-            generations: generations.clone(),
-            dead: dead.clone(),
-        }))
+        let (dead, blank) = (dead.clone(), blank.clone());
+        Ok(Some(ReclaimStep { action, reason, freed_bytes, rewritten_bytes, dead, ..blank }))
     }
 
     /// Asks the maps of all versions that stay: the second proof.
     fn proven(&self, look: &Look, mut steps: Vec<ReclaimStep>) -> Result<ChainReclaim> {
-        let candidates = candidates(&look.history, &steps);
+        let candidates = candidates(look, &steps);
         let mut proof = Proof::new(self.known, &candidates)?;
         // A maintenance key opens no map: what it removes has the first proof only.
         // It also hides a planted mistake of the first proof, which the tests are to see.
         let is_hidden = planted::has(Bug::DeathsWithoutLineage);
-        if !steps.is_empty() && self.log.keys.opens_data() && !is_hidden {
-            for seq in look.history.needed() {
-                let Some(committed) = look.history.committed(seq) else { continue };
-                let commit = &committed.commit;
-                let map = MapReader::new(Arc::clone(self.packs), commit.root, commit.disk_bytes);
-                proof.follow(&map)?;
+        if !candidates.slots.is_empty() && self.log.keys.opens_data() && !is_hidden {
+            for (chain, history) in look.books.histories.iter().enumerate() {
+                for seq in history.needed() {
+                    let Some(commit) = look.books.commit((chain, seq)) else { continue };
+                    let packs = Arc::clone(self.packs);
+                    proof.follow(chain, &MapReader::new(packs, commit.root, commit.disk_bytes))?;
+                }
             }
         }
         let mut rescued = Vec::new();
         for name in &proof.needed {
             tracing::error!(
-                chain = %self.log.chain, pack = %name.1,
-                "DEFECT: births and deaths gave up a pack that a version needs; it stays"
+                domain = %place::domain(&self.log.chain.domain()), pack = %name.1,
+                "DEFECT: the bookkeeping gave up a pack that a version needs; it stays"
             );
             rescued.push(place::pack(&self.packs.pack(name.0, name.1), 0).to_string());
         }
         steps.retain(|step| !proof.needed.contains(&step.name));
+        Ok(self.summed_up(look, steps, rescued))
+    }
+
+    fn summed_up(
+        &self,
+        look: &Look,
+        steps: Vec<ReclaimStep>,
+        rescued: Vec<String>,
+    ) -> ChainReclaim {
         let mut unexplained = Unexplained::default();
         for step in &steps {
-            let bytes = match step.reason {
-                ReclaimReason::Deleted(seq) if !look.history.explains(seq, seq + 1) => {
-                    step.freed_bytes
+            let bytes = match (step.reason, look.books.author(&step.name.1)) {
+                (ReclaimReason::Deleted(_), Some((chain, seq)))
+                    if !look.books.histories[chain].explains(seq, seq + 1) =>
+                {
+                    step.freed_bytes + step.waiting_bytes
                 }
                 _ => look.unexplained.get(&step.name).copied().unwrap_or(0),
             };
             unexplained.bytes += bytes;
             unexplained.packs += u64::from(bytes > 0);
         }
-        Ok(ChainReclaim {
-            chain: self.log.chain,
+        let first = look.books.histories.first().map(|history| history.chain);
+        ChainReclaim {
+            chain: first.unwrap_or(self.log.chain),
             stored_bytes: look.listed.values().flat_map(BTreeMap::values).sum(),
             stored_packs: look.listed.len() as u64,
             steps,
             unexplained,
             rescued,
-        })
-    }
-
-    /// Looks again where what was seen does not fit together: a session may have committed, or
-    /// another sweep removed something, while this one was looking. What never fits is an error.
-    fn look_until_it_fits(&self) -> Result<Look> {
-        for _ in 1..LOOKS_MAX {
-            match self.look() {
-                Err(Error::Implausible { .. } | Error::Missing { .. }) => {}
-                seen => return seen,
-            }
         }
-        self.look()
-    }
-
-    fn look(&self) -> Result<Look> {
-        let listed = list_packs(self.packs, self.log)?;
-        let history = self.log.read_all_names()?.sound()?;
-        let lineage = history.lineage(history.needed())?;
-        let mut plan = plan(&history, &lineage, &listed)?;
-        if !self.log.keys.opens_data() {
-            // Death lists lie in packs that a maintenance key does not open: what only they tell
-            // to be dead waits for a sweep with the master key.
-            plan.inspect.clear();
-        }
-        let patches = Patches::list(self.log, &history, &lineage, (&listed, &plan))?;
-        let (dead, unexplained) = (BTreeMap::new(), BTreeMap::new());
-        let mut look = Look { listed, history, plan, dead, patches, unexplained };
-        self.find_dead_slots(&lineage, &mut look)?;
-        Ok(look)
-    }
-
-    /// The dead slots of the packs to inspect, by pack.
-    fn find_dead_slots(&self, lineage: &Lineage, look: &mut Look) -> Result<()> {
-        let Look { history, plan, dead, unexplained, .. } = look;
-        let history = &*history;
-        let mut scratch = Scratch::new()?;
-        for (death, list) in lists_to_read(history, lineage, &plan.inspect) {
-            let deaths = match self.death_list(death, &list, &mut scratch) {
-                Ok(deaths) => deaths,
-                // Whoever removed it may have removed more.
-                Err(error @ Error::Missing { .. }) => return Err(error),
-                // What it would have set free stays; nothing else has to stay for that (P5).
-                Err(error) if error.is_damage() => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::error!(chain = %self.log.chain, seq = death, error, "unreadable deaths");
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            for (kind, slot) in deaths.dead {
-                let name = (kind, slot.pack);
-                if plan.inspect.contains(&name) && !is_needed(lineage, slot.birth, death) {
-                    dead.entry(name).or_default().insert(slot.slot);
-                    if !history.explains(slot.birth, death) {
-                        *unexplained.entry(name).or_default() += u64::from(slot.stored_bytes);
-                    }
-                }
-            }
-        }
-        // Packs that are kept for the sake of their death lists only.
-        for name in &plan.inspect {
-            let Some(seq) = author(history, &name.1) else { continue };
-            if lineage.needs_current(seq) {
-                continue;
-            }
-            let Some(committed) = history.committed(seq) else { continue };
-            let lists: BTreeSet<u32> = committed
-                .commit
-                .deaths
-                .iter()
-                .filter(|list| list.pack == name.1)
-                .map(|list| list.slot)
-                .collect();
-            let index = match self.packs.index(name.0, name.1) {
-                Err(error @ Error::Missing { .. }) => return Err(error),
-                // What else is in it nobody knows: it stays as it is (P5).
-                Err(error) if error.is_damage() => continue,
-                index => index?,
-            };
-            let others = index.slots().iter().map(|entry| entry.head.slot);
-            dead.insert(*name, others.filter(|slot| !lists.contains(slot)).collect());
-            if !history.explains(seq, seq + 1) {
-                *unexplained.entry(*name).or_default() +=
-                    index.slots().iter().map(|entry| u64::from(entry.stored_bytes)).sum::<u64>();
-            }
-        }
-        Ok(())
-    }
-
-    fn death_list(&self, death: u64, list: &SlotRef, scratch: &mut Scratch) -> Result<Deaths> {
-        self.packs.read_slot(PackKind::Meta, list, scratch)?;
-        Deaths::decode(&scratch.plain).map_err(|e| {
-            Error::damaged(place::outcome(&self.log.chain, death), format!("deaths: {}", e.0))
-        })
     }
 
     /// Removes all generations of a pack; returns their bytes.
@@ -337,56 +334,51 @@ impl Sweep<'_> {
 }
 
 /// Something goes because its session was aborted or its version deleted.
-fn whole(history: &History, name: PackName, action: ReclaimAction, pack: String) -> ReclaimStep {
-    let seq = author(history, &name.1).unwrap_or_default();
-    let reason = match history.sessions.get(&seq).map(|session| &session.verdict) {
+fn whole(look: &Look, name: PackName, action: ReclaimAction, pack: String) -> ReclaimStep {
+    let author = look.books.author(&name.1);
+    let seq = author.map_or(0, |(_, seq)| seq);
+    let reason = match author.and_then(|author| look.books.verdict(author)) {
         Some(Verdict::Committed(_)) => ReclaimReason::Deleted(seq),
         _ => ReclaimReason::Aborted(seq),
     };
+    let chain = look.books.histories.get(author.map_or(0, |(chain, _)| chain));
     ReclaimStep {
+        chain: chain.map(|history| history.chain),
         pack,
         action,
         reason,
         freed_bytes: 0,
         rewritten_bytes: 0,
+        waiting_bytes: 0,
         name,
         patch: None,
         generations: BTreeMap::new(),
         dead: BTreeSet::new(),
+        retire: None,
     }
 }
 
 /// What the steps take away, for the second proof.
-fn candidates(history: &History, steps: &[ReclaimStep]) -> Candidates {
-    let mut candidates = Candidates { slots: BTreeMap::new(), oldest_birth: u64::MAX };
+fn candidates(look: &Look, steps: &[ReclaimStep]) -> Candidates {
+    let mut candidates = Candidates::default();
     for step in steps {
         let slots = (!step.dead.is_empty()).then(|| step.dead.clone());
         let is_whole = matches!(step.action, ReclaimAction::Remove | ReclaimAction::RemovePatch);
-        let takes_nothing = slots.is_none() && !is_whole;
-        if !takes_nothing {
-            candidates.slots.insert(step.name, slots);
-            let birth = author(history, &step.name.1).unwrap_or(0);
-            candidates.oldest_birth = candidates.oldest_birth.min(birth);
+        if slots.is_none() && !is_whole {
+            continue;
+        }
+        candidates.slots.insert(step.name, slots);
+        let author = look.books.author(&step.name.1);
+        if look.retirement.is_some() && step.name.0 == PackKind::Data {
+            // Any chain may point to it, with numbers of its own.
+            let all = 0..look.books.histories.len();
+            candidates.oldest_births = all.map(|chain| (chain, 0)).collect();
+        } else if let Some((chain, birth)) = author {
+            let oldest = candidates.oldest_births.entry(chain).or_insert(birth);
+            *oldest = birth.min(*oldest);
         }
     }
     candidates
-}
-
-/// All packs of a chain's domain.
-pub(crate) fn list_packs(packs: &Packs, log: &ChainLog) -> Result<Listed> {
-    let mut listed = Listed::new();
-    let domain = log.chain.domain();
-    for kind in [PackKind::Data, PackKind::Meta] {
-        for entry in packs.backend().list_all(&place::packs(&domain, kind))? {
-            if let Some(Place::Pack(pack, generation)) = Place::parse(&entry.key) {
-                listed
-                    .entry((pack.kind, pack.id))
-                    .or_default()
-                    .insert(generation, entry.size_bytes);
-            }
-        }
-    }
-    Ok(listed)
 }
 
 /// Removes the packs of an aborted session.

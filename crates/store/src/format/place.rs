@@ -145,6 +145,16 @@ pub fn retire(id: &DomainId, n: u64) -> Key {
     Key::from_parts(format!("{}{n:016x}", retires(id)))
 }
 
+/// The prefix of the folds of the domain's retire log.
+pub fn retire_folds(id: &DomainId) -> String {
+    format!("{}ckpt.", retires(id))
+}
+
+/// The fold of the domain's retire records up to number `n`.
+pub fn retire_fold(id: &DomainId, n: u64) -> Key {
+    Key::from_parts(format!("{}{n:016x}", retire_folds(id)))
+}
+
 /// What a key of format v1 names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
@@ -176,6 +186,8 @@ pub enum Place {
     Fold(ChainRef, (u64, u64)),
     /// A retire record.
     Retire(DomainId, u64),
+    /// A fold of so many retire records.
+    RetireFold(DomainId, u64),
 }
 
 impl Place {
@@ -212,6 +224,7 @@ impl Place {
             Self::Delete(chain, n) => delete(chain, *n),
             Self::Fold(chain, ends) => fold(chain, *ends),
             Self::Retire(domain, n) => retire(domain, *n),
+            Self::RetireFold(domain, n) => retire_fold(domain, *n),
         }
     }
 }
@@ -238,7 +251,10 @@ fn in_domain(domain: &DomainId, rest: &[&str]) -> Option<Place> {
             let n = number(n)?;
             if directory.len() == 1 { Place::Pack(pack, n) } else { Place::Patch(pack, n) }
         }
-        ["g", n] => Place::Retire(*domain, long_number(n)?),
+        ["g", name] => match name.strip_prefix("ckpt.") {
+            Some(n) => Place::RetireFold(*domain, long_number(n)?),
+            None => Place::Retire(*domain, long_number(name)?),
+        },
         ["c", id, "d", n] => Place::Delete(chain(id)?, long_number(n)?),
         ["c", id, record] => match record.split_once('.')? {
             (seq, "claim") => Place::Claim(chain(id)?, long_number(seq)?),

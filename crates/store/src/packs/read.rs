@@ -8,12 +8,14 @@
 //! (`rescue.rs`).
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cbr_directio::PageBuffer;
 
 use super::rescue::Rescues;
-use crate::backend::{Backend, BackendExt};
+use crate::backend::{Backend, BackendExt, Key};
+use crate::chain::KnownLists;
 use crate::crypto::{KeyRing, TenantKeys};
 use crate::error::{Error, Result};
 use crate::format::SLOT_PLAIN_BYTES_MAX;
@@ -36,6 +38,7 @@ const CACHE_BYTES_MAX: usize = 24 << 20;
 pub(crate) struct Packs {
     backend: Arc<dyn Backend>,
     keys: Arc<TenantKeys>,
+    lists: Option<Arc<KnownLists>>,
     domain: DomainId,
     cache: Mutex<Cache>,
     pub(super) rescues: Rescues,
@@ -51,7 +54,16 @@ struct Cache {
 impl Packs {
     pub(crate) fn new(backend: Arc<dyn Backend>, keys: Arc<TenantKeys>, domain: DomainId) -> Self {
         let (cache, rescues) = (Mutex::default(), Rescues::default());
-        Self { backend, keys, domain, cache, rescues }
+        Self { backend, keys, lists: None, domain, cache, rescues }
+    }
+
+    /// Remembers lists that were read.
+    pub(crate) fn remembering(self, lists: Arc<KnownLists>) -> Self {
+        Self { lists: Some(lists), ..self }
+    }
+
+    pub(crate) fn lists(&self) -> Option<&KnownLists> {
+        self.lists.as_deref()
     }
 
     pub(crate) const fn domain(&self) -> &DomainId {
@@ -64,6 +76,11 @@ impl Packs {
 
     pub(crate) fn keys(&self) -> &dyn KeyRing {
         self.keys.as_ref()
+    }
+
+    /// Whether slots can be read, or only tables.
+    pub(crate) fn opens_data(&self) -> bool {
+        self.keys.opens_data()
     }
 
     pub(crate) fn pack(&self, kind: PackKind, id: PackId) -> PackRef {
@@ -192,13 +209,51 @@ impl Packs {
     ) -> Result<bool> {
         let mut sealed = std::mem::take(&mut scratch.sealed);
         let length = u64::from(entry.stored_bytes);
-        let read = self.read_range(index, entry.offset, length, &mut sealed);
+        let read = match &mut scratch.ahead {
+            Some(ahead) => self.read_ahead(index, entry, ahead, &mut sealed),
+            None => self.read_range(index, entry.offset, length, &mut sealed),
+        };
         let opened = read.map(|read| read.map(|()| scratch.open(index, entry, &sealed)));
         scratch.sealed = sealed;
         match opened? {
             Some(result) => result.map(|()| true),
             None => Ok(false),
         }
+    }
+
+    /// The sealed bytes of a slot, and in the same call those of the slots behind it, which whoever walks
+    /// a map is likely to want next.
+    fn read_ahead(
+        &self,
+        index: &PackIndex,
+        entry: &SlotEntry,
+        ahead: &mut Ahead,
+        into: &mut Vec<u8>,
+    ) -> Result<Option<()>> {
+        let length = u64::from(entry.stored_bytes);
+        let end = entry.offset + length;
+        if !ahead.covers(index, entry.offset..end) {
+            let behind =
+                index.slots().iter().map(|slot| slot.offset + u64::from(slot.stored_bytes));
+            let window = behind.take_while(|behind| *behind <= entry.offset + AHEAD_BYTES);
+            let to = window.last().unwrap_or(end).max(end);
+            // What is gone or cannot be read is in no window.
+            ahead.object = None;
+            match self.read_range(index, entry.offset, to - entry.offset, &mut ahead.bytes) {
+                Ok(Some(())) => {}
+                Ok(None) => return Ok(None),
+                // It may be a neighbour that the medium has lost.
+                Err(error) if error.is_damage() => {
+                    return self.read_range(index, entry.offset, length, into);
+                }
+                Err(error) => return Err(error),
+            }
+            (ahead.object, ahead.start) = (Some(index.key()), entry.offset);
+        }
+        let from = to_usize(entry.offset - ahead.start);
+        into.clear();
+        into.extend_from_slice(&ahead.bytes[from..from + to_usize(length)]);
+        Ok(Some(()))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Cache> {
@@ -228,12 +283,37 @@ pub(crate) struct Scratch {
     pub(crate) plain: PageBuffer,
     /// Bit `i`: block `i` of it is lost, and zero in `plain`.
     pub(crate) lost: u16,
+    /// For who walks maps.
+    ahead: Option<Ahead>,
+}
+
+/// How much is read in one call by who walks maps.
+const AHEAD_BYTES: u64 = 256 << 10;
+
+/// A part of a pack that was read in one call.
+#[derive(Debug, Default)]
+struct Ahead {
+    object: Option<Key>,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Ahead {
+    fn covers(&self, index: &PackIndex, range: Range<u64>) -> bool {
+        let end = self.start + self.bytes.len() as u64;
+        self.object.as_ref() == Some(&index.key()) && self.start <= range.start && range.end <= end
+    }
 }
 
 impl Scratch {
     pub(crate) fn new() -> Result<Self> {
         let (sealed, encoded, plain) = (Vec::new(), Vec::new(), PageBuffer::new());
-        Ok(Self { decoder: FrameDecoder::new()?, sealed, encoded, plain, lost: 0 })
+        Ok(Self { decoder: FrameDecoder::new()?, sealed, encoded, plain, lost: 0, ahead: None })
+    }
+
+    /// For who walks maps: nodes lie one behind the other, and are read many in one call.
+    pub(crate) fn reading_ahead() -> Result<Self> {
+        Ok(Self { ahead: Some(Ahead::default()), ..Self::new()? })
     }
 
     /// Opens and decodes `sealed` into `plain`.

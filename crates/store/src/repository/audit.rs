@@ -1,16 +1,19 @@
-//! The recount: do births and deaths say what the maps say (I6)?
+//! The recount: do births, deaths and borrowings say what the maps say (I6)?
 //!
-//! Deletions and sizes are answered from sums in the log. This walks the maps of all versions of a
-//! chain, also of those in the trash, counts the bytes of every slot they point to once, and compares. Takes about 64 bytes of
-//! memory per slot of the largest chain: 70 MiB for a full disk of 1 TiB.
+//! Deletions and sizes are answered from sums in the logs. This walks the maps of all versions
+//! of a chain, also of those in the trash, or of all chains that share blocks, counts the bytes of every slot they point to once,
+//! and compares. Takes about 64 bytes of memory per slot of the largest chain (of a domain whose
+//! chains share blocks: of all its slots): 70 MiB for a full disk of 1 TiB.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::Repository;
-use crate::chain::{ChainLog, History};
+use crate::chain::ChainLog;
+use crate::delete::account::{Chosen, Foresight};
+use crate::delete::shared::Books;
 use crate::error::Result;
-use crate::format::id::{ChainRef, PackId, PackKind, Scope, SlotRef};
+use crate::format::id::{ChainRef, PackId, PackKind, SlotRef};
 use crate::format::node::Content;
 use crate::job::{Job, Meter};
 use crate::map::MapReader;
@@ -23,7 +26,7 @@ const LOOKS_MAX: usize = 4;
 /// What a recount found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditReport {
-    /// Every chain with versions, live or in the trash.
+    /// Every chain with versions, live or in the trash; of those that share blocks one for all.
     pub chains: Vec<ChainAudit>,
     /// Chains that could not be counted, and why; a check says more.
     pub unreadable: Vec<(ChainRef, String)>,
@@ -32,9 +35,11 @@ pub struct AuditReport {
 /// What was counted in one chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChainAudit {
-    /// The chain.
+    /// The chain; of those that share blocks the first.
     pub chain: ChainRef,
-    /// Its versions that are not gone for good.
+    /// How many chains were counted together.
+    pub chains: u64,
+    /// Their versions that are not gone for good.
     pub versions: u64,
     /// Sealed bytes of all slots that the maps point to.
     pub counted_bytes: u64,
@@ -59,13 +64,13 @@ impl Repository {
         let mut report = AuditReport::default();
         let chains = self.chains()?;
         let meter = Meter::new(job, chains.len() as u64);
+        let mut domains = BTreeSet::new();
         for chain in chains {
             meter.check_cancelled()?;
-            // What a chain of scope tenant needs may be booked in another one.
-            if chain.scope != Scope::Tenant
+            if domains.insert(chain.domain())
                 && let Some(log) = self.log(&chain)?
             {
-                match self.audit_chain(&log, &meter) {
+                match self.audit_domain(&log, &meter) {
                     Ok(one) => report.chains.extend(one),
                     Err(error) if error.is_damage() => {
                         report.unreadable.push((chain, error.to_string()));
@@ -78,18 +83,20 @@ impl Repository {
         Ok(report)
     }
 
-    /// Counts again where something was wrong while versions were deleted under our eyes.
-    fn audit_chain(&self, log: &ChainLog, meter: &Meter<'_>) -> Result<Option<ChainAudit>> {
+    /// Counts again where something was wrong while versions came or went under our eyes.
+    fn audit_domain(&self, log: &ChainLog, meter: &Meter<'_>) -> Result<Option<ChainAudit>> {
         let mut looks = 1;
         loop {
-            let history = log.read()?.sound()?;
-            let kept = history.kept();
+            let books = Books::read(log, ChainLog::read)?;
+            let kept = kept(&books);
             if kept.is_empty() {
                 return Ok(None);
             }
-            let counted = self.count(log, &history, &kept, meter);
+            let counted = self.count(log, &books, &kept, meter);
             let is_right = counted.as_ref().is_ok_and(|one| one.counted_bytes == one.booked_bytes);
-            if is_right || looks == LOOKS_MAX || log.read()?.sound()?.kept() == kept {
+            let is_still =
+                || -> Result<bool> { Ok(self::kept(&Books::read(log, ChainLog::read)?) == kept) };
+            if is_right || looks == LOOKS_MAX || is_still()? {
                 return counted.map(Some);
             }
             looks += 1;
@@ -99,17 +106,19 @@ impl Repository {
     fn count(
         &self,
         log: &ChainLog,
-        history: &History,
-        kept: &BTreeSet<u64>,
+        books: &Books,
+        kept: &Chosen,
         meter: &Meter<'_>,
     ) -> Result<ChainAudit> {
         let mut count = Count::default();
-        let mut scratch = Scratch::new()?;
+        let mut scratch = Scratch::reading_ahead()?;
         let packs = self.packs(log);
         let mut seen = HashSet::new();
-        for seq in kept {
-            let Some(committed) = history.committed(*seq) else { continue };
-            let commit = &committed.commit;
+        let commits = books.histories.iter().flat_map(|history| {
+            let kept = kept.get(&history.chain).into_iter().flatten();
+            kept.filter_map(|seq| Some(&history.committed(*seq)?.commit))
+        });
+        for commit in commits {
             let map = MapReader::new(Arc::clone(&packs), commit.root, commit.disk_bytes);
             map.walk_unseen(&(0..u64::MAX), &mut scratch, Some(&mut seen), &mut |visit| {
                 meter.check_cancelled()?;
@@ -117,21 +126,19 @@ impl Repository {
             })?;
         }
         Ok(ChainAudit {
-            chain: log.chain,
-            versions: kept.len() as u64,
+            chain: kept.keys().next().copied().unwrap_or(log.chain),
+            chains: kept.len() as u64,
+            versions: kept.values().map(|seqs| seqs.len() as u64).sum(),
             counted_bytes: count.bytes,
-            booked_bytes: booked_bytes(history)?,
+            booked_bytes: Foresight::of(books, &packs, &Chosen::new())?.booked_bytes()?,
         })
     }
 }
 
-/// What all versions that are not gone need by births and deaths, without the death lists themselves.
-fn booked_bytes(history: &History) -> Result<u64> {
-    let mut accounts = history.accounts();
-    for account in accounts.values_mut() {
-        account.list_bytes = 0;
-    }
-    Ok(history.lineage(history.kept())?.needed_bytes(&accounts))
+/// The versions that are not gone, of the chains that have any.
+fn kept(books: &Books) -> Chosen {
+    let kept = books.histories.iter().map(|history| (history.chain, history.kept()));
+    kept.filter(|(_, kept)| !kept.is_empty()).collect::<BTreeMap<_, _>>()
 }
 
 #[derive(Default)]

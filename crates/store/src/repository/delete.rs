@@ -1,14 +1,14 @@
 //! Deleting versions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Repository;
 use crate::chain::{ChainLog, History};
-use crate::delete::account::freed_bytes;
-use crate::delete::shared::{DomainSweep, prediction};
+use crate::delete::account::{Chosen, Foresight};
+use crate::delete::shared::Books;
 use crate::delete::{ChainReclaim, ReclaimPlan, Sweep};
 use crate::error::{Error, Result};
-use crate::format::id::{ChainRef, Scope};
+use crate::format::id::{ChainRef, DomainId};
 use crate::format::record::{Deed, Delete};
 use crate::job::{Job, Meter};
 use crate::version::{Freed, Prediction};
@@ -20,55 +20,57 @@ impl Repository {
     /// [`Error::NoSuchVersion`]; a deleted version counts as if it were still there, and one in the
     /// trash is there: this is what [`Repository::purge`] would set free.
     pub fn preview_delete(&self, chain: &ChainRef, seqs: &[u64]) -> Result<u64> {
-        let seqs: BTreeSet<u64> = seqs.iter().copied().collect();
-        let Some((log, history)) = self.history_with(chain, &seqs, ChainLog::read)? else {
-            return Ok(0);
-        };
-        self.freed_bytes(&log, &history, &seqs)
+        Ok(self.predict_delete(chain, seqs)?.freed_bytes)
     }
 
     /// As [`Repository::preview_delete`], and what stays because other disks need it as well.
     pub fn predict_delete(&self, chain: &ChainRef, seqs: &[u64]) -> Result<Prediction> {
-        let seqs: BTreeSet<u64> = seqs.iter().copied().collect();
-        match self.history_with(chain, &seqs, ChainLog::read)? {
-            None => Ok(Prediction::default()),
-            Some((log, history)) if chain.scope == Scope::Tenant => {
-                self.prediction(&log, &history, &seqs)
-            }
-            Some((_, history)) => Ok(Prediction {
-                freed_bytes: freed_bytes(&history, &seqs)?,
-                ..Prediction::default()
-            }),
-        }
+        let chosen = BTreeMap::from([(*chain, seqs.iter().copied().collect())]);
+        self.predict_deletions(&chosen)
     }
 
-    /// Where blocks are shared. Of versions that were deleted and swept before, the lists may be
-    /// gone that said what they had freed; then they free nothing any more.
-    fn prediction(
+    /// What deleting all these versions together sets free. What chains share and all of them let go
+    /// of counts as well.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchVersion`]
+    pub fn predict_deletions(&self, chosen: &Chosen) -> Result<Prediction> {
+        let mut domains: BTreeMap<DomainId, Chosen> = BTreeMap::new();
+        for (chain, seqs) in chosen {
+            let domain = domains.entry(chain.domain()).or_default();
+            domain.insert(*chain, seqs.clone());
+        }
+        let mut all = Prediction::default();
+        for chosen in domains.values() {
+            let Some((log, books)) = self.books_with(chosen, ChainLog::read)? else { continue };
+            let one = self.prediction(&log, &books, chosen)?;
+            all.freed_bytes += one.freed_bytes;
+            all.kept_bytes += one.kept_bytes;
+            all.kept_by += one.kept_by;
+        }
+        Ok(all)
+    }
+
+    /// Of versions that were deleted and swept before, the lists may be gone that said what they had
+    /// freed; then they free nothing any more.
+    pub(super) fn prediction(
         &self,
         log: &ChainLog,
-        history: &History,
-        seqs: &BTreeSet<u64>,
+        books: &Books,
+        chosen: &Chosen,
     ) -> Result<Prediction> {
-        let packs = self.packs(log);
-        match prediction(log, &packs, seqs) {
+        let packs = self.packs_for_books(log);
+        let predict = |chosen: &Chosen| Foresight::of(books, &packs, chosen)?.prediction(chosen);
+        match predict(chosen) {
             Err(Error::Missing { .. }) => {
-                let live = seqs.iter().copied().filter(|seq| history.is_kept(*seq));
-                prediction(log, &packs, &live.collect())
+                let kept = |(chain, seqs): (&ChainRef, &BTreeSet<u64>)| {
+                    let history = books.histories.get(books.position(chain)?)?;
+                    let kept = seqs.iter().copied().filter(|seq| history.is_kept(*seq));
+                    Some((*chain, kept.collect()))
+                };
+                predict(&chosen.iter().filter_map(kept).collect())
             }
             predicted => predicted,
-        }
-    }
-
-    pub(super) fn freed_bytes(
-        &self,
-        log: &ChainLog,
-        history: &History,
-        seqs: &BTreeSet<u64>,
-    ) -> Result<u64> {
-        match log.chain.scope {
-            Scope::Volume => freed_bytes(history, seqs),
-            Scope::Tenant => Ok(self.prediction(log, history, seqs)?.freed_bytes),
         }
     }
 
@@ -83,45 +85,60 @@ impl Repository {
     pub fn delete(&self, chain: &ChainRef, seqs: &[u64]) -> Result<Freed> {
         self.check_writable()?;
         let seqs: BTreeSet<u64> = seqs.iter().copied().collect();
-        let read = ChainLog::read_all_names;
-        let Some((log, history)) = self.history_with(chain, &seqs, read)? else {
-            return Ok(Freed::default());
-        };
-        // Refuse to go on from a log that contradicts itself.
-        history.lineage(history.needed())?;
-        let before = self.freed_bytes(&log, &history, &seqs)?;
-        // Only when the records are durable is it certain which sessions build on what is gone.
-        let history = log.put_deletes(history, |history| {
-            let left = seqs.iter().copied().filter(|seq| history.is_kept(*seq));
-            record(Deed::Delete, left, "")
-        })?;
-        self.swept(&log, &history, &seqs, before)
+        let all = |_: &History| seqs.clone();
+        self.erase(chain, &seqs, all, |log, history| {
+            log.put_deletes(history, |history| {
+                let left = seqs.iter().copied().filter(|seq| history.is_kept(*seq));
+                record(Deed::Delete, left, "")
+            })
+        })
     }
 
-    /// Removes what only `gone` needed, which they do not any more; `before` is what was foreseen.
-    pub(super) fn swept(
+    /// Puts what `put` puts, and removes what only the versions needed that are gone by it: those that
+    /// `gone` names, before and after.
+    pub(super) fn erase(
         &self,
-        log: &ChainLog,
-        history: &History,
-        gone: &BTreeSet<u64>,
-        before: u64,
+        chain: &ChainRef,
+        seqs: &BTreeSet<u64>,
+        gone: impl Fn(&History) -> BTreeSet<u64>,
+        put: impl FnOnce(&ChainLog, History) -> Result<History>,
     ) -> Result<Freed> {
-        log.fold(history);
-        let freed_bytes = match self.freed_bytes(log, history, gone) {
-            // Another sweep was faster, and lists are gone that nobody needs any more.
-            Err(Error::Missing { .. }) => before,
-            freed => freed?,
+        let chosen = Chosen::from([(*chain, seqs.clone())]);
+        let Some((log, books)) = self.books_with(&chosen, ChainLog::read_all_names)? else {
+            return Ok(Freed::default());
         };
-        let swept = self.sweep(log)?;
+        let log = ChainLog { chain: *chain, ..log };
+        let gone = |books: &Books| {
+            let own = books.position(chain).map(|own| gone(&books.histories[own]));
+            Chosen::from([(*chain, own.unwrap_or_default())])
+        };
+        // Refuses to go on from a log that contradicts itself.
+        let before = self.prediction(&log, &books, &gone(&books))?;
+        let books = books.change(chain, |history| put(&log, history))?;
+        // Only now is it certain which sessions build on what is gone.
+        let books = books.read_on(&log)?;
+        if let Some(own) = books.position(chain) {
+            log.fold(&books.histories[own]);
+        }
+        let freed_bytes = match self.prediction(&log, &books, &gone(&books)) {
+            // Another sweep was faster, and lists are gone that nobody needs any more.
+            Err(Error::Missing { .. }) => before.freed_bytes,
+            freed => freed?.freed_bytes,
+        };
+        let job = Job::quiet();
+        let how = (false, &Meter::new(&job, 0));
+        let swept = self.with_sweep(&log, |sweep| sweep.run(Some(books), None, how))?;
         Ok(Freed { freed_bytes, ..swept })
     }
 
     /// Finishes deletions and removes what interrupted sessions left behind. Needs no reason and
-    /// may run at any time, also beside a backup of the same chain.
+    /// may run at any time, also beside a backup of the same chain. Chains that share blocks are
+    /// swept together.
     pub fn reclaim(&self, chain: &ChainRef) -> Result<Freed> {
         self.check_writable()?;
         let Some(log) = self.log(chain)? else { return Ok(Freed::default()) };
-        self.sweep(&log)
+        let job = Job::quiet();
+        self.with_sweep(&log, |sweep| sweep.run(None, None, (false, &Meter::new(&job, 0))))
     }
 
     /// What [`Repository::reclaim`] would do now to `chain`, or to all chains. Changes nothing.
@@ -132,11 +149,7 @@ impl Repository {
         let chains = chain.map_or_else(|| self.chains(), |chain| Ok(vec![*chain]))?;
         let mut plan = ReclaimPlan::default();
         let mut domains = BTreeSet::new();
-        for chain in chains {
-            if chain.scope == Scope::Tenant {
-                plan.shared.extend(domains.insert(chain.domain()).then_some(chain));
-                continue;
-            }
+        for chain in chains.into_iter().filter(|chain| domains.insert(chain.domain())) {
             let planned = self
                 .log(&chain)
                 .and_then(|log| log.map(|log| self.with_sweep(&log, plan_one)).transpose());
@@ -161,43 +174,20 @@ impl Repository {
         let mut freed = Freed::default();
         for earlier in &plan.chains {
             let Some(log) = self.log(&earlier.chain)? else { continue };
-            let done = self.with_sweep(&log, |sweep| {
-                let now = sweep.plan()?.limited_to(earlier);
-                carry_out(sweep, &now, above_ceiling, &meter)
-            })?;
+            let how = (above_ceiling, &meter);
+            let done = self.with_sweep(&log, |sweep| sweep.run(None, Some(earlier), how))?;
             freed.removed_object_bytes += done.removed_object_bytes;
             freed.rescued_packs += done.rescued_packs;
-        }
-        for chain in &plan.shared {
-            meter.check_cancelled()?;
-            freed.removed_object_bytes += self.reclaim(chain)?.removed_object_bytes;
         }
         Ok(freed)
     }
 
-    fn sweep(&self, log: &ChainLog) -> Result<Freed> {
-        if log.chain.scope == Scope::Tenant {
-            let packs = &self.packs(log);
-            let compact_below_percent = self.options.compact_below_percent;
-            let known = &self.known;
-            let removed_object_bytes =
-                DomainSweep { log, packs, compact_below_percent, known }.run()?;
-            return Ok(Freed { removed_object_bytes, ..Freed::default() });
-        }
-        let job = Job::quiet();
-        self.with_sweep(log, |sweep| {
-            let plan = sweep.plan()?;
-            carry_out(sweep, &plan, false, &Meter::new(&job, 0))
-        })
-    }
-
-    /// Of a chain that shares blocks with no other.
     pub(super) fn with_sweep<T>(
         &self,
         log: &ChainLog,
         work: impl FnOnce(&Sweep<'_>) -> Result<T>,
     ) -> Result<T> {
-        let packs = self.packs(log);
+        let packs = self.packs_for_books(log);
         let compact_below_percent = self.options.compact_below_percent;
         work(&Sweep { log, packs: &packs, compact_below_percent, known: &self.known })
     }
@@ -219,6 +209,26 @@ impl Repository {
             None => Ok(Some((log, history))),
         }
     }
+
+    /// The books of a domain in which every chosen version was committed, and the log of one of the
+    /// chosen chains; none if there is nothing.
+    fn books_with(
+        &self,
+        chosen: &Chosen,
+        read: fn(&ChainLog) -> Result<History>,
+    ) -> Result<Option<(ChainLog, Books)>> {
+        let Some(chain) = chosen.keys().next() else { return Ok(None) };
+        let log = self.log(chain)?;
+        let books = log.as_ref().map(|log| Books::read(log, read)).transpose()?;
+        for (chain, seqs) in chosen {
+            let own = books.as_ref().and_then(|books| Some((books.position(chain)?, books)));
+            let is_known = |seq: u64| own.is_some_and(|own| own.1.commit((own.0, seq)).is_some());
+            if let Some(seq) = seqs.iter().copied().find(|seq| !is_known(*seq)) {
+                return Err(Error::NoSuchVersion { chain: chain.to_string(), seq });
+            }
+        }
+        Ok(log.zip(books))
+    }
 }
 
 /// The record that does `deed` to the first of `seqs`; none if there are none.
@@ -229,18 +239,4 @@ pub(super) fn record(deed: Deed, seqs: impl Iterator<Item = u64>, by: &str) -> O
 
 fn plan_one(sweep: &Sweep<'_>) -> Result<ChainReclaim> {
     sweep.plan()
-}
-
-fn carry_out(
-    sweep: &Sweep<'_>,
-    plan: &ChainReclaim,
-    above_ceiling: bool,
-    meter: &Meter<'_>,
-) -> Result<Freed> {
-    if !above_ceiling {
-        plan.check_ceiling()?;
-    }
-    let removed_object_bytes = sweep.carry_out(plan, meter)?;
-    let rescued_packs = plan.rescued.len() as u64;
-    Ok(Freed { freed_bytes: 0, removed_object_bytes, rescued_packs })
 }

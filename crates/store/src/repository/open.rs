@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::arbitration::Arbitration;
 use super::watch::Watched;
 use crate::backend::{Backend, BackendExt, Decided, Key, Probe, probe};
-use crate::chain::ChainLog;
+use crate::chain::{ChainLog, KnownLists};
 use crate::crypto::{MaintenanceKey, MasterKey, MasterKeys, TenantKeys};
 use crate::dedup::Domains;
 use crate::delete::KnownBelow;
@@ -35,6 +35,7 @@ pub struct Repository {
     pub(super) watched: Option<Arc<Watched>>,
     tenants: Mutex<HashMap<Uuid, Arc<TenantKeys>>>,
     pub(crate) known: KnownBelow,
+    pub(crate) lists: Arc<KnownLists>,
     pub(crate) dedup: Arc<Domains>,
 }
 
@@ -109,6 +110,7 @@ impl Repository {
         let master = Arc::new(Master { keys, number });
         let arbitration = Arbitration::without_arbiter(&descriptor);
         let known = KnownBelow::default();
+        let lists = Arc::default();
         Ok(Self {
             backend,
             random,
@@ -120,6 +122,7 @@ impl Repository {
             watched: None,
             tenants,
             known,
+            lists,
             dedup,
         })
     }
@@ -138,6 +141,7 @@ impl Repository {
             tenants: Mutex::default(),
             dedup: Arc::new(Domains::new(0)),
             known: KnownBelow::default(),
+            lists: Arc::default(),
         }
     }
 
@@ -230,6 +234,14 @@ impl Repository {
     pub(crate) fn packs(&self, log: &ChainLog) -> Arc<Packs> {
         let (backend, keys) = (Arc::clone(&self.backend), Arc::clone(&log.keys));
         Arc::new(Packs::new(backend, keys, log.chain.domain()))
+    }
+
+    /// The same for who counts again and again what lists say: those that were read lately are
+    /// remembered. Whoever is to find damage must not ask here.
+    pub(crate) fn packs_for_books(&self, log: &ChainLog) -> Arc<Packs> {
+        let (backend, keys) = (Arc::clone(&self.backend), Arc::clone(&log.keys));
+        let packs = Packs::new(backend, keys, log.chain.domain());
+        Arc::new(packs.remembering(Arc::clone(&self.lists)))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Arc<TenantKeys>>> {

@@ -17,10 +17,13 @@ use cbr_env::RandomExt;
 use super::Repository;
 use crate::chain::{ChainLog, History};
 use crate::dedup::{Borrower, Domains};
+use crate::delete::shared::Books;
 use crate::error::{Error, Result};
 use crate::format::id::{ChainRef, Scope, SessionNonce};
 use crate::format::place;
-use crate::format::record::{CARD_BYTES_MAX, Claim, Commit, Outcome, PackSummary, TEXT_BYTES_MAX};
+use crate::format::record::{
+    CARD_BYTES_MAX, Claim, Commit, Outcome, PackSummary, Root, TEXT_BYTES_MAX,
+};
 use crate::heal::{Healer, Patches, Source, Spot, Wanted, bad_ranges, lost_nodes};
 use crate::job::Job;
 use crate::map::MapReader;
@@ -235,9 +238,8 @@ impl Session {
             return Ok(whole());
         }
         if !wanted.is_empty() {
-            let kept = self.history.kept().into_iter();
-            for committed in kept.filter_map(|seq| self.history.committed(seq)) {
-                let (root, disk_bytes) = (committed.commit.root, committed.commit.disk_bytes);
+            let Some(maps) = self.maps_of_domain()? else { return Ok(whole()) };
+            for (root, disk_bytes) in maps {
                 let map = MapReader::new(Arc::clone(&self.packs), root, disk_bytes);
                 let Some(bad) = bad_ranges(&map, wanted, scratch)? else { return Ok(whole()) };
                 changed.extend(bad);
@@ -253,14 +255,27 @@ impl Session {
         Ok(plan)
     }
 
+    /// The maps in which lost blocks are looked for: whoever has the same block at the same place
+    /// can give it back, so all chains that share blocks count. `None` if not all are known; what is
+    /// wrong with another disk must not keep this one from being backed up (P5, P7).
+    fn maps_of_domain(&self) -> Result<Option<Vec<(Root, u64)>>> {
+        if self.version.chain.scope == Scope::Volume {
+            return Ok(Some(maps(&self.history).collect()));
+        }
+        match Books::read(&self.log, ChainLog::read) {
+            Ok(books) => Ok(Some(books.histories.iter().flat_map(maps).collect())),
+            Err(error) if error.is_transient() => Err(error),
+            Err(_) => Ok(None),
+        }
+    }
+
     /// What finds blocks of the tenant's other chains. The retire log is read here, after the claim
     /// is durable; if it cannot be understood nothing is borrowed, and the backup goes on.
     fn borrower(&self) -> Result<Option<Borrower>> {
         if self.version.chain.scope == Scope::Volume {
             return Ok(None);
         }
-        let log = self.log.retire_log();
-        match self.dedup.borrower(&log, &self.packs, self.version.seq) {
+        match self.dedup.borrower(&self.log, &self.packs, self.version.seq) {
             Ok(borrower) => Ok(Some(borrower)),
             Err(error @ Error::Backend(_)) => Err(error),
             Err(error) => {
@@ -373,4 +388,10 @@ impl Session {
 
 fn lost(what: &str) -> Error {
     Error::SessionLost { what: what.to_owned() }
+}
+
+/// The maps of the versions that are not gone, and the sizes of their disks.
+fn maps(history: &History) -> impl Iterator<Item = (Root, u64)> {
+    let commits = history.kept().into_iter().filter_map(|seq| history.committed(seq));
+    commits.map(|one| (one.commit.root, one.commit.disk_bytes))
 }

@@ -1,9 +1,13 @@
 //! What versions cost and what deletions would free. Everything comes from the log (P8, P17).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::Repository;
-use crate::chain::Usage;
+use crate::chain::{ChainLog, Usage};
+use crate::delete::account::{Chosen, Foresight};
+use crate::delete::shared::Books;
 use crate::error::{Error, Result};
-use crate::format::id::{ChainRef, Scope};
+use crate::format::id::{ChainRef, DomainId, Scope};
 use crate::version::{VersionRef, VersionSizes};
 
 impl Repository {
@@ -19,22 +23,37 @@ impl Repository {
         }
     }
 
-    /// What each live version of a chain costs, oldest first.
+    /// What each live version of a chain costs, oldest first. Also what other disks keep that the
+    /// chain itself no longer needs: only the stored lists tell, and they are read once.
     pub fn sizes(&self, chain: &ChainRef) -> Result<Vec<VersionSizes>> {
-        self.usage(chain)?.versions().map(|sizes| self.exact(sizes)).collect()
+        let usage = self.usage(chain)?;
+        let sizes: Vec<VersionSizes> = usage.versions().copied().collect();
+        self.exact(sizes)
     }
 
-    /// The same sizes, also where other disks share blocks with this one: they may keep what the
-    /// chain itself no longer needs, and only the stored lists tell.
-    pub fn exact(&self, sizes: &VersionSizes) -> Result<VersionSizes> {
-        let VersionRef { chain, seq } = sizes.version;
-        if chain.scope == Scope::Volume {
-            return Ok(*sizes);
+    /// The same sizes of live versions of any chains, also where other disks share blocks with them.
+    pub fn exact(&self, mut sizes: Vec<VersionSizes>) -> Result<Vec<VersionSizes>> {
+        let mut domains: BTreeMap<DomainId, Vec<&mut VersionSizes>> = BTreeMap::new();
+        for sizes in &mut sizes {
+            let chain = sizes.version.chain;
+            if chain.scope == Scope::Tenant {
+                domains.entry(chain.domain()).or_default().push(sizes);
+            }
         }
-        let needed = sizes.unique_bytes + sizes.shared_bytes;
-        let unique_bytes = self.predict_delete(&chain, &[seq])?.freed_bytes;
-        let shared_bytes = needed.saturating_sub(unique_bytes);
-        Ok(VersionSizes { unique_bytes, shared_bytes, ..*sizes })
+        for all in domains.into_values() {
+            let Some(first) = all.first() else { continue };
+            let Some(log) = self.log(&first.version.chain)? else { continue };
+            let books = Books::read(&log, ChainLog::read)?;
+            let foresight = Foresight::of(&books, &self.packs_for_books(&log), &Chosen::new())?;
+            for sizes in all {
+                let VersionRef { chain, seq } = sizes.version;
+                let alone = Chosen::from([(chain, BTreeSet::from([seq]))]);
+                let needed = sizes.unique_bytes + sizes.shared_bytes;
+                sizes.unique_bytes = foresight.prediction(&alone)?.freed_bytes;
+                sizes.shared_bytes = needed.saturating_sub(sizes.unique_bytes);
+            }
+        }
+        Ok(sizes)
     }
 
     /// The stored bytes that deleting these live versions together would free.

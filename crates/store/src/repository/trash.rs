@@ -14,6 +14,8 @@ use std::collections::BTreeSet;
 use super::Repository;
 use super::delete::record;
 use crate::chain::{ChainLog, History};
+use crate::delete::account::Chosen;
+use crate::delete::shared::Books;
 use crate::error::{Error, Result};
 use crate::format::id::ChainRef;
 use crate::format::record::{Deed, TEXT_BYTES_MAX};
@@ -43,8 +45,10 @@ impl Repository {
     /// Stored bytes that purging all of the chain's trash would set free, exactly.
     pub fn trash_bytes(&self, chain: &ChainRef) -> Result<u64> {
         let Some(log) = self.log(chain)? else { return Ok(0) };
-        let history = log.read()?.sound()?;
-        self.freed_bytes(&log, &history, &history.trashed())
+        let books = Books::read(&log, ChainLog::read)?;
+        let Some(own) = books.position(chain) else { return Ok(0) };
+        let trash = Chosen::from([(*chain, books.histories[own].trashed())]);
+        Ok(self.prediction(&log, &books, &trash)?.freed_bytes)
     }
 
     /// Puts live versions into the trash. Frees nothing. May be repeated; `by` is for people.
@@ -125,22 +129,19 @@ impl Repository {
         self.check_writable()?;
         check_text(by)?;
         let seqs: BTreeSet<u64> = seqs.iter().copied().collect();
-        let read = ChainLog::read_all_names;
-        let Some((log, history)) = self.history_with(chain, &seqs, read)? else {
-            return Ok(Freed::default());
+        let mark = match mark {
+            Some(mark) => mark,
+            None => self.mark(chain)?,
         };
-        // Refuse to go on from a log that contradicts itself.
-        history.lineage(history.needed())?;
-        let mark = mark.unwrap_or(mark_of(&history));
         let gone = |history: &History| -> BTreeSet<u64> {
             let is_gone = |seq: &u64| !history.is_kept(*seq);
             seqs.iter().copied().filter(is_gone).chain(in_trash(history, &seqs, mark)).collect()
         };
-        let before = self.freed_bytes(&log, &history, &gone(&history))?;
-        let history = log.put_deletes(history, |history| {
-            record(Deed::Purge, in_trash(history, &seqs, mark), by)
-        })?;
-        self.swept(&log, &history, &gone(&history), before)
+        self.erase(chain, &seqs, gone, |log, history| {
+            log.put_deletes(history, |history| {
+                record(Deed::Purge, in_trash(history, &seqs, mark), by)
+            })
+        })
     }
 }
 

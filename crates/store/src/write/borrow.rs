@@ -9,12 +9,11 @@ use crate::crypto::BlockId;
 use crate::dedup::{Found, Recent};
 use crate::format::BLOCK_BYTES;
 
-/// The fewest blocks in a row that are borrowed from what another session has written.
-pub(super) const RUN_MIN: usize = 2;
-
 /// The run in work.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Run {
+    /// The fewest blocks in a row that are borrowed.
+    min: usize,
     /// Tables in which the worker found something lately.
     pub(super) recent: Recent,
     /// Blocks that are held back: where they are in the leaf, and what was found.
@@ -35,6 +34,11 @@ pub(super) enum Step {
 }
 
 impl Run {
+    pub(super) fn new(min: usize) -> Self {
+        let (recent, held, bytes) = Default::default();
+        Self { min, recent, held, bytes, next: 0, is_long: false }
+    }
+
     /// Whether a block at `at` would go on with the run.
     pub(super) const fn continues(&self, at: usize) -> bool {
         (self.is_long || !self.held.is_empty()) && self.next == at
@@ -47,7 +51,7 @@ impl Run {
             return Step::Borrow(vec![(at, found)]);
         }
         self.held.push((at, id, found));
-        if self.held.len() >= RUN_MIN {
+        if self.held.len() >= self.min {
             self.is_long = true;
             self.bytes.clear();
             return Step::Borrow(self.held.drain(..).map(|(at, _, found)| (at, found)).collect());
@@ -79,7 +83,7 @@ mod tests {
     #[test]
     fn a_single_block_is_stored_and_a_run_is_borrowed_from_its_first_block_on() {
         let (block, id) = (vec![7; BLOCK_BYTES], BlockId([7; 32]));
-        let mut run = Run::default();
+        let mut run = Run::new(2);
         let mut stored = Vec::new();
         assert!(!run.continues(0));
         assert_eq!(run.add(3, &block, id, found(0)), Step::Hold);

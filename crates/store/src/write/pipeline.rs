@@ -89,6 +89,7 @@ impl Pipeline<'_> {
             healer: self.healer,
             borrowed_blocks: &borrowed_blocks,
             borrower: self.borrower,
+            borrow_run_blocks: self.options.borrow_run_blocks,
         };
         let cursor = Cursor::new(plan);
         let lanes = Lanes { shared: &shared, cursor: &cursor, source, plan, meter: &meter };

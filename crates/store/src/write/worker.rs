@@ -47,6 +47,8 @@ pub(super) struct Shared<'a> {
     pub(super) borrowed_blocks: &'a AtomicU64,
     /// Where blocks are shared: what finds them.
     pub(super) borrower: Option<&'a Borrower>,
+    /// The fewest blocks in a row that are borrowed.
+    pub(super) borrow_run_blocks: usize,
 }
 
 /// One worker.
@@ -83,7 +85,7 @@ impl<'a> Worker<'a> {
             scratch: Scratch::new()?,
             indexes: HashMap::new(),
             leaf: Work::default(),
-            run: Run::default(),
+            run: Run::new(shared.borrow_run_blocks),
         })
     }
 
@@ -203,7 +205,7 @@ impl<'a> Worker<'a> {
 
     /// Stores what was held back in the hope of a longer run.
     fn end_run(&mut self) -> Result<()> {
-        let mut run = std::mem::take(&mut self.run);
+        let mut run = std::mem::replace(&mut self.run, Run::new(0));
         let mut stored = Ok(());
         run.end(|at, id, block| {
             if stored.is_ok() {

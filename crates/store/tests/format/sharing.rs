@@ -12,7 +12,7 @@ use cbr_store::format::codec::{Decoder, Encoder};
 use cbr_store::format::id::{PackId, PackKind, Scope};
 use cbr_store::format::place::{self, Place};
 use cbr_store::format::record::{
-    Borrowed, Claim, Domain, Lender, Outcome, Record, Retire, RetiredSlots,
+    Borrowed, Claim, Domain, FoldedPack, Lender, Outcome, Record, Retire, RetireFold, RetiredSlots,
 };
 use cbr_store::format::references::References;
 
@@ -61,6 +61,19 @@ fn retire() -> Retire {
     }
 }
 
+fn retire_fold() -> RetireFold {
+    let pack = |n| PackId::new(samples::session(), n);
+    let folded = |all, slots| FoldedPack { all, slots };
+    RetireFold {
+        last: [7; 32],
+        packs: vec![
+            (pack(1), folded(None, vec![(0, 1), (7, 300)])),
+            (pack(2), folded(Some(4), Vec::new())),
+            (pack(3), folded(Some(9), vec![(2, 3)])),
+        ],
+    }
+}
+
 fn encode(record: &impl Record) -> Vec<u8> {
     let mut to = Encoder::new();
     record.encode(&mut to);
@@ -100,6 +113,29 @@ fn the_bytes_of_sharing_are_those_of_the_golden_file() {
     assert_eq!(current().lines().count(), golden.lines().count());
 }
 
+fn fold_file() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/retire_fold.txt")
+}
+
+fn current_fold() -> String {
+    let (keys, random) = (samples::tenant_keys(), SeededRandom::new(6));
+    let key = place::retire_fold(&CHAIN.domain(), 300);
+    let record = hex::encode(encode(&retire_fold()));
+    let object = hex::encode(retire_fold().seal(&key, &keys, &random));
+    format!("retire-fold-record {record}\nretire-fold {key} {object}\n")
+}
+
+#[test]
+fn the_bytes_of_a_retire_fold_are_those_of_its_golden_file() {
+    assert_eq!(current_fold(), std::fs::read_to_string(fold_file()).unwrap());
+}
+
+#[test]
+#[ignore = "writes the golden file, once: cargo test -p cbr-store --test format -- --ignored golden_file_of_a_retire"]
+fn write_the_golden_file_of_a_retire_fold() {
+    std::fs::write(fold_file(), current_fold()).unwrap();
+}
+
 #[test]
 #[ignore = "writes the golden file, once: cargo test -p cbr-store --test format -- --ignored sharing"]
 fn write_the_golden_file_of_sharing() {
@@ -119,12 +155,13 @@ fn what_sharing_added_decodes_exactly() {
     type Again = fn(&[u8]) -> Option<Vec<u8>>;
     let [first, later] = claims();
     let list: Again = |bytes| References::decode(bytes).ok().map(|list| list.encode());
-    let cases: [(Vec<u8>, Again); 5] = [
+    let cases: [(Vec<u8>, Again); 6] = [
         (references().encode(), list),
         (encode(&commit()), again::<Outcome>),
         (encode(&first), again::<Claim>),
         (encode(&later), again::<Claim>),
         (encode(&retire()), again::<Retire>),
+        (encode(&retire_fold()), again::<RetireFold>),
     ];
     for (bytes, again) in cases {
         assert_eq!(again(&bytes).as_ref(), Some(&bytes));
@@ -148,4 +185,7 @@ fn equal_references_are_counted_and_the_records_of_the_retire_log_have_places() 
     let place = Place::Retire(CHAIN.domain(), 7);
     assert_eq!(Place::parse(&place.key()), Some(place));
     assert_eq!(place.key().as_str(), format!("t/{TENANT}/d/t{TENANT}.00000003/g/0000000000000007"));
+    let fold = Place::RetireFold(CHAIN.domain(), 7);
+    assert_eq!(Place::parse(&fold.key()), Some(fold));
+    assert!(fold.key() > Place::Retire(CHAIN.domain(), u64::from(u32::MAX)).key());
 }

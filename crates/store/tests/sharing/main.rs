@@ -4,8 +4,11 @@
 
 mod audit;
 mod basics;
+mod counts;
 #[path = "../disk/mod.rs"]
 mod disk;
+mod folding;
+mod healing;
 mod histories;
 mod interleaving;
 #[path = "../reachable/mod.rs"]

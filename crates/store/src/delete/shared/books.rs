@@ -1,16 +1,18 @@
 //! The logs of all chains of a domain, and what their lists say about shared slots.
+//!
+//! A chain that shares with no other is the only one of its domain: all the same holds, and its
+//! lists say nothing about shared slots.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::ledger::Ledger;
-use crate::backend::BackendExt;
+use crate::backend::Key;
 use crate::chain::{ChainLog, History, Lineage, Verdict, read_list};
 use crate::error::{Error, Result};
-use crate::format::id::{PackId, PackKind, SessionNonce, SlotRef};
+use crate::format::id::{ChainRef, PackId, PackKind, Scope, SessionNonce, SlotRef};
 use crate::format::place::{self, Place};
 use crate::format::record::Commit;
 use crate::packs::{Packs, Scratch};
-use crate::planted::{self, Bug};
 
 /// The logs of a domain's chains, in the order of the chains' ids.
 #[derive(Debug)]
@@ -34,9 +36,21 @@ pub(crate) struct Shares {
     pub(crate) ledger: Ledger,
     /// Packs of which it is not known what is borrowed: nothing of theirs may be removed.
     pub(crate) frozen: BTreeSet<PackId>,
+    /// Chains that borrow or lend.
+    pub(crate) involved: BTreeSet<usize>,
 }
 
 impl Books {
+    pub(crate) fn of(histories: Vec<History>) -> Self {
+        let mut authors = HashMap::new();
+        for (chain, history) in histories.iter().enumerate() {
+            for (seq, session) in &history.sessions {
+                authors.insert(session.claim.nonce, (chain, *seq));
+            }
+        }
+        Self { histories, authors }
+    }
+
     /// Reads the logs of all chains of the domain that `log` belongs to, each with `read`.
     ///
     /// # Errors
@@ -46,24 +60,45 @@ impl Books {
         log: &ChainLog,
         read: impl Fn(&ChainLog) -> Result<History>,
     ) -> Result<Self> {
-        let domain = log.chain.domain();
-        let mut chains = BTreeSet::new();
-        for entry in log.backend.list_all(&place::chains(&domain))? {
-            if let Some(Place::Claim(chain, _) | Place::Outcome(chain, _)) =
-                Place::parse(&entry.key)
-            {
-                chains.insert(chain);
-            }
-        }
         let read = |chain| read(&ChainLog { chain, ..log.clone() })?.sound();
-        let histories = chains.into_iter().map(read).collect::<Result<Vec<History>>>()?;
-        let mut authors = HashMap::new();
-        for (chain, history) in histories.iter().enumerate() {
-            for (seq, session) in &history.sessions {
-                authors.insert(session.claim.nonce, (chain, *seq));
-            }
+        Ok(Self::of(chains(log)?.into_iter().map(read).collect::<Result<_>>()?))
+    }
+
+    /// What these books say and what came since, of new chains as well. Records that were seen are
+    /// not asked for again: they never change.
+    pub(crate) fn read_on(self, log: &ChainLog) -> Result<Self> {
+        let known = self.histories.into_iter().map(|history| (history.chain, history));
+        let mut known: BTreeMap<ChainRef, History> = known.collect();
+        let mut all = chains(log)?;
+        all.extend(known.keys().copied());
+        let mut histories = Vec::with_capacity(all.len());
+        for chain in all {
+            let log = ChainLog { chain, ..log.clone() };
+            let read = match known.remove(&chain) {
+                Some(history) => log.read_on(history),
+                None => log.read_all_names(),
+            };
+            histories.push(read?.sound()?);
         }
-        Ok(Self { histories, authors })
+        Ok(Self::of(histories))
+    }
+
+    /// The same books with one chain's log gone on.
+    pub(crate) fn change(
+        mut self,
+        chain: &ChainRef,
+        change: impl FnOnce(History) -> Result<History>,
+    ) -> Result<Self> {
+        if let Some(own) = self.position(chain) {
+            let history = change(self.histories.remove(own))?;
+            self.histories.insert(own, history.sound()?);
+        }
+        Ok(Self::of(self.histories))
+    }
+
+    /// The place of a chain in these books.
+    pub(crate) fn position(&self, chain: &ChainRef) -> Option<usize> {
+        self.histories.iter().position(|history| history.chain == *chain)
     }
 
     /// What is live or pinned, of every chain.
@@ -84,15 +119,6 @@ impl Books {
         self.histories[chain].committed(seq).map(|committed| &committed.commit)
     }
 
-    /// The last retire record that every unfinished session knows of.
-    pub(crate) fn known_to_all(&self) -> u64 {
-        if planted::has(Bug::OpenBorrowerIgnored) {
-            return u64::MAX;
-        }
-        let open = self.histories.iter().flat_map(History::open);
-        open.map(|(_, claim)| claim.retired.unwrap_or(0)).min().unwrap_or(u64::MAX)
-    }
-
     /// The versions of all lineages, with what they recorded.
     fn members<'a>(
         &'a self,
@@ -102,6 +128,19 @@ impl Books {
             let commit = move |seq| Some((chain, seq, self.commit((chain, seq))?));
             lineage.members().filter_map(commit)
         })
+    }
+
+    /// The packs from which any of these versions borrows.
+    fn lenders(&self, lineages: &[Lineage]) -> BTreeSet<PackId> {
+        self.members(lineages)
+            .flat_map(|(_, _, commit)| commit.lenders())
+            .map(|lender| lender.pack)
+            .collect()
+    }
+
+    /// What is known of shared slots by who cannot read lists: from which packs nobody borrows.
+    pub(crate) fn shares_unread(&self, lineages: &[Lineage]) -> Shares {
+        Shares { frozen: self.lenders(lineages), ..Shares::default() }
     }
 
     /// Reads what is borrowed, and what ended of it. Of slots that nobody borrows `plain` gets the
@@ -114,12 +153,11 @@ impl Books {
         plain: &mut dyn FnMut(PlainDeath),
     ) -> Result<Shares> {
         let (mut shares, mut scratch) = (Shares::default(), Scratch::new()?);
-        let mut involved = BTreeSet::new();
         for (chain, seq, commit) in self.members(lineages) {
             let Some(borrowed) = &commit.borrowed else { continue };
             for lender in &borrowed.lenders {
-                involved.insert(chain);
-                involved.extend(self.author(&lender.pack).map(|(chain, _)| chain));
+                shares.involved.insert(chain);
+                shares.involved.extend(self.author(&lender.pack).map(|(chain, _)| chain));
             }
             let place = (&self.histories[chain].chain, seq);
             for list in &borrowed.lists {
@@ -127,21 +165,21 @@ impl Books {
                     shares.frozen.extend(borrowed.lenders.iter().map(|lender| lender.pack));
                     continue;
                 };
-                for (_, slot, times) in list {
-                    self.lend(&mut shares.ledger, lineages, &slot);
-                    shares.ledger.begin(chain, &slot, times);
+                for (_, slot, times) in list.iter() {
+                    self.lend(&mut shares.ledger, lineages, slot);
+                    shares.ledger.begin(chain, slot, *times);
                 }
             }
         }
         for (chain, seq, commit) in self.members(lineages) {
-            if !involved.contains(&chain) && !wants(chain, seq, commit) {
+            if !shares.involved.contains(&chain) && !wants(chain, seq, commit) {
                 continue;
             }
             let place = (&self.histories[chain].chain, seq);
             for list in &commit.deaths {
                 // What it would have set free stays; nothing else has to stay for that (P5).
                 let list = readable(read_list(packs, place, list, &mut scratch))?;
-                for (kind, slot, times) in list.unwrap_or_default() {
+                for (kind, slot, times) in list.iter().flat_map(|list| list.iter().copied()) {
                     let is_shared =
                         kind == PackKind::Data && shares.ledger.end(chain, &slot, seq, times);
                     if !is_shared {
@@ -163,6 +201,34 @@ impl Books {
         {
             ledger.begin(chain, &SlotRef { birth, ..*slot }, 1);
         }
+    }
+}
+
+/// The chains of the domain that `log` belongs to. What a chain's log holds is passed over in one
+/// step.
+fn chains(log: &ChainLog) -> Result<BTreeSet<ChainRef>> {
+    if log.chain.scope == Scope::Volume {
+        return Ok(BTreeSet::from([log.chain]));
+    }
+    let prefix = place::chains(&log.chain.domain());
+    let mut chains = BTreeSet::new();
+    let mut after: Option<Key> = None;
+    loop {
+        let page = log.backend.list(&prefix, after.as_ref())?;
+        for entry in &page.entries {
+            if let Some(Place::Claim(chain, _) | Place::Outcome(chain, _)) =
+                Place::parse(&entry.key)
+            {
+                chains.insert(chain);
+            }
+        }
+        let Some(last) = page.entries.last().filter(|_| !page.is_last) else { return Ok(chains) };
+        after = Some(match chains.last() {
+            Some(chain) if last.key.as_str().starts_with(&place::chain(chain)) => {
+                Key::new(format!("{}zz", place::chain(chain)))?
+            }
+            _ => last.key.clone(),
+        });
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::chain::Lineage;
+use crate::chain::{History, Lineage};
 use crate::format::id::{PackId, SlotRef};
 
 /// All references to the slots that are borrowed by at least one version.
@@ -84,6 +84,16 @@ impl SharedSlot {
 
     pub(crate) fn is_needed(&self, lineages: &[Lineage]) -> bool {
         self.needed_by(lineages).next().is_some()
+    }
+
+    /// Whether delete records name every version that any reference ever covered.
+    pub(crate) fn is_explained(&self, histories: &[History]) -> bool {
+        self.references.iter().all(|((chain, birth), counted)| {
+            let explains = |death| histories[*chain].explains(*birth, death);
+            let ended: u64 = counted.ended.values().sum();
+            counted.ended.keys().all(|death| explains(*death))
+                && (ended >= counted.began || explains(u64::MAX))
+        })
     }
 }
 

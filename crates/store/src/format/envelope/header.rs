@@ -40,6 +40,8 @@ pub enum ObjectKind {
     MetaPatch = 11,
     /// A retire record.
     Retire = 12,
+    /// A fold of a retire log.
+    RetireFold = 13,
     /// The part of a tenant's key that maintenance needs.
     MaintenanceRing = 16,
     /// What is left of a tenant whose keys were destroyed.

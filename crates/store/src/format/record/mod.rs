@@ -9,6 +9,7 @@ mod interface;
 mod maintenance_ring;
 mod outcome;
 mod retire;
+mod retire_fold;
 mod shredded;
 mod tenant_key;
 
@@ -20,4 +21,5 @@ pub use fold::{Fold, FoldedMove, FoldedSession};
 pub use interface::{Record, TEXT_BYTES_MAX};
 pub use outcome::{Abort, Borrowed, CARD_BYTES_MAX, Commit, Lender, Outcome, PackSummary, Root};
 pub use retire::{Retire, RetiredSlots};
+pub use retire_fold::{FoldedPack, RetireFold};
 pub use shredded::Shredded;

@@ -154,8 +154,8 @@ impl Around<'_> {
                 take(PackKind::Meta, list);
                 let chain = &self.history.chain;
                 let read = known(read_list(self.packs, (chain, *seq), list, scratch))?;
-                for (kind, slot, _) in read.unwrap_or_default() {
-                    take(kind, &slot);
+                for (kind, slot, _) in read.iter().flat_map(|list| list.iter()) {
+                    take(*kind, slot);
                 }
             }
         }
