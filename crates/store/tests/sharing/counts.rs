@@ -33,8 +33,8 @@ impl World {
         let at = (self.count * 7 % 200) * BLOCK;
         let disk = &mut self.disks[which];
         disk.write(at..at + BLOCK, 100 + self.count);
-        let changed = [at..at + BLOCK];
-        let changed = (self.count > CHAINS as u64).then_some(changed.as_slice());
+        let written = at..at + BLOCK;
+        let changed = (self.count > CHAINS as u64).then_some(std::slice::from_ref(&written));
         backup_as(repository, &chain(2 + which as u128), "task", disk, changed).unwrap();
     }
 
