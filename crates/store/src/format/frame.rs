@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use zstd::stream::raw::{Decoder as StepwiseDecoder, InBuffer, Operation, OutBuffer};
+
 use super::codec::{Decoded, Malformed};
 use crate::error::{Error, Result};
 
@@ -66,6 +68,8 @@ impl fmt::Debug for FrameEncoder {
 /// Decodes frames; one per thread, so that its memory is reused.
 pub struct FrameDecoder {
     zstd: zstd::bulk::Decompressor<'static>,
+    /// What can stop in the middle; made when it is first needed, because it has a window of its own.
+    stepwise: Option<StepwiseDecoder<'static>>,
 }
 
 impl FrameDecoder {
@@ -76,7 +80,7 @@ impl FrameDecoder {
     pub fn new() -> Result<Self> {
         let zstd = zstd::bulk::Decompressor::new()
             .map_err(|e| Error::SelfCheck { what: format!("cannot set up zstd: {e}") })?;
-        Ok(Self { zstd })
+        Ok(Self { zstd, stepwise: None })
     }
 
     /// Replaces `out` by exactly `plain_len` decoded bytes.
@@ -114,10 +118,70 @@ impl FrameDecoder {
         };
         if decoded_len == out.len() { Ok(()) } else { Err(Malformed("a slot has another length")) }
     }
+
+    /// Fills `out` with the first decoded bytes and stops there; the frame must have as many. What
+    /// comes after is neither decoded nor looked at. After an error `out` means nothing.
+    pub fn decode_start_into(
+        &mut self,
+        codec: Codec,
+        encoded: &[u8],
+        out: &mut [u8],
+    ) -> Decoded<()> {
+        const TOO_SHORT: Malformed = Malformed("a slot has another length");
+        match codec {
+            Codec::None => out.copy_from_slice(encoded.get(..out.len()).ok_or(TOO_SHORT)?),
+            Codec::Zstd => {
+                let wrong = |_| Malformed("a slot does not decompress");
+                let stepwise = match self.stepwise.take() {
+                    Some(known) => known,
+                    None => StepwiseDecoder::new().map_err(wrong)?,
+                };
+                let stepwise = self.stepwise.insert(stepwise);
+                stepwise.reinit().map_err(wrong)?;
+                let (mut from, mut to) = (InBuffer::around(encoded), OutBuffer::around(out));
+                while to.pos() < to.capacity() {
+                    let before = (from.pos(), to.pos());
+                    stepwise.run(&mut from, &mut to).map_err(wrong)?;
+                    if (from.pos(), to.pos()) == before {
+                        return Err(TOO_SHORT);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Debug for FrameDecoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("FrameDecoder(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The start of a frame is what the whole begins with, whatever was decoded before.
+    #[test]
+    fn a_frame_can_be_decoded_up_to_any_byte() {
+        let text: Vec<u8> = (0..400_000_u32).flat_map(|n| (n / 7).to_le_bytes()).collect();
+        let noise = blake3::Hasher::new().finalize_xof();
+        let mut random = vec![0; 1000];
+        noise.clone().fill(&mut random);
+        for plain in [&text[..1 << 20], &random] {
+            let (mut encoded, mut decoder) = (Vec::new(), FrameDecoder::new().unwrap());
+            let codec = FrameEncoder::new(3).unwrap().encode(plain, &mut encoded);
+            for end in [0, 1, 999, 1000, 131_072, 131_073, 700_001, 1 << 20] {
+                let mut start = vec![0; end.min(plain.len())];
+                decoder.decode_start_into(codec, &encoded, &mut start).unwrap();
+                assert!(start == plain[..start.len()], "{end} {codec:?}");
+            }
+            let mut more = vec![0; plain.len() + 1];
+            assert!(decoder.decode_start_into(codec, &encoded, &mut more).is_err());
+            let cut = &encoded[..encoded.len() / 2];
+            let mut all = vec![0; plain.len()];
+            assert!(decoder.decode_start_into(codec, cut, &mut all).is_err());
+        }
     }
 }

@@ -32,6 +32,8 @@ use crate::size::to_usize;
 const ATTEMPTS_MAX: usize = 4;
 /// What the cached tables of one domain may take.
 const CACHE_BYTES_MAX: usize = 24 << 20;
+/// What zstd decodes in one step at most.
+const ZSTD_BLOCK_BYTES: usize = 128 << 10;
 
 /// The packs of one domain.
 #[derive(Debug)]
@@ -173,6 +175,18 @@ impl Packs {
         Err(Error::damaged(object, format!("slot {}: some of its blocks are lost", slot.slot)))
     }
 
+    /// The first `bytes` of the decoded content of one slot, or more, in `scratch.plain`; all of it
+    /// if it has fewer. What it takes to decode grows with `bytes`.
+    pub(crate) fn read_slot_start(
+        &self,
+        kind: PackKind,
+        slot: &SlotRef,
+        bytes: usize,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        self.read_in_place(kind, slot, bytes, scratch)
+    }
+
     /// As [`Packs::read_slot`], also if only some of its blocks can be had: `scratch.lost` tells.
     pub(crate) fn read_blocks(
         &self,
@@ -180,17 +194,23 @@ impl Packs {
         slot: &SlotRef,
         scratch: &mut Scratch,
     ) -> Result<()> {
-        match self.read_in_place(kind, slot, scratch) {
+        match self.read_in_place(kind, slot, usize::MAX, scratch) {
             Err(error) if error.is_damage() => self.rescue(kind, slot, error, scratch),
             read => read,
         }
     }
 
-    fn read_in_place(&self, kind: PackKind, slot: &SlotRef, scratch: &mut Scratch) -> Result<()> {
+    fn read_in_place(
+        &self,
+        kind: PackKind,
+        slot: &SlotRef,
+        bytes: usize,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
         for _ in 0..ATTEMPTS_MAX {
             let index = self.index(kind, slot.pack)?;
             let entry = *find(&index, slot)?;
-            if self.read_entry(&index, &entry, scratch)? {
+            if self.read_entry(&index, &entry, bytes, scratch)? {
                 return Ok(());
             }
             if !planted::has(Bug::StaleIndexKept) {
@@ -200,11 +220,13 @@ impl Packs {
         Err(Error::Missing { object: place::pack(&self.pack(kind, slot.pack), 0).to_string() })
     }
 
-    /// Reads and opens one slot of the object that `index` describes; false if that is gone.
+    /// Reads one slot of the object that `index` describes and opens it up to `bytes`; false if that
+    /// is gone.
     pub(super) fn read_entry(
         &self,
         index: &PackIndex,
         entry: &SlotEntry,
+        bytes: usize,
         scratch: &mut Scratch,
     ) -> Result<bool> {
         let mut sealed = std::mem::take(&mut scratch.sealed);
@@ -213,7 +235,8 @@ impl Packs {
             Some(ahead) => self.read_ahead(index, entry, ahead, &mut sealed),
             None => self.read_range(index, entry.offset, length, &mut sealed),
         };
-        let opened = read.map(|read| read.map(|()| scratch.open(index, entry, &sealed)));
+        let opened =
+            read.map(|read| read.map(|()| scratch.open_start(index, entry, &sealed, bytes)));
         scratch.sealed = sealed;
         match opened? {
             Some(result) => result.map(|()| true),
@@ -323,9 +346,20 @@ impl Scratch {
         entry: &SlotEntry,
         sealed: &[u8],
     ) -> Result<()> {
+        self.open_start(index, entry, sealed, usize::MAX)
+    }
+
+    /// As [`Scratch::open`], and decodes the first `bytes` at least. Authentic is all of it, always.
+    fn open_start(
+        &mut self,
+        index: &PackIndex,
+        entry: &SlotEntry,
+        sealed: &[u8],
+        bytes: usize,
+    ) -> Result<()> {
         self.lost = 0;
         let opened = open_slot(index.dek(), index.pack(), entry.head, sealed, &mut self.encoded)
-            .and_then(|()| self.decode(entry.head.codec, entry.head.plain_len as usize));
+            .and_then(|()| self.decode(entry.head.codec, entry.head.plain_len as usize, bytes));
         opened.map_err(|wrong| {
             // Of what is not what was sealed nothing is left.
             self.plain.clear();
@@ -333,12 +367,19 @@ impl Scratch {
         })
     }
 
-    fn decode(&mut self, codec: Codec, plain_len: usize) -> Decoded<()> {
+    fn decode(&mut self, codec: Codec, plain_len: usize, bytes: usize) -> Decoded<()> {
         if plain_len > SLOT_PLAIN_BYTES_MAX {
             return Err(Malformed("a slot is too long"));
         }
-        self.plain.set_len(plain_len);
-        self.decoder.decode_into(codec, &self.encoded, &mut self.plain)
+        // zstd has decoded to the end of one of its blocks anyway.
+        let bytes =
+            bytes.saturating_add(ZSTD_BLOCK_BYTES - 1) / ZSTD_BLOCK_BYTES * ZSTD_BLOCK_BYTES;
+        if bytes >= plain_len / 4 * 3 {
+            self.plain.set_len(plain_len);
+            return self.decoder.decode_into(codec, &self.encoded, &mut self.plain);
+        }
+        self.plain.set_len(bytes);
+        self.decoder.decode_start_into(codec, &self.encoded, &mut self.plain)
     }
 }
 

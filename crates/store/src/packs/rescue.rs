@@ -39,7 +39,7 @@ impl Packs {
         let rescue = self.look_around(kind, slot.pack)?;
         for index in &rescue.generations {
             let Ok(entry) = find(index, slot) else { continue };
-            match self.read_entry(index, entry, scratch) {
+            match self.read_entry(index, entry, usize::MAX, scratch) {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(error) if error.is_damage() => {}
@@ -76,7 +76,7 @@ impl Packs {
         let mut whole: Option<(Vec<u8>, u16)> = None;
         for patch in patches {
             let Some((entry, present)) = patch.slot(slot) else { continue };
-            match self.read_entry(patch.index(), entry, scratch) {
+            match self.read_entry(patch.index(), entry, usize::MAX, scratch) {
                 Ok(true) => {}
                 Ok(false) => continue,
                 Err(error) if error.is_damage() => continue,

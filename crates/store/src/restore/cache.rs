@@ -3,6 +3,7 @@
 //! Shared by all readers of a repository and bounded in bytes. Readers hold no lock while they
 //! fetch and decode; who wants what another one is fetching waits for it instead of fetching too.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -51,13 +52,32 @@ impl ReadCache {
         Self { frames: slots(bytes - for_leaves, 64 << 10), leaves: slots(for_leaves, 1 << 10) }
     }
 
-    /// The frame in `slot`, as `read` gives it if it is not here.
+    /// The frame in `slot`, at least as far as `range`, as `read` gives it if it is not here. `read` is
+    /// told how many bytes are wanted, and may give more.
+    ///
+    /// A read somewhere in a frame decodes it up to there only. Who comes back for more, or begins
+    /// where the frame begins, will want all of it.
     pub(super) fn frame(
         &self,
         slot: &SlotRef,
-        read: impl FnOnce() -> Result<Vec<u8>>,
+        range: &Range<usize>,
+        mut read: impl FnMut(usize) -> Result<Vec<u8>>,
     ) -> Result<Arc<Vec<u8>>> {
-        self.frames.get_or_insert_with(slot, || read().map(Arc::new))
+        let is_short = |frame: &Arc<Vec<u8>>| frame.len() < range.end;
+        let came_back = self.frames.remove_if(slot, is_short).is_some();
+        let bytes = if came_back || range.start == 0 { usize::MAX } else { range.end };
+        let mut is_all_there_is = false;
+        let frame = self.frames.get_or_insert_with(slot, || {
+            is_all_there_is = bytes == usize::MAX;
+            read(bytes).map(Arc::new)
+        })?;
+        if is_all_there_is || !is_short(&frame) {
+            return Ok(frame);
+        }
+        // Somebody else was reading it, and wanted less.
+        let whole = Arc::new(read(usize::MAX)?);
+        self.frames.insert(*slot, Arc::clone(&whole));
+        Ok(whole)
     }
 
     /// The leaf in `slot`, as `read` gives it if it is not here.
@@ -92,6 +112,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use crate::error::Error;
     use crate::format::id::PackId;
@@ -105,8 +127,8 @@ mod tests {
         const BYTES: u64 = 16 << 20;
         let cache = ReadCache::new(BYTES);
         for number in 0..64 {
-            let read = || Ok(vec![1; 1 << 20]);
-            assert_eq!(cache.frame(&slot(number), read).unwrap().len(), 1 << 20);
+            let read = |_| Ok(vec![1; 1 << 20]);
+            assert_eq!(cache.frame(&slot(number), &(0..9), read).unwrap().len(), 1 << 20);
             assert!(cache.bytes() <= BYTES, "{}", cache.bytes());
         }
         assert!(cache.bytes() > BYTES / 2, "and it does keep something");
@@ -115,10 +137,34 @@ mod tests {
     #[test]
     fn what_could_not_be_read_is_tried_again() {
         let cache = ReadCache::new(16 << 20);
-        let failed = cache.frame(&slot(1), || Err(Error::Cancelled));
+        let failed = cache.frame(&slot(1), &(0..1), |_| Err(Error::Cancelled));
         assert!(matches!(failed, Err(Error::Cancelled)));
-        assert_eq!(*cache.frame(&slot(1), || Ok(vec![7])).unwrap(), [7]);
-        let not_again = || panic!("it is here");
-        assert_eq!(*cache.frame(&slot(1), not_again).unwrap(), [7]);
+        assert_eq!(*cache.frame(&slot(1), &(0..1), |_| Ok(vec![7])).unwrap(), [7]);
+        let not_again = |_| panic!("it is here");
+        assert_eq!(*cache.frame(&slot(1), &(0..1), not_again).unwrap(), [7]);
+    }
+
+    #[test]
+    fn a_frame_is_decoded_as_far_as_it_is_read_and_wholly_if_more_is() {
+        const WHOLE: usize = 100;
+        let cache = ReadCache::new(16 << 20);
+        let asked = Cell::new(None);
+        let frame = |range: Range<usize>| {
+            asked.set(None);
+            let read = |bytes: usize| {
+                asked.set(Some(bytes));
+                Ok(vec![7; bytes.min(WHOLE)])
+            };
+            cache.frame(&slot(1), &range, read).unwrap().len()
+        };
+        assert_eq!((frame(30..40), asked.get()), (40, Some(40)));
+        assert_eq!((frame(10..20), asked.get()), (40, None), "it is here");
+        assert_eq!((frame(39..41), asked.get()), (WHOLE, Some(usize::MAX)));
+        assert_eq!((frame(90..100), asked.get()), (WHOLE, None));
+        // A map that points beyond a frame asks once, not for ever.
+        assert_eq!((frame(90..101), asked.get()), (WHOLE, Some(usize::MAX)));
+        let (other, begun) = (slot(2), Cell::new(0));
+        cache.frame(&other, &(0..1), |bytes| Ok(vec![0; begun.replace(bytes).min(1)])).unwrap();
+        assert_eq!(begun.get(), usize::MAX, "who begins at the start reads on");
     }
 }

@@ -158,7 +158,7 @@ impl DiskReader {
         };
         let in_extent = at - usize::from(extent.start) * BLOCK_BYTES;
         let start = usize::from(first) * BLOCK_BYTES + in_extent;
-        let frame = match self.frame(&slot, scratch) {
+        let frame = match self.frame(&slot, start..start + into.len(), scratch) {
             Err(error) if error.is_damage() => {
                 return self.read_what_is_left(&slot, start, into, scratch);
             }
@@ -192,9 +192,15 @@ impl DiskReader {
         self.cache.leaf(&child.slot, || self.map.leaf(child, scratch))
     }
 
-    fn frame(&self, slot: &SlotRef, scratch: &mut Scratch) -> Result<Arc<Vec<u8>>> {
-        self.cache.frame(slot, || {
-            self.packs.read_slot(PackKind::Data, slot, scratch)?;
+    /// The frame in `slot`, decoded as far as `range` at least.
+    fn frame(
+        &self,
+        slot: &SlotRef,
+        range: Range<usize>,
+        scratch: &mut Scratch,
+    ) -> Result<Arc<Vec<u8>>> {
+        self.cache.frame(slot, &range, |bytes| {
+            self.packs.read_slot_start(PackKind::Data, slot, bytes, scratch)?;
             Ok(scratch.plain.to_vec())
         })
     }
