@@ -91,6 +91,7 @@ impl Bench {
         if self.arguments.until == "increment" {
             return Ok(());
         }
+        self.step("4 000 random reads", |bench| bench.read_pages(&first, &image))?;
         self.restore("restore of the first", &first, &image)?;
         self.restore("restore of the last", &last, &copy)?;
         let changed = scatter(&copy, self.arguments.writes, 2)?;
@@ -123,6 +124,21 @@ impl Bench {
         let stats = session.write(&source, changed, &Job::quiet())?;
         let version = session.commit(b"store_bench")?;
         Ok((stats.read_bytes, stats.stored_bytes, version))
+    }
+
+    /// Reads pages from all over a version that nobody has read yet, one at a time, as a mounted or
+    /// booted backup is read. They must be what was backed up.
+    fn read_pages(&self, version: &VersionInfo, expected: &Path) -> Anyhow<(u64, u64, ())> {
+        const READS: u64 = 4000;
+        let (disk, source) =
+            (self.repository.open_disk(&version.version)?, FileSource::open(expected)?);
+        let (mut page, mut same) = ([0; 4096], [0; 4096]);
+        for at in pages(&source.extents()?, READS, 3) {
+            disk.read_at(at, &mut page)?;
+            source.read_at(at, &mut same)?;
+            assert_eq!(page, same, "the page at {at} differs");
+        }
+        Ok((READS * 4096, 0, ()))
     }
 
     /// Restores a version to a new file, which must be what was backed up.
@@ -220,25 +236,32 @@ fn peak_rss_mib() -> Anyhow<u64> {
 /// same ones; returns their ranges.
 fn scatter(image: &Path, writes: u64, seed: u64) -> Anyhow<Vec<Range<u64>>> {
     let file: File = OpenOptions::new().read(true).write(true).open(image)?;
-    let extents = FileSource::open(image)?.extents()?;
-    let total: u64 = extents.iter().map(|extent| extent.end - extent.start).sum();
-    let random = SeededRandom::new(seed);
+    let random = SeededRandom::new(seed ^ 1);
     let mut written = Vec::new();
-    for _ in 0..writes {
-        let mut at = u64::from_le_bytes(random.bytes()) % total;
-        for extent in &extents {
-            let length = extent.end - extent.start;
-            if at < length {
-                let page = (extent.start + at) & !4095;
-                file.write_all_at(&random.bytes::<4096>(), page)?;
-                written.push(page..page + 4096);
-                break;
-            }
-            at -= length;
-        }
+    for page in pages(&FileSource::open(image)?.extents()?, writes, seed) {
+        file.write_all_at(&random.bytes::<4096>(), page)?;
+        written.push(page..page + 4096);
     }
     file.sync_all()?;
     Ok(written)
+}
+
+/// The places of `count` pages anywhere in `extents`.
+fn pages(extents: &[Range<u64>], count: u64, seed: u64) -> Vec<u64> {
+    let total: u64 = extents.iter().map(|extent| extent.end - extent.start).sum();
+    let random = SeededRandom::new(seed);
+    let place = || {
+        let mut at = u64::from_le_bytes(random.bytes()) % total;
+        for extent in extents {
+            let length = extent.end - extent.start;
+            if at < length {
+                return (extent.start + at) & !4095;
+            }
+            at -= length;
+        }
+        unreachable!("the place is within the extents")
+    };
+    (0..count).map(|_| place()).collect()
 }
 
 fn parse() -> Anyhow<Arguments> {
