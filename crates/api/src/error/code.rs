@@ -79,7 +79,7 @@ codes! {
     TooManyExports        = CONFLICT,               "CBRX.0011",          "the machine exports as many backups as it may";
     ExportNotFound        = NOT_FOUND,              "CBRX.0012",          "the export does not exist";
     BackupExported        = CONFLICT,               "CBRX.0013",          "the backup is exported and cannot be deleted before its exports have ended";
-    NotInTrash            = NOT_FOUND,              "CBRX.0020",          "the backup is not in the trash";
+    NotInTrash            = NOT_FOUND,              "CBRX.0020",          "a backup of this id in the trash does not exist";
     TrashVaultGone        = CONFLICT,               "CBRX.0021",          "the vault of the deleted backup is gone; another one must be named";
     BackupInUse           = BAD_REQUEST,            "BackupService.6216", "the backup is in use and cannot be deleted";
     BackupLocked          = BAD_REQUEST,            "BackupService.6220", "an automatic backup in a locked vault cannot be deleted by hand";
