@@ -11,7 +11,7 @@ import unittest
 from tests.harness import disks
 from tests.harness.world import World
 
-SHARING = '[repository]\ndedup = "tenant"\n'
+SHARING = '[repository]\ndedup = "tenant"\nundo_days = 0\n'
 
 
 class Clones:
