@@ -60,6 +60,7 @@ async fn start(folder: &Path) -> (Router, String) {
         sealing_key: SealingKey::new(&Zeroizing::new([7; 32])),
         node: "node-1".to_owned(),
         exports: ExportSettings::within(folder.join("exports")),
+        undo_days: 3,
     });
     let first = FirstAccount {
         domain_name: "acme".into(),

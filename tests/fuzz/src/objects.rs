@@ -47,6 +47,7 @@ fn object(key: &str, bytes: Vec<u8>) -> Option<(ObjectKind, Key, Vec<u8>)> {
         Place::Delete(..) => ObjectKind::Delete,
         Place::Fold(..) => ObjectKind::Fold,
         Place::Retire(..) => ObjectKind::Retire,
+        Place::RetireFold(..) => ObjectKind::RetireFold,
     };
     Some((kind, key, bytes))
 }
