@@ -50,7 +50,7 @@ fn let_the_product_catch_panics() {
                     format!("{info}\n").as_bytes(),
                 );
             }
-        }))
+        }));
     });
 }
 

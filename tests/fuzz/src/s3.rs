@@ -61,7 +61,7 @@ fn set(answer: Vec<u8>) {
 
 /// One request, one answer, then it hangs up.
 fn answer(mut socket: TcpStream) {
-    let mut request = [0; 1 << 16];
+    let mut request = vec![0; 1 << 16];
     let _ = socket.set_read_timeout(Some(Duration::from_secs(5)));
     if socket.read(&mut request).is_ok() {
         let answer = ANSWER.lock().unwrap_or_else(PoisonError::into_inner).clone();
