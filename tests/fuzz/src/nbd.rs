@@ -109,7 +109,8 @@ async fn recorded(extended: bool) -> (Vec<u8>, Vec<u8>) {
     let (mut far_read, mut far_write) = tokio::io::split(far);
     let there = relay(&mut near_read, &mut far_write);
     let back = relay(&mut far_read, &mut near_write);
-    let ((), (), said, answered) = tokio::join!(session(client, extended), serving, there, back);
+    let (_session, (), said, answered) =
+        tokio::join!(session(client, extended), serving, there, back);
     (said, answered)
 }
 
