@@ -12,6 +12,10 @@
 //! still the newest. Either it is, and the wrapping after the next descriptor sees the key; or it is
 //! not, and he gives up. Who finds a tenant's key wrapped by others that still are master keys waits
 //! for its wrap: two first keys of one tenant would be two tenants.
+//!
+//! What somebody gave up is still there, and the newer master key may have got another key of the
+//! same number. So nobody uses a key for having found it: the maintenance ring beside a wrap, put
+//! after that second look, says that the key counts. Who finds a wrap alone takes the look himself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -81,12 +85,9 @@ impl Repository {
             return Err(Error::Shredded { tenant: tenant.to_string() });
         }
         let number = self.master.number;
-        let of_ours = |names: &BTreeSet<(u32, u32)>| -> Vec<u32> {
-            names.iter().filter(|(_, by)| *by == number).map(|(key_id, _)| *key_id).collect()
-        };
         if !self.master.keys.opens_tenants() {
             let mut rings = Vec::new();
-            for key_id in of_ours(&held.rings) {
+            for key_id in of(number, &held.rings) {
                 let key = place::maintenance_ring(tenant, key_id, number);
                 let object = self.must_get(&key)?;
                 rings.push((key_id, MaintenanceRing::open(&object, &key, &self.master.keys)?));
@@ -96,7 +97,7 @@ impl Repository {
             return Ok((!is_empty).then_some(keys));
         }
         let mut keys = BTreeMap::new();
-        for key_id in of_ours(&held.wraps) {
+        for key_id in self.settled(&held)? {
             keys.insert(key_id, self.unwrap_key(tenant, key_id)?);
         }
         // The first key is never left out of a rotation: without it block ids would change.
@@ -110,6 +111,24 @@ impl Repository {
         }
         let object = place::tenant_key_by(tenant, FIRST_KEY, number).to_string();
         Err(Error::Missing { object })
+    }
+
+    /// The keys wrapped by this repository's master key that count, see above.
+    ///
+    /// # Errors
+    /// [`Error::WrongKey`] if it does not for the first one: a newer master key tells which does.
+    fn settled(&self, held: &Held) -> Result<Vec<u32>> {
+        let number = self.master.number;
+        let mut own = of(number, &held.wraps);
+        let is_marked = |key_id: &u32| held.rings.contains(&(*key_id, number));
+        if own.iter().all(is_marked) || self.is_newest()? {
+            return Ok(own);
+        }
+        if own.contains(&FIRST_KEY) && !is_marked(&FIRST_KEY) {
+            self.check_is_newest()?;
+        }
+        own.retain(is_marked);
+        Ok(own)
     }
 
     /// Whether what wraps there are are of nobody who still has a master key, and of no use.
@@ -140,10 +159,9 @@ impl Repository {
         }
         self.check_is_newest()?;
         let fresh = TenantKey::generate(self.random.as_ref());
-        self.put_wrapped(&fresh, &key, &self.master)?;
-        let kept = self.unwrap_key(tenant, FIRST_KEY)?;
-        self.put_ring(tenant, FIRST_KEY, &kept, &self.master)?;
+        let kept = self.put_wrapped(&fresh, &key, &self.master)?;
         self.check_is_newest()?;
+        self.put_ring(tenant, FIRST_KEY, &kept, &self.master)?;
         self.tenant(tenant)?.ok_or_else(|| Error::Missing { object: key.to_string() })
     }
 
@@ -161,16 +179,33 @@ impl Repository {
         self.forget_tenant(tenant);
         let no_data = || Error::Invalid { what: format!("tenant {tenant} has no key to rotate") };
         let keys = self.tenant(tenant)?.ok_or_else(no_data)?;
-        let newest = keys.ids().last().unwrap_or(FIRST_KEY);
-        let next = newest.checked_add(1).ok_or_else(no_data)?;
+        let next = self.next_key(tenant, keys.ids().last().unwrap_or(FIRST_KEY))?;
+        let next = next.ok_or_else(no_data)?;
         let key = place::tenant_key_by(tenant, next, self.master.number);
         self.check_is_newest()?;
-        self.put_wrapped(&TenantKey::generate(self.random.as_ref()), &key, &self.master)?;
-        let kept = self.unwrap_key(tenant, next)?;
-        self.put_ring(tenant, next, &kept, &self.master)?;
+        let fresh = TenantKey::generate(self.random.as_ref());
+        let kept = self.put_wrapped(&fresh, &key, &self.master)?;
         self.check_is_newest()?;
+        self.put_ring(tenant, next, &kept, &self.master)?;
         self.forget_tenant(tenant);
         Ok(next)
+    }
+
+    /// The number after the last of a tenant's keys, whoever wraps them.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if a change of the master key has still to hand one of them on.
+    fn next_key(&self, tenant: Uuid, newest: u32) -> Result<Option<u32>> {
+        let held = self.held(tenant)?;
+        let masters = descriptors(self.backend.as_ref())?;
+        let number = self.master.number;
+        for (key_id, _) in held.wraps.iter().filter(|(_, by)| masters.contains(by)) {
+            if !held.wraps.contains(&(*key_id, number)) {
+                let object = place::tenant_key_by(tenant, *key_id, number).to_string();
+                return Err(Error::Missing { object });
+            }
+        }
+        Ok(held.ids().last().copied().unwrap_or(newest).max(newest).checked_add(1))
     }
 
     /// Lets a new master key open the repository beside the one it was opened with; returns the
@@ -231,11 +266,14 @@ impl Repository {
     /// the old ones and is of no use afterwards. May be repeated.
     ///
     /// # Errors
-    /// [`Error::WrongKey`] if `new` does not open the repository yet.
+    /// [`Error::Missing`] if one of them opens data that neither `new` nor the key this repository was
+    /// opened with does: the change has to be made from that one.
     pub fn retire_master(&self, new: &MasterKey) -> Result<()> {
         let number = self.rotate_master(new)?;
         let new = Master { keys: new.keys(), number };
-        for old in descriptors(self.backend.as_ref())? {
+        let olds = descriptors(self.backend.as_ref())?;
+        self.check_hands_on_all(number, &olds)?;
+        for old in olds {
             if old != number {
                 self.backend.delete(&place::descriptor_of(old))?;
             }
@@ -252,6 +290,22 @@ impl Repository {
             for by in held.shredded.iter().filter(|by| **by != number) {
                 if held.shredded.contains(&number) {
                     self.backend.delete(&place::shredded(tenant, *by))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// That no other master key of `masters` has what the one numbered `new` has not.
+    fn check_hands_on_all(&self, new: u32, masters: &[u32]) -> Result<()> {
+        let is_other = |by: &u32| *by != new && *by != self.master.number && masters.contains(by);
+        for tenant in self.key_tenants()? {
+            let held = self.held(tenant)?;
+            let of_others = held.wraps.iter().filter(|(_, by)| is_other(by));
+            for (key_id, _) in of_others {
+                if !held.wraps.contains(&(*key_id, new)) && !self.has_no_domain(tenant)? {
+                    let object = place::tenant_key_by(tenant, *key_id, new).to_string();
+                    return Err(Error::Missing { object });
                 }
             }
         }
@@ -307,6 +361,7 @@ impl Repository {
             for (key_id, by) in &held.wraps {
                 if *by == self.master.number && !held.rings.contains(&(*key_id, *by)) {
                     let key = self.unwrap_key(*tenant, *key_id)?;
+                    self.check_is_newest()?;
                     self.put_ring(*tenant, *key_id, &key, &self.master)?;
                 }
             }
@@ -328,6 +383,9 @@ impl Repository {
 
     /// Wraps every key of every tenant with `new`, from what this repository's key opens.
     fn wrap_all(&self, new: &Master) -> Result<()> {
+        // What was given up under this key may be another key under one in between.
+        let masters = descriptors(self.backend.as_ref())?;
+        let is_next = masters.iter().all(|by| *by == self.master.number || *by == new.number);
         for tenant in self.key_tenants()? {
             let held = self.held(tenant)?;
             if !held.shredded.is_empty() {
@@ -338,25 +396,31 @@ impl Repository {
                 continue;
             }
             for (key_id, by) in &held.wraps {
-                if *by != self.master.number {
+                let is_marked = held.rings.contains(&(*key_id, *by));
+                if *by != self.master.number || !(is_next || is_marked) {
                     continue;
                 }
                 let kept = self.unwrap_key(tenant, *key_id)?;
                 let key = place::tenant_key_by(tenant, *key_id, new.number);
-                self.put_wrapped(&kept, &key, new)?;
-                self.put_ring(tenant, *key_id, &kept, new)?;
+                let there = self.put_wrapped(&kept, &key, new)?;
+                self.put_ring(tenant, *key_id, &there, new)?;
+                // What the new master key has is what counts, also for who still has the old one.
+                let is_same = there.as_bytes() == kept.as_bytes();
+                if is_same && !is_marked {
+                    self.put_ring(tenant, *key_id, &kept, &self.master)?;
+                }
             }
         }
         Ok(())
     }
 
-    /// Puts a tenant's key, wrapped by `master`, and looks whether it opens again (P31).
-    fn put_wrapped(&self, tenant_key: &TenantKey, key: &Key, master: &Master) -> Result<()> {
+    /// Puts a tenant's key, wrapped by `master`, and opens what is there then (P31).
+    fn put_wrapped(&self, tenant_key: &TenantKey, key: &Key, master: &Master) -> Result<TenantKey> {
         let object = tenant_key.seal(key, &master.keys, self.random.as_ref());
         // Another one may be there: of a racing process, or of the run that was interrupted.
         let _: Decided = self.backend.put_decided(key, &[&object])?;
         let there = self.must_get(key)?;
-        TenantKey::open(&there, key, &master.keys).map(drop)
+        TenantKey::open(&there, key, &master.keys)
     }
 
     fn put_ring(&self, tenant: Uuid, key_id: u32, of: &TenantKey, master: &Master) -> Result<()> {
@@ -435,16 +499,23 @@ impl Repository {
     /// Only the newest master key makes new keys. One that comes or goes while this is asked finds
     /// the new key, see above.
     fn check_is_newest(&self) -> Result<()> {
-        let masters = descriptors(self.backend.as_ref())?;
-        match masters.last() {
-            Some(newest) if *newest == self.master.number => Ok(()),
-            _ if planted::has(Bug::TwoMakersOfKeys) && masters.contains(&self.master.number) => {
-                Ok(())
-            }
-            newest => {
-                let newest = newest.copied().unwrap_or(self.master.number);
-                Err(Error::WrongKey { object: place::descriptor_of(newest).to_string() })
-            }
+        if self.is_newest()? {
+            return Ok(());
         }
+        let newest = descriptors(self.backend.as_ref())?.last().copied();
+        let newest = newest.unwrap_or(self.master.number);
+        Err(Error::WrongKey { object: place::descriptor_of(newest).to_string() })
     }
+
+    fn is_newest(&self) -> Result<bool> {
+        let masters = descriptors(self.backend.as_ref())?;
+        let number = self.master.number;
+        let is_fooled = planted::has(Bug::TwoMakersOfKeys) && masters.contains(&number);
+        Ok(masters.last() == Some(&number) || is_fooled)
+    }
+}
+
+/// The numbers of the keys among `names` that the master key of this number wraps.
+fn of(number: u32, names: &BTreeSet<(u32, u32)>) -> Vec<u32> {
+    names.iter().filter(|(_, by)| *by == number).map(|(key_id, _)| *key_id).collect()
 }

@@ -189,6 +189,46 @@ fn the_master_key_can_be_changed_after_a_change_to_another_one_was_given_up_at_a
     }
 }
 
+/// P2, P31: a change is not made over the head of a master key that has data of its own.
+#[test]
+fn a_master_key_in_use_is_not_ended_by_a_change_that_does_not_know_its_data() {
+    let backend: Arc<dyn Backend> = Arc::new(MemoryBackend::default());
+    let seeds = Seeds::new(8000);
+    Repository::init(Arc::clone(&backend), master(), seeds.random(), options()).unwrap();
+    open(&backend, &seeds).unwrap().rotate_master(&new_master()).unwrap();
+    let newer = open_with(&backend, new_master(), &seeds).unwrap();
+    let disk = Disk::of(&[1, 2]);
+    let info = backup(&newer, "one", &disk).unwrap();
+    let third = MasterKey::from_bytes([0x33; 32]);
+    let refused = open(&backend, &seeds).unwrap().retire_master(&third).unwrap_err();
+    assert!(matches!(refused, Error::Missing { .. }), "{refused:?}");
+    assert!(restore(&newer, info.version.seq, disk.0.len()).unwrap() == disk);
+    // From the one that has it, it can be made.
+    newer.retire_master(&third).unwrap();
+    let last = open_with(&backend, third, &seeds).unwrap();
+    assert!(restore(&last, info.version.seq, disk.0.len()).unwrap() == disk);
+}
+
+/// P2, P31: two keys of one number would seal data under one name.
+#[test]
+fn a_tenant_gets_no_next_key_before_the_newest_master_key_has_all_there_are() {
+    let start = four_versions();
+    let (memory, backend) = world(&start);
+    let seeds = Seeds::new(8100);
+    let old = open(&backend, &seeds).unwrap();
+    assert_eq!(old.rotate_tenant(CHAIN.tenant).unwrap(), 2);
+    old.rotate_master(&new_master()).unwrap();
+    // As if the change had stopped before it handed the second key on.
+    let key = place::tenant_key_by(CHAIN.tenant, 2, 1);
+    let wrap = memory.get(&key).unwrap().unwrap();
+    memory.delete(&key).unwrap();
+    let newer = open_with(&backend, new_master(), &seeds).unwrap();
+    let refused = newer.rotate_tenant(CHAIN.tenant).unwrap_err();
+    assert!(matches!(refused, Error::Missing { .. }), "{refused:?}");
+    memory.put_decided(&key, &[&wrap]).unwrap();
+    assert_eq!(newer.rotate_tenant(CHAIN.tenant).unwrap(), 3);
+}
+
 /// A tenant that comes while the master key is changed is carried over, or is refused.
 #[test]
 fn a_tenant_that_appears_at_any_call_of_a_change_of_the_master_key_is_not_lost() {
@@ -252,6 +292,10 @@ fn a_tenant_that_appears_while_two_master_keys_open_the_repository_has_one_first
         });
         let made = backup(&writing, "late", &disk);
         let Ok(other_is_made) = told.try_recv() else { break };
+        // Who still has the old key finds what was given up, and does not take it for a key.
+        let old = open(&backend, &seeds).unwrap();
+        let again = old.abort_unfinished(&CHAIN, "late");
+        let made = made.or_else(|_| again.and_then(|()| backup(&old, "once more", &disk)));
         open(&backend, &seeds).unwrap().retire_master(&new_master()).unwrap();
         let repository = open_with(&backend, new_master(), &seeds).unwrap();
         if let Ok(info) = &made {
