@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use cbr_store::backend::layer::{Fault, Faulty, Switching};
-use cbr_store::backend::{Backend, BackendExt, Key, MemoryBackend};
+use cbr_store::backend::{Backend, BackendExt, Decided, Key, MemoryBackend};
 use cbr_store::format::place::{self, Place};
 use cbr_store::{
     ChainRef, CheckDepth, Error, Job, MaintenanceKey, MasterKey, Repository, Result, VersionRef,
@@ -225,7 +225,7 @@ fn a_tenant_gets_no_next_key_before_the_newest_master_key_has_all_there_are() {
     let newer = open_with(&backend, new_master(), &seeds).unwrap();
     let refused = newer.rotate_tenant(CHAIN.tenant).unwrap_err();
     assert!(matches!(refused, Error::Missing { .. }), "{refused:?}");
-    memory.put_decided(&key, &[&wrap]).unwrap();
+    assert_eq!(memory.put_decided(&key, &[&wrap]).unwrap(), Decided::Ours);
     assert_eq!(newer.rotate_tenant(CHAIN.tenant).unwrap(), 3);
 }
 
