@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cbr_db::{DbError, NewTask, Tx};
 use cbr_model::backup::{Backup, BackupState, StoredVersion};
-use cbr_model::operation::{OperationDetails, OperationResource, OperationType};
+use cbr_model::operation::OperationType;
 use cbr_model::vault::Vault;
 use cbr_model::{BackupId, ProjectId};
 use cbr_task::{Failure, Outcome, StepError, Task, TaskContext};
@@ -56,21 +56,7 @@ pub(crate) fn new(core: &Core, access: &Access, vault: &Vault, backup: &Backup) 
     let job = Job { project: backup.project, backup: backup.id, versions, undo };
     let first = if undo { DeleteTask::Mark { job } } else { DeleteTask::Erase { job } };
     let task = order::new_in_vault(core, access, vault, OperationType::Delete, &first);
-    NewTask {
-        checkpoint: Some(backup.checkpoint),
-        backup: Some(backup.id),
-        resource: Some(OperationResource {
-            id: backup.resource,
-            name: backup.resource_name.clone(),
-            kind: backup.resource_kind,
-        }),
-        details: OperationDetails::Delete {
-            backup_id: backup.id.to_string(),
-            backup_name: backup.name.to_string(),
-        },
-        exclusive_key: Some(order::erase_key(backup.resource)),
-        ..task
-    }
+    order::on_deleted(task, backup)
 }
 
 #[async_trait]

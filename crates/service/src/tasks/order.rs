@@ -1,7 +1,8 @@
 //! Tasks as they are enqueued: what their operation logs show, and where they may run.
 
 use cbr_db::NewTask;
-use cbr_model::operation::{OperationResource, OperationType};
+use cbr_model::backup::Backup;
+use cbr_model::operation::{OperationDetails, OperationResource, OperationType};
 use cbr_model::vault::Vault;
 use cbr_model::{ResourceId, TaskId};
 use cbr_task::Task;
@@ -50,6 +51,25 @@ pub(super) fn on_resource(core: &Core, task: NewTask, resource: OperationResourc
         exclusive_key: Some(resource_key(resource.id)),
         node: Some(core.node.clone()),
         resource: Some(resource),
+        ..task
+    }
+}
+
+/// Takes a backup away, brings it back or gives it up; of these only one is at work per resource.
+pub(super) fn on_deleted(task: NewTask, backup: &Backup) -> NewTask {
+    NewTask {
+        checkpoint: Some(backup.checkpoint),
+        backup: Some(backup.id),
+        resource: Some(OperationResource {
+            id: backup.resource,
+            name: backup.resource_name.clone(),
+            kind: backup.resource_kind,
+        }),
+        details: OperationDetails::Delete {
+            backup_id: backup.id.to_string(),
+            backup_name: backup.name.to_string(),
+        },
+        exclusive_key: Some(erase_key(backup.resource)),
         ..task
     }
 }

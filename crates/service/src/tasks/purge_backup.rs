@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use cbr_db::{DbError, NewTask, Tx};
 use cbr_model::backup::{Backup, StoredVersion};
-use cbr_model::operation::{OperationDetails, OperationResource, OperationType};
+use cbr_model::operation::OperationType;
 use cbr_model::{BackupId, ProjectId, TaskId};
 use cbr_store::{ChainRef, Error as StoreError, Freed, Repository};
 use cbr_task::{Failure, Outcome, StepError, Task, TaskContext};
@@ -39,7 +39,7 @@ pub(crate) enum PurgeBackupTask {
 pub(crate) fn new(core: &Core, access: &Access, backup: &Backup) -> NewTask {
     let task = order::new(core, access, &first(backup));
     let (operation, vault) = (Some(OperationType::Purge), Some(backup.vault));
-    NewTask { operation, vault, ..about(task, backup) }
+    NewTask { operation, vault, ..order::on_deleted(task, backup) }
 }
 
 /// The task for what has been in the trash long enough: nobody asked for it, and nobody is shown it.
@@ -47,30 +47,12 @@ pub(crate) fn new_due(core: &Core, backup: &Backup) -> NewTask {
     let id = TaskId::random(&*core.random);
     let task = cbr_task::new_task(id, backup.project, &first(backup))
         .expect("stages consist of texts, numbers and lists, which are JSON");
-    about(task, backup)
+    order::on_deleted(task, backup)
 }
 
 fn first(backup: &Backup) -> PurgeBackupTask {
     let versions = content::versions(backup);
     PurgeBackupTask::Mark { job: Job { project: backup.project, backup: backup.id, versions } }
-}
-
-fn about(task: NewTask, backup: &Backup) -> NewTask {
-    NewTask {
-        checkpoint: Some(backup.checkpoint),
-        backup: Some(backup.id),
-        resource: Some(OperationResource {
-            id: backup.resource,
-            name: backup.resource_name.clone(),
-            kind: backup.resource_kind,
-        }),
-        details: OperationDetails::Delete {
-            backup_id: backup.id.to_string(),
-            backup_name: backup.name.to_string(),
-        },
-        exclusive_key: Some(order::erase_key(backup.resource)),
-        ..task
-    }
 }
 
 #[async_trait]

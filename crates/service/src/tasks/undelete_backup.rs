@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use cbr_db::{DbError, NewTask, Tx};
 use cbr_model::backup::{Backup, StoredVersion};
-use cbr_model::operation::{OperationDetails, OperationResource, OperationType};
+use cbr_model::operation::OperationType;
 use cbr_model::vault::Vault;
 use cbr_model::{BackupId, ProjectId, VaultId};
 use cbr_store::{ChainRef, Error as StoreError, Repository};
@@ -49,21 +49,7 @@ pub(crate) fn new(core: &Core, access: &Access, vault: &Vault, backup: &Backup) 
     };
     let first = UndeleteTask::Mark { job };
     let task = order::new_in_vault(core, access, vault, OperationType::Undelete, &first);
-    NewTask {
-        checkpoint: Some(backup.checkpoint),
-        backup: Some(backup.id),
-        resource: Some(OperationResource {
-            id: backup.resource,
-            name: backup.resource_name.clone(),
-            kind: backup.resource_kind,
-        }),
-        details: OperationDetails::Delete {
-            backup_id: backup.id.to_string(),
-            backup_name: backup.name.to_string(),
-        },
-        exclusive_key: Some(order::erase_key(backup.resource)),
-        ..task
-    }
+    order::on_deleted(task, backup)
 }
 
 #[async_trait]
