@@ -41,9 +41,12 @@ impl Actor {
         let chain = self.chain(number);
         let was_trashed = self.world.lock().oracle.fate(chain, seq) == Fate::Trashed;
         let moving = |r: &Repository| r.purge(&chain, &[seq], None, "somebody").map(drop);
-        // One that was live stays.
-        let wanted: &[Fate] =
-            if was_trashed { &[Fate::Gone, Fate::Live] } else { &[Fate::Live, Fate::Gone] };
+        // One that was live stays, or somebody puts it there meanwhile: then the one record is his.
+        let wanted: &[Fate] = if was_trashed {
+            &[Fate::Gone, Fate::Live]
+        } else {
+            &[Fate::Live, Fate::Gone, Fate::Trashed]
+        };
         if self.moved((number, seq), wanted, moving) && was_trashed {
             self.world.lock().saw("a version in the trash was purged");
         }

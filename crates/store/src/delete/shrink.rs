@@ -52,7 +52,7 @@ impl Sweep<'_> {
         generations: &BTreeMap<u32, u64>,
         dead: &BTreeSet<u32>,
     ) -> Result<u64> {
-        let Some((newest, size)) = generations.last_key_value() else { return Ok(0) };
+        let Some((newest, _)) = generations.last_key_value() else { return Ok(0) };
         let pack = self.packs.pack(name.0, name.1);
         let Some(index) = PackIndex::read(self.packs.backend(), &pack, *newest, self.packs.keys())?
         else {
@@ -63,10 +63,6 @@ impl Sweep<'_> {
             generations.range(..newest).map(|(generation, size)| (*generation, *size)).collect();
         let is_empty = survivors.slots.is_empty() && !self.is_mended(&pack, dead)?;
         let is_rewritten = is_empty || survivors.is_worth_it(self.compact_below_percent);
-        // What a repair has replaced stays for an undo of it.
-        if !older.is_empty() && !is_rewritten && self.is_undoable(&pack, *newest)? {
-            return Ok(0);
-        }
         let has_all = match self.older(&index, &older, dead)? {
             Older::Superseded => true,
             Older::Unreadable => self.has_all_needed(name, &index)?,
@@ -76,14 +72,21 @@ impl Sweep<'_> {
             tracing::error!(pack = %index.key(), "a rewritten pack lacks slots; the older one stays");
             return Ok(0);
         }
-        let mut saved = self.remove(name, &older)?;
-        let left = BTreeMap::from([(*newest, *size)]);
         if is_empty {
-            saved += self.remove(name, &left)?;
-        } else if is_rewritten {
-            saved += self.rewrite(name, &index, (&survivors, &left))?;
+            return self.remove(name, generations);
         }
-        Ok(saved)
+        // Nothing goes before what replaces all of it is durable: an undo may be about to remove the
+        // newest, because there is an older one.
+        if is_rewritten
+            && let Some(saved) = self.rewrite(name, &index, (&survivors, generations))?
+        {
+            return Ok(saved);
+        }
+        // What a repair has replaced stays for an undo of it.
+        if !older.is_empty() && self.is_undoable(&pack, *newest)? {
+            return Ok(0);
+        }
+        self.remove(name, &older)
     }
 
     /// Writes all slots of a pack that is sealed with an older key of the tenant anew, under the newest
@@ -120,29 +123,30 @@ impl Sweep<'_> {
         Ok(true)
     }
 
-    /// Writes the next generation, then removes the `older` one.
+    /// Writes the next generation, then removes the `older` ones; the bytes saved, or none if nothing
+    /// was written.
     fn rewrite(
         &self,
         name: &PackName,
         index: &PackIndex,
         (survivors, older): (&Survivors, &BTreeMap<u32, u64>),
-    ) -> Result<u64> {
+    ) -> Result<Option<u64>> {
         if planted::has(Bug::RemovedBeforeRewritten) {
             self.remove(name, older)?;
         }
         let is_alone = self.log.chain.scope == Scope::Volume;
         match rewrite(self.packs, self.log.random.as_ref(), index, (survivors, is_alone)) {
-            Ok(Some(new_size)) => Ok(self.remove(name, older)?.saturating_sub(new_size)),
-            Ok(None) => Ok(0),
+            Ok(Some(new_size)) => Ok(Some(self.remove(name, older)?.saturating_sub(new_size))),
+            Ok(None) => Ok(None),
             // On a full disk removing must go on (P19); another sweep will rewrite it.
             Err(Error::Backend(BackendError::NoSpace { .. })) => {
                 tracing::warn!(pack = %index.key(), "no space to rewrite a pack");
-                Ok(0)
+                Ok(None)
             }
             Err(error) if error.is_damage() => {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(pack = %index.key(), error, "a damaged pack is not rewritten");
-                Ok(0)
+                Ok(None)
             }
             Err(error) => Err(error),
         }

@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::nodes::{Rebuilder, Rebuilt, lost_lists, lost_nodes};
 use super::patches::Patches;
 use super::rewrite::{Marker, Rewrite};
@@ -19,6 +21,7 @@ use super::spot::Spot;
 use super::wanted::{Wanted, reference};
 use crate::backend::{BackendExt, Key};
 use crate::check::Problem;
+use crate::crypto::TenantKeys;
 use crate::error::{Error, Result};
 use crate::format::BLOCK_BYTES;
 use crate::format::id::{DomainId, PackKind, PackRef};
@@ -137,12 +140,15 @@ impl Repository {
         let damaged: BTreeSet<DomainId> = problems.iter().filter_map(|one| one.domain).collect();
         let mut nodes = Vec::new();
         for chain in self.chains()?.into_iter().filter(|it| damaged.contains(&it.domain())) {
-            let Some(log) = self.log(&chain)? else { continue };
-            let history = match log.read()?.sound() {
-                Ok(history) => history,
-                // A chain whose log is damaged has no maps that could be relied on.
-                Err(error) if error.is_damage() => continue,
-                Err(error) => return Err(error),
+            let log = self.log(&chain);
+            let read =
+                log.and_then(|log| log.map(|log| Ok((log.read()?.sound()?, log))).transpose());
+            let (history, log) = match read {
+                Ok(Some(read)) => read,
+                Err(error) if error.is_no_verdict() => return Err(error),
+                // A chain whose keys or log are damaged has no maps that could be relied on; the check
+                // has named it.
+                Ok(None) | Err(_) => continue,
             };
             let domain = chain.domain();
             let hasher = log.keys.block_hasher(&domain)?;
@@ -168,7 +174,7 @@ impl Repository {
         let mut rewrites = Vec::new();
         let mut scratch = Scratch::new()?;
         for pack in damaged {
-            let Some(keys) = self.tenant(pack.domain.tenant)? else { continue };
+            let Some(keys) = self.readable(pack.domain.tenant)? else { continue };
             let hasher = keys.block_hasher(&pack.domain)?;
             let packs = Packs::new(Arc::clone(&self.backend), keys, pack.domain);
             rewrites.extend(Rewrite::of(&packs, &hasher, &pack, &mut scratch)?);
@@ -176,8 +182,17 @@ impl Repository {
         Ok(rewrites)
     }
 
+    /// The keys of a tenant, unless they are lost or destroyed: then nothing of it is repaired, and the
+    /// others are.
+    fn readable(&self, tenant: Uuid) -> Result<Option<Arc<TenantKeys>>> {
+        match self.tenant(tenant) {
+            Err(error) if !error.is_no_verdict() => Ok(None),
+            keys => keys,
+        }
+    }
+
     fn plan_domain(&self, domain: DomainId, spots: &[Spot], steps: &mut Vec<Step>) -> Result<()> {
-        let Some(keys) = self.tenant(domain.tenant)? else { return Ok(()) };
+        let Some(keys) = self.readable(domain.tenant)? else { return Ok(()) };
         let packs = Packs::new(Arc::clone(&self.backend), keys, domain);
         let mut scratch = Scratch::new()?;
         let wanted = Wanted::of(&packs, spots, &mut scratch)?;
@@ -323,9 +338,23 @@ impl Repository {
         let past = repairs.iter().find(|past| past.name == name).ok_or_else(unknown)?;
         let all = planted::has(Bug::UndoRemovesOthers).then_some(&repairs);
         let others = all.into_iter().flatten().flat_map(|other| &other.objects);
+        let mut objects = 0;
         for object in past.objects.iter().chain(others) {
-            self.backend.delete(&Key::new(object.clone())?)?;
+            let key = Key::new(object.clone())?;
+            // It was not all there is of its pack when it was looked at; a sweep may have been there.
+            if self.is_last_generation(&key)? {
+                continue;
+            }
+            self.backend.delete(&key)?;
+            objects += 1;
         }
-        Ok(Repaired { objects: past.objects.len() as u64, ..Repaired::default() })
+        Ok(Repaired { objects, ..Repaired::default() })
+    }
+
+    /// Whether the object is a pack, and there is no other generation of it.
+    fn is_last_generation(&self, key: &Key) -> Result<bool> {
+        let Some(Place::Pack(pack, _)) = Place::parse(key) else { return Ok(false) };
+        let generations = self.backend.list_all(&place::pack_generations(&pack))?;
+        Ok(generations.iter().all(|entry| entry.key == *key))
     }
 }

@@ -29,7 +29,7 @@ use crate::planted::{self, Bug};
 use crate::size::to_usize;
 
 /// How often a reader looks for another generation before it gives up.
-const ATTEMPTS_MAX: usize = 4;
+pub(super) const ATTEMPTS_MAX: usize = 4;
 /// What the cached tables of one domain may take.
 const CACHE_BYTES_MAX: usize = 24 << 20;
 /// What zstd decodes in one step at most.

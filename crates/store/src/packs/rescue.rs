@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::read::{Packs, Scratch, find};
+use super::read::{ATTEMPTS_MAX, Packs, Scratch, find};
 use crate::backend::BackendExt;
 use crate::error::{Error, Result};
 use crate::format::BLOCK_BYTES;
@@ -27,6 +27,14 @@ struct Rescue {
     patches: Vec<Patch>,
 }
 
+/// What patches have of a slot.
+struct Found {
+    /// Which of its blocks are still lost; none if nothing was found.
+    lost: Option<u16>,
+    /// A patch that was known is gone: removed, or sealed anew under another number.
+    is_stale: bool,
+}
+
 impl Packs {
     /// What can be had of a slot, in `scratch`; or else `damage`.
     pub(super) fn rescue(
@@ -36,23 +44,31 @@ impl Packs {
         damage: Error,
         scratch: &mut Scratch,
     ) -> Result<()> {
-        let rescue = self.look_around(kind, slot.pack)?;
-        for index in &rescue.generations {
-            let Ok(entry) = find(index, slot) else { continue };
-            match self.read_entry(index, entry, usize::MAX, scratch) {
-                Ok(true) => return Ok(()),
-                Ok(false) => {}
-                Err(error) if error.is_damage() => {}
-                Err(error) => return Err(error),
+        for _ in 1..ATTEMPTS_MAX {
+            let rescue = self.look_around(kind, slot.pack)?;
+            let mut is_stale = false;
+            for index in &rescue.generations {
+                let Ok(entry) = find(index, slot) else { continue };
+                match self.read_entry(index, entry, usize::MAX, scratch) {
+                    Ok(true) => return Ok(()),
+                    Ok(false) => is_stale = true,
+                    Err(error) if error.is_damage() => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            let found = self.put_together(&rescue.patches, slot.slot, scratch)?;
+            is_stale |= found.is_stale;
+            match found.lost {
+                // Whatever was there and is gone has moved elsewhere.
+                None | Some(1..) if is_stale => self.forget_around(kind, slot.pack),
+                None => return Err(damage),
+                Some(lost) => {
+                    scratch.lost = lost;
+                    return Ok(());
+                }
             }
         }
-        match self.put_together(&rescue.patches, slot.slot, scratch)? {
-            Some(lost) => {
-                scratch.lost = lost;
-                Ok(())
-            }
-            None => Err(damage),
-        }
+        Err(damage)
     }
 
     /// Whether patches have all of a slot, and all of it opens.
@@ -62,28 +78,34 @@ impl Packs {
         entry: &SlotEntry,
         scratch: &mut Scratch,
     ) -> Result<bool> {
-        let rescue = self.look_around(pack.kind, pack.id)?;
-        Ok(self.put_together(&rescue.patches, entry.head.slot, scratch)? == Some(0))
+        for _ in 1..ATTEMPTS_MAX {
+            let rescue = self.look_around(pack.kind, pack.id)?;
+            let found = self.put_together(&rescue.patches, entry.head.slot, scratch)?;
+            if found.lost == Some(0) || !found.is_stale {
+                return Ok(found.lost == Some(0));
+            }
+            self.forget_around(pack.kind, pack.id);
+        }
+        Ok(false)
     }
 
-    /// The blocks of a slot that patches have, in `scratch.plain`, and which are still lost.
-    fn put_together(
-        &self,
-        patches: &[Patch],
-        slot: u32,
-        scratch: &mut Scratch,
-    ) -> Result<Option<u16>> {
+    /// The blocks of a slot that patches have, in `scratch.plain`.
+    fn put_together(&self, patches: &[Patch], slot: u32, scratch: &mut Scratch) -> Result<Found> {
+        let mut is_stale = false;
         let mut whole: Option<(Vec<u8>, u16)> = None;
         for patch in patches {
             let Some((entry, present)) = patch.slot(slot) else { continue };
             match self.read_entry(patch.index(), entry, usize::MAX, scratch) {
                 Ok(true) => {}
-                Ok(false) => continue,
+                Ok(false) => {
+                    is_stale = true;
+                    continue;
+                }
                 Err(error) if error.is_damage() => continue,
                 Err(error) => return Err(error),
             }
             if patch.index().pack().kind == PackKind::Meta {
-                return Ok(Some(0));
+                return Ok(Found { lost: Some(0), is_stale });
             }
             let of = usize::from(present.of);
             let all = u16::MAX >> (16 - of.clamp(1, 16));
@@ -96,11 +118,12 @@ impl Packs {
                 }
             }
         }
-        Ok(whole.map(|(plain, lost)| {
+        let lost = whole.map(|(plain, lost)| {
             scratch.plain.set_len(plain.len());
             scratch.plain.copy_from_slice(&plain);
             lost
-        }))
+        });
+        Ok(Found { lost, is_stale })
     }
 
     /// The other generations and the patches of a pack that are sound.
@@ -133,6 +156,11 @@ impl Packs {
             _ => None,
         };
         Ok(entries.iter().filter_map(|entry| number(&entry.key)).collect())
+    }
+
+    /// Forgets what was found around one damaged pack, because some of it is gone.
+    fn forget_around(&self, kind: PackKind, id: PackId) {
+        self.rescues.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&(kind, id));
     }
 
     /// Forgets what was found around damaged packs, because there may be more now.

@@ -12,7 +12,7 @@ use super::Repository;
 use crate::chain::ChainLog;
 use crate::delete::account::{Chosen, Foresight};
 use crate::delete::shared::Books;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::id::{ChainRef, PackId, PackKind, SlotRef};
 use crate::format::node::Content;
 use crate::job::{Job, Meter};
@@ -67,11 +67,14 @@ impl Repository {
         let mut domains = BTreeSet::new();
         for chain in chains {
             meter.check_cancelled()?;
-            if domains.insert(chain.domain())
-                && let Some(log) = self.log(&chain)?
-            {
-                match self.audit_domain(&log, &meter) {
+            if domains.insert(chain.domain()) {
+                let log = self.log(&chain);
+                match log
+                    .and_then(|log| log.map_or(Ok(None), |log| self.audit_domain(&log, &meter)))
+                {
                     Ok(one) => report.chains.extend(one),
+                    // Of a tenant whose keys were destroyed there is nothing to count.
+                    Err(Error::Shredded { .. }) => {}
                     Err(error) if error.is_damage() => {
                         report.unreadable.push((chain, error.to_string()));
                     }

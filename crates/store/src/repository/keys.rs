@@ -271,15 +271,21 @@ impl Repository {
     pub fn retire_master(&self, new: &MasterKey) -> Result<()> {
         let number = self.rotate_master(new)?;
         let new = Master { keys: new.keys(), number };
-        let olds = descriptors(self.backend.as_ref())?;
-        self.check_hands_on_all(number, &olds)?;
-        for old in olds {
+        self.check_hands_on_all(number, &descriptors(self.backend.as_ref())?)?;
+        // Twice: what the first listing does not show is no less a key.
+        self.end_others(&new)?;
+        self.end_others(&new)
+    }
+
+    fn end_others(&self, new: &Master) -> Result<()> {
+        let number = new.number;
+        for old in descriptors(self.backend.as_ref())? {
             if old != number {
                 self.backend.delete(&place::descriptor_of(old))?;
             }
         }
         // Who made a tenant a key before it went is seen now; who comes later gives up.
-        self.wrap_all(&new)?;
+        self.wrap_all(new)?;
         for tenant in self.key_tenants()? {
             let held = self.held(tenant)?;
             for key_id in held.ids() {

@@ -47,7 +47,23 @@ pub struct ReencryptPlan {
 impl ReencryptPlan {
     /// Whether there is nothing to do.
     pub const fn is_empty(&self) -> bool {
-        self.objects == 0
+        self.objects == 0 && self.blocked.is_empty()
+    }
+
+    /// Everything that an older key opens.
+    fn into_names(self) -> Vec<String> {
+        let mut names = self.blocked;
+        for domain in &self.domains {
+            let pack = |(kind, id): &PackName| PackRef {
+                domain: domain.chain.domain(),
+                kind: *kind,
+                id: *id,
+            };
+            names.extend(domain.packs.keys().map(|name| place::pack(&pack(name), 0).to_string()));
+            let patches = domain.patches.iter();
+            names.extend(patches.map(|(of, number, _)| place::patch(of, *number).to_string()));
+        }
+        names
     }
 }
 
@@ -112,7 +128,17 @@ impl Repository {
         let Some(first) = logs.first() else { return Ok(()) };
         let packs = self.packs(first);
         let listed = list_packs(&packs, first)?;
-        let (finished, open) = sessions(logs)?;
+        let (finished, open) = match sessions(logs) {
+            Ok(sessions) => sessions,
+            Err(error) if error.is_no_verdict() => return Err(error),
+            // Whose packs these are cannot be known before a repair; the others go on.
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(chain = %first.chain, error, "a log cannot be read");
+                plan.blocked.push(place::domain(&first.chain.domain()));
+                return Ok(());
+            }
+        };
         let is_old = |index: &PackIndex| index.sealed_by() != plan.key;
         let mut domain = Domain { chain: first.chain, packs: BTreeMap::new(), patches: Vec::new() };
         for (name, generations) in listed {
@@ -149,7 +175,12 @@ impl Repository {
                 let patch = match Patch::read(packs.backend(), &pack, number, packs.keys()) {
                     Ok(Some(patch)) => patch,
                     Ok(None) => continue,
-                    Err(error) if error.is_damage() => continue,
+                    Err(error) if error.is_damage() => {
+                        if sealed_by(packs.backend(), &entry.key)? != Some(plan.key) {
+                            plan.blocked.push(entry.key.to_string());
+                        }
+                        continue;
+                    }
                     Err(error) => return Err(error),
                 };
                 // A marker has nothing to hide.
@@ -189,7 +220,7 @@ impl Repository {
     pub fn reencrypt(&self, plan: &ReencryptPlan, job: &Job) -> Result<Reencrypted> {
         self.check_holds_master()?;
         self.check_writable()?;
-        let mut done = Reencrypted { left: plan.blocked.clone(), ..Reencrypted::default() };
+        let mut done = Reencrypted::default();
         let meter = Meter::new(job, plan.bytes);
         for domain in &plan.domains {
             let Some(log) = self.log(&domain.chain)? else { continue };
@@ -201,8 +232,6 @@ impl Repository {
                 let with = (&hasher, self.random.as_ref());
                 if reseal_patch(&packs, with, (pack, *number))? {
                     (done.objects, done.bytes) = (done.objects + 1, done.bytes + bytes);
-                } else {
-                    done.left.push(place::patch(pack, *number).to_string());
                 }
                 meter.add(*bytes, *bytes);
             }
@@ -215,12 +244,13 @@ impl Repository {
                 };
                 if is_done {
                     (done.objects, done.bytes) = (done.objects + 1, done.bytes + bytes);
-                } else {
-                    done.left.push(place::pack(&packs.pack(name.0, name.1), 0).to_string());
                 }
                 meter.add(bytes, bytes);
             }
         }
+        // What is there now decides, not what was done: a process that had not met the new key yet may
+        // have written under the old one meanwhile.
+        done.left = self.plan_reencrypt(plan.tenant, &Job::quiet())?.into_names();
         Ok(done)
     }
 }
@@ -242,9 +272,13 @@ fn sessions(logs: &[ChainLog]) -> Result<(BTreeSet<SessionNonce>, BTreeSet<Sessi
     Ok((finished, open))
 }
 
-/// What the header of an object says, which is not authenticated: good enough to count.
+/// What the header of an object says, which is not authenticated: good enough to count. Nothing if it
+/// is too short to say anything.
 fn sealed_by(backend: &dyn Backend, key: &crate::backend::Key) -> Result<Option<u32>> {
     let mut word = [0; 4];
-    let read = backend.get_range(key, 24, &mut word)?;
+    let read = match backend.get_range(key, 24, &mut word) {
+        Err(error) if error.is_damage() => None,
+        read => read?,
+    };
     Ok(read.map(|()| u32::from_le_bytes(word)))
 }

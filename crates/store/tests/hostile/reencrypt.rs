@@ -1,6 +1,6 @@
 //! Sealing everything anew after a tenant's key became known (P14, P31; engine §7.13).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cbr_store::backend::layer::{Fault, Faulty};
@@ -15,7 +15,7 @@ use cbr_store::{Error, Job, Repository};
 use crate::golden::restored_by_reader;
 use crate::healing::{backup_knowing, check, framed, frames, index, open_with, spots};
 use crate::world::{
-    CHAIN, Start, assert_all_can_go, assert_no_leak, assert_versions, backup, four_versions,
+    CHAIN, Disk, Start, assert_all_can_go, assert_no_leak, assert_versions, backup, four_versions,
     master, options, packs, tenant_keys,
 };
 
@@ -185,23 +185,36 @@ fn patches_are_sealed_anew() {
     let (info, _) = backup_knowing(&repository, "next", disk, None, &known);
     // Of the first version the first block is not on the disk any more, and stays lost.
     repository.delete(&CHAIN, &[1]).unwrap();
-    repository.rotate_tenant(CHAIN.tenant).unwrap();
-    let left = reencrypt(&repository).unwrap();
-    let repository = open_with(&backend, 131, frames());
     let mut now = expected.clone();
     now.remove(&1);
     now.insert(info.version.seq, disk.clone());
-    for (seq, disk) in &now {
-        let restored = crate::world::restore(&repository, *seq, disk.0.len());
-        assert!(restored.is_err() || restored.unwrap() == *disk, "version {seq}");
-    }
+    // Whether each version restores; if so, to the right bytes.
+    let restored = |seed: u64| -> BTreeMap<u64, bool> {
+        let repository = open_with(&backend, seed, frames());
+        let one = |(seq, disk): (&u64, &Disk)| {
+            let restored = crate::world::restore(&repository, *seq, disk.0.len());
+            if let Ok(restored) = &restored {
+                assert!(restored == disk, "version {seq}");
+            }
+            (*seq, restored.is_ok())
+        };
+        now.iter().map(one).collect()
+    };
+    let before = restored(131);
+    assert!(before.values().any(|is_whole| *is_whole));
+    repository.rotate_tenant(CHAIN.tenant).unwrap();
+    let left = reencrypt(&repository).unwrap();
     let old = tenant_keys(memory.as_ref()).unwrap();
+    let mut patches = 0;
     for key in memory.snapshot().into_keys() {
         if let Some(Place::Patch(pack, number)) = Place::parse(&key) {
+            patches += 1;
             let patch = Patch::read(memory.as_ref(), &pack, number, &old);
             assert!(matches!(patch, Err(Error::UnknownKey { .. })), "{key}");
         }
     }
+    assert!(patches > 0, "what was healed is still there");
+    assert_eq!(restored(132), before);
     assert!(left.len() <= 1, "{left:?}");
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use cbr_store::backend::layer::{Fault, Faulty};
+use cbr_store::backend::layer::{Fault, Faulty, Switching};
 use cbr_store::backend::{Backend, Key, MemoryBackend};
 use cbr_store::format::envelope::{SectionType, Tail};
 use cbr_store::format::id::{PackKind, PackRef};
@@ -252,6 +252,67 @@ fn a_pack_of_which_something_is_lost_is_not_rewritten() {
             other => panic!("version {seq}: {other:?}"),
         }
     }
+}
+
+/// Two versions of one pack each that a repair, named r, has given new generations; of the first one
+/// nothing is needed any more.
+fn repaired_and_deleted() -> (BTreeMap<Key, Vec<u8>>, Expected) {
+    let memory = Arc::new(MemoryBackend::default());
+    let backend: Arc<dyn Backend> = memory.clone();
+    let never = Options { compact_below_percent: 0, ..one_pack() };
+    let repository = open_with(&backend, 83, never.clone());
+    let first = Disk::of(&[1, 2, 3, 4, 5, 6, 7, 8]);
+    let second = first.with(5, 50).with(6, 60).with(7, 70);
+    backup(&repository, "1", &first).unwrap();
+    let seq = backup(&repository, "2", &second).unwrap().version.seq;
+    for key in packs(memory.as_ref()) {
+        let mut wrong = memory.snapshot()[&key].clone();
+        let last = wrong.len() - 1;
+        wrong[last] ^= 1;
+        memory.overwrite(&key, wrong);
+    }
+    let repository = open_with(&backend, 84, never);
+    let plan = repository.plan_repair(&Job::quiet()).unwrap();
+    repository.repair(&plan, "r").unwrap();
+    repository.delete(&CHAIN, &[1]).unwrap();
+    (memory.snapshot(), [(seq, second)].into())
+}
+
+/// P5, P7, I14: a sweep that dies beside the undo of a repair, wherever either of them is, leaves one
+/// generation of every pack.
+#[test]
+fn an_undo_beside_a_dying_sweep_takes_no_last_generation() {
+    let (objects, expected) = repaired_and_deleted();
+    let mut both = 0;
+    'undo: for call in 0.. {
+        for fault in 0.. {
+            let memory = Arc::new(MemoryBackend::from_snapshot(objects.clone()));
+            let backend: Arc<dyn Backend> = memory.clone();
+            let switching = Arc::new(Switching::new(memory.clone()));
+            let faulty = Arc::new(Faulty::new(memory));
+            let dying: Arc<dyn Backend> = faulty.clone();
+            let stopping: Arc<dyn Backend> = switching.clone();
+            let (sweeping, undoing) =
+                (open_with(&dying, 85, one_pack()), open_with(&stopping, 86, one_pack()));
+            faulty.fail_call(fault, Fault::CrashAfter);
+            let (tell, told) = std::sync::mpsc::channel();
+            switching.before_call(call, move || {
+                tell.send(sweeping.reclaim(&CHAIN).is_ok()).unwrap();
+            });
+            let undone = undoing.undo_repair("r").is_ok();
+            let Ok(is_swept) = told.try_recv() else { break 'undo };
+            both += u64::from(undone && !is_swept);
+            let repository = open_with(&backend, 87, one_pack());
+            let plan = repository.plan_repair(&Job::quiet()).unwrap();
+            repository.repair(&plan, "again").unwrap();
+            let repository = open_with(&backend, 88, one_pack());
+            assert_versions(&repository, &expected);
+            if is_swept {
+                break;
+            }
+        }
+    }
+    assert!(both > 100, "{both}");
 }
 
 /// P5, P7: a pack that a repair has given a new generation is rewritten like any other later, and

@@ -21,8 +21,9 @@ use crate::format::{BLOCK_BYTES, place};
 const SECTIONS: usize = 4;
 /// A sealed data key.
 const DEK_BYTES: usize = 48;
-/// The longest map node whose length is guessed: none that is written today is longer.
-const GUESSED_BYTES_MAX: u32 = 32 << 10;
+/// The longest content of a metadata slot whose length is guessed: no map node that is written today is
+/// longer, and few death lists are. One that is stays lost, which a check names.
+const GUESSED_BYTES_MAX: u32 = 192 << 10;
 
 /// The tables of generation `generation` of `pack`, as far as `object` still tells them.
 ///

@@ -20,7 +20,12 @@ use crate::size::to_usize;
 pub(super) struct Around<'a> {
     pub(super) history: &'a History,
     pub(super) packs: &'a Arc<Packs>,
+    /// What was found taken for the last pair of birth and holder: lost nodes come in such rows.
+    taken: Option<((u64, u64), Arc<Taken>)>,
 }
+
+/// Slots that something points to.
+type Taken = HashSet<(PackKind, SlotRef)>;
 
 /// What the nearest versions before and after have at a place; none if that cannot be known.
 pub(super) struct Beside<T> {
@@ -34,7 +39,11 @@ pub(super) struct Stray {
     pub(super) node: Node,
 }
 
-impl Around<'_> {
+impl<'a> Around<'a> {
+    pub(super) const fn new(history: &'a History, packs: &'a Arc<Packs>) -> Self {
+        Self { history, packs, taken: None }
+    }
+
     fn map(&self, seq: u64) -> Option<MapReader> {
         let commit = &self.history.committed(seq)?.commit;
         Some(MapReader::new(Arc::clone(self.packs), commit.root, commit.disk_bytes))
@@ -111,11 +120,19 @@ impl Around<'_> {
 
     /// The slots of `birth` that something else than the lost node is known to point to, or that
     /// had died before the version that holds it.
-    fn taken(
-        &self,
-        lost: &LostNode,
-        scratch: &mut Scratch,
-    ) -> Result<HashSet<(PackKind, SlotRef)>> {
+    fn taken(&mut self, lost: &LostNode, scratch: &mut Scratch) -> Result<Arc<Taken>> {
+        let row = (lost.child.slot.birth, lost.holder);
+        if let Some((known, taken)) = &self.taken
+            && *known == row
+        {
+            return Ok(Arc::clone(taken));
+        }
+        let taken = Arc::new(self.look_for_taken(lost, scratch)?);
+        self.taken = Some((row, Arc::clone(&taken)));
+        Ok(taken)
+    }
+
+    fn look_for_taken(&self, lost: &LostNode, scratch: &mut Scratch) -> Result<Taken> {
         let birth = lost.child.slot.birth;
         let mut taken = HashSet::new();
         let mut take = |kind: PackKind, slot: &SlotRef| {
@@ -165,7 +182,7 @@ impl Around<'_> {
     /// The slots that the lost node's version wrote and nobody else points to, in the order in which
     /// they were written.
     fn strays(
-        &self,
+        &mut self,
         lost: &LostNode,
         kind: PackKind,
         scratch: &mut Scratch,
@@ -191,7 +208,11 @@ impl Around<'_> {
     }
 
     /// The blocks that the lost leaf's version wrote and no other leaf points to.
-    pub(super) fn stray_cells(&self, lost: &LostNode, scratch: &mut Scratch) -> Result<Vec<Cell>> {
+    pub(super) fn stray_cells(
+        &mut self,
+        lost: &LostNode,
+        scratch: &mut Scratch,
+    ) -> Result<Vec<Cell>> {
         let cells = |(slot, blocks): (SlotRef, u16)| {
             let blocks = u8::try_from(blocks).unwrap_or(u8::MAX);
             (0..blocks).map(move |index| Cell::Data { slot, index })
@@ -200,7 +221,11 @@ impl Around<'_> {
     }
 
     /// The nodes one level below the lost one that its version wrote and no other node points to.
-    pub(super) fn stray_nodes(&self, lost: &LostNode, scratch: &mut Scratch) -> Result<Vec<Stray>> {
+    pub(super) fn stray_nodes(
+        &mut self,
+        lost: &LostNode,
+        scratch: &mut Scratch,
+    ) -> Result<Vec<Stray>> {
         let mut strays = Vec::new();
         for (slot, _) in self.strays(lost, PackKind::Meta, scratch)? {
             if known(self.packs.read_slot(PackKind::Meta, &slot, scratch))?.is_none() {

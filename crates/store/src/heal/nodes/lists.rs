@@ -26,7 +26,9 @@ pub(in crate::heal) fn lost_lists(
     if history.chain.scope != Scope::Volume {
         return Ok(rebuilt);
     }
-    for seq in history.lineage(history.needed())?.members() {
+    // One that contradicts itself is a problem of its own, which a check names.
+    let Ok(lineage) = history.lineage(history.needed()) else { return Ok(rebuilt) };
+    for seq in lineage.members() {
         let Some(committed) = history.committed(seq) else { continue };
         let [list] = committed.commit.deaths.as_slice() else { continue };
         if known(packs.read_slot(PackKind::Meta, list, scratch))?.is_some() {

@@ -36,7 +36,7 @@ impl<T: Copy> Puzzle<T> {
         let open: Vec<usize> = (0..self.known.len()).filter(is_open).collect();
         let mut tries = 0;
         let nothing = vec![None; self.before.len()];
-        for rest in [&self.before, &nothing] {
+        'all: for rest in [&self.before, &nothing] {
             let fill = |(known, rest): (&Known<T>, &Option<T>)| match known {
                 Known::Not => *rest,
                 Known::Nothing => None,
@@ -54,7 +54,10 @@ impl<T: Copy> Puzzle<T> {
                         return Some(filling);
                     }
                     tries += 1;
-                    if tries >= TRIES_MAX || !next(&mut places, open.len()) {
+                    if tries >= TRIES_MAX {
+                        break 'all;
+                    }
+                    if !next(&mut places, open.len()) {
                         break;
                     }
                 }
@@ -102,6 +105,21 @@ mod tests {
         assert_eq!(seen, [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]);
         assert!(!next(&mut [], 4), "nothing is placed in one way");
         assert!(!next(&mut [0, 1], 2));
+    }
+
+    #[test]
+    fn who_never_finds_it_gives_up() {
+        let puzzle = Puzzle {
+            known: vec![Known::Not; 200],
+            before: vec![None; 200],
+            new: (0..100_000).collect(),
+        };
+        let mut tries = 0;
+        let solved = puzzle.solve(&mut |_| {
+            tries += 1;
+            false
+        });
+        assert_eq!((solved, tries), (None, TRIES_MAX));
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl<'a> Rebuilder<'a> {
         packs: &'a Arc<Packs>,
         source: Option<&'a Source>,
     ) -> Result<Self> {
-        Ok(Self { around: Around { history, packs }, source, scratch: Scratch::new()? })
+        Ok(Self { around: Around::new(history, packs), source, scratch: Scratch::new()? })
     }
 
     /// What the node was, if that can be found out; then it is certain.

@@ -10,6 +10,10 @@ use crate::crypto::BlockId;
 /// Of a leaf below a lost node so many blocks are noted: enough to know it again.
 const SAMPLES_MAX: usize = 4;
 
+/// Of so many leaves anything is noted: what a lost root of a larger disk has below it is not all known
+/// again.
+const LEAVES_MAX: usize = 1 << 16;
+
 /// The blocks of one leaf, by their place; where there is none it is zero or was not noted.
 pub(super) type LeafIds = BTreeMap<u8, BlockId>;
 
@@ -41,6 +45,9 @@ impl Source {
         }
         let Ok(at) = u8::try_from(at) else { return };
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.len() >= LEAVES_MAX && !noted.contains_key(&leaf) {
+            return;
+        }
         let ids = noted.entry(leaf).or_default();
         if is_lost || ids.len() < SAMPLES_MAX {
             ids.insert(at, *id);
