@@ -301,9 +301,13 @@ impl Inner {
             }
             let is_same = *there == body;
             self.saw("an object was written again where writing overwrites");
-            if !is_same && !self.is_harmed {
-                self.violation(format!("{key} is overwritten with something else"));
+            if !is_same {
+                // What somebody damaged may become again what it was.
+                if !self.oracle.was(key, &body) {
+                    self.violation(format!("{key} is overwritten with something else"));
+                }
                 self.objects.insert(key.clone(), body);
+                self.oracle.saw_mending(key);
             }
             return Put::Created;
         }
@@ -349,10 +353,8 @@ impl Inner {
             self.oracle.saw_removal(key);
             return;
         }
-        let wrong = self.oracle.sees_removal(&self.objects, key);
-        let is_undone = self.is_undone(key);
+        let wrong = self.oracle.sees_removal(&self.objects, key, self.is_undone(key));
         if let Some(what) = wrong
-            && !is_undone
             && !self.is_of_shredded(key)
         {
             self.violation(what);
@@ -361,17 +363,9 @@ impl Inner {
         self.oracle.saw_removal(key);
     }
 
-    /// Whether a repair wrote it that somebody undoes: a patch, or a generation beside the damaged one.
+    /// Whether a repair wrote it that somebody began to undo: a patch, or a generation that a marker names.
     fn is_undone(&self, key: &Key) -> bool {
-        let undone = &self.model.undone;
-        match Place::parse(key) {
-            Some(Place::Patch(..)) => {
-                let by = self.oracle.healer(key).unwrap_or_default();
-                undone.iter().any(|name| by.contains(name.as_str()))
-            }
-            Some(Place::Pack(_, 1..)) => self.is_harmed && !undone.is_empty(),
-            _ => false,
-        }
+        self.oracle.menders(key).iter().any(|by| self.model.undone.contains(by))
     }
 
     /// Whether it belongs to a tenant whose keys somebody began to destroy.

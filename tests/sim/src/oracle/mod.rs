@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cbr_store::backend::Key;
 use cbr_store::format::id::{ChainRef, PackId, PackKind, PackRef, SessionNonce, SlotRef};
-use cbr_store::format::place::Place;
+use cbr_store::format::place::{self, Place};
 use cbr_store::format::record::{
     Claim, Commit, Deed, Delete, Outcome, Record, Retire, RetiredSlots,
 };
@@ -195,10 +195,23 @@ impl Oracle {
         }
     }
 
-    /// What is wrong with removing `key` now.
-    pub(crate) fn sees_removal(&self, objects: &Objects, key: &Key) -> Option<String> {
+    /// What is wrong with removing `key` now; `is_undone`: of a repair that somebody undoes.
+    pub(crate) fn sees_removal(
+        &self,
+        objects: &Objects,
+        key: &Key,
+        is_undone: bool,
+    ) -> Option<String> {
         match Place::parse(key)? {
-            Place::Pack(pack, generation) => self.sees_pack_go(key, &pack, generation),
+            Place::Pack(pack, generation) => {
+                let has = |slot| self.packs.has_sound_besides(&pack, generation, slot);
+                let wrong = self.sees_pack_go(key, &pack, generation, has);
+                if is_undone && wrong.is_some() {
+                    return self.sees_generation_undone(objects, key, &pack, generation);
+                }
+                wrong
+            }
+            Place::Patch(..) if is_undone => None,
             Place::Patch(pack, _) => {
                 // Where the pack was written anew whole, its patches have done their work.
                 let is_lost = |slot: &Slot| {
@@ -222,13 +235,39 @@ impl Oracle {
         }
     }
 
-    fn sees_pack_go(&self, key: &Key, pack: &PackRef, generation: u32) -> Option<String> {
+    /// What an undo takes away may leave what is damaged, but never nothing.
+    fn sees_generation_undone(
+        &self,
+        objects: &Objects,
+        key: &Key,
+        pack: &PackRef,
+        generation: u32,
+    ) -> Option<String> {
+        let others = || {
+            let others = self.packs.besides(pack, generation);
+            others.filter(|other| objects.contains_key(&place::pack(pack, *other)))
+        };
+        if others().next().is_none() {
+            return Some(format!("{key} is undone, and is all there is of its pack"));
+        }
+        let has = |slot| others().any(|other| self.packs.lists(pack, other, slot));
+        self.sees_pack_go(key, pack, generation, has)
+    }
+
+    /// `has`: whether another generation than this one has the slot.
+    fn sees_pack_go(
+        &self,
+        key: &Key,
+        pack: &PackRef,
+        generation: u32,
+        has: impl Fn(u32) -> bool,
+    ) -> Option<String> {
         let author = pack.id.session();
         let is_open = |(at, claimed): (&(ChainRef, u64), &Claimed)| {
             claimed.claim.nonce == author && !self.ended.contains(at)
         };
         // What a repair wrote beside it may go again.
-        let is_elsewhere = self.packs.is_elsewhere(pack, generation);
+        let is_elsewhere = self.packs.slots(pack, generation).all(&has);
         if !is_elsewhere && self.claims.iter().any(is_open) {
             return Some(format!("{key} is removed under the session that writes it"));
         }
@@ -237,10 +276,7 @@ impl Oracle {
                 continue;
             }
             let range = (*pack, 0, 0)..=(*pack, u32::MAX, u32::MAX);
-            let mut needed = version.needed.range(range);
-            if let Some(slot) =
-                needed.find(|slot| !self.packs.has_besides(pack, generation, slot.1))
-            {
+            if let Some(slot) = version.needed.range(range).find(|slot| !has(slot.1)) {
                 let (slot, seq) = (slot.1, at.1);
                 return Some(format!("{key} is removed, but version {seq} needs its slot {slot}"));
             }
@@ -260,9 +296,19 @@ impl Oracle {
         self.packs.saw_harm(key, before);
     }
 
-    /// Who wrote a patch.
-    pub(crate) fn healer(&self, key: &Key) -> Option<&str> {
-        self.packs.healer(key)
+    /// Whether a damaged object was this before.
+    pub(crate) fn was(&self, key: &Key, bytes: &[u8]) -> bool {
+        self.packs.was(key, bytes)
+    }
+
+    /// A damaged object is what it was.
+    pub(crate) fn saw_mending(&mut self, key: &Key) {
+        self.packs.saw_mending(key);
+    }
+
+    /// Who wrote a patch, or what a repair has put beside a damaged pack.
+    pub(crate) fn menders(&self, key: &Key) -> BTreeSet<String> {
+        self.packs.menders(key)
     }
 
     /// Whether the version is committed and not deleted.

@@ -31,6 +31,9 @@ pub(crate) struct Packs {
     nodes: BTreeMap<(PackRef, u32), Node>,
     /// Who wrote which patch, and which slots it has.
     healers: BTreeMap<Key, (String, BTreeSet<u32>)>,
+    /// Who wrote which generation of a pack, as markers tell; kept when they are gone, because the
+    /// removal of what they name may come late.
+    markers: BTreeMap<(PackRef, u32), BTreeSet<String>>,
     /// Objects that were damaged, as they were.
     pristine: Objects,
 }
@@ -47,6 +50,7 @@ impl Packs {
         let Some(Ok(index)) = opened else {
             return Some(format!("{key} cannot be read with the keys that are there"));
         };
+        self.pristine.remove(key);
         let mut table = Table { key_id: key_id(object), ..Table::default() };
         for entry in index.slots() {
             let ids = index.ids(entry).to_vec();
@@ -69,7 +73,11 @@ impl Packs {
             return Some(format!("{key} cannot be read with the keys that are there"));
         };
         let slots = patch.index().slots().iter().map(|entry| entry.head.slot).collect();
-        self.healers.insert(key.clone(), (patch.by().to_owned(), slots));
+        let (generation, by) = marked(patch.by());
+        if let Some(generation) = generation {
+            self.markers.entry((pack, generation)).or_default().insert(by.to_owned());
+        }
+        self.healers.insert(key.clone(), (by.to_owned(), slots));
         for entry in patch.index().slots() {
             let slot = entry.head.slot;
             let Some((_, present)) = patch.slot(slot) else { continue };
@@ -86,9 +94,14 @@ impl Packs {
         None
     }
 
-    /// Who wrote a patch.
-    pub(super) fn healer(&self, key: &Key) -> Option<&str> {
-        self.healers.get(key).map(|(by, _)| by.as_str())
+    /// Who wrote a patch or, as a marker tells, a generation of a pack.
+    pub(super) fn menders(&self, key: &Key) -> BTreeSet<String> {
+        match parsed(key) {
+            Some((pack, generation, false)) => {
+                self.markers.get(&(pack, generation)).cloned().unwrap_or_default()
+            }
+            _ => self.healers.get(key).map(|(by, _)| by.clone()).into_iter().collect(),
+        }
     }
 
     /// Whether a patch has something of the slot.
@@ -100,8 +113,7 @@ impl Packs {
     pub(super) fn has_sound(&self, (pack, slot, _): &Slot) -> bool {
         let mut generations = self.tables.get(pack).into_iter().flatten();
         generations.any(|(generation, table)| {
-            let is_harmed = self.pristine.contains_key(&place::pack(pack, *generation));
-            table.slots.contains_key(slot) && !is_harmed
+            table.slots.contains_key(slot) && self.is_sound(pack, *generation)
         })
     }
 
@@ -127,17 +139,42 @@ impl Packs {
         slots.any(|(bytes, _)| bytes == stored_bytes)
     }
 
-    /// Whether another generation than this one has the slot.
-    pub(super) fn has_besides(&self, pack: &PackRef, generation: u32, slot: u32) -> bool {
-        let mut generations = self.tables.get(pack).into_iter().flatten();
-        generations.any(|(other, table)| *other != generation && table.slots.contains_key(&slot))
+    /// The other generations of a pack; also those that somebody lost.
+    pub(super) fn besides(&self, pack: &PackRef, generation: u32) -> impl Iterator<Item = u32> {
+        let generations = self.tables.get(pack).into_iter().flat_map(BTreeMap::keys);
+        generations.copied().filter(move |other| *other != generation)
     }
 
-    /// Whether other generations have all the slots of this one.
-    pub(super) fn is_elsewhere(&self, pack: &PackRef, generation: u32) -> bool {
+    /// Whether another generation that nobody damaged has the slot.
+    pub(super) fn has_sound_besides(&self, pack: &PackRef, generation: u32, slot: u32) -> bool {
+        let mut sound = self.besides(pack, generation).filter(|other| self.is_sound(pack, *other));
+        sound.any(|other| self.lists(pack, other, slot))
+    }
+
+    /// The numbers of a generation's slots.
+    pub(super) fn slots(&self, pack: &PackRef, generation: u32) -> impl Iterator<Item = u32> {
         let table = self.tables.get(pack).and_then(|tables| tables.get(&generation));
-        let has = |slot: &u32| self.has_besides(pack, generation, *slot);
-        table.is_some_and(|table| table.slots.keys().all(has))
+        table.into_iter().flat_map(|table| table.slots.keys().copied())
+    }
+
+    /// Whether a generation has the slot, be it damaged.
+    pub(super) fn lists(&self, pack: &PackRef, generation: u32, slot: u32) -> bool {
+        let table = self.tables.get(pack).and_then(|tables| tables.get(&generation));
+        table.is_some_and(|table| table.slots.contains_key(&slot))
+    }
+
+    fn is_sound(&self, pack: &PackRef, generation: u32) -> bool {
+        !self.pristine.contains_key(&place::pack(pack, generation))
+    }
+
+    /// Whether a damaged object was this before.
+    pub(super) fn was(&self, key: &Key, bytes: &[u8]) -> bool {
+        self.pristine.get(key).is_some_and(|before| before == bytes)
+    }
+
+    /// A damaged object is what it was.
+    pub(super) fn saw_mending(&mut self, key: &Key) {
+        self.pristine.remove(key);
     }
 
     /// Every slot that is stored.
@@ -224,6 +261,16 @@ impl Packs {
 fn key_id(object: &[u8]) -> u32 {
     let bytes = object.get(24..28).and_then(|bytes| bytes.try_into().ok());
     u32::from_le_bytes(bytes.unwrap_or_default())
+}
+
+/// Which generation a marker names, if it is one, and who wrote it (docs/format/v1.md, patches).
+fn marked(by: &str) -> (Option<u32>, &str) {
+    let marker = by.strip_prefix("generation ").and_then(|rest| {
+        let (generation, rest) = rest.split_once(' ')?;
+        let (_, by) = rest.split_once(" by ")?;
+        Some((u32::from_str_radix(generation, 16).ok()?, by))
+    });
+    marker.map_or((None, by), |(generation, by)| (Some(generation), by))
 }
 
 /// What a key of a pack or a patch names.
