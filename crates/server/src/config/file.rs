@@ -7,8 +7,8 @@ use cbr_provider::LocalConfig;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountConfig, DatabaseConfig, ExportConfig, HttpConfig, LogConfig, RepositoryConfig, S3Config,
-    TasksConfig, VerifyConfig,
+    AccountConfig, Compatibility, DatabaseConfig, ExportConfig, HttpConfig, LogConfig,
+    RepositoryConfig, S3Config, TasksConfig, VerifyConfig,
 };
 
 /// The example that `cbr config example` prints.
@@ -116,7 +116,24 @@ impl Config {
         self.tasks.validate()?;
         self.verify.validate()?;
         self.log.validate()?;
-        self.local.validate().map_err(|error| ConfigError::invalid("local", error.to_string()))
+        self.local.validate().map_err(|error| ConfigError::invalid("local", error.to_string()))?;
+        self.check_trash()
+    }
+
+    /// A trash that nobody can reach would only look like a deletion that frees nothing.
+    fn check_trash(&self) -> Result<(), ConfigError> {
+        let days = self.repository.undo_days;
+        if self.http.compatibility == Compatibility::Extended || days == 0 {
+            return Ok(());
+        }
+        Err(ConfigError::invalid(
+            "http.compatibility",
+            format!(
+                "\"strict\" leaves out the operations that list the trash and take backups back, but \
+                 repository.undo_days = {days} puts what is deleted there: set \
+                 repository.undo_days = 0 (deleted at once, for good), or compatibility = \"extended\""
+            ),
+        ))
     }
 }
 
@@ -234,6 +251,20 @@ mod tests {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");
         }
+    }
+
+    /// What is deleted must be gone, or within reach of who deleted it.
+    #[test]
+    fn a_trash_that_nobody_can_reach_is_refused() {
+        let strict = "[http]\ncompatibility = \"strict\"\n[repository]\nundo_days = ";
+        for text in [&strict[..strict.find("[rep").unwrap()], &format!("{strict}1")] {
+            let error = parse(text).unwrap_err().to_string();
+            for part in ["http.compatibility", "undo_days = 0", "\"extended\""] {
+                assert!(error.contains(part), "{text}: {error}");
+            }
+        }
+        assert!(parse(&format!("{strict}0")).is_ok());
+        assert!(parse("[repository]\nundo_days = 1").is_ok());
     }
 
     /// P32.
