@@ -1,19 +1,26 @@
 //! The operation table. An operation that is not in it does not exist.
 
 use crate::operation::Operation;
-use crate::v3::{backups, checkpoints, operation_logs, protectables, vaults};
+use crate::v3::{backups, checkpoints, operation_logs, protectables, vault_tags, vaults};
 use crate::{ecs, evs, identity, system, x};
 
 /// Every operation, in the order of the OpenAPI document.
 pub static OPERATIONS: &[Operation] = &[
     // CBR (contract C)
     vaults::create::OPERATION,
+    vaults::order::OPERATION,
     vaults::list::OPERATION,
     vaults::show::OPERATION,
     vaults::update::OPERATION,
     vaults::delete::OPERATION,
     vaults::add_resources::OPERATION,
     vaults::remove_resources::OPERATION,
+    vault_tags::change::OPERATION,
+    vault_tags::create::OPERATION,
+    vault_tags::delete::OPERATION,
+    vault_tags::show::OPERATION,
+    vault_tags::list::OPERATION,
+    vault_tags::find::OPERATION,
     checkpoints::create::OPERATION,
     checkpoints::show::OPERATION,
     backups::list::OPERATION,

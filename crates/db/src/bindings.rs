@@ -36,9 +36,9 @@ impl Bindings<'_> {
     ) -> Result<(), DbError> {
         let sql = Sql::new(
             "INSERT INTO vault_resources (resource_id, vault_id, position, kind, name, size_gib,
-                 protect_status, exclude_volumes, auto_protect, chain_id, epoch)
+                 protect_status, exclude_volumes, auto_protect, chain_id, epoch, include_volumes)
              VALUES ($1, $2, (SELECT COALESCE(MAX(position), 0) + 1 FROM vault_resources
-                              WHERE vault_id = $2), $3, $4, $5, $6, $7, $8, $9, $10)",
+                              WHERE vault_id = $2), $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(resource.id)
         .bind(vault)
@@ -49,7 +49,8 @@ impl Bindings<'_> {
         .bind(to_json(&resource.exclude_volumes))
         .bind(resource.auto_protect)
         .bind(resource.chain)
-        .bind(resource.epoch);
+        .bind(resource.epoch)
+        .bind(to_json(&resource.include_volumes));
         self.tx.execute("bindings.insert", sql).await.map(drop)
     }
 
@@ -85,7 +86,7 @@ impl Bindings<'_> {
             .collect()
     }
 
-    /// Writes name, size, exclusions, automatic protection, chain and epoch;
+    /// Writes name, size, chosen disks, automatic protection, chain and epoch;
     /// says whether the resource is in the vault.
     pub async fn update(
         &mut self,
@@ -94,7 +95,7 @@ impl Bindings<'_> {
     ) -> Result<bool, DbError> {
         let sql = Sql::new(
             "UPDATE vault_resources SET name = $3, size_gib = $4, exclude_volumes = $5,
-                 auto_protect = $6, chain_id = $7, epoch = $8
+                 auto_protect = $6, chain_id = $7, epoch = $8, include_volumes = $9
              WHERE vault_id = $1 AND resource_id = $2",
         )
         .bind(vault)
@@ -104,7 +105,8 @@ impl Bindings<'_> {
         .bind(to_json(&resource.exclude_volumes))
         .bind(resource.auto_protect)
         .bind(resource.chain)
-        .bind(resource.epoch);
+        .bind(resource.epoch)
+        .bind(to_json(&resource.include_volumes));
         self.tx.execute_one("bindings.update", sql).await
     }
 

@@ -13,9 +13,12 @@ use crate::domains::Domains;
 use crate::engine::Engine;
 use crate::error::DbError;
 use crate::exports::Exports;
+use crate::migration::Migration;
 use crate::object_claims::ObjectClaims;
 use crate::operations::Operations;
+use crate::orders::Orders;
 use crate::projects::Projects;
+use crate::quotas::Quotas;
 use crate::row::Row;
 use crate::settings::Settings;
 use crate::sql::Sql;
@@ -104,6 +107,16 @@ impl Tx {
         Bindings { tx: self }
     }
 
+    /// What was agreed about paying for vaults.
+    pub const fn orders(&mut self) -> Orders<'_> {
+        Orders { tx: self }
+    }
+
+    /// Limits that administrators have set.
+    pub const fn quotas(&mut self) -> Quotas<'_> {
+        Quotas { tx: self }
+    }
+
     /// Runs over vaults.
     pub const fn checkpoints(&mut self) -> Checkpoints<'_> {
         Checkpoints { tx: self }
@@ -122,6 +135,11 @@ impl Tx {
     /// Backups that were deleted and can be taken back.
     pub const fn trash(&mut self) -> Trash<'_> {
         Trash { tx: self }
+    }
+
+    /// Moves of resources between vaults.
+    pub const fn migration(&mut self) -> Migration<'_> {
+        Migration { tx: self }
     }
 
     /// Backups that are given out as disks.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use cbr_model::resource::{BoundResource, ProtectStatus, ResourceKind};
 use cbr_model::size::Bytes;
 use cbr_model::tag::Tag;
-use cbr_model::vault::{Consistency, Vault, VaultKind, VaultStatus};
+use cbr_model::vault::{Charging, ChargingMode, Consistency, Vault, VaultKind, VaultStatus};
 use cbr_model::{ResourceId, VaultId};
 
 use crate::error::DbError;
@@ -52,6 +52,15 @@ fn vault(row: &Row) -> Result<Vault, DbError> {
         smn_notify: row.flag("smn_notify")?,
         threshold: row.small("threshold")?,
         locked: row.flag("locked")?,
+        charging: Charging {
+            mode: row.word("charging_mode", ChargingMode::from_str_exact)?,
+            order: row.id_opt("order_id")?,
+            demand_billing: row.flag("demand_billing")?,
+            frozen_scene: row.text_opt("frozen_scene")?,
+        },
+        availability_zone: row.text_opt("availability_zone")?,
+        backup_name_prefix: row.text("backup_name_prefix")?,
+        lock_source: row.text("lock_source")?,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
         resources: Vec::new(),
@@ -94,6 +103,7 @@ pub(crate) fn bound_resource(row: &Row, usage: Usage) -> Result<BoundResource, D
         size: row.gib("size_gib")?,
         protect_status: row.word("protect_status", ProtectStatus::from_str_exact)?,
         exclude_volumes: row.json("exclude_volumes")?,
+        include_volumes: row.json("include_volumes")?,
         auto_protect: row.flag("auto_protect")?,
         chain: row.id("chain_id")?,
         epoch: row.small("epoch")?,

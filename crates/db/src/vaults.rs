@@ -1,6 +1,7 @@
 //! Tables `vaults` and `vault_tags`.
 
 use cbr_model::query::{Listing, Page, VaultFilter};
+use cbr_model::size::{Bytes, Gib};
 use cbr_model::tag::Tag;
 use cbr_model::vault::{Vault, VaultKind, VaultStatus};
 use cbr_model::{ProjectId, VaultId};
@@ -9,6 +10,7 @@ use crate::error::DbError;
 use crate::listing::{Listed, SortKey, and_contains};
 use crate::row::to_json;
 use crate::sql::Sql;
+use crate::tag_filter::and_tags;
 use crate::tx::Tx;
 use crate::vault_rows;
 
@@ -25,8 +27,10 @@ impl Vaults<'_> {
         let sql = Sql::new(
             "INSERT INTO vaults (id, project_id, user_id, name, description, kind, consistency,
                  size_gib, status, enterprise_project, auto_bind, bind_rules, auto_expand,
-                 smn_notify, threshold, locked, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+                 smn_notify, threshold, locked, created_at, updated_at, charging_mode, order_id,
+                 demand_billing, frozen_scene, availability_zone, backup_name_prefix, lock_source)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                 $19, $20, $21, $22, $23, $24, $25)",
         )
         .bind(vault.id)
         .bind(vault.project)
@@ -45,7 +49,14 @@ impl Vaults<'_> {
         .bind(vault.threshold)
         .bind(vault.locked)
         .bind(vault.created_at)
-        .bind(vault.updated_at);
+        .bind(vault.updated_at)
+        .bind(vault.charging.mode.as_str())
+        .bind(vault.charging.order)
+        .bind(vault.charging.demand_billing)
+        .bind(vault.charging.frozen_scene.as_ref())
+        .bind(vault.availability_zone.as_ref())
+        .bind(&vault.backup_name_prefix)
+        .bind(&vault.lock_source);
         self.tx.execute("vaults.insert", sql).await?;
         self.insert_tags(vault.id, &vault.tags).await?;
         for resource in &vault.resources {
@@ -78,7 +89,9 @@ impl Vaults<'_> {
         and_contains(&mut sql, engine, "t.name", filter.name.as_ref());
         sql.and_equal("t.kind", filter.kind.map(VaultKind::as_str));
         sql.and_one_of("t.status", filter.statuses.iter().map(|status| status.as_str()));
-        sql.and_equal("t.enterprise_project", filter.enterprise_project.as_ref());
+        sql.and_one_of("t.enterprise_project", &filter.enterprise_projects);
+        sql.and_equal("t.availability_zone", filter.availability_zone.as_ref());
+        and_tags(&mut sql, engine, &filter.tags);
         if !filter.resources.is_empty() {
             sql.text(" AND EXISTS (SELECT 1 FROM vault_resources r WHERE r.vault_id = t.id");
             sql.and_one_of("r.resource_id", filter.resources.iter().copied()).text(")");
@@ -94,13 +107,68 @@ impl Vaults<'_> {
         Ok(Listing { rows: vault_rows::load(self.tx, &rows).await?, total })
     }
 
+    /// How many vaults a project has.
+    pub async fn count(&mut self, project: ProjectId) -> Result<u64, DbError> {
+        let sql = Sql::new("SELECT COUNT(*) AS n FROM vaults WHERE project_id = $1").bind(project);
+        self.tx.number("vaults.count", sql).await
+    }
+
+    /// Capacity and used capacity of all vaults of a project together.
+    pub async fn totals(&mut self, project: ProjectId) -> Result<(Gib, Bytes), DbError> {
+        let sql = Sql::new("SELECT * FROM vaults WHERE project_id = $1").bind(project);
+        let rows = self.tx.rows("vaults.totals", "vaults", sql).await?;
+        let vaults = vault_rows::load(self.tx, &rows).await?;
+        let size = vaults.iter().map(|vault| vault.size.0).sum();
+        Ok((Gib(size), vaults.iter().map(|vault| vault.used).sum()))
+    }
+
+    /// The tags of a project's vaults, each once, in order of key and value.
+    pub async fn tags_in_use(&mut self, project: ProjectId) -> Result<Vec<Tag>, DbError> {
+        let sql = Sql::new(
+            "SELECT DISTINCT g.key, g.value FROM vault_tags g JOIN vaults v ON v.id = g.vault_id
+             WHERE v.project_id = $1 ORDER BY g.key, g.value",
+        );
+        let rows = self.tx.rows("vaults.tags_in_use", "vault_tags", sql.bind(project)).await?;
+        rows.iter()
+            .map(|row| Ok(Tag { key: row.text("key")?, value: row.text("value")? }))
+            .collect()
+    }
+
+    /// Sets who is told when on all vaults of a project whose status is one of `from`; their ids,
+    /// oldest first.
+    pub async fn update_notices(
+        &mut self,
+        project: ProjectId,
+        from: &[VaultStatus],
+        smn_notify: Option<bool>,
+        threshold: Option<u8>,
+    ) -> Result<Vec<VaultId>, DbError> {
+        let mut sql = Sql::new(
+            "UPDATE vaults SET updated_at = $2, smn_notify = COALESCE($3, smn_notify),
+                 threshold = COALESCE($4, threshold)
+             WHERE project_id = $1",
+        )
+        .bind(project)
+        .bind(self.tx.now())
+        .bind(smn_notify)
+        .bind(threshold);
+        sql.and_one_of("status", from.iter().map(|status| status.as_str()));
+        self.tx.execute("vaults.update_notices", sql).await?;
+        let mut sql = Sql::new("SELECT id FROM vaults WHERE project_id = $1").bind(project);
+        sql.and_one_of("status", from.iter().map(|status| status.as_str()));
+        sql.text(" ORDER BY created_at, id");
+        let rows = self.tx.rows("vaults.update_notices", "vaults", sql).await?;
+        rows.iter().map(|row| row.id("id")).collect()
+    }
+
     /// Writes what a person can change of a vault, and its tags; says whether it exists.
     /// Status and resources have their own methods. Also sets `updated_at` to now.
     pub async fn update(&mut self, vault: &Vault) -> Result<bool, DbError> {
         let sql = Sql::new(
             "UPDATE vaults SET name = $3, description = $4, consistency = $5, size_gib = $6,
                  enterprise_project = $7, auto_bind = $8, bind_rules = $9, auto_expand = $10,
-                 smn_notify = $11, threshold = $12, locked = $13, updated_at = $14
+                 smn_notify = $11, threshold = $12, locked = $13, updated_at = $14,
+                 charging_mode = $15, order_id = $16, demand_billing = $17, frozen_scene = $18
              WHERE project_id = $1 AND id = $2",
         )
         .bind(vault.project)
@@ -116,7 +184,11 @@ impl Vaults<'_> {
         .bind(vault.smn_notify)
         .bind(vault.threshold)
         .bind(vault.locked)
-        .bind(self.tx.now());
+        .bind(self.tx.now())
+        .bind(vault.charging.mode.as_str())
+        .bind(vault.charging.order)
+        .bind(vault.charging.demand_billing)
+        .bind(vault.charging.frozen_scene.as_ref());
         if !self.tx.execute_one("vaults.update", sql).await? {
             return Ok(false);
         }

@@ -156,6 +156,8 @@ ids! {
     DomainId     = Domain,     "domain",     true;
     /// A backup given out as a disk.
     ExportId     = Export,     "export",     false;
+    /// What was agreed about paying for a vault.
+    OrderId      = Order,      "order",      false;
     /// A schedule with its retention.
     PolicyId     = Policy,     "policy",     false;
     /// A tenant's project.

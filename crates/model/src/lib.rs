@@ -11,7 +11,9 @@ pub mod identity;
 pub mod integrity;
 pub mod name;
 pub mod operation;
+pub mod order;
 pub mod query;
+pub mod quota;
 pub mod resource;
 pub mod size;
 pub mod tag;
@@ -19,6 +21,6 @@ pub mod vault;
 
 pub use cbr_env::Timestamp;
 pub use id::{
-    BackupId, ChainId, CheckpointId, DomainId, ExportId, PolicyId, ProjectId, ResourceId, TaskId,
-    UserId, VaultId,
+    BackupId, ChainId, CheckpointId, DomainId, ExportId, OrderId, PolicyId, ProjectId, ResourceId,
+    TaskId, UserId, VaultId,
 };

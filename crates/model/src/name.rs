@@ -43,6 +43,12 @@ impl Name {
         }
     }
 
+    /// `text` as the name of something that was ordered: dots are allowed as well (contract C2).
+    pub fn with_dots(text: impl Into<String>) -> Result<Self, InvalidText> {
+        let text = text.into();
+        Self::new(text.replace('.', "_")).map(|_| Self(text))
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -60,11 +66,12 @@ impl std::fmt::Display for Name {
     }
 }
 
+/// For names that were accepted once: any of them.
 impl TryFrom<String> for Name {
     type Error = InvalidText;
 
     fn try_from(text: String) -> Result<Self, InvalidText> {
-        Self::new(text)
+        Self::with_dots(text)
     }
 }
 
@@ -100,6 +107,9 @@ mod tests {
         for bad in ["a b", "a.b", "a/b", "é", "a\n"] {
             assert!(matches!(Name::new(bad), Err(InvalidText::NameCharacter(_))), "{bad}");
         }
+        assert_eq!(Name::with_dots("a.b").unwrap().as_str(), "a.b");
+        assert_eq!(Name::try_from("a.b".to_owned()), Name::with_dots("a.b"));
+        assert!(Name::with_dots("a b").is_err() && Name::with_dots("").is_err());
     }
 
     #[test]

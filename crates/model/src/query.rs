@@ -53,8 +53,46 @@ pub struct VaultFilter {
     pub statuses: Vec<VaultStatus>,
     /// Holds at least one of these resources.
     pub resources: Vec<ResourceId>,
-    /// Belongs to this enterprise project.
-    pub enterprise_project: Option<String>,
+    /// Belongs to one of these enterprise projects.
+    pub enterprise_projects: Vec<String>,
+    /// Was asked to be in this availability zone.
+    pub availability_zone: Option<String>,
+    /// What its tags are like.
+    pub tags: TagFilter,
+}
+
+/// What the tags of a vault are like (contract C22, TAG-06). Empty lists do not filter; all parts
+/// that are given must hold.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TagFilter {
+    /// Each of these is there.
+    pub all: Vec<TagMatch>,
+    /// At least one of these is there.
+    pub any: Vec<TagMatch>,
+    /// Not each of these is there.
+    pub not_all: Vec<TagMatch>,
+    /// None of these is there.
+    pub not_any: Vec<TagMatch>,
+    /// It has no tag at all.
+    pub is_untagged: bool,
+}
+
+/// A tag of this key with one of these values; without values: with any.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TagMatch {
+    /// The key, letter by letter.
+    pub key: String,
+    /// One of these; none: any.
+    pub values: Vec<ValueMatch>,
+}
+
+/// What the value of a tag is like. Case matters.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ValueMatch {
+    /// Exactly this.
+    Is(String),
+    /// This is somewhere in it.
+    Contains(String),
 }
 
 /// A column backups can be sorted by (contract A.4).

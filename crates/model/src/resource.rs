@@ -67,6 +67,15 @@ impl ProtectStatus {
     }
 }
 
+/// A disk of a server that is meant by name.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct IncludedVolume {
+    /// The disk.
+    pub id: ResourceId,
+    /// What its owner says runs on it; kept and shown, and nothing depends on it.
+    pub os_version: Option<String>,
+}
+
 /// A resource in a vault.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BoundResource {
@@ -82,6 +91,9 @@ pub struct BoundResource {
     pub protect_status: ProtectStatus,
     /// Disks of a server that are left out (RES-09). Insertion order.
     pub exclude_volumes: Vec<ResourceId>,
+    /// If there are any, only these disks of a server are taken, and none that is attached later
+    /// (RES-09). Insertion order.
+    pub include_volumes: Vec<IncludedVolume>,
     /// Whether automatic backups take it.
     pub auto_protect: bool,
     /// Its restore points in the store. Survives a migration to another vault.

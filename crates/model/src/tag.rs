@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Most tags a vault may carry (contract A.9, Y.4).
+/// Most tags a vault may carry, unless an administrator says otherwise (contract A.9, Y.4, TAG-01).
 pub const TAGS_MAX: usize = 10;
 
 /// A key with its value.
@@ -18,9 +18,12 @@ pub struct Tag {
 /// Why a set of tags is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTags {
-    /// More than [`TAGS_MAX`].
-    #[error("a vault carries at most {TAGS_MAX} tags")]
-    TooMany,
+    /// More than the limit.
+    #[error("a vault carries at most {limit} tags")]
+    TooMany {
+        /// The limit.
+        limit: usize,
+    },
     /// The same key twice.
     #[error("tag key `{0}` appears twice")]
     Repeated(String),
@@ -29,31 +32,34 @@ pub enum InvalidTags {
     Text(String),
 }
 
-/// Checks the whole set a vault shall carry (Y.4).
-pub fn check_tags(tags: &[Tag]) -> Result<(), InvalidTags> {
-    if tags.len() > TAGS_MAX {
-        return Err(InvalidTags::TooMany);
+/// Checks the whole set a vault shall carry (TAG-01 to TAG-03, Y.4).
+pub fn check_tags(tags: &[Tag], limit: usize) -> Result<(), InvalidTags> {
+    if tags.len() > limit {
+        return Err(InvalidTags::TooMany { limit });
     }
     for (i, tag) in tags.iter().enumerate() {
-        let allowed = |text: &str| {
-            text.chars().all(|c| {
-                matches!(c, '\u{4E00}'..='\u{9FA5}' | '\u{F900}'..='\u{FA2D}' | '_' | '-')
-                    || c.is_ascii_alphanumeric()
-            })
-        };
-        let key_chars = tag.key.chars().count();
-        if !(1..=36).contains(&key_chars)
-            || tag.value.chars().count() > 43
-            || !allowed(&tag.key)
-            || !allowed(&tag.value)
-        {
-            return Err(InvalidTags::Text(tag.key.chars().take(36).collect()));
-        }
+        check_tag(tag)?;
         if tags[..i].iter().any(|earlier| earlier.key == tag.key) {
             return Err(InvalidTags::Repeated(tag.key.clone()));
         }
     }
     Ok(())
+}
+
+/// Checks one tag. A dot is allowed in a value only (contract `Tag`).
+pub fn check_tag(tag: &Tag) -> Result<(), InvalidTags> {
+    let is_letter = |c: char| {
+        matches!(c, '\u{4E00}'..='\u{9FA5}' | '\u{F900}'..='\u{FA2D}' | '_' | '-')
+            || c.is_ascii_alphanumeric()
+    };
+    let is_key = (1..=36).contains(&tag.key.chars().count()) && tag.key.chars().all(is_letter);
+    let is_value =
+        tag.value.chars().count() <= 43 && tag.value.chars().all(|c| is_letter(c) || c == '.');
+    if is_key && is_value {
+        return Ok(());
+    }
+    let shown = tag.key.chars().filter(|c| !c.is_control()).take(36).collect();
+    Err(InvalidTags::Text(shown))
 }
 
 #[cfg(test)]
@@ -65,11 +71,32 @@ mod tests {
         let tags = |n: usize| -> Vec<Tag> {
             (0..n).map(|i| Tag { key: format!("k{i}"), value: String::new() }).collect()
         };
-        assert_eq!(check_tags(&tags(10)), Ok(()));
-        assert_eq!(check_tags(&tags(11)), Err(InvalidTags::TooMany));
+        assert_eq!(check_tags(&tags(10), TAGS_MAX), Ok(()));
+        assert_eq!(check_tags(&tags(11), TAGS_MAX), Err(InvalidTags::TooMany { limit: 10 }));
+        assert_eq!(check_tags(&tags(20), 20), Ok(()));
         let twice = [tags(1), tags(1)].concat();
-        assert_eq!(check_tags(&twice), Err(InvalidTags::Repeated("k0".into())));
-        let bad = [Tag { key: "a b".into(), value: String::new() }];
-        assert!(matches!(check_tags(&bad), Err(InvalidTags::Text(_))));
+        assert_eq!(check_tags(&twice, TAGS_MAX), Err(InvalidTags::Repeated("k0".into())));
+    }
+
+    /// TAG-02, TAG-03, Y.4.
+    #[test]
+    fn keys_and_values_have_their_letters_and_lengths() {
+        let long = |n: usize| "备".repeat(n);
+        let table = [
+            ("Key_0001".to_owned(), "Value_0001".to_owned(), true),
+            ("k-备份".to_owned(), String::new(), true),
+            (long(36), long(43), true),
+            ("k".to_owned(), "1.2".to_owned(), true),
+            ("k.1".to_owned(), String::new(), false),
+            (String::new(), "v".to_owned(), false),
+            (long(37), String::new(), false),
+            ("k".to_owned(), long(44), false),
+            ("a b".to_owned(), String::new(), false),
+            ("k".to_owned(), "a/b".to_owned(), false),
+        ];
+        for (key, value, is_good) in table {
+            let tag = Tag { key, value };
+            assert_eq!(check_tag(&tag).is_ok(), is_good, "{tag:?}");
+        }
     }
 }

@@ -12,7 +12,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::id::{ProjectId, UserId, VaultId};
+use crate::id::{OrderId, ProjectId, UserId, VaultId};
 use crate::name::Name;
 use crate::resource::{BoundResource, ResourceKind};
 use crate::size::{Bytes, Gib};
@@ -116,8 +116,10 @@ pub enum VaultUse {
     Migrate,
     /// Change capacity, specification or billing.
     Resize,
-    /// Rename it, tag it, switch automatic expansion.
+    /// Rename it, switch automatic expansion.
     Edit,
+    /// Change its tags.
+    Tag,
     /// Delete it.
     Delete,
 }
@@ -148,10 +150,49 @@ impl VaultStatus {
             Self::Available => true,
             Self::Lock => !matches!(wanted, U::Resize | U::Delete),
             Self::Deleting => false,
-            Self::Frozen => matches!(wanted, U::DeleteBackup | U::Edit),
-            Self::Error => matches!(wanted, U::DeleteBackup | U::Edit | U::Delete),
+            Self::Frozen => matches!(wanted, U::DeleteBackup | U::Tag),
+            Self::Error => matches!(wanted, U::DeleteBackup | U::Edit | U::Tag | U::Delete),
         }
     }
+}
+
+/// How a vault is charged for (BIL-01). Nothing is charged here; what was agreed is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChargingMode {
+    /// By use.
+    #[default]
+    PostPaid,
+    /// By the period of an order.
+    PrePaid,
+}
+
+impl ChargingMode {
+    /// The contract's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PostPaid => "post_paid",
+            Self::PrePaid => "pre_paid",
+        }
+    }
+
+    /// The mode the contract's word means.
+    pub fn from_str_exact(text: &str) -> Option<Self> {
+        [Self::PostPaid, Self::PrePaid].into_iter().find(|mode| mode.as_str() == text)
+    }
+}
+
+/// What was agreed about paying for a vault.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Charging {
+    /// By use or by period.
+    pub mode: ChargingMode,
+    /// The order that made it prepaid; none as long as it is charged by use.
+    pub order: Option<OrderId>,
+    /// Whether backups go on when it is full (contract `demand_billing`; prepaid only).
+    pub demand_billing: bool,
+    /// Why it is frozen, in a word of the operator's; none when it is not.
+    pub frozen_scene: Option<String>,
 }
 
 /// A vault with what is bound to it.
@@ -193,6 +234,14 @@ pub struct Vault {
     pub threshold: u8,
     /// Backup locking (WORM); one-way.
     pub locked: bool,
+    /// Who pays how.
+    pub charging: Charging,
+    /// Where it was asked to be; none: not said.
+    pub availability_zone: Option<String>,
+    /// Put in front of the names of automatic backups; usually empty.
+    pub backup_name_prefix: String,
+    /// The service that made it for itself (`SMB`); usually empty.
+    pub lock_source: String,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -207,9 +256,9 @@ impl Vault {
         Gib(self.resources.iter().map(|resource| resource.size.0).sum())
     }
 
-    /// Whether another backup may start: used ≤ capacity (VLT-80, VLT-81).
+    /// Whether another backup may start: used ≤ capacity (VLT-80, VLT-81), or more than that was agreed.
     pub fn has_room(&self) -> bool {
-        self.used <= self.size.bytes()
+        self.charging.demand_billing || self.used <= self.size.bytes()
     }
 }
 
@@ -228,7 +277,8 @@ mod tests {
             (VaultUse::BindPolicy, [true, true, false, false, false]),
             (VaultUse::Migrate, [true, true, false, false, false]),
             (VaultUse::Resize, [true, false, false, false, false]),
-            (VaultUse::Edit, [true, true, false, true, true]),
+            (VaultUse::Edit, [true, true, false, false, true]),
+            (VaultUse::Tag, [true, true, false, true, true]),
             (VaultUse::Delete, [true, false, false, false, true]),
         ];
         for (wanted, expected) in table {

@@ -11,7 +11,7 @@ use cbr_model::backup::Backup;
 use cbr_model::checkpoint::{Checkpoint, SkippedResource};
 use cbr_model::identity::{Domain, Project};
 use cbr_model::name::Name;
-use cbr_model::resource::ResourceKind;
+use cbr_model::resource::{IncludedVolume, ResourceKind};
 use cbr_model::size::Gib;
 use cbr_model::tag::Tag;
 use cbr_model::vault::{Consistency, Vault, VaultKind};
@@ -77,6 +77,8 @@ pub(crate) struct ResourceCard {
     pub(crate) size: Gib,
     pub(crate) az: String,
     pub(crate) exclude_volumes: Vec<ResourceId>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) include_volumes: Vec<IncludedVolume>,
     pub(crate) auto_protect: bool,
     /// The resource's chain; a server's disks have chains derived from it.
     pub(crate) chain: ChainId,

@@ -98,6 +98,19 @@ pub enum Error {
         /// Capacity.
         size: Gib,
     },
+    /// An administrator has set a limit, and it is reached (QUO-01).
+    #[error(
+        "the project has {limit} {what} already, and no more are allowed; an administrator can raise the quota"
+    )]
+    QuotaUsedUp {
+        /// Of what.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+    },
+    /// The vault does not carry a tag of this key.
+    #[error("tag key `{0}` does not exist")]
+    TagNotFound(String),
     /// The tags break their rules (Y.4).
     #[error(transparent)]
     Tags(#[from] cbr_model::tag::InvalidTags),

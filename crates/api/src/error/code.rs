@@ -53,6 +53,8 @@ codes! {
     VaultFull             = BAD_REQUEST,            "BackupService.6114", "the vault is full";
     VaultForbidsRestore   = BAD_REQUEST,            "BackupService.6202", "the status of the vault does not allow restores";
     VaultBusy             = BAD_REQUEST,            "BackupService.6203", "a task still works in the vault";
+    QuotaUsedUp           = BAD_REQUEST,            "BackupService.6133", "the project has as many vaults as its quota allows";
+    TagNotFound           = NOT_FOUND,              "BackupService.6601", "the tag key does not exist";
     TooManyTags           = BAD_REQUEST,            "BackupService.6600", "the vault has too many tags";
     PolicyNotFound        = NOT_FOUND,              "BackupService.6000", "the policy does not exist";
 

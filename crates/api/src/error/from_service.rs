@@ -35,7 +35,9 @@ const fn code(error: &Error) -> ErrorCode {
         E::Invalid { .. }
         | E::Unsupported(_)
         | E::Tags(InvalidTags::Repeated(_) | InvalidTags::Text(_)) => C::InvalidParameter,
-        E::Tags(InvalidTags::TooMany) => C::TooManyTags,
+        E::Tags(InvalidTags::TooMany { .. }) => C::TooManyTags,
+        E::TagNotFound(_) => C::TagNotFound,
+        E::QuotaUsedUp { .. } => C::QuotaUsedUp,
         E::VaultNotFound(_) => C::VaultNotFound,
         E::VaultSizeInvalid { .. } => C::VaultSizeInvalid,
         E::VaultNotEditable { .. } => C::VaultNotEditable,

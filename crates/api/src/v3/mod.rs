@@ -5,4 +5,5 @@ pub(crate) mod checkpoints;
 pub(crate) mod operation_logs;
 pub(crate) mod protectables;
 pub(crate) mod provider_id;
+pub(crate) mod vault_tags;
 pub(crate) mod vaults;

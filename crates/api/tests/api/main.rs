@@ -13,4 +13,5 @@ mod generated;
 mod identity;
 mod protocol;
 mod trash;
+mod vault_tags;
 mod vaults;

@@ -10,7 +10,7 @@ use cbr_model::id::{Id, Kind};
 use cbr_model::name::Name;
 use cbr_model::resource::{BoundResource, ProtectStatus, ResourceKind};
 use cbr_model::size::{Bytes, Gib};
-use cbr_model::vault::{Consistency, Vault, VaultKind, VaultStatus};
+use cbr_model::vault::{Charging, Consistency, Vault, VaultKind, VaultStatus};
 use cbr_model::{CheckpointId, ProjectId, ResourceId, TaskId, Timestamp, VaultId};
 use cbr_testkit::TestDatabase;
 
@@ -64,6 +64,10 @@ impl World {
             smn_notify: true,
             threshold: 80,
             locked: false,
+            charging: Charging::default(),
+            availability_zone: None,
+            backup_name_prefix: String::new(),
+            lock_source: String::new(),
             created_at: Timestamp(5),
             updated_at: Timestamp(5),
             resources: Vec::new(),
@@ -78,6 +82,7 @@ impl World {
             size: Gib(40),
             protect_status: ProtectStatus::Available,
             exclude_volumes: vec![self.id()],
+            include_volumes: Vec::new(),
             auto_protect: true,
             chain: self.id(),
             epoch: 0,

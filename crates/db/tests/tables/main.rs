@@ -15,5 +15,6 @@ mod operations;
 mod tasks;
 mod transactions;
 mod trash;
+mod vault_contract;
 mod vaults;
 mod verification;

@@ -9,7 +9,7 @@ use cbr_model::query::{Page, VaultFilter};
 use cbr_model::resource::ProtectStatus;
 use cbr_model::size::Gib;
 use cbr_model::tag::Tag;
-use cbr_model::vault::{RESOURCES_MAX, VaultKind, VaultStatus};
+use cbr_model::vault::{Charging, ChargingMode, RESOURCES_MAX, VaultKind, VaultStatus};
 use cbr_testkit::{TestDatabase, on_both_engines};
 
 use crate::builders::World;
@@ -57,6 +57,12 @@ async fn an_update_writes_what_people_can_change(database: TestDatabase) {
     vault.threshold = 1;
     vault.auto_bind = true;
     vault.locked = true;
+    vault.charging = Charging {
+        mode: ChargingMode::PrePaid,
+        order: Some(world.id()),
+        demand_billing: true,
+        frozen_scene: Some("POLICE".into()),
+    };
     world.clock.advance(Duration::from_secs(1));
     let mut tx = world.begin().await;
     assert!(tx.vaults().update(&vault).await.unwrap());
@@ -120,6 +126,7 @@ async fn vaults_are_found_by_each_filter(database: TestDatabase) {
     wanted.kind = VaultKind::Disk;
     wanted.status = VaultStatus::Error;
     wanted.enterprise_project = "ep".into();
+    wanted.availability_zone = Some("az7".into());
     wanted.resources = vec![world.resource("r1"), world.resource("r2")];
     let mut other = world.vault("beta");
     other.resources = vec![world.resource("r3")];
@@ -134,7 +141,8 @@ async fn vaults_are_found_by_each_filter(database: TestDatabase) {
         VaultFilter { kind: Some(VaultKind::Disk), ..all() },
         VaultFilter { statuses: vec![VaultStatus::Error, VaultStatus::Lock], ..all() },
         VaultFilter { resources, ..all() },
-        VaultFilter { enterprise_project: Some("ep".into()), ..all() },
+        VaultFilter { enterprise_projects: vec!["ep".into(), "x".into()], ..all() },
+        VaultFilter { availability_zone: Some("az7".into()), ..all() },
     ];
     for filter in filters {
         let found = tx.vaults().list(world.project, &filter, &Page::default()).await.unwrap();

@@ -6,7 +6,7 @@ use cbr_model::backup::{Backup, BackupState, Content, StoredVersion};
 use cbr_model::checkpoint::Checkpoint;
 use cbr_model::resource::{BoundResource, ProtectStatus, ResourceKind};
 use cbr_model::size::Bytes;
-use cbr_model::vault::{Vault, VaultStatus};
+use cbr_model::vault::{Charging, Vault, VaultStatus};
 use cbr_model::{BackupId, ProjectId};
 
 use crate::card::Card;
@@ -165,6 +165,11 @@ fn vault(home: ProjectId, card: &Card) -> Vault {
         smn_notify: from.smn_notify,
         threshold: from.threshold,
         locked: from.locked,
+        // What was agreed about paying is not kept with the backups.
+        charging: Charging::default(),
+        availability_zone: None,
+        backup_name_prefix: String::new(),
+        lock_source: String::new(),
         created_at: from.created_at,
         updated_at: from.created_at,
         resources: Vec::new(),
@@ -180,6 +185,7 @@ fn resource(card: &Card) -> BoundResource {
         size: from.size,
         protect_status: ProtectStatus::Available,
         exclude_volumes: from.exclude_volumes.clone(),
+        include_volumes: from.include_volumes.clone(),
         auto_protect: from.auto_protect,
         chain: from.chain,
         epoch: from.epoch,

@@ -128,9 +128,11 @@ impl Checkpoints {
             if !is_changed.map_err(db("changing a resource's status"))? {
                 return Err(Error::ResourceBackingUp(resource));
             }
+            let (bound, candidate) = (&taken.bound, &taken.candidate);
+            let left_out = candidate.left_out(&bound.exclude_volumes, &bound.include_volumes);
             let seen = BoundResource {
-                name: taken.candidate.name.clone(),
-                size: taken.candidate.size_without(&taken.bound.exclude_volumes),
+                name: candidate.name.clone(),
+                size: candidate.size_without(&left_out),
                 ..taken.bound.clone()
             };
             let changed = tx.bindings().update(vault.id, &seen).await;
@@ -236,6 +238,7 @@ fn resource(vault: &Vault, backup: &Backup) -> BoundResource {
             size: backup.resource_size,
             protect_status,
             exclude_volumes: Vec::new(),
+            include_volumes: Vec::new(),
             auto_protect: false,
             chain: cbr_model::ChainId::from_uuid(backup.resource.as_uuid()),
             epoch: 0,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cbr_model::resource::{BoundResource, ProtectStatus, ResourceKind};
+use cbr_model::resource::{BoundResource, IncludedVolume, ProtectStatus, ResourceKind};
 use cbr_model::size::{Bytes, Gib};
 use cbr_model::vault::{RESOURCES_MAX, Vault};
 use cbr_model::{ChainId, ResourceId, VaultId};
@@ -39,6 +39,20 @@ impl Candidate {
     /// The size of the disks that are not left out.
     pub(crate) fn size_without(&self, excluded: &[ResourceId]) -> Gib {
         Gib(self.included(excluded).map(|disk| disk.size.gib_rounded_up().0).sum())
+    }
+
+    /// The disks that are left out: those that are excluded, and where some are named as the only
+    /// ones, all others (RES-09).
+    pub(crate) fn left_out(
+        &self,
+        excluded: &[ResourceId],
+        only: &[IncludedVolume],
+    ) -> Vec<ResourceId> {
+        let mut left_out = excluded.to_vec();
+        let is_other = |id: &ResourceId| !only.is_empty() && only.iter().all(|disk| disk.id != *id);
+        let others = self.disks.iter().map(|disk| disk.id).filter(is_other);
+        left_out.extend(others.filter(|id| !excluded.contains(id)));
+        left_out
     }
 
     /// Whether any disk is left.
@@ -114,13 +128,12 @@ fn plan_one(
         ResourceKind::Server => Error::ServerNotFound(wanted.id),
         ResourceKind::Volume => Error::VolumeNotFound(wanted.id),
     })?;
-    if wanted.kind == ResourceKind::Volume && !wanted.exclude_volumes.is_empty() {
-        return Err(Error::invalid("exclude_volumes", "only servers have disks to leave out"));
-    }
-    if !candidate.has_disk_without(&wanted.exclude_volumes) {
+    check_choice(wanted, candidate)?;
+    let left_out = candidate.left_out(&wanted.exclude_volumes, &wanted.include_volumes);
+    if !candidate.has_disk_without(&left_out) {
         return Err(Error::ServerWithoutDisk(wanted.id));
     }
-    let size = candidate.size_without(&wanted.exclude_volumes);
+    let size = candidate.size_without(&left_out);
     if let Some(bound) = vault.resources.iter().find(|bound| bound.id == wanted.id) {
         if bound.protect_status == ProtectStatus::Removing {
             return Err(Error::ResourceRemoving { resource: wanted.id });
@@ -129,6 +142,7 @@ fn plan_one(
             name: candidate.name.clone(),
             size,
             exclude_volumes: wanted.exclude_volumes.clone(),
+            include_volumes: wanted.include_volumes.clone(),
             ..bound.clone()
         });
     }
@@ -146,12 +160,32 @@ fn plan_one(
         size,
         protect_status: ProtectStatus::Available,
         exclude_volumes: wanted.exclude_volumes.clone(),
+        include_volumes: wanted.include_volumes.clone(),
         auto_protect: true,
         chain: new_chain(),
         epoch: 0,
         backup_bytes: Bytes(0),
         backup_count: 0,
     })
+}
+
+/// Only servers have disks to choose from, and one that is to be taken is one of its disks.
+fn check_choice(wanted: &WantedResource, candidate: &Candidate) -> Result<()> {
+    if wanted.kind == ResourceKind::Volume {
+        if !wanted.exclude_volumes.is_empty() {
+            return Err(Error::invalid("exclude_volumes", "only servers have disks to leave out"));
+        }
+        if !wanted.include_volumes.is_empty() {
+            return Err(Error::invalid("include_volumes", "only servers have disks to choose"));
+        }
+    }
+    let is_foreign = |disk: &&IncludedVolume| candidate.disks.iter().all(|own| own.id != disk.id);
+    match wanted.include_volumes.iter().find(is_foreign) {
+        Some(disk) if wanted.kind == ResourceKind::Server => {
+            Err(Error::invalid("include_volumes", format!("disk {} is not the server's", disk.id)))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -189,7 +223,7 @@ pub(crate) mod tests {
 
     fn wanted(n: u128, kind: ResourceKind, exclude: &[u128]) -> WantedResource {
         let exclude_volumes = exclude.iter().copied().map(id).collect();
-        WantedResource { id: id(n), kind, exclude_volumes }
+        WantedResource { id: id(n), kind, exclude_volumes, include_volumes: Vec::new() }
     }
 
     fn free(candidate: Candidate) -> Facts {
@@ -263,5 +297,28 @@ pub(crate) mod tests {
         let other = [wanted(2, ResourceKind::Server, &[5])];
         let again = plan(&vault, &other, &[facts], || unreachable!("it keeps its chain")).unwrap();
         assert_eq!((again[0].size, again[0].epoch, again[0].chain), (Gib(60), 3, chain()));
+    }
+
+    /// RES-09: disks that are named as the only ones are the only ones, whatever is attached later.
+    #[test]
+    fn only_the_disks_that_are_named_are_taken() {
+        let vault = vault(VaultKind::Server);
+        let server = |disks: &[(u128, u64)]| candidate(2, ResourceKind::Server, disks);
+        let include = |n: u128| IncludedVolume { id: id(n), os_version: None };
+        let only = |n: u128| WantedResource {
+            include_volumes: vec![include(n)],
+            ..wanted(2, ResourceKind::Server, &[])
+        };
+        let before = server(&[(5, 70), (6, 60)]);
+        let bound = plan(&vault, &[only(5)], &[free(before)], chain).unwrap();
+        assert_eq!(bound[0].size, Gib(70));
+        let later = server(&[(5, 70), (6, 60), (7, 10)]);
+        let left_out = later.left_out(&bound[0].exclude_volumes, &bound[0].include_volumes);
+        assert_eq!(left_out, [id(6), id(7)]);
+        let foreign = plan(&vault, &[only(9)], &[free(server(&[(5, 70)]))], chain);
+        assert!(matches!(foreign, Err(Error::Invalid { field: "include_volumes", .. })));
+        let both = WantedResource { exclude_volumes: vec![id(5)], ..only(5) };
+        let none = plan(&vault, &[both], &[free(server(&[(5, 70)]))], chain);
+        assert!(matches!(none, Err(Error::ServerWithoutDisk(_))), "excluding wins");
     }
 }

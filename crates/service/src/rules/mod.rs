@@ -9,5 +9,6 @@ pub(crate) mod names;
 pub(crate) mod restore;
 pub(crate) mod retention;
 pub(crate) mod selection;
+pub(crate) mod tags;
 pub(crate) mod trash;
 pub(crate) mod vault;

@@ -63,7 +63,10 @@ pub(crate) fn select(
 ) -> Result<Selection> {
     let mut selection = Selection { taken: Vec::new(), skipped: Vec::new() };
     for (bound, candidate) in meant {
-        let mut exclude_volumes = bound.exclude_volumes.clone();
+        let mut exclude_volumes = match &candidate {
+            Some(seen) => seen.left_out(&bound.exclude_volumes, &bound.include_volumes),
+            None => bound.exclude_volumes.clone(),
+        };
         if let Some(choice) = choices.iter().find(|choice| choice.id == bound.id) {
             for volume in &choice.exclude_volumes {
                 if !exclude_volumes.contains(volume) {

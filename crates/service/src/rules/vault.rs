@@ -1,10 +1,13 @@
-//! What a vault may be, and how it may change (VLT-10 … VLT-23, VLT-90 … VLT-92, Y.4).
+//! What a vault may be, and how it may change (VLT-10 … VLT-23, VLT-90 … VLT-92, BIL-01, Y.1, Y.4).
 
 use cbr_model::Timestamp;
 use cbr_model::name::{Name, check_description};
+use cbr_model::quota::Quota;
 use cbr_model::size::{Bytes, Gib};
-use cbr_model::tag::{Tag, check_tags};
-use cbr_model::vault::{Consistency, Vault, VaultKind, VaultStatus, VaultUse};
+use cbr_model::tag::{TAGS_MAX, Tag, check_tags};
+use cbr_model::vault::{
+    Charging, ChargingMode, Consistency, Vault, VaultKind, VaultStatus, VaultUse,
+};
 use cbr_model::{ProjectId, UserId, VaultId};
 
 use super::capacity;
@@ -13,6 +16,12 @@ use crate::{Error, Result};
 
 /// The most tags bind rules may have (contract A.9).
 const BIND_RULES_MAX: usize = 5;
+/// The longest prefix of automatic backups' names, in characters (contract `VaultCreate`).
+const NAME_PREFIX_CHARS_MAX: usize = 32;
+/// The longest name of an availability zone, in characters (contract `VaultCreate`).
+const ZONE_CHARS_MAX: usize = 32;
+/// The only service that makes vaults for itself (contract `VaultCreate`).
+const LOCK_SOURCE: &str = "SMB";
 
 /// The vault that `wanted` describes, empty, if all its values keep their rules.
 pub(crate) fn build(
@@ -22,15 +31,20 @@ pub(crate) fn build(
     user: UserId,
     now: Timestamp,
 ) -> Result<Vault> {
-    let name = check_name("name", &wanted.name)?;
+    let name = match wanted.prepaid {
+        None => check_name("name", &wanted.name)?,
+        Some(_) => Name::with_dots(&wanted.name).map_err(|error| Error::invalid("name", error))?,
+    };
     if let Some(text) = &wanted.description {
         check_description(text).map_err(|e| Error::invalid("description", e))?;
     }
     check_consistency(wanted.kind, wanted.consistency)?;
     capacity::check(wanted.size, None, Gib(0), Bytes(0))?;
-    check_tags(&wanted.tags)?;
+    // How many of them the project may have is checked where that is known.
+    check_tags(&wanted.tags, Quota::VaultTags.limit_max() as usize)?;
     check_bind_rules(&wanted.bind_rules)?;
     check_enterprise_project(&wanted.enterprise_project)?;
+    check_particulars(wanted)?;
     Ok(Vault {
         id,
         project,
@@ -50,6 +64,14 @@ pub(crate) fn build(
         smn_notify: wanted.smn_notify,
         threshold: check_threshold(wanted.threshold)?,
         locked: wanted.locked,
+        charging: Charging {
+            mode: wanted.prepaid.map_or(ChargingMode::PostPaid, |_| ChargingMode::PrePaid),
+            demand_billing: wanted.demand_billing,
+            ..Charging::default()
+        },
+        availability_zone: wanted.availability_zone.clone(),
+        backup_name_prefix: wanted.backup_name_prefix.clone(),
+        lock_source: wanted.lock_source.clone(),
         created_at: now,
         updated_at: now,
         resources: Vec::new(),
@@ -94,6 +116,10 @@ pub(crate) fn changed(mut vault: Vault, change: &VaultChange, now: Timestamp) ->
         Some(locked) => vault.locked = locked,
         None => {}
     }
+    if change.auto_expand == Some(true) && vault.charging.mode == ChargingMode::PrePaid {
+        let reason = "only a vault that is charged by use grows by itself".to_owned();
+        return Err(Error::VaultNotEditable { reason });
+    }
     vault.auto_bind = change.auto_bind.unwrap_or(vault.auto_bind);
     vault.auto_expand = change.auto_expand.unwrap_or(vault.auto_expand);
     vault.smn_notify = change.smn_notify.unwrap_or(vault.smn_notify);
@@ -106,7 +132,43 @@ pub(crate) fn check_name(field: &'static str, text: &str) -> Result<Name> {
     Name::new(text).map_err(|error| Error::invalid(field, error))
 }
 
-fn check_threshold(threshold: i64) -> Result<u8> {
+/// Checks what most vaults do not have.
+fn check_particulars(wanted: &NewVault) -> Result<()> {
+    if wanted.auto_expand && wanted.prepaid.is_some() {
+        return Err(Error::invalid(
+            "auto_expand",
+            "only a vault that is charged by use grows by itself",
+        ));
+    }
+    if wanted.demand_billing && wanted.prepaid.is_none() {
+        return Err(Error::invalid(
+            "demand_billing",
+            "only a prepaid vault can be used beyond its capacity",
+        ));
+    }
+    let prefix = &wanted.backup_name_prefix;
+    if prefix.chars().count() > NAME_PREFIX_CHARS_MAX {
+        let reason = format!("at most {NAME_PREFIX_CHARS_MAX} characters");
+        return Err(Error::invalid("backup_name_prefix", reason));
+    }
+    if !prefix.is_empty() {
+        check_name("backup_name_prefix", prefix)?;
+    }
+    let is_zone = |zone: &String| {
+        (1..=ZONE_CHARS_MAX).contains(&zone.chars().count()) && !zone.contains(char::is_control)
+    };
+    if wanted.availability_zone.as_ref().is_some_and(|zone| !is_zone(zone)) {
+        let reason = format!("1 to {ZONE_CHARS_MAX} characters");
+        return Err(Error::invalid("availability_zone", reason));
+    }
+    if !matches!(wanted.lock_source.as_str(), "" | LOCK_SOURCE) {
+        let reason = format!("`{LOCK_SOURCE}` or nothing");
+        return Err(Error::invalid("sys_lock_source_service", reason));
+    }
+    Ok(())
+}
+
+pub(crate) fn check_threshold(threshold: i64) -> Result<u8> {
     match u8::try_from(threshold) {
         Ok(threshold @ 1..=100) => Ok(threshold),
         _ => Err(Error::invalid("threshold", format!("{threshold} is not 1 to 100"))),
@@ -117,7 +179,7 @@ fn check_bind_rules(rules: &[Tag]) -> Result<()> {
     if rules.len() > BIND_RULES_MAX {
         return Err(Error::invalid("bind_rules", format!("at most {BIND_RULES_MAX} tags")));
     }
-    check_tags(rules).map_err(|error| Error::invalid("bind_rules", error))
+    check_tags(rules, TAGS_MAX).map_err(|error| Error::invalid("bind_rules", error))
 }
 
 fn check_enterprise_project(id: &str) -> Result<()> {
@@ -173,6 +235,11 @@ pub(crate) mod tests {
             smn_notify: true,
             threshold: 80,
             locked: false,
+            prepaid: None,
+            demand_billing: false,
+            availability_zone: None,
+            backup_name_prefix: String::new(),
+            lock_source: String::new(),
             resources: Vec::new(),
         }
     }
@@ -198,6 +265,7 @@ pub(crate) mod tests {
             size: Gib(size),
             protect_status: ProtectStatus::Available,
             exclude_volumes: Vec::new(),
+            include_volumes: Vec::new(),
             auto_protect: true,
             chain: ChainId::from_uuid(Uuid::from_u128(1000 + n)),
             epoch: 0,
@@ -206,13 +274,19 @@ pub(crate) mod tests {
         }
     }
 
+    fn prepaid() -> Option<crate::vaults::Prepaid> {
+        use cbr_model::order::{Period, PeriodUnit};
+        let period = Period::new(PeriodUnit::Month, 1).unwrap();
+        Some(crate::vaults::Prepaid { period, auto_renew: false })
+    }
+
     /// VLT-10, VLT-22, Y.4: one wrong value each.
     #[test]
     fn a_new_vault_keeps_every_rule() {
         type Spoil = fn(&mut NewVault);
         let tag = |n: usize| Tag { key: format!("k{n}"), value: String::new() };
         assert_eq!(vault(VaultKind::Disk).name.as_str(), "v");
-        let table: [(&str, Spoil, bool); 12] = [
+        let table: [(&str, Spoil, bool); 22] = [
             ("empty name", |v| v.name.clear(), false),
             ("name with a blank", |v| v.name = "a b".into(), false),
             ("long description", |v| v.description = Some("x".repeat(256)), false),
@@ -225,6 +299,20 @@ pub(crate) mod tests {
             ("database disk", |v| v.consistency = Consistency::AppConsistent, false),
             ("no tag key", |v| v.tags = vec![Tag { key: String::new(), value: "x".into() }], false),
             ("threshold 100", |v| v.threshold = 100, true),
+            ("prefix of 32", |v| v.backup_name_prefix = "p".repeat(32), true),
+            ("prefix of 33", |v| v.backup_name_prefix = "p".repeat(33), false),
+            ("prefix with a blank", |v| v.backup_name_prefix = "a b".into(), false),
+            ("no zone", |v| v.availability_zone = Some(String::new()), false),
+            ("zone", |v| v.availability_zone = Some("az1".into()), true),
+            ("locked by SMB", |v| v.lock_source = "SMB".into(), true),
+            ("locked by another", |v| v.lock_source = "XYZ".into(), false),
+            ("grows on order", |v| (v.auto_expand, v.prepaid) = (true, prepaid()), false),
+            ("beyond capacity by use", |v| v.demand_billing = true, false),
+            (
+                "beyond capacity on order",
+                |v| (v.demand_billing, v.prepaid) = (true, prepaid()),
+                true,
+            ),
         ];
         for (what, spoil, allowed) in table {
             let mut wanted = wanted();
@@ -260,7 +348,7 @@ pub(crate) mod tests {
         let table = [
             (VaultStatus::Available, [true, true, true]),
             (VaultStatus::Lock, [false, true, true]),
-            (VaultStatus::Frozen, [false, true, true]),
+            (VaultStatus::Frozen, [false, false, false]),
             (VaultStatus::Error, [false, true, true]),
             (VaultStatus::Deleting, [false, false, false]),
         ];

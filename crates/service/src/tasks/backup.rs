@@ -318,6 +318,7 @@ async fn card(
         size: backup.resource_size,
         az: backup.resource_az.clone(),
         exclude_volumes: bound.map(|bound| bound.exclude_volumes.clone()).unwrap_or_default(),
+        include_volumes: bound.map(|bound| bound.include_volumes.clone()).unwrap_or_default(),
         auto_protect: bound.is_some_and(|bound| bound.auto_protect),
         chain: job.chain,
         epoch: job.epoch,

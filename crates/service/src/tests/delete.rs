@@ -121,6 +121,7 @@ async fn a_resource_leaves_its_vault_with_all_its_backups() {
         id: id(VOLUME),
         kind: cbr_model::resource::ResourceKind::Volume,
         exclude_volumes: Vec::new(),
+        include_volumes: Vec::new(),
     };
     world.services.vaults.add_resources(&world.access, vault.id, vec![again]).await.unwrap();
     let stranger = world.services.vaults.remove_resources(&world.access, vault.id, vec![id(77)]);

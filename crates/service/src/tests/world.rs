@@ -341,7 +341,7 @@ pub(super) async fn enter(services: &Services, account: &Bootstrapped) -> Result
 }
 
 pub(super) fn bind(kind: ResourceKind, n: u128) -> WantedResource {
-    WantedResource { id: id(n), kind, exclude_volumes: Vec::new() }
+    WantedResource { id: id(n), kind, exclude_volumes: Vec::new(), include_volumes: Vec::new() }
 }
 
 /// A run over all of a vault.

@@ -1,7 +1,8 @@
 //! What is asked of vaults.
 
 use cbr_model::ResourceId;
-use cbr_model::resource::ResourceKind;
+use cbr_model::order::Period;
+use cbr_model::resource::{IncludedVolume, ResourceKind};
 use cbr_model::size::Gib;
 use cbr_model::tag::Tag;
 use cbr_model::vault::{Consistency, VaultKind};
@@ -35,8 +36,27 @@ pub struct NewVault {
     pub threshold: i64,
     /// WORM; one-way.
     pub locked: bool,
+    /// Ordered for a period; none: charged by use (BIL-01).
+    pub prepaid: Option<Prepaid>,
+    /// Whether backups go on when it is full; prepaid only.
+    pub demand_billing: bool,
+    /// Where it shall be.
+    pub availability_zone: Option<String>,
+    /// Put in front of the names of automatic backups.
+    pub backup_name_prefix: String,
+    /// The service that makes it for itself.
+    pub lock_source: String,
     /// Bound at once, all or none (VLT-20).
     pub resources: Vec<WantedResource>,
+}
+
+/// What is ordered of a prepaid vault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Prepaid {
+    /// For how long (BIL-02).
+    pub period: Period,
+    /// Whether it is to begin anew when it ends (BIL-03).
+    pub auto_renew: bool,
 }
 
 /// A resource that shall be bound.
@@ -48,6 +68,8 @@ pub struct WantedResource {
     pub kind: ResourceKind,
     /// Disks of a server that are left out (RES-09).
     pub exclude_volumes: Vec<ResourceId>,
+    /// If there are any, only these disks of a server are taken (RES-09).
+    pub include_volumes: Vec<IncludedVolume>,
 }
 
 /// A change of a vault; `None` leaves as it is (contract C5).

@@ -5,24 +5,28 @@ use std::sync::Arc;
 
 use cbr_db::Tx;
 use cbr_model::backup::Backup;
+use cbr_model::order::{Order, OrderKind};
 use cbr_model::query::{Listing, Page, VaultFilter};
+use cbr_model::quota::Quota;
 use cbr_model::resource::ProtectStatus;
+use cbr_model::tag::InvalidTags;
 use cbr_model::vault::{Vault, VaultStatus, VaultUse};
-use cbr_model::{ChainId, ProjectId, ResourceId, TaskId, VaultId};
+use cbr_model::{ChainId, OrderId, ProjectId, ResourceId, TaskId, VaultId};
 
 use super::requests::{NewVault, VaultChange, WantedResource};
+use super::tags;
 use crate::core::Core;
 use crate::error::db;
 use crate::exports::refuse_exported_in_vault;
 use crate::rules::binding::{self, Candidate, Facts};
-use crate::rules::vault as rules;
+use crate::rules::{tags as tag_rules, vault as rules};
 use crate::tasks::purge;
 use crate::{Access, Error, Result};
 
 /// Use cases of vaults.
 #[derive(Debug)]
 pub struct Vaults {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
 }
 
 impl Vaults {
@@ -38,8 +42,26 @@ impl Vaults {
         let mut vault = rules::build(&wanted, id, access.project(), user, now)?;
         let candidates = self.candidates(access.project(), &wanted.resources).await?;
         let mut tx = self.core.db.begin().await.map_err(db("creating a vault"))?;
+        check_quotas(&mut tx, access, &vault).await?;
         let facts = facts(&mut tx, &wanted.resources, candidates).await?;
         vault.resources = binding::plan(&vault, &wanted.resources, &facts, || self.new_chain())?;
+        if let Some(prepaid) = wanted.prepaid {
+            let order = Order {
+                id: OrderId::random(&*self.core.random),
+                project: vault.project,
+                user,
+                vault: id,
+                kind: OrderKind::Create,
+                size: vault.size,
+                consistency: vault.consistency,
+                product: None,
+                period: Some(prepaid.period),
+                auto_renew: prepaid.auto_renew,
+                created_at: now,
+            };
+            vault.charging.order = Some(order.id);
+            tx.orders().insert(&order).await.map_err(db("adding an order"))?;
+        }
         tx.vaults().insert(&vault).await.map_err(db("adding a vault"))?;
         let vault = existing(&mut tx, access.project(), id).await?;
         tx.commit().await.map_err(db("creating a vault"))?;
@@ -53,6 +75,7 @@ impl Vaults {
         filter: &VaultFilter,
         page: Page,
     ) -> Result<Listing<Vault>> {
+        tag_rules::check_filter(&filter.tags)?;
         let mut tx = self.core.db.read().await.map_err(db("listing vaults"))?;
         tx.vaults().list(access.project(), filter, &page).await.map_err(db("listing vaults"))
     }
@@ -192,6 +215,18 @@ impl Vaults {
 pub(crate) async fn existing(tx: &mut Tx, project: ProjectId, id: VaultId) -> Result<Vault> {
     let vault = tx.vaults().find(project, id).await.map_err(db("reading a vault"))?;
     vault.ok_or(Error::VaultNotFound(id))
+}
+
+/// QUO-01, TAG-01: one more vault with so many tags, if the project may have that.
+async fn check_quotas(tx: &mut Tx, access: &Access, vault: &Vault) -> Result<()> {
+    let limit = tags::limit(tx, access).await?;
+    if vault.tags.len() > limit {
+        return Err(InvalidTags::TooMany { limit }.into());
+    }
+    let limit = tx.quotas().limit(access.project(), Quota::Vaults).await;
+    let Some(limit) = limit.map_err(db("reading a quota"))? else { return Ok(()) };
+    let count = tx.vaults().count(access.project()).await.map_err(db("counting vaults"))?;
+    if count >= limit { Err(Error::QuotaUsedUp { what: "vaults", limit }) } else { Ok(()) }
 }
 
 async fn facts(

@@ -159,6 +159,7 @@ mod tests {
                 size: Gib(40),
                 protect_status: ProtectStatus::Protecting,
                 exclude_volumes: vec![],
+                include_volumes: vec![],
                 auto_protect: true,
                 chain: id.parse().unwrap(),
                 epoch: 0,

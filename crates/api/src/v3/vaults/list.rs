@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
 use cbr_model::ResourceId;
-use cbr_model::query::VaultFilter;
+use cbr_model::query::{TagFilter, VaultFilter};
 use cbr_model::vault::{VaultKind, VaultStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -35,6 +35,7 @@ pub(crate) const OPERATION: Operation = Operation {
         parameter("protect_type", Form::Text, "backup, replication or hybrid."),
         parameter("cloud_type", Form::Text, "public or hybrid."),
         parameter("policy_id", Form::Text, "Has this policy."),
+        parameter("availability_zone", Form::Text, "Was asked to be there."),
         parameter("limit", Form::Integer, "1 to 1000; default 1000."),
         parameter("offset", Form::Integer, "So many are skipped."),
         parameter("marker", Form::Text, "Only those after the one with this id."),
@@ -86,9 +87,15 @@ fn filter(query: &Query) -> Result<Option<VaultFilter>, ApiError> {
             kind => kind,
         },
     };
-    let is_never = query.text("protect_type").is_some_and(|word| word != "backup")
-        || query.text("cloud_type").is_some_and(|word| word != "public")
-        || query.text("policy_id").is_some();
+    let one_of = |key: &str, words: &[&str]| match query.text(key) {
+        Some(word) if !words.contains(&word) => {
+            Err(ApiError::invalid(key, format_args!("one of {}", words.join(", "))))
+        }
+        word => Ok(word.is_some_and(|word| word != words[0])),
+    };
+    let is_never = one_of("protect_type", &["backup", "replication", "hybrid"])?
+        | one_of("cloud_type", &["public", "hybrid"])?
+        | query.text("policy_id").is_some();
     if is_never {
         return Ok(None);
     }
@@ -98,10 +105,13 @@ fn filter(query: &Query) -> Result<Option<VaultFilter>, ApiError> {
         kind,
         statuses: query.words("status", VaultStatus::from_str_exact)?,
         resources,
-        enterprise_project: query
+        enterprise_projects: query
             .text("enterprise_project_id")
             .filter(|id| *id != "all_granted_eps")
-            .map(str::to_owned),
+            .map(|id| vec![id.to_owned()])
+            .unwrap_or_default(),
+        availability_zone: query.text("availability_zone").map(str::to_owned),
+        tags: TagFilter::default(),
     }))
 }
 
@@ -134,5 +144,9 @@ mod tests {
         assert_eq!(read("protect_type=backup&cloud_type=public"), Some(VaultFilter::default()));
         assert!(filter(&Query::parse("status=odd")).is_err());
         assert!(filter(&Query::parse("id=odd")).is_err());
+        assert!(filter(&Query::parse("cloud_type=odd")).is_err());
+        assert!(filter(&Query::parse("protect_type=odd")).is_err());
+        let zone = read("availability_zone=az1").unwrap().availability_zone;
+        assert_eq!(zone.as_deref(), Some("az1"));
     }
 }

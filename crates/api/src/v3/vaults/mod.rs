@@ -1,9 +1,11 @@
-//! Vaults (contract C1, C3 to C5, C7 to C9).
+//! Vaults (contract C1 to C11, C14 to C16).
 
 pub(crate) mod add_resources;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod list;
+pub(crate) mod new_vault;
+pub(crate) mod order;
 pub(crate) mod remove_resources;
 pub(crate) mod show;
 pub(crate) mod update;

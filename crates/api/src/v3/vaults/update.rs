@@ -7,7 +7,7 @@ use cbr_service::vaults::VaultChange;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::create::{consistency, size};
+use super::new_vault::{consistency, size};
 use super::show::Response;
 use super::wire::BindRules;
 use crate::error::ApiError;

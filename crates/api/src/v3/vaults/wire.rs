@@ -1,7 +1,7 @@
 //! A vault and its parts on the wire (contract C.0, C.M `Vault`).
 
 use cbr_model::ResourceId;
-use cbr_model::resource::{BoundResource, ResourceKind};
+use cbr_model::resource::{BoundResource, IncludedVolume, ResourceKind};
 use cbr_model::tag;
 use cbr_model::vault::{self, Consistency, VaultKind};
 use cbr_service::vaults::WantedResource;
@@ -39,7 +39,8 @@ pub(crate) struct Vault {
     threshold: u8,
     /// Backup locking; one-way.
     locked: bool,
-    sys_lock_source_service: &'static str,
+    /// `SMB`, or empty.
+    sys_lock_source_service: String,
     availability_zone: Option<String>,
 }
 
@@ -91,6 +92,18 @@ pub(crate) struct ResourceExtra {
     /// Disks of a server that are left out.
     #[serde(default, deserialize_with = "null_is_default")]
     exclude_volumes: Vec<String>,
+    /// If there are any, only these disks of a server are taken.
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    include_volumes: Vec<IncludeVolume>,
+}
+
+/// A disk of a server that is taken.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct IncludeVolume {
+    id: String,
+    /// Kept and shown; nothing depends on it.
+    #[serde(default)]
+    os_version: Option<String>,
 }
 
 /// Rules by which resources are bound by themselves; `{}` when there are none.
@@ -139,8 +152,8 @@ impl From<vault::Vault> for Vault {
             smn_notify: vault.smn_notify,
             threshold: vault.threshold,
             locked: vault.locked,
-            sys_lock_source_service: "",
-            availability_zone: None,
+            sys_lock_source_service: vault.lock_source,
+            availability_zone: vault.availability_zone,
         }
     }
 }
@@ -149,11 +162,11 @@ impl Billing {
     fn of(vault: &vault::Vault) -> Self {
         Self {
             allocated: vault.allocated().0,
-            charging_mode: "post_paid",
+            charging_mode: vault.charging.mode.as_str(),
             cloud_type: "public",
             consistent_level: vault.consistency.as_str(),
             object_type: vault.kind.as_str(),
-            order_id: None,
+            order_id: vault.charging.order.map(|id| id.to_string()),
             product_id: None,
             protect_type: "backup",
             size: vault.size.0,
@@ -161,7 +174,7 @@ impl Billing {
             status: vault.status.as_str(),
             storage_unit: None,
             used: vault.used.whole_mib(),
-            frozen_scene: None,
+            frozen_scene: vault.charging.frozen_scene.clone(),
             is_multi_az: false,
         }
     }
@@ -188,6 +201,7 @@ impl From<BoundResource> for Resource {
             protect_status: resource.protect_status.as_str(),
             extra_info: ResourceExtra {
                 exclude_volumes: resource.exclude_volumes.iter().map(ToString::to_string).collect(),
+                include_volumes: resource.include_volumes.into_iter().map(shown).collect(),
             },
             auto_protect: resource.auto_protect,
         }
@@ -218,12 +232,31 @@ pub(crate) fn into_tags(tags: Vec<Tag>) -> Vec<tag::Tag> {
     tags.into_iter().map(tag::Tag::from).collect()
 }
 
+fn shown(disk: IncludedVolume) -> IncludeVolume {
+    IncludeVolume { id: disk.id.to_string(), os_version: disk.os_version }
+}
+
 impl ResourceExtra {
     /// As the model has them.
     pub(crate) fn exclude_volumes(&self) -> Result<Vec<ResourceId>, ApiError> {
         self.exclude_volumes
             .iter()
             .map(|id| id.parse().map_err(|why| ApiError::invalid("exclude_volumes", why)))
+            .collect()
+    }
+
+    /// As the model has them.
+    pub(crate) fn include_volumes(&self) -> Result<Vec<IncludedVolume>, ApiError> {
+        self.include_volumes
+            .iter()
+            .map(|disk| {
+                let id = disk.id.parse();
+                let id = id.map_err(|why| ApiError::invalid("include_volumes", why))?;
+                if disk.os_version.as_ref().is_some_and(|text| text.chars().count() > 255) {
+                    return Err(ApiError::invalid("os_version", "at most 255 characters"));
+                }
+                Ok(IncludedVolume { id, os_version: disk.os_version.clone() })
+            })
             .collect()
     }
 }
@@ -239,7 +272,9 @@ pub(crate) fn wanted(resources: Vec<ResourceCreate>) -> Result<Vec<WantedResourc
             })?;
             let id = id_of(&resource.id, ErrorCode::ResourceNotFound)?;
             let extra = resource.extra_info.unwrap_or_default();
-            Ok(WantedResource { id, kind, exclude_volumes: extra.exclude_volumes()? })
+            let (exclude_volumes, include_volumes) =
+                (extra.exclude_volumes()?, extra.include_volumes()?);
+            Ok(WantedResource { id, kind, exclude_volumes, include_volumes })
         })
         .collect()
 }
@@ -284,6 +319,10 @@ mod tests {
             smn_notify: true,
             threshold: 80,
             locked: false,
+            charging: vault::Charging::default(),
+            availability_zone: None,
+            backup_name_prefix: String::new(),
+            lock_source: String::new(),
             created_at: time::parse("2026-01-15T08:00:00.123456").unwrap(),
             updated_at: time::parse("2026-01-15T08:00:00.123456").unwrap(),
             resources: vec![BoundResource {
@@ -293,6 +332,7 @@ mod tests {
                 size: Gib(40),
                 protect_status: ProtectStatus::Available,
                 exclude_volumes: vec![],
+                include_volumes: vec![],
                 auto_protect: true,
                 chain: "5b0c7f6e-0d0f-4c3a-9d5e-0c7e3f1b2a02".parse().unwrap(),
                 epoch: 0,

@@ -1,0 +1,162 @@
+//! What the contract knows of vaults beyond their capacity: tags as a filter, totals, orders, quotas.
+
+use cbr_model::order::{Order, OrderKind, Period, PeriodUnit};
+use cbr_model::query::{Page, TagFilter, TagMatch, ValueMatch, VaultFilter};
+use cbr_model::quota::Quota;
+use cbr_model::size::{Bytes, Gib};
+use cbr_model::tag::Tag;
+use cbr_model::vault::{Consistency, VaultStatus};
+use cbr_model::{ProjectId, Timestamp};
+use cbr_testkit::{TestDatabase, on_both_engines};
+
+use crate::builders::World;
+
+on_both_engines! {
+    vaults_are_found_by_their_tags,
+    tags_in_use_are_listed_once,
+    totals_and_notices_are_those_of_the_project,
+    an_order_is_kept_for_each_of_its_vaults,
+    a_quota_holds_for_its_project_until_it_is_taken_back,
+}
+
+async fn store(world: &World, name: &str, tags: &[(&str, &str)]) {
+    let mut vault = world.vault(name);
+    vault.tags = tags
+        .iter()
+        .map(|(key, value)| Tag { key: (*key).into(), value: (*value).into() })
+        .collect();
+    let mut tx = world.begin().await;
+    tx.vaults().insert(&vault).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Contract C22: the truth table of the four lists, of values and of substrings.
+async fn vaults_are_found_by_their_tags(database: TestDatabase) {
+    let world = World::on(database).await;
+    store(&world, "none", &[]).await;
+    store(&world, "a1", &[("a", "one")]).await;
+    store(&world, "a2", &[("a", "two")]).await;
+    store(&world, "a1b", &[("a", "one"), ("b", "")]).await;
+    let is = |text: &str| ValueMatch::Is(text.into());
+    let part = |text: &str| ValueMatch::Contains(text.into());
+    let tag =
+        |key: &str, values: &[ValueMatch]| TagMatch { key: key.into(), values: values.into() };
+    let none = TagFilter::default;
+    let (any_a, a_one, b) = (tag("a", &[]), tag("a", &[is("one")]), tag("b", &[is("")]));
+    let table: Vec<(TagFilter, &[&str])> = vec![
+        (none(), &["a1", "a1b", "a2", "none"]),
+        (TagFilter { is_untagged: true, ..none() }, &["none"]),
+        (TagFilter { all: vec![any_a.clone()], ..none() }, &["a1", "a1b", "a2"]),
+        (TagFilter { all: vec![a_one.clone(), b.clone()], ..none() }, &["a1b"]),
+        (TagFilter { all: vec![tag("a", &[is("two"), is("x")])], ..none() }, &["a2"]),
+        (TagFilter { all: vec![tag("a", &[part("w")])], ..none() }, &["a2"]),
+        (TagFilter { all: vec![tag("a", &[part("W"), is("%")])], ..none() }, &[]),
+        (TagFilter { any: vec![b.clone(), tag("a", &[is("two")])], ..none() }, &["a1b", "a2"]),
+        (TagFilter { not_all: vec![a_one.clone(), b.clone()], ..none() }, &["a1", "a2", "none"]),
+        (TagFilter { not_any: vec![a_one.clone(), b.clone()], ..none() }, &["a2", "none"]),
+        (TagFilter { all: vec![any_a], not_any: vec![b], ..none() }, &["a1", "a2"]),
+    ];
+    for (tags, want) in table {
+        let filter = VaultFilter { tags, ..VaultFilter::default() };
+        let mut tx = world.read().await;
+        let found = tx.vaults().list(world.project, &filter, &Page::default()).await.unwrap();
+        let mut names: Vec<String> = found.rows.iter().map(|v| v.name.to_string()).collect();
+        names.sort();
+        assert_eq!(names, want, "{:?}", filter.tags);
+        assert_eq!(found.total, want.len() as u64);
+    }
+}
+
+/// Contract C21.
+async fn tags_in_use_are_listed_once(database: TestDatabase) {
+    let world = World::on(database).await;
+    store(&world, "v1", &[("b", "2"), ("a", "1")]).await;
+    store(&world, "v2", &[("b", "1"), ("a", "1")]).await;
+    let mut tx = world.read().await;
+    let found = tx.vaults().tags_in_use(world.project).await.unwrap();
+    let found: Vec<(&str, &str)> =
+        found.iter().map(|tag| (tag.key.as_str(), tag.value.as_str())).collect();
+    assert_eq!(found, [("a", "1"), ("b", "1"), ("b", "2")]);
+    assert_eq!(tx.vaults().tags_in_use(world.id()).await.unwrap(), []);
+}
+
+/// Contract C6, C15: all vaults of the project and no other; not those that allow no change.
+async fn totals_and_notices_are_those_of_the_project(database: TestDatabase) {
+    let world = World::on(database).await;
+    let first = world.stored_vault("a").await;
+    let mut frozen = world.vault("b");
+    frozen.status = VaultStatus::Frozen;
+    let mut foreign = world.vault("c");
+    foreign.project = world.id();
+    let mut tx = world.begin().await;
+    tx.vaults().insert(&frozen).await.unwrap();
+    tx.vaults().insert(&foreign).await.unwrap();
+    assert_eq!(tx.vaults().totals(world.project).await.unwrap(), (Gib(200), Bytes(0)));
+    assert_eq!(tx.vaults().count(world.project).await.unwrap(), 2);
+    let from = [VaultStatus::Available];
+    let changed = tx.vaults().update_notices(world.project, &from, Some(false), None).await;
+    assert_eq!(changed.unwrap(), [first.id]);
+    let changed = tx.vaults().update_notices(world.project, &from, None, Some(7)).await;
+    assert_eq!(changed.unwrap(), [first.id]);
+    let found = tx.vaults().find(world.project, first.id).await.unwrap().unwrap();
+    assert_eq!((found.smn_notify, found.threshold), (false, 7));
+    for (project, other) in [(world.project, frozen.id), (foreign.project, foreign.id)] {
+        let found = tx.vaults().find(project, other).await.unwrap().unwrap();
+        assert_eq!((found.smn_notify, found.threshold), (true, 80), "untouched");
+    }
+    assert_eq!(tx.vaults().totals(world.id()).await.unwrap(), (Gib(0), Bytes(0)));
+}
+
+/// BIL-01: what was agreed outlives the vault.
+async fn an_order_is_kept_for_each_of_its_vaults(database: TestDatabase) {
+    let world = World::on(database).await;
+    let order = Order {
+        id: world.id(),
+        project: world.project,
+        user: world.id(),
+        vault: world.id(),
+        kind: OrderKind::ToPrepaid,
+        size: Gib(10),
+        consistency: Consistency::CrashConsistent,
+        product: Some("p-1".into()),
+        period: Period::new(PeriodUnit::Year, 2),
+        auto_renew: true,
+        created_at: Timestamp(5),
+    };
+    let change = Order {
+        id: world.id(),
+        kind: OrderKind::Change,
+        product: None,
+        period: None,
+        created_at: Timestamp(6),
+        ..order.clone()
+    };
+    let other = Order { vault: world.id(), ..order.clone() };
+    let mut tx = world.begin().await;
+    for one in [&change, &order, &other] {
+        tx.orders().insert(one).await.unwrap();
+    }
+    let found = tx.orders().list(world.project, order.vault).await.unwrap();
+    assert_eq!(found, [order.clone(), change]);
+    let mut both = [order.clone(), other];
+    both.sort_by_key(|order| order.vault);
+    assert_eq!(tx.orders().find(world.project, order.id).await.unwrap(), both);
+    let stranger: ProjectId = world.id();
+    assert_eq!(tx.orders().find(stranger, order.id).await.unwrap(), []);
+    assert_eq!(tx.orders().list(stranger, order.vault).await.unwrap(), []);
+}
+
+/// QUO-06.
+async fn a_quota_holds_for_its_project_until_it_is_taken_back(database: TestDatabase) {
+    let world = World::on(database).await;
+    let mut tx = world.begin().await;
+    let (project, other) = (world.project, world.id());
+    assert_eq!(tx.quotas().limit(project, Quota::Vaults).await.unwrap(), None);
+    assert_eq!(tx.quotas().limit(project, Quota::VaultTags).await.unwrap(), Some(10));
+    tx.quotas().set(project, Quota::Vaults, Some(3)).await.unwrap();
+    tx.quotas().set(project, Quota::Vaults, Some(0)).await.unwrap();
+    assert_eq!(tx.quotas().limit(project, Quota::Vaults).await.unwrap(), Some(0));
+    assert_eq!(tx.quotas().limit(other, Quota::Vaults).await.unwrap(), None);
+    tx.quotas().set(project, Quota::Vaults, None).await.unwrap();
+    assert_eq!(tx.quotas().limit(project, Quota::Vaults).await.unwrap(), None);
+}
