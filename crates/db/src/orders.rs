@@ -61,13 +61,12 @@ impl Orders<'_> {
 }
 
 fn order(row: &Row) -> Result<Order, DbError> {
-    let period = match row.text_opt("period_unit")? {
-        None => None,
-        Some(_) => {
-            let unit = row.word("period_unit", PeriodUnit::from_str_exact)?;
-            let period = Period::new(unit, row.int("period_count")?);
-            Some(period.ok_or_else(|| row.inconsistent("period_count", "no such period"))?)
-        }
+    let period = if row.text_opt("period_unit")?.is_some() {
+        let unit = row.word("period_unit", PeriodUnit::from_str_exact)?;
+        let period = Period::new(unit, row.int("period_count")?);
+        Some(period.ok_or_else(|| row.inconsistent("period_count", "no such period"))?)
+    } else {
+        None
     };
     Ok(Order {
         id: row.id("id")?,

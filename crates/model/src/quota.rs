@@ -1,6 +1,6 @@
 //! Quotas: limits that administrators set for a project (QUO-01 … QUO-06).
 
-use crate::tag::TAGS_MAX;
+use crate::tag::{TAGS_LIMIT_MAX, TAGS_MAX};
 
 /// What is limited.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -40,8 +40,7 @@ impl Quota {
     pub const fn limit_max(self) -> u64 {
         match self {
             Self::Vaults => 1_000_000,
-            // Some clients know 20 (contract C17).
-            Self::VaultTags => 20,
+            Self::VaultTags => TAGS_LIMIT_MAX as u64,
         }
     }
 }

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 /// Most tags a vault may carry, unless an administrator says otherwise (contract A.9, Y.4, TAG-01).
 pub const TAGS_MAX: usize = 10;
 
+/// The most an administrator may allow; some clients know as many (contract C17).
+pub const TAGS_LIMIT_MAX: usize = 20;
+
 /// A key with its value.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Tag {

@@ -2,9 +2,8 @@
 
 use cbr_model::Timestamp;
 use cbr_model::name::{Name, check_description};
-use cbr_model::quota::Quota;
 use cbr_model::size::{Bytes, Gib};
-use cbr_model::tag::{TAGS_MAX, Tag, check_tags};
+use cbr_model::tag::{TAGS_LIMIT_MAX, TAGS_MAX, Tag, check_tags};
 use cbr_model::vault::{
     Charging, ChargingMode, Consistency, Vault, VaultKind, VaultStatus, VaultUse,
 };
@@ -41,7 +40,7 @@ pub(crate) fn build(
     check_consistency(wanted.kind, wanted.consistency)?;
     capacity::check(wanted.size, None, Gib(0), Bytes(0))?;
     // How many of them the project may have is checked where that is known.
-    check_tags(&wanted.tags, Quota::VaultTags.limit_max() as usize)?;
+    check_tags(&wanted.tags, TAGS_LIMIT_MAX)?;
     check_bind_rules(&wanted.bind_rules)?;
     check_enterprise_project(&wanted.enterprise_project)?;
     check_particulars(wanted)?;
@@ -274,10 +273,10 @@ pub(crate) mod tests {
         }
     }
 
-    fn prepaid() -> Option<crate::vaults::Prepaid> {
+    fn prepaid() -> crate::vaults::Prepaid {
         use cbr_model::order::{Period, PeriodUnit};
         let period = Period::new(PeriodUnit::Month, 1).unwrap();
-        Some(crate::vaults::Prepaid { period, auto_renew: false })
+        crate::vaults::Prepaid { period, auto_renew: false }
     }
 
     /// VLT-10, VLT-22, Y.4: one wrong value each.
@@ -306,11 +305,11 @@ pub(crate) mod tests {
             ("zone", |v| v.availability_zone = Some("az1".into()), true),
             ("locked by SMB", |v| v.lock_source = "SMB".into(), true),
             ("locked by another", |v| v.lock_source = "XYZ".into(), false),
-            ("grows on order", |v| (v.auto_expand, v.prepaid) = (true, prepaid()), false),
+            ("grows on order", |v| (v.auto_expand, v.prepaid) = (true, Some(prepaid())), false),
             ("beyond capacity by use", |v| v.demand_billing = true, false),
             (
                 "beyond capacity on order",
-                |v| (v.demand_billing, v.prepaid) = (true, prepaid()),
+                |v| (v.demand_billing, v.prepaid) = (true, Some(prepaid())),
                 true,
             ),
         ];

@@ -215,6 +215,7 @@ mod tests {
         ];
         for (pointer, value, want) in table {
             let got = read(|vault| {
+                vault["billing"]["charging_mode"] = json!("post_paid");
                 *vault.pointer_mut(pointer).unwrap() = value;
                 if want == ErrorCode::PolicyNotFound {
                     vault["backup_policy_id"] = json!("0f9d3a3e-0000-4000-8000-000000000000");
