@@ -219,8 +219,16 @@ impl Vaults<'_> {
     }
 
     /// Removes a vault with its tags, bindings and checkpoints; says whether it was there.
+    /// A run of which a backup was taken back into another vault goes on in that one.
     /// [`DbError::StillReferenced`] while it has backups.
     pub async fn delete(&mut self, project: ProjectId, vault: VaultId) -> Result<bool, DbError> {
+        let runs = Sql::new(
+            "UPDATE checkpoints SET vault_id = (SELECT MIN(b.vault_id) FROM backups b
+                 WHERE b.checkpoint_id = checkpoints.id AND b.vault_id <> $2)
+             WHERE project_id = $1 AND vault_id = $2 AND EXISTS (SELECT 1 FROM backups b
+                 WHERE b.checkpoint_id = checkpoints.id AND b.vault_id <> $2)",
+        );
+        self.tx.execute("vaults.delete", runs.bind(project).bind(vault)).await?;
         let sql = Sql::new("DELETE FROM vaults WHERE project_id = $1 AND id = $2");
         self.tx.execute_one("vaults.delete", sql.bind(project).bind(vault)).await
     }

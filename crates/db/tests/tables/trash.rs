@@ -12,6 +12,7 @@ on_both_engines! {
     only_what_is_being_deleted_and_has_content_goes,
     what_is_due_is_what_was_deleted_long_enough_ago,
     the_trash_is_filled_from_elsewhere_and_emptied,
+    a_vault_goes_though_a_backup_of_its_run_came_back_elsewhere,
 }
 
 /// A server's backup with one disk, in a state of `state`.
@@ -122,4 +123,34 @@ async fn the_trash_is_filled_from_elsewhere_and_emptied(database: TestDatabase) 
     assert!(tx.trash().forget(world.project, backup.id).await.unwrap());
     assert!(!tx.trash().forget(world.project, backup.id).await.unwrap());
     assert_eq!(tx.trash().stored_disks().await.unwrap(), []);
+}
+
+/// VLT-60, VLT-81: of a run over two disks one backup came back into another vault, so the run is needed
+/// there; its own vault goes all the same.
+async fn a_vault_goes_though_a_backup_of_its_run_came_back_elsewhere(database: TestDatabase) {
+    let world = World::on(database).await;
+    let (vault, other) = (world.stored_vault("a").await, world.stored_vault("b").await);
+    let run = world.stored_checkpoint(vault.id).await;
+    let empty = world.stored_checkpoint(vault.id).await;
+    let mut tx = world.begin().await;
+    let mut backups = Vec::new();
+    for name in ["one", "two"] {
+        let mut backup = world.backup(vault.id, run.id, world.id(), name);
+        backup.state = deleting(world.disk(5));
+        tx.backups().insert(&backup).await.unwrap();
+        backups.push(backup.id);
+    }
+    assert!(tx.trash().put(world.project, backups[0]).await.unwrap());
+    assert!(tx.trash().take_back(world.project, backups[0], other.id).await.unwrap());
+    assert!(tx.trash().put(world.project, backups[1]).await.unwrap());
+    assert!(!tx.vaults().delete(world.id(), vault.id).await.unwrap(), "another project");
+    let still = tx.checkpoints().find(world.project, run.id).await.unwrap().unwrap();
+    assert_eq!(still.vault, vault.id);
+    assert!(tx.vaults().delete(world.project, vault.id).await.unwrap());
+    let still = tx.checkpoints().find(world.project, run.id).await.unwrap().unwrap();
+    assert_eq!(still.vault, other.id);
+    assert_eq!(tx.checkpoints().find(world.project, empty.id).await.unwrap(), None);
+    let kept = tx.backups().find(world.project, backups[0]).await.unwrap().unwrap();
+    assert_eq!((kept.vault, kept.checkpoint), (other.id, run.id));
+    tx.commit().await.unwrap();
 }
