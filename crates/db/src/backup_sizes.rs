@@ -3,7 +3,7 @@
 //! Every change of a backup's state makes the sizes of all backups of its disk due again; so what is
 //! shown is never older than the last change, and what is due is found without looking at the rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cbr_model::backup::Content;
 use cbr_model::size::Bytes;
@@ -35,6 +35,15 @@ pub struct DueDisk {
     pub project: ProjectId,
     /// The disk.
     pub resource: ResourceId,
+}
+
+/// A page of what is to be counted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DuePage {
+    /// The disks, each once.
+    pub disks: BTreeSet<DueDisk>,
+    /// After which backup the next page begins; none: this was the last one.
+    pub next: Option<BackupId>,
 }
 
 /// A backup of a disk, to be counted.
@@ -94,18 +103,28 @@ impl BackupSizes<'_> {
         Ok(())
     }
 
-    /// Some disks whose backups' sizes are to be counted.
-    pub async fn due(&mut self, limit: u32) -> Result<Vec<DueDisk>, DbError> {
-        let sql = Sql::new(
-            "SELECT DISTINCT b.project_id, b.resource_id
-             FROM (SELECT backup_id FROM backup_sizes WHERE counted <> changes LIMIT $1) s
-             JOIN backups b ON b.id = s.backup_id",
+    /// Some disks whose backups' sizes are to be counted: those of at most `limit` backups that follow
+    /// `after`. So what cannot be counted is in nobody's way.
+    pub async fn due(&mut self, after: Option<BackupId>, limit: u32) -> Result<DuePage, DbError> {
+        let mut sql = Sql::new(
+            "SELECT s.backup_id, b.project_id, b.resource_id
+             FROM (SELECT backup_id FROM backup_sizes WHERE counted <> changes",
         );
-        let rows = self.tx.rows("backup_sizes.due", "backups", sql.bind(limit)).await?;
+        if let Some(after) = after {
+            sql.text(" AND backup_id > ").value(after);
+        }
+        sql.text(" ORDER BY backup_id LIMIT ").value(limit);
+        sql.text(") s JOIN backups b ON b.id = s.backup_id ORDER BY s.backup_id");
+        let rows = self.tx.rows("backup_sizes.due", "backup_sizes", sql).await?;
         let due = |row: &Row| {
             Ok(DueDisk { project: row.id("project_id")?, resource: row.id("resource_id")? })
         };
-        rows.iter().map(due).collect()
+        let is_last = rows.len() < limit as usize;
+        let last = rows.last().filter(|_| !is_last);
+        Ok(DuePage {
+            next: last.map(|row| row.id("backup_id")).transpose()?,
+            disks: rows.iter().map(due).collect::<Result<_, DbError>>()?,
+        })
     }
 
     /// All backups of a disk, or of a server, that have content.

@@ -43,7 +43,7 @@ mod vaults;
 mod verification;
 
 pub use access_keys::{AccessKey, AccessKeys};
-pub use backup_sizes::{BackupSizes, CountedSizes, DueDisk, ToCount};
+pub use backup_sizes::{BackupSizes, CountedSizes, DueDisk, DuePage, ToCount};
 pub use backups::{Backups, StoredDisk};
 pub use bindings::{Binding, Bindings};
 pub use checkpoints::Checkpoints;
@@ -61,7 +61,7 @@ pub use settings::Settings;
 pub use task_rows::{ClaimedTask, NewTask, TaskRecord};
 pub use tasks::{Claim, Tasks};
 pub use tokens::{Token, Tokens};
-pub use trash::{Trash, TrashedBackup};
+pub use trash::{Trash, TrashPlace, TrashedBackup};
 pub use tx::Tx;
 pub use users::Users;
 pub use vaults::Vaults;

@@ -5,6 +5,8 @@
 
 use cbr_model::backup::{Backup, BackupState, Content};
 use cbr_model::checkpoint::Checkpoint;
+use cbr_model::operation::OperationType;
+use cbr_model::size::Bytes;
 use cbr_model::{BackupId, ProjectId, Timestamp, VaultId};
 
 use crate::backup_rows::{self, StateColumns};
@@ -75,6 +77,9 @@ const TAKE_BACK: [&str; 2] = [
          WHERE parent_id = $1 AND project_id = $2"
     ),
 ];
+
+/// A backup's place among those that are to be given up: when it was deleted, and which it is.
+pub type TrashPlace = (Timestamp, BackupId);
 
 /// A backup in the trash.
 #[derive(Clone, PartialEq, Debug)]
@@ -268,13 +273,34 @@ impl Trash<'_> {
         self.load("trash.list", sql.bind(project).bind(limit)).await
     }
 
-    /// What was deleted at or before `end`, in any project, the oldest first; at most `limit`.
-    pub async fn due(&mut self, end: Timestamp, limit: i64) -> Result<Vec<TrashedBackup>, DbError> {
+    /// What was deleted at or before `end`, in any project, the oldest first; at most `limit`, of those
+    /// that follow `after`.
+    pub async fn due(
+        &mut self,
+        end: Timestamp,
+        after: Option<TrashPlace>,
+        limit: u32,
+    ) -> Result<Vec<TrashedBackup>, DbError> {
+        let mut sql =
+            Sql::new("SELECT * FROM trashed_backups WHERE trashed_at <= $1 AND parent_id IS NULL")
+                .bind(end);
+        if let Some((at, id)) = after {
+            sql.text(" AND (trashed_at > ").value(at).text(" OR (trashed_at = ").value(at);
+            sql.text(" AND id > ").value(id).text("))");
+        }
+        sql.text(" ORDER BY trashed_at, id LIMIT ").value(limit);
+        self.load("trash.due", sql).await
+    }
+
+    /// What the backups will take of a vault's capacity that tasks are still to take back into it.
+    pub async fn coming_back(&mut self, vault: VaultId) -> Result<Bytes, DbError> {
         let sql = Sql::new(
-            "SELECT * FROM trashed_backups WHERE trashed_at <= $1 AND parent_id IS NULL
-             ORDER BY trashed_at, id LIMIT $2",
+            "SELECT COALESCE(CAST(SUM(b.logical_bytes) AS BIGINT), 0) AS n FROM trashed_backups b
+             WHERE COALESCE(b.parent_id, b.id) IN (SELECT t.backup_id FROM tasks t
+                 WHERE t.vault_id = $1 AND t.operation = $2 AND t.status IN ('waiting', 'running'))",
         );
-        self.load("trash.due", sql.bind(end).bind(limit)).await
+        let sql = sql.bind(vault).bind(OperationType::Undelete.as_str());
+        self.tx.number("trash.coming_back", sql).await.map(Bytes)
     }
 
     /// Every disk of every project whose content is in the trash, to compare with the store.

@@ -191,7 +191,7 @@ impl Error {
 
     /// Whether it says nothing about any object: the backend does not answer or refuses to, or what is
     /// in the way may be gone the next time.
-    pub(crate) fn is_no_verdict(&self) -> bool {
+    pub fn is_no_verdict(&self) -> bool {
         match self {
             Self::Backend(error) => !error.is_damage(),
             Self::Incomplete { first, .. } => first.is_no_verdict(),

@@ -1,8 +1,9 @@
 //! Backups, their disks, checkpoints, and what follows from them for vaults.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use cbr_db::{CountedSizes, DbError};
+use cbr_db::{CountedSizes, DbError, DueDisk, Tx};
 use cbr_model::backup::{Backup, BackupState, Content};
 use cbr_model::query::{BackupFilter, BackupSort, BackupSortKey, Page};
 use cbr_model::resource::ResourceKind;
@@ -16,6 +17,7 @@ on_both_engines! {
     a_server_backup_comes_back_with_its_disks_in_order,
     every_state_comes_back_as_it_was,
     sizes_are_due_after_each_change_and_found_for_any_number_of_backups,
+    sizes_that_are_due_come_in_pages,
     an_update_holds_only_against_the_expected_status,
     usage_is_the_sum_over_the_backups,
     backups_are_found_by_each_filter,
@@ -323,6 +325,40 @@ async fn the_stored_disks_are_those_with_content(database: TestDatabase) {
     assert_eq!(Content::Disk(disks[0].version.clone()), content);
 }
 
+async fn due_disks(tx: &mut Tx) -> Vec<DueDisk> {
+    let due = tx.backup_sizes().due(None, 10).await.unwrap();
+    assert_eq!(due.next, None);
+    due.disks.into_iter().collect()
+}
+
+/// VLT-85: what is due is looked at page by page, so what cannot be counted is in nobody's way.
+async fn sizes_that_are_due_come_in_pages(database: TestDatabase) {
+    let world = World::on(database).await;
+    let vault = world.stored_vault("v").await;
+    let checkpoint = world.stored_checkpoint(vault.id).await;
+    let disk = world.id();
+    let mut tx = world.begin().await;
+    let mut disks = BTreeSet::new();
+    for resource in [disk, disk, world.id(), world.id(), world.id()] {
+        let mut backup = world.backup(vault.id, checkpoint.id, resource, "b");
+        backup.state = BackupState::Available { content: world.disk(7) };
+        disks.insert(backup.resource);
+        tx.backups().insert(&backup).await.unwrap();
+    }
+    assert_eq!(disks.len(), 4);
+    let (mut after, mut pages, mut seen) = (None, 0, BTreeSet::new());
+    loop {
+        let due = tx.backup_sizes().due(after, 2).await.unwrap();
+        assert!(due.disks.len() <= 2);
+        seen.extend(due.disks.iter().map(|disk| disk.resource));
+        (pages, after) = (pages + 1, due.next);
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!((pages, seen), (3, disks));
+}
+
 /// VLT-85: what is due is what has changed since it was counted.
 async fn sizes_are_due_after_each_change_and_found_for_any_number_of_backups(
     database: TestDatabase,
@@ -334,15 +370,15 @@ async fn sizes_are_due_after_each_change_and_found_for_any_number_of_backups(
     backup.state = BackupState::Protecting;
     let mut tx = world.begin().await;
     tx.backups().insert(&backup).await.unwrap();
-    assert_eq!(tx.backup_sizes().due(10).await.unwrap(), []);
+    assert_eq!(due_disks(&mut tx).await, []);
     backup.state = BackupState::Available { content: world.disk(7) };
     assert!(tx.backups().update(&backup, "protecting").await.unwrap());
-    let due = tx.backup_sizes().due(10).await.unwrap();
+    let due = due_disks(&mut tx).await;
     assert_eq!((due.len(), due[0].resource), (1, backup.resource));
     let rows = tx.backup_sizes().of_disk(due[0]).await.unwrap();
     let sizes = CountedSizes { unique: Some(Bytes(5)), ..CountedSizes::default() };
     tx.backup_sizes().set(backup.id, rows[0].changes, sizes).await.unwrap();
-    assert_eq!(tx.backup_sizes().due(10).await.unwrap(), []);
+    assert_eq!(due_disks(&mut tx).await, []);
     let mut ids: Vec<BackupId> = (0..40_000).map(|_| world.id()).collect();
     ids.push(backup.id);
     let found = tx.backup_sizes().find(world.project, &ids).await.unwrap();
@@ -351,7 +387,7 @@ async fn sizes_are_due_after_each_change_and_found_for_any_number_of_backups(
     // A restore changes nothing; what was counted of an older change does not count.
     backup.state = BackupState::Restoring { content: world.disk(7) };
     assert!(tx.backups().update(&backup, "available").await.unwrap());
-    assert_eq!(tx.backup_sizes().due(10).await.unwrap(), []);
+    assert_eq!(due_disks(&mut tx).await, []);
     backup.state = BackupState::Deleting { content: Some(world.disk(7)) };
     assert!(tx.backups().update(&backup, "available").await.is_ok_and(|changed| !changed));
     backup.state = BackupState::Available { content: world.disk(7) };
@@ -359,6 +395,6 @@ async fn sizes_are_due_after_each_change_and_found_for_any_number_of_backups(
     backup.state = BackupState::Deleting { content: Some(world.disk(7)) };
     assert!(tx.backups().update(&backup, "available").await.unwrap());
     tx.backup_sizes().set(backup.id, rows[0].changes, sizes).await.unwrap();
-    assert_eq!(tx.backup_sizes().due(10).await.unwrap().len(), 1);
+    assert_eq!(due_disks(&mut tx).await.len(), 1);
     assert_eq!(tx.backup_sizes().find(world.project, &ids).await.unwrap().len(), 0);
 }

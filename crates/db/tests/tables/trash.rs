@@ -1,7 +1,9 @@
 //! Backups that were deleted and can be taken back.
 
+use cbr_db::NewTask;
 use cbr_model::Timestamp;
 use cbr_model::backup::{Backup, BackupState, Content};
+use cbr_model::operation::OperationType;
 use cbr_model::vault::Vault;
 use cbr_testkit::{TestDatabase, on_both_engines};
 
@@ -13,6 +15,7 @@ on_both_engines! {
     what_is_due_is_what_was_deleted_long_enough_ago,
     the_trash_is_filled_from_elsewhere_and_emptied,
     a_vault_goes_though_a_backup_of_its_run_came_back_elsewhere,
+    what_is_coming_back_is_what_unfinished_tasks_bring,
 }
 
 /// A server's backup with one disk, in a state of `state`.
@@ -93,21 +96,30 @@ async fn only_what_is_being_deleted_and_has_content_goes(database: TestDatabase)
 async fn what_is_due_is_what_was_deleted_long_enough_ago(database: TestDatabase) {
     let world = World::on(database).await;
     let mut times = Vec::new();
-    for _ in 0..2 {
+    for seconds in [5, 0, 5] {
         let (_, backup) = stored(&world, deleting).await;
         let mut tx = world.begin().await;
         assert!(tx.trash().put(world.project, backup.id).await.unwrap());
         times.push((tx.now(), backup.id));
         tx.commit().await.unwrap();
-        world.clock.advance(std::time::Duration::from_secs(5));
+        world.clock.advance(std::time::Duration::from_secs(seconds));
     }
     let mut tx = world.read().await;
     let (end, first) = times[0];
-    let due = tx.trash().due(end, 10).await.unwrap();
+    let due = tx.trash().due(end, None, 10).await.unwrap();
     assert_eq!(due.iter().map(|one| one.backup.id).collect::<Vec<_>>(), [first]);
-    assert_eq!(tx.trash().due(end.plus_seconds(-1), 10).await.unwrap(), []);
-    assert_eq!(tx.trash().due(end.plus_seconds(60), 1).await.unwrap().len(), 1, "a page");
-    assert_eq!(tx.trash().due(end.plus_seconds(60), 9).await.unwrap().len(), 2);
+    assert_eq!(tx.trash().due(end.plus_seconds(-1), None, 10).await.unwrap(), []);
+    let late = end.plus_seconds(60);
+    assert_eq!(tx.trash().due(late, None, 9).await.unwrap().len(), 3);
+    let (mut paged, mut after) = (Vec::new(), None);
+    loop {
+        let page = tx.trash().due(late, after, 1).await.unwrap();
+        let Some(one) = page.first() else { break };
+        after = Some((one.trashed_at, one.backup.id));
+        paged.extend(after);
+    }
+    times.sort_unstable();
+    assert_eq!(paged, times, "each once, the oldest first, also of the same time");
 }
 
 async fn the_trash_is_filled_from_elsewhere_and_emptied(database: TestDatabase) {
@@ -153,4 +165,28 @@ async fn a_vault_goes_though_a_backup_of_its_run_came_back_elsewhere(database: T
     let kept = tx.backups().find(world.project, backups[0]).await.unwrap().unwrap();
     assert_eq!((kept.vault, kept.checkpoint), (other.id, run.id));
     tx.commit().await.unwrap();
+}
+
+/// VLT-57: counted as the usage of a vault is, a server with all of its disks.
+async fn what_is_coming_back_is_what_unfinished_tasks_bring(database: TestDatabase) {
+    let world = World::on(database).await;
+    let (vault, backup) = stored(&world, deleting).await;
+    let mut tx = world.begin().await;
+    let used = tx.vaults().find(world.project, vault.id).await.unwrap().unwrap().used;
+    assert!(tx.trash().put(world.project, backup.id).await.unwrap());
+    assert_eq!(tx.trash().coming_back(vault.id).await.unwrap().0, 0, "nobody takes it back");
+    let task = |operation, vault| NewTask {
+        operation: Some(operation),
+        vault: Some(vault),
+        backup: Some(backup.id),
+        ..NewTask::new(world.id(), world.project, "k", "{}".into())
+    };
+    tx.tasks().insert(&task(OperationType::Undelete, world.id())).await.unwrap();
+    tx.tasks().insert(&task(OperationType::Purge, vault.id)).await.unwrap();
+    assert_eq!(tx.trash().coming_back(vault.id).await.unwrap().0, 0, "not into this one");
+    tx.tasks().insert(&task(OperationType::Undelete, vault.id)).await.unwrap();
+    assert!(used.0 > 0);
+    assert_eq!(tx.trash().coming_back(vault.id).await.unwrap(), used);
+    assert!(tx.trash().take_back(world.project, backup.id, vault.id).await.unwrap());
+    assert_eq!(tx.trash().coming_back(vault.id).await.unwrap().0, 0, "it is in use now");
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use cbr_db::{CountedSizes, DueDisk, ToCount};
 use cbr_model::BackupId;
@@ -75,12 +75,20 @@ impl Backups {
     /// Counts again what the backups of some disks cost, where something has changed; says of how
     /// many backups.
     pub async fn count_sizes(&self) -> Result<u64> {
+        self.count_some(DUE_MAX).await
+    }
+
+    /// The same for at most `limit` backups that are due. The next round goes on where this one ended,
+    /// so that what cannot be counted now is in nobody's way.
+    pub(crate) async fn count_some(&self, limit: u32) -> Result<u64> {
         let doing = "counting sizes";
+        let after = *self.counted();
         let mut tx = self.core.db.read().await.map_err(db(doing))?;
-        let due = tx.backup_sizes().due(DUE_MAX).await.map_err(db(doing))?;
+        let due = tx.backup_sizes().due(after, limit).await.map_err(db(doing))?;
         drop(tx);
+        *self.counted() = due.next;
         let (mut counted, mut failure) = (0, None);
-        for disk in due {
+        for disk in due.disks {
             match self.count_disk(disk).await {
                 Ok(count) => counted += count,
                 // One chain that cannot be read keeps no other from being counted.
@@ -88,6 +96,10 @@ impl Backups {
             }
         }
         failure.map_or(Ok(counted), Err)
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Option<BackupId>> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn count_disk(&self, due: DueDisk) -> Result<u64> {
@@ -146,12 +158,13 @@ fn sum(disks: Vec<Extras>) -> Option<Extras> {
     Some(Extras { integrity, ..all })
 }
 
-/// Each chain is read once.
+/// Each chain is read once. What a damaged one's backups cost is unknown until something changes there:
+/// it would be read in vain every minute.
 fn count(
     repository: &Repository,
     rows: Vec<ToCount>,
 ) -> cbr_store::Result<Vec<(BackupId, i64, CountedSizes)>> {
-    let mut chains: BTreeMap<ChainRef, Usage> = BTreeMap::new();
+    let mut chains: BTreeMap<ChainRef, Option<Usage>> = BTreeMap::new();
     let mut counted = Vec::with_capacity(rows.len());
     for ToCount { backup, changes, disk } in rows {
         let mut sizes = CountedSizes::default();
@@ -159,9 +172,9 @@ fn count(
             let version = reference(&disk.version);
             let usage = match chains.entry(version.chain) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => new.insert(repository.usage(&version.chain)?),
+                Entry::Vacant(new) => new.insert(usage(repository, &version.chain)?),
             };
-            if let Some(found) = usage.version(version.seq) {
+            if let Some(found) = usage.as_ref().and_then(|usage| usage.version(version.seq)) {
                 let changed = if found.is_first { found.used_bytes } else { found.logical_bytes };
                 // What other chains share of it changes without this one; it is counted when asked for.
                 let is_alone = version.chain.scope == Scope::Volume;
@@ -176,4 +189,17 @@ fn count(
         counted.push((backup, changes, sizes));
     }
     Ok(counted)
+}
+
+/// None for a chain of which nobody can say it. An error is one that may pass.
+fn usage(repository: &Repository, chain: &ChainRef) -> cbr_store::Result<Option<Usage>> {
+    match repository.usage(chain) {
+        Ok(usage) => Ok(Some(usage)),
+        Err(error) if error.is_no_verdict() => Err(error),
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(%chain, error, "what its backups cost is unknown until something changes there");
+            Ok(None)
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Use cases of backups.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use cbr_db::Tx;
 use cbr_model::backup::{Backup, BackupState};
@@ -23,11 +23,13 @@ use crate::{Access, Error, Result};
 #[derive(Debug)]
 pub struct Backups {
     pub(super) core: Arc<Core>,
+    /// After which backup the next round of counting begins; none: from the first one.
+    pub(super) counted: Mutex<Option<BackupId>>,
 }
 
 impl Backups {
     pub(crate) const fn new(core: Arc<Core>) -> Self {
-        Self { core }
+        Self { core, counted: Mutex::new(None) }
     }
 
     /// Lists backups (contract C27); children only with `filter.parent`.

@@ -7,8 +7,8 @@ use cbr_model::vault::{Vault, VaultUse};
 use crate::content;
 use crate::{Error, Result};
 
-/// Refuses a vault that cannot take a backup of this kind or size.
-pub(crate) fn check_takes(vault: &Vault, backup: &Backup) -> Result<()> {
+/// Refuses a vault that cannot take a backup of this kind or size, beside what is `coming` back already.
+pub(crate) fn check_takes(vault: &Vault, coming: Bytes, backup: &Backup) -> Result<()> {
     if !vault.status.allows(VaultUse::Edit) {
         return Err(Error::VaultStatus { status: vault.status });
     }
@@ -16,7 +16,8 @@ pub(crate) fn check_takes(vault: &Vault, backup: &Backup) -> Result<()> {
         let resource = backup.resource_kind;
         return Err(Error::ResourceKindMismatch { vault: vault.kind, resource });
     }
-    let used = Bytes(vault.used.0.saturating_add(logical_bytes(backup).0));
+    let sizes = [vault.used, coming, logical_bytes(backup)];
+    let used = Bytes(sizes.iter().fold(0, |sum: u64, size| sum.saturating_add(size.0)));
     if used > vault.size.bytes() {
         return Err(Error::VaultFull { used, size: vault.size });
     }

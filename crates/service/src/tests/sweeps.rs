@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use cbr_model::TaskId;
+use cbr_model::backup::Backup;
 use cbr_model::vault::VaultKind;
 use cbr_provider::fake::{Fault as Break, Operation};
 use cbr_provider::{BackupSource, DiskSelection, SnapshotName};
+use cbr_store::backend::layer::Fault;
 use cbr_store::{BlockSource, Job};
 
 use super::world::{SECOND_VOLUME, VOLUME, World, id};
@@ -167,4 +169,67 @@ async fn old_operation_logs_go() {
     assert_eq!(world.services.sweeps.history().await.unwrap(), 1);
     let left: Vec<_> = world.logs().await.into_iter().map(|log| log.id).collect();
     assert_eq!(left, [waiting]);
+}
+
+/// Two disks' backups: of the first one the chain cannot be read.
+async fn one_of_two_damaged(world: &World) -> [Backup; 2] {
+    let mut backups = Vec::new();
+    for volume in [VOLUME, SECOND_VOLUME] {
+        let vault = world.vault(VaultKind::Disk, &[volume]).await;
+        backups.push(world.back_up(&vault).await);
+    }
+    backups.try_into().unwrap()
+}
+
+/// P3: a round gives up so many backups; those that cannot be given up keep no later one in the trash, and
+/// are tried again when all others had their turn.
+#[tokio::test]
+async fn what_cannot_be_given_up_does_not_stop_the_emptying() {
+    let world = World::with_trash().await;
+    let [damaged, sound] = one_of_two_damaged(&world).await;
+    for backup in [&damaged, &sound] {
+        world.delete(backup).await;
+        world.clock.advance(Duration::from_secs(1));
+    }
+    world.damage_commit(&damaged);
+    world.clock.advance(Duration::from_hours(4 * 24));
+    let round = async || {
+        let count = world.services.trash.sweep_some(1).await.unwrap();
+        world.settle().await;
+        let left: Vec<_> = world.trash().await.iter().map(|one| one.backup.id).collect();
+        (count, left)
+    };
+    assert_eq!(round().await, (1, vec![sound.id, damaged.id]), "the oldest, in vain");
+    assert_eq!(round().await, (1, vec![damaged.id]));
+    assert_eq!(round().await, (0, vec![damaged.id]), "the end");
+    assert_eq!(round().await, (1, vec![damaged.id]), "from the beginning");
+}
+
+/// VLT-85: what a damaged chain's backups cost is unknown, nobody asks in vain again, and the others' are
+/// counted; a store that does not answer is asked again.
+#[tokio::test]
+async fn sizes_that_cannot_be_counted_do_not_stop_the_counting() {
+    let world = World::new().await;
+    let [damaged, sound] = one_of_two_damaged(&world).await;
+    let counted = async || {
+        let backups = world.backups().await;
+        let extras = world.services.backups.extras(&world.access, &backups).await.unwrap();
+        [damaged.id, sound.id].map(|id| extras[&id].counted.used.is_some())
+    };
+    let services = &world.services.backups;
+    world.store.faulty.fail_all(Fault::Io);
+    for _ in 0..2 {
+        assert!(services.count_some(1).await.is_err(), "one after the other");
+    }
+    world.store.faulty.heal();
+    assert_eq!(services.count_some(1).await.unwrap(), 0, "the end");
+    assert_eq!(counted().await, [false, false]);
+    world.damage_commit(&damaged);
+    // The first of the two fails once more; the other has its turn all the same.
+    assert_eq!(services.count_some(1).await.unwrap(), 1);
+    assert_eq!(services.count_some(1).await.unwrap(), 1);
+    assert_eq!(counted().await, [false, true]);
+    for _ in 0..2 {
+        assert_eq!(services.count_sizes().await.unwrap(), 0, "nothing has changed");
+    }
 }

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use cbr_model::backup::Backup;
+use cbr_model::BackupId;
+use cbr_model::backup::{Backup, BackupState, Content};
 use cbr_model::operation::{OperationStatus, OperationType};
 use cbr_model::size::Bytes;
 use cbr_model::vault::{Vault, VaultKind, VaultStatus};
 use cbr_task::Outcome;
 use cbr_task::harness::crash_matrix;
 
-use super::world::{BLOCK, DATA_DISK, SERVER, SYSTEM_DISK, VOLUME, World, id, succeeded};
+use super::world::{
+    BLOCK, DATA_DISK, SECOND_VOLUME, SERVER, SYSTEM_DISK, VOLUME, World, id, succeeded,
+};
 use crate::Error;
 use crate::catalogue::{Health, Rebuilt};
 use crate::rules::trash::{check_takes, logical_bytes};
@@ -22,18 +25,18 @@ use crate::trash::InTrash;
 const DAY: Duration = Duration::from_hours(24);
 
 impl World {
-    async fn trash(&self) -> Vec<InTrash> {
+    pub(super) async fn trash(&self) -> Vec<InTrash> {
         self.services.trash.list(&self.access).await.unwrap()
     }
 
     /// Deletes a backup, to the end.
-    async fn delete(&self, backup: &Backup) {
+    pub(super) async fn delete(&self, backup: &Backup) {
         let task = self.services.backups.delete(&self.access, backup.id).await.unwrap();
         self.settle().await;
         succeeded(&self.services.operations.show(&self.access, task).await.unwrap());
     }
 
-    fn trashed_versions(&self) -> usize {
+    pub(super) fn trashed_versions(&self) -> usize {
         self.store.repository.contents().unwrap().trashed.len()
     }
 }
@@ -173,12 +176,53 @@ async fn a_vault_takes_back_what_it_has_room_for() {
     let with = |used: u64| Vault { used: Bytes(used), ..vault.clone() };
     let size = vault.size.bytes().0;
     let room = logical_bytes(&backup).0;
-    check_takes(&with(size - room), &backup).unwrap();
-    let full = check_takes(&with(size - room + 1), &backup);
-    assert!(matches!(full, Err(Error::VaultFull { .. })), "{full:?}");
+    let none = Bytes(0);
+    check_takes(&with(size - room), none, &backup).unwrap();
+    for (used, coming) in [(size - room + 1, none), (size - 2 * room, Bytes(room + 1))] {
+        let full = check_takes(&with(used), coming, &backup);
+        assert!(matches!(full, Err(Error::VaultFull { .. })), "{full:?}");
+    }
     let going = Vault { status: VaultStatus::Deleting, ..vault };
-    let refused = check_takes(&going, &backup);
+    let refused = check_takes(&going, none, &backup);
     assert!(matches!(refused, Err(Error::VaultStatus { .. })), "{refused:?}");
+}
+
+/// VLT-57: of two that are asked for before either is back, a vault with room for one takes one.
+#[tokio::test]
+async fn what_is_coming_back_takes_its_room_already() {
+    let world = World::with_trash().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let first = world.back_up(&vault).await;
+    world.provider.write(id(VOLUME), 0, &[7; 300]);
+    let second = world.back_up(&vault).await;
+    assert!(logical_bytes(&second) > Bytes(0));
+    // Fills the vault but for the first.
+    let room = logical_bytes(&first).0;
+    let mut filler = Backup { id: BackupId::from_uuid(uuid::Uuid::from_u128(77)), ..first.clone() };
+    let BackupState::Available { content: Content::Disk(version) } = &mut filler.state else {
+        panic!("{filler:?}");
+    };
+    version.logical_bytes = Bytes(vault.size.bytes().0 - room);
+    for backup in [&first, &second] {
+        world.delete(backup).await;
+    }
+    let other = world.vault(VaultKind::Disk, &[SECOND_VOLUME]).await;
+    let run = world.back_up(&other).await;
+    let mut tx = world.db.begin().await.unwrap();
+    let filler = Backup { checkpoint: run.checkpoint, ..filler };
+    tx.backups().insert(&filler).await.unwrap();
+    tx.commit().await.unwrap();
+    let trash = &world.services.trash;
+    trash.undelete(&world.access, first.id, None).await.unwrap();
+    let full = trash.undelete(&world.access, second.id, None).await;
+    assert!(matches!(full, Err(Error::VaultFull { .. })), "{full:?}");
+    world.settle().await;
+    assert!(world.reread(&vault).await.used <= vault.size.bytes());
+    let full = trash.undelete(&world.access, second.id, None).await;
+    assert!(matches!(full, Err(Error::VaultFull { .. })), "{full:?}");
+    trash.undelete(&world.access, second.id, Some(other.id)).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.trash().await.len(), 0);
 }
 
 /// P8: what was deleted does not come back as live with a rebuilt database, and is still in the trash.

@@ -1,8 +1,8 @@
 //! Use cases of the trash.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cbr_db::{TrashedBackup, Tx};
+use cbr_db::{TrashPlace, TrashedBackup, Tx};
 use cbr_model::backup::Backup;
 use cbr_model::size::Bytes;
 use cbr_model::{BackupId, ProjectId, TaskId, Timestamp, VaultId};
@@ -16,12 +16,14 @@ use crate::{Access, Error, Result};
 /// The most backups a list of the trash has.
 const LIST_MAX: i64 = 1000;
 /// The most backups one round gives up.
-const PURGES_MAX: i64 = 500;
+const PURGES_MAX: u32 = 500;
 
 /// Use cases of the trash.
 #[derive(Debug)]
 pub struct Trash {
     core: Arc<Core>,
+    /// How far the last round came; none: to the end.
+    swept: Mutex<Option<TrashPlace>>,
 }
 
 /// A backup in the trash, and when it goes.
@@ -39,7 +41,7 @@ pub struct InTrash {
 
 impl Trash {
     pub(crate) const fn new(core: Arc<Core>) -> Self {
-        Self { core }
+        Self { core, swept: Mutex::new(None) }
     }
 
     /// For how many days what is deleted can be taken back; none: it is gone at once.
@@ -86,7 +88,8 @@ impl Trash {
             (None, Some(vault)) => return Err(Error::VaultNotFound(vault)),
             (None, None) => return Err(Error::TrashVaultGone { backup: id, vault }),
         };
-        check_takes(&vault, &backup)?;
+        let coming = tx.trash().coming_back(vault.id).await.map_err(db(doing))?;
+        check_takes(&vault, coming, &backup)?;
         let task = undelete_backup::new(&self.core, access, &vault, &backup);
         let id = task.id;
         tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
@@ -109,13 +112,21 @@ impl Trash {
 
     /// Has everything given up that has been in the trash long enough; says how much that is.
     pub async fn sweep(&self) -> Result<u64> {
+        self.sweep_some(PURGES_MAX).await
+    }
+
+    /// The same for at most `limit` backups. The next round goes on where this one ended, so that what
+    /// cannot be given up (a damaged chain) is in nobody's way.
+    pub(crate) async fn sweep_some(&self, limit: u32) -> Result<u64> {
         let doing = "emptying the trash";
+        let after = *self.swept();
         let mut tx = self.core.db.begin().await.map_err(db(doing))?;
         let end = tx.now().plus_seconds(-self.undo_seconds());
+        let due = tx.trash().due(end, after, limit).await.map_err(db(doing))?;
+        let last = due.last().map(|last| (last.trashed_at, last.backup.id));
+        let next = last.filter(|_| due.len() == limit as usize);
         let mut count = 0;
-        for TrashedBackup { backup, .. } in
-            tx.trash().due(end, PURGES_MAX).await.map_err(db(doing))?
-        {
+        for TrashedBackup { backup, .. } in due {
             let tasks = tx.tasks().list_by_backup(backup.id).await.map_err(db("listing tasks"))?;
             if tasks.is_empty() {
                 let task = purge_backup::new_due(&self.core, &backup);
@@ -124,10 +135,15 @@ impl Trash {
             }
         }
         tx.commit().await.map_err(db(doing))?;
+        *self.swept() = next;
         if count > 0 {
             self.core.wake();
         }
         Ok(count)
+    }
+
+    fn swept(&self) -> MutexGuard<'_, Option<TrashPlace>> {
+        self.swept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
