@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use cbr_db::{Claim, ClaimedTask, Db, TaskRecord};
 use cbr_env::Clock;
-use cbr_model::TaskId;
+use cbr_model::{ProjectId, TaskId};
 
 use crate::context::TaskContext;
 use crate::kind::{AnyTask, Kinds};
 use crate::options::Options;
-use crate::task::{Outcome, Task};
+use crate::task::{Outcome, StepError, Task};
 use crate::work::{After, SaveError, Saved, Worker};
 
 /// More steps than this are taken for an endless task.
@@ -80,6 +80,18 @@ pub async fn crash_matrix<T: Task>(
             check(&world, fault, &ended).await;
         }
     }
+}
+
+/// One step of a worker that slept, and whose task others have meanwhile ended: what it does outside is
+/// done, and what comes of it is saved nowhere (P14).
+pub async fn sleeper<T: Task>(
+    ctx: &T::Ctx,
+    (task, project): (TaskId, ProjectId),
+    stage: T,
+) -> Result<T, StepError<T>> {
+    let run = TaskContext::new(task, project, 1, 1, 0);
+    run.begin_stage(stage.may_cancel());
+    stage.step(ctx, &run).await
 }
 
 /// Runs the world's task to its end with one fault.

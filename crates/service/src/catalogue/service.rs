@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cbr_db::{DbError, StoredDisk, Tx};
+use cbr_model::ProjectId;
 use cbr_model::identity::{Domain, Project};
 use cbr_model::vault::Vault;
-use cbr_model::{BackupId, ProjectId};
 use cbr_provider::LeftoverKind;
 use cbr_store::{VersionInfo, VersionRef};
 use tokio::task::spawn_blocking;
@@ -47,19 +47,24 @@ impl Catalogue {
         let Contents { found, trashed, unreadable } = self.contents().await?;
         let mut tx = self.core.db.begin().await.map_err(db("rebuilding the catalogue"))?;
         let rows = tx.backups().stored_disks().await.map_err(db("listing stored disks"))?;
-        let rows: BTreeMap<VersionRef, BackupId> =
-            rows.iter().map(|disk| (reference(&disk.version), disk.backup)).collect();
+        let rows = references(&rows);
+        // What is being taken back is live before its row is; the row comes with its task.
+        let trash = tx.trash().stored_disks().await.map_err(db("listing the trash"))?;
+        let trash = references(&trash);
         let mut rebuilt = Rebuilt { unreadable, ..Rebuilt::default() };
         let mut missing: BTreeMap<ProjectId, Vec<Found>> = BTreeMap::new();
         let mut present = 0;
         for one in found {
-            if rows.contains_key(&reference(&one.version)) {
+            let version = reference(&one.version);
+            if rows.contains(&version) {
                 present += 1;
+            } else if trash.contains(&version) {
+                rebuilt.known += 1;
             } else {
                 missing.entry(one.card.account.project).or_default().push(one);
             }
         }
-        rebuilt.known = present;
+        rebuilt.known += present;
         rebuilt.lost = (rows.len() as u64).saturating_sub(present);
         for found in missing.into_values() {
             let Some(first) = found.first() else { continue };
@@ -184,11 +189,8 @@ impl Catalogue {
             let names = |found: &[Found]| -> BTreeSet<VersionRef> {
                 found.iter().map(|found| reference(&found.version)).collect()
             };
-            let listed = |rows: &[StoredDisk]| -> BTreeSet<VersionRef> {
-                rows.iter().map(|row| reference(&row.version)).collect()
-            };
             let (stored, trashed) = (names(&contents.found), names(&contents.trashed));
-            let (rows_listed, trash_listed) = (listed(&rows), listed(&trash));
+            let (rows_listed, trash_listed) = (references(&rows), references(&trash));
             let lost = rows_listed.difference(&stored).count();
             // What is being deleted or taken back is for a moment in the one and listed in the other.
             let known: BTreeSet<VersionRef> = rows_listed.union(&trash_listed).copied().collect();
@@ -227,6 +229,11 @@ fn bad(subject: &str, message: String) -> Finding {
     Finding { subject: subject.to_owned(), health: Health::Bad, message }
 }
 
+/// The versions that rows name.
+fn references(rows: &[StoredDisk]) -> BTreeSet<VersionRef> {
+    rows.iter().map(|row| reference(&row.version)).collect()
+}
+
 /// The rows of what is in the store's trash. The time to take it back begins anew: when it was deleted
 /// is not known any more. Its vaults do not come back with it; they may have been deleted as well.
 async fn rebuild_trash(
@@ -236,7 +243,7 @@ async fn rebuild_trash(
 ) -> std::result::Result<(), DbError> {
     let mut rows = tx.backups().stored_disks().await?;
     rows.extend(tx.trash().stored_disks().await?);
-    let known: BTreeSet<VersionRef> = rows.iter().map(|row| reference(&row.version)).collect();
+    let known = references(&rows);
     let mut missing: BTreeMap<ProjectId, Vec<Found>> = BTreeMap::new();
     for one in trashed.into_iter().filter(|one| !known.contains(&reference(&one.version))) {
         missing.entry(one.card.account.project).or_default().push(one);

@@ -5,8 +5,6 @@
 //!            Erase ──▶ Done      else
 //! ```
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use cbr_db::{DbError, NewTask, Tx};
 use cbr_model::backup::{Backup, BackupState, StoredVersion};
@@ -15,9 +13,7 @@ use cbr_model::vault::Vault;
 use cbr_model::{BackupId, ProjectId};
 use cbr_task::{Failure, Outcome, StepError, Task, TaskContext};
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
 
-use super::trouble::Trouble;
 use super::{order, rows, trash};
 use crate::Access;
 use crate::content;
@@ -76,7 +72,7 @@ impl Task for DeleteTask {
                     Err(trouble) => Err(trouble.at(Self::Trash { job, marks })),
                 }
             }
-            Self::Erase { job } => match erase(core, &job.versions).await {
+            Self::Erase { job } => match trash::erase(core, &job.versions).await {
                 Ok(()) => Ok(Self::Done { job, outcome: Outcome::Success }),
                 Err(trouble) => Err(trouble.at(Self::Erase { job })),
             },
@@ -117,15 +113,4 @@ impl Task for DeleteTask {
     fn may_cancel(&self) -> bool {
         false
     }
-}
-
-/// Deletes versions from the store for good. Those that are gone already are fine.
-pub(super) async fn erase(core: &Core, versions: &[StoredVersion]) -> Result<(), Trouble> {
-    for version in versions {
-        let (repository, gone) = (Arc::clone(&core.repository), content::reference(version));
-        let freed = spawn_blocking(move || repository.delete(&gone.chain, &[gone.seq])).await??;
-        metrics::counter!("cbr_deleted_stored_bytes_total").increment(freed.freed_bytes);
-        metrics::counter!("cbr_store_audit_rescues_total").increment(freed.rescued_packs);
-    }
-    Ok(())
 }

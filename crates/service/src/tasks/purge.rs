@@ -23,7 +23,6 @@ use cbr_model::{BackupId, ProjectId, ResourceId, VaultId};
 use cbr_task::{Failure, Outcome, StepError, Task, TaskContext};
 use serde::{Deserialize, Serialize};
 
-use super::delete_backup::erase;
 use super::trouble::Trouble;
 use super::{order, rows, trash};
 use crate::Access;
@@ -205,7 +204,7 @@ async fn advance(
         if let Some(backup) = backup {
             let versions = content::versions(&backup);
             match (job.undo, marks) {
-                (false, _) => erase(core, &versions).await?,
+                (false, _) => trash::erase(core, &versions).await?,
                 (true, Some(marks)) => {
                     trash::put(core, &versions, &marks, run.id().to_string()).await?;
                 }

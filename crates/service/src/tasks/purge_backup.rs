@@ -1,11 +1,17 @@
 //! Gives up one backup in the trash for good: in the store, then in the trash's rows.
+//!
+//! ```text
+//!   Mark ──▶ Trash ──▶ Purge ──▶ Done
+//! ```
+//!
+//! Taking back may have ended half-way, with some disks out of the trash. They go back there first: what is
+//! live is not purged, and without a row nobody would ever delete it.
 
 use async_trait::async_trait;
 use cbr_db::{DbError, NewTask, Tx};
 use cbr_model::backup::{Backup, StoredVersion};
 use cbr_model::operation::OperationType;
 use cbr_model::{BackupId, ProjectId, TaskId};
-use cbr_store::{ChainRef, Error as StoreError, Freed, Repository};
 use cbr_task::{Failure, Outcome, StepError, Task, TaskContext};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +35,8 @@ pub(crate) struct Job {
 pub(crate) enum PurgeBackupTask {
     /// Note how far the logs of deletions have come.
     Mark { job: Job },
+    /// Put into the trash what is not there, and note again how far the logs have come.
+    Trash { job: Job, marks: Vec<u64> },
     /// Free its content.
     Purge { job: Job, marks: Vec<u64> },
     /// Over.
@@ -64,6 +72,7 @@ impl Task for PurgeBackupTask {
         let stage = self.clone();
         let next = match self {
             Self::Mark { job } => mark(core, job).await,
+            Self::Trash { job, marks } => put(core, run, job, marks).await,
             Self::Purge { job, marks } => purge(core, run, job, marks).await,
             Self::Done { .. } => Ok(self),
         };
@@ -75,13 +84,15 @@ impl Task for PurgeBackupTask {
             Self::Done { job, outcome: Outcome::Success } => {
                 tx.trash().forget(job.project, job.backup).await.map(drop)
             }
-            Self::Mark { .. } | Self::Purge { .. } | Self::Done { .. } => Ok(()),
+            Self::Mark { .. } | Self::Trash { .. } | Self::Purge { .. } | Self::Done { .. } => {
+                Ok(())
+            }
         }
     }
 
     fn unwind(self, failure: Failure) -> Self {
         match self {
-            Self::Mark { job } | Self::Purge { job, .. } => {
+            Self::Mark { job } | Self::Trash { job, .. } | Self::Purge { job, .. } => {
                 Self::Done { job, outcome: Outcome::Failed(failure) }
             }
             Self::Done { .. } => self,
@@ -91,7 +102,7 @@ impl Task for PurgeBackupTask {
     fn outcome(&self) -> Option<Outcome> {
         match self {
             Self::Done { outcome, .. } => Some(outcome.clone()),
-            Self::Mark { .. } | Self::Purge { .. } => None,
+            Self::Mark { .. } | Self::Trash { .. } | Self::Purge { .. } => None,
         }
     }
 
@@ -109,6 +120,17 @@ async fn mark(core: &Core, job: Job) -> Result<PurgeBackupTask, Trouble> {
         return Ok(PurgeBackupTask::Done { job, outcome: Outcome::Success });
     }
     let marks = trash::marks(core, &job.versions).await?;
+    Ok(PurgeBackupTask::Trash { job, marks })
+}
+
+async fn put(
+    core: &Core,
+    run: &TaskContext,
+    job: Job,
+    marks: Vec<u64>,
+) -> Result<PurgeBackupTask, Trouble> {
+    trash::put(core, &job.versions, &marks, run.id().to_string()).await?;
+    let marks = trash::marks(core, &job.versions).await?;
     Ok(PurgeBackupTask::Purge { job, marks })
 }
 
@@ -118,18 +140,6 @@ async fn purge(
     job: Job,
     marks: Vec<u64>,
 ) -> Result<PurgeBackupTask, Trouble> {
-    for (version, mark) in job.versions.iter().zip(&marks) {
-        let (mark, by) = (Some(*mark), run.id().to_string());
-        let purge = move |repository: &Repository, chain: &ChainRef, seq: u64| {
-            match repository.purge(chain, &[seq], mark, &by) {
-                // Its keys were destroyed, and with them all it had.
-                Err(StoreError::Shredded { .. }) => Ok(Freed::default()),
-                freed => freed,
-            }
-        };
-        let freed = trash::blocking(core, version, purge).await?;
-        metrics::counter!("cbr_deleted_stored_bytes_total").increment(freed.freed_bytes);
-        metrics::counter!("cbr_store_audit_rescues_total").increment(freed.rescued_packs);
-    }
+    trash::purge(core, &job.versions, &marks, run.id().to_string()).await?;
     Ok(PurgeBackupTask::Done { job, outcome: Outcome::Success })
 }

@@ -1,4 +1,4 @@
-//! The store's trash, as tasks use it.
+//! Deletions in the store, as tasks use them.
 //!
 //! A task that deletes, and one that takes back, undo each other's work. So each notes first how far
 //! the logs of deletions have come, saves that with its stage, and gives it to the store whenever it
@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use cbr_model::backup::StoredVersion;
-use cbr_store::{ChainRef, Error as StoreError, Repository};
+use cbr_store::{ChainRef, Error as StoreError, Freed, Repository};
 use tokio::task::spawn_blocking;
 
 use super::trouble::Trouble;
@@ -18,12 +18,8 @@ use crate::core::Core;
 pub(super) async fn marks(core: &Core, versions: &[StoredVersion]) -> Result<Vec<u64>, Trouble> {
     let mut marks = Vec::with_capacity(versions.len());
     for version in versions {
-        let mark = |repository: &Repository, chain: &ChainRef, _| match repository.mark(chain) {
-            // Its keys were destroyed: nothing moves there any more.
-            Err(StoreError::Shredded { .. }) => Ok(0),
-            mark => mark,
-        };
-        marks.push(blocking(core, version, mark).await?);
+        let mark = |repository: &Repository, chain: &ChainRef, _| repository.mark(chain);
+        marks.push(unless_shredded(core, version, mark).await?);
     }
     Ok(marks)
 }
@@ -40,9 +36,56 @@ pub(super) async fn put(
         let put = move |repository: &Repository, chain: &ChainRef, seq: u64| {
             repository.trash(chain, &[seq], mark, &by)
         };
-        blocking(core, version, put).await?;
+        unless_shredded(core, version, put).await?;
     }
     Ok(())
+}
+
+/// Gives up versions that are in the trash. Those that were moved since the marks are left alone.
+pub(super) async fn purge(
+    core: &Core,
+    versions: &[StoredVersion],
+    marks: &[u64],
+    by: String,
+) -> Result<(), Trouble> {
+    for (version, mark) in versions.iter().zip(marks) {
+        let (mark, by) = (Some(*mark), by.clone());
+        let purge = move |repository: &Repository, chain: &ChainRef, seq: u64| {
+            repository.purge(chain, &[seq], mark, &by)
+        };
+        count(&unless_shredded(core, version, purge).await?);
+    }
+    Ok(())
+}
+
+/// Deletes versions for good, whether in the trash or not. Those that are gone already are fine.
+pub(super) async fn erase(core: &Core, versions: &[StoredVersion]) -> Result<(), Trouble> {
+    for version in versions {
+        let delete =
+            |repository: &Repository, chain: &ChainRef, seq: u64| repository.delete(chain, &[seq]);
+        count(&unless_shredded(core, version, delete).await?);
+    }
+    Ok(())
+}
+
+fn count(freed: &Freed) {
+    metrics::counter!("cbr_deleted_stored_bytes_total").increment(freed.freed_bytes);
+    metrics::counter!("cbr_store_audit_rescues_total").increment(freed.rescued_packs);
+}
+
+/// As [`blocking`], for what takes away. Where a tenant's keys were destroyed everything it had is gone,
+/// so there is nothing to be done.
+async fn unless_shredded<T: Default + Send + 'static>(
+    core: &Core,
+    version: &StoredVersion,
+    work: impl FnOnce(&Repository, &ChainRef, u64) -> cbr_store::Result<T> + Send + 'static,
+) -> Result<T, Trouble> {
+    let work =
+        move |repository: &Repository, chain: &ChainRef, seq| match work(repository, chain, seq) {
+            Err(StoreError::Shredded { .. }) => Ok(T::default()),
+            done => done,
+        };
+    blocking(core, version, work).await
 }
 
 /// Runs `work` for the version's chain and number.

@@ -5,6 +5,7 @@ mod catalogue;
 mod delete;
 mod exports;
 mod faults;
+mod half_way;
 mod identity;
 mod restore;
 mod rules;

@@ -42,6 +42,23 @@ async fn whole_pass(world: &World) {
     assert!(world.services.verification.scrub(&options, &stop).await.unwrap());
 }
 
+/// P5: what was known of a backup goes with it into the trash; taken back it is unknown until the next pass.
+#[tokio::test]
+async fn what_is_taken_back_is_looked_at_again() {
+    let world = World::with_trash().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let backup = world.back_up(&vault).await;
+    flip(&world);
+    whole_pass(&world).await;
+    assert_eq!(integrity(&world, &backup).await.state, IntegrityState::Damaged);
+    world.delete(&backup).await;
+    world.undelete(&backup).await;
+    assert_eq!(integrity(&world, &backup).await.state, IntegrityState::Unknown);
+    world.clock.advance(std::time::Duration::from_hours(1));
+    whole_pass(&world).await;
+    assert_eq!(integrity(&world, &backup).await.state, IntegrityState::Damaged);
+}
+
 /// P5, P35: a pass finds damage and marks the backups it hurts; the next backup of the disk heals
 /// them, and they are marked whole again.
 #[tokio::test]
