@@ -4,6 +4,7 @@
 //! handler that takes one cannot be reached without the check.
 
 use std::convert::Infallible;
+use std::marker::PhantomData;
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
@@ -123,6 +124,28 @@ impl<S: Send + Sync, P: IdParameter> FromRequestParts<S> for PathId<P> {
     }
 }
 
+/// A text in the path.
+#[derive(Debug)]
+pub(crate) struct PathText<P: TextParameter>(pub(crate) String, PhantomData<P>);
+
+/// A path parameter that holds a text.
+pub(crate) trait TextParameter {
+    /// Name of the parameter.
+    const NAME: &'static str;
+}
+
+impl<S: Send + Sync, P: TextParameter> FromRequestParts<S> for PathText<P> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let params = RawPathParams::from_request_parts(parts, state)
+            .await
+            .map_err(|_| ApiError::invalid(P::NAME, "it is not UTF-8"))?;
+        let text = params.iter().find(|(name, _)| *name == P::NAME).map_or("", |(_, value)| value);
+        Ok(Self(text.to_owned(), PhantomData))
+    }
+}
+
 /// The id that `text` says. Text that is no id is the id of nothing, so it is `absent`.
 pub(crate) fn id_of<K: Kind>(text: &str, absent: ErrorCode) -> Result<Id<K>, ApiError> {
     text.parse().map_err(|_| {
@@ -161,6 +184,8 @@ id_parameters! {
     OperationInPath: Task = "operation_log_id", OperationNotFound;
     /// `{id}` of a project at Keystone
     ProjectInPath: Project = "id", ProjectNotFound;
+    /// `{source_project_id}`
+    SourceProjectInPath: Project = "source_project_id", ProjectNotFound;
     /// `{server_id}`
     ServerInPath: Resource = "server_id", ServerNotFound;
     /// `{vault_id}`

@@ -1,7 +1,10 @@
 //! The operation table. An operation that is not in it does not exist.
 
 use crate::operation::Operation;
-use crate::v3::{backups, checkpoints, operation_logs, protectables, vault_tags, vaults};
+use crate::v3::{
+    backups, checkpoints, directory, features, migrates, operation_logs, protectables, replication,
+    vault_tags, vaults,
+};
 use crate::{ecs, evs, identity, system, x};
 
 /// Every operation, in the order of the OpenAPI document.
@@ -32,6 +35,18 @@ pub static OPERATIONS: &[Operation] = &[
     operation_logs::show::OPERATION,
     protectables::list::OPERATION,
     protectables::show::OPERATION,
+    replication::copy_checkpoint::OPERATION,
+    replication::import_checkpoint::OPERATION,
+    replication::copy_backup::OPERATION,
+    replication::import_backup::OPERATION,
+    replication::capabilities::OPERATION,
+    features::list::OPERATION,
+    features::show::OPERATION,
+    migrates::start::OPERATION,
+    migrates::show::OPERATION,
+    directory::domain_projects::OPERATION,
+    directory::show_domain::OPERATION,
+    directory::region_projects::OPERATION,
     // ours
     x::cancel_operation::OPERATION,
     x::backup_sizes::OPERATION,

@@ -289,6 +289,47 @@ pub enum Error {
         status: String,
     },
 
+    // --- copies in other regions
+    /// No copies go to that region.
+    #[error("nothing can be copied to region `{region}`: this region has no partners")]
+    ReplicaRegion {
+        /// The region.
+        region: String,
+    },
+    /// Absent, barred, or not the caller's.
+    #[error("nothing can be copied to project {0}: it does not exist, or you may not use it")]
+    ReplicaProject(ProjectId),
+    /// Not in that project.
+    #[error("destination vault {0} does not exist in the destination project")]
+    DestinationVaultNotFound(VaultId),
+    /// REP-01: it is there, and for backups.
+    #[error("vault {0} takes no copies: it is a vault for backups, not for replication")]
+    DestinationVaultRefused(VaultId),
+    /// REP-07: not of this kind.
+    #[error("the backup cannot be copied: {reason}")]
+    NotReplicable {
+        /// Why not.
+        reason: &'static str,
+    },
+    /// REP-07: not in this state.
+    #[error("a backup that is {status} cannot be copied")]
+    BackupNotReplicable {
+        /// Its state.
+        status: &'static str,
+    },
+    /// REP-07: not of this kind.
+    #[error("a {} vault cannot be copied; only server vaults can", kind.as_str())]
+    VaultNotReplicable {
+        /// The vault's kind.
+        kind: VaultKind,
+    },
+    /// REP-07: nothing in the vault qualifies.
+    #[error("the vault holds no available server backup with a system disk: nothing is to be copied")]
+    NothingToReplicate,
+    /// Only vaults of hybrid clouds are synchronised, and there are none.
+    #[error("{}", not_hybrid(*.0))]
+    VaultNotHybrid(Option<VaultId>),
+
     // --- operations
     /// Absent, or another project's.
     #[error("operation log {0} does not exist")]
@@ -351,6 +392,13 @@ pub(crate) fn db(doing: &'static str) -> impl FnOnce(cbr_db::DbError) -> Error {
     move |source| match source {
         cbr_db::DbError::UnknownMarker => Error::invalid("marker", source),
         source => Error::Internal { doing, source: Box::new(source) },
+    }
+}
+
+fn not_hybrid(vault: Option<VaultId>) -> String {
+    match vault {
+        Some(vault) => format!("vault {vault} cannot be synchronised: it is not of a hybrid cloud"),
+        None => "backups cannot be taken in: the project has no vault of a hybrid cloud".to_owned(),
     }
 }
 

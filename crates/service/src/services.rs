@@ -25,8 +25,8 @@ use crate::tasks::undelete_backup::UndeleteTask;
 use crate::tasks::verify_backup::VerifyTask;
 use crate::verification::Verification;
 use crate::{
-    Backups, Catalogue, Checkpoints, Exports, Identity, Operations, Protectables, Servers, Trash,
-    Vaults, Volumes,
+    Backups, Catalogue, Checkpoints, Directory, Exports, Identity, Operations, Protectables,
+    Replication, Servers, Trash, Vaults, Volumes,
 };
 
 /// What the service is built on.
@@ -65,6 +65,10 @@ pub struct Services {
     pub checkpoints: Arc<Checkpoints>,
     /// Backups.
     pub backups: Arc<Backups>,
+    /// Copies in other regions.
+    pub replication: Arc<Replication>,
+    /// Who is who, for those who share.
+    pub directory: Arc<Directory>,
     /// Backups that were deleted and can be taken back.
     pub trash: Arc<Trash>,
     /// Backups given out as disks.
@@ -110,6 +114,8 @@ impl Services {
             protectables: Arc::new(Protectables::new(Arc::clone(&core))),
             checkpoints: Arc::new(Checkpoints::new(Arc::clone(&core))),
             backups: Arc::clone(&backups),
+            replication: Arc::new(Replication::new(Arc::clone(&core), Arc::clone(&identity))),
+            directory: Arc::new(Directory::new(Arc::clone(&core))),
             operations: Arc::new(Operations::new(Arc::clone(&core))),
             volumes: Arc::new(Volumes::new(Arc::clone(&core))),
             servers: Arc::new(Servers::new(Arc::clone(&core))),

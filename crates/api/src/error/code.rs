@@ -74,7 +74,7 @@ codes! {
 
     // --- restore points and backups
     CheckpointNotFound    = NOT_FOUND,              "BackupService.6217", "the restore point does not exist";
-    NothingToBackUp       = BAD_REQUEST,            "BackupService.0001", "no resource can be backed up now";
+    NothingToBackUp       = BAD_REQUEST,            "BackupService.0001", "no resource can be backed up now, or nothing copied";
     BackupNotFound        = NOT_FOUND,              "BackupService.6200", "the backup does not exist";
     BackupNotDeletable    = BAD_REQUEST,            "BackupService.6201", "the status of the backup does not allow its deletion";
     BackupNotExportable   = BAD_REQUEST,            "CBRX.0010",          "the status of the backup does not allow an export";
@@ -95,6 +95,17 @@ codes! {
     ResourceRestoring     = BAD_REQUEST,            "BackupService.2010", "the resource is being restored already";
     VolumeForbidsRestore  = BAD_REQUEST,            "BackupService.2011", "the status of the disk does not allow a restore";
     SystemDiskTarget      = BAD_REQUEST,            "BackupService.2013", "the backup of a data disk cannot go to a system disk";
+
+    // --- copies in other regions, hybrid clouds, predecessors
+    BackupStatus          = BAD_REQUEST,            "BackupService.1001", "the status of the backup does not allow a copy of it";
+    ReplicaRegion         = BAD_REQUEST,            "BackupService.1005", "nothing can be copied to the destination region";
+    ReplicaProject        = BAD_REQUEST,            "BackupService.1011", "nothing can be copied to the destination project";
+    DestinationVault      = BAD_REQUEST,            "BackupService.6119", "the destination vault takes no copies";
+    DestinationVaultAbsent = BAD_REQUEST,           "BackupService.6120", "the destination project has no such vault";
+    NotReplicable         = BAD_REQUEST,            "BackupService.6122", "backups of this type of resource are not copied";
+    VaultNotReplicable    = BAD_REQUEST,            "BackupService.6128", "vaults of this type are not copied";
+    VaultNotHybrid        = BAD_REQUEST,            "BackupService.7300", "the vault cannot be synchronised";
+    MigrationNotFound     = NOT_FOUND,              "BackupService.4001", "a migration from the predecessor services does not exist";
 
     // --- tasks
     OperationNotFound     = NOT_FOUND,              "BackupService.6500", "the operation log does not exist";

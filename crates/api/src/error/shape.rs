@@ -13,6 +13,8 @@ pub(crate) enum Shape {
     Service,
     /// `{"error": {"code", "message", "title"}}`: Keystone.
     Keystone,
+    /// A bare text for 400 and 403, else as [`Shape::Service`]: features (contract C68, C69).
+    Bare,
 }
 
 impl Shape {
@@ -21,6 +23,7 @@ impl Shape {
         let mut segments = path.split('/').skip(1);
         match (segments.next(), segments.next()) {
             (Some("v3"), None | Some("auth" | "projects" | "regions" | "users")) => Self::Keystone,
+            (Some("v3"), Some(_)) if segments.next() == Some("cbr-features") => Self::Bare,
             _ => Self::Service,
         }
     }
@@ -37,7 +40,8 @@ impl Shape {
                     title: status.canonical_reason().unwrap_or("Error"),
                 },
             }),
-            Self::Service => Body::Service(Refusal {
+            Self::Bare if matches!(status.as_u16(), 400 | 403) => Body::Bare(message),
+            Self::Bare | Self::Service => Body::Service(Refusal {
                 error_code: code,
                 error_msg: message,
                 request_id: code.starts_with("APIG.").then(|| request_id.to_owned()),
@@ -49,7 +53,7 @@ impl Shape {
     pub(crate) const fn schema(self) -> SchemaOf {
         match self {
             Self::Keystone => schema_of::<KeystoneRefusal>(),
-            Self::Service => schema_of::<Refusal>(),
+            Self::Bare | Self::Service => schema_of::<Refusal>(),
         }
     }
 }
@@ -62,6 +66,8 @@ pub(crate) enum Body {
     Service(Refusal),
     /// Of Keystone.
     Keystone(KeystoneRefusal),
+    /// Of features.
+    Bare(String),
 }
 
 /// Why a request was refused.
@@ -121,6 +127,10 @@ mod tests {
             body("/v2/x/cloudvolumes/y", &absent),
             json!({"error_code": "BackupService.6105", "error_msg": "gone"})
         );
+        let features = "/v3/0605767b5780d5762fc5c0118072a564/cbr-features";
+        let invalid = ApiError::new(ErrorCode::InvalidParameter, "no such key");
+        assert_eq!(body(features, &invalid), json!("no such key"));
+        assert_eq!(body(&format!("{features}/x"), &error)["error_code"], "APIG.0301");
         assert_eq!(Shape::of("/v3"), Shape::Keystone);
         assert_eq!(Shape::of("/"), Shape::Service);
     }

@@ -15,7 +15,7 @@ use crate::query::Query;
 use crate::state::Api;
 
 pub(crate) const LIST: Operation = Operation {
-    name: "ListProjects",
+    name: "KeystoneListProjects",
     verb: Verb::Get,
     path: "/v3/projects",
     group: "Identity",
@@ -35,7 +35,7 @@ pub(crate) const LIST: Operation = Operation {
 
 /// Keystone's other path of the same.
 pub(crate) const LIST_AUTH: Operation =
-    Operation { name: "ListAuthProjects", path: "/v3/auth/projects", ..LIST };
+    Operation { name: "KeystoneListAuthProjects", path: "/v3/auth/projects", ..LIST };
 
 pub(crate) const SHOW: Operation = Operation {
     name: "ShowProject",

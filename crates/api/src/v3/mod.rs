@@ -2,8 +2,12 @@
 
 pub(crate) mod backups;
 pub(crate) mod checkpoints;
+pub(crate) mod directory;
+pub(crate) mod features;
+pub(crate) mod migrates;
 pub(crate) mod operation_logs;
 pub(crate) mod protectables;
 pub(crate) mod provider_id;
 pub(crate) mod vault_tags;
+pub(crate) mod replication;
 pub(crate) mod vaults;

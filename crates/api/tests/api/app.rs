@@ -39,7 +39,7 @@ pub(crate) struct App {
     pub(crate) router: Router,
     pub(crate) clock: ManualClock,
     services: Services,
-    provider: Arc<FakeProvider>,
+    pub(crate) provider: Arc<FakeProvider>,
     db: Arc<Db>,
     random: Arc<dyn Random>,
     account: Bootstrapped,

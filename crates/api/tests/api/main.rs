@@ -12,6 +12,8 @@ mod exports;
 mod generated;
 mod identity;
 mod protocol;
+mod replication;
+mod things;
 mod trash;
 mod vault_tags;
 mod vaults;
