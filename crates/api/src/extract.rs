@@ -126,7 +126,7 @@ impl<S: Send + Sync, P: IdParameter> FromRequestParts<S> for PathId<P> {
 
 /// A text in the path.
 #[derive(Debug)]
-pub(crate) struct PathText<P: TextParameter>(pub(crate) String, PhantomData<P>);
+pub(crate) struct PathText<P: TextParameter>(pub(crate) String, pub(crate) PhantomData<P>);
 
 /// A path parameter that holds a text.
 pub(crate) trait TextParameter {
@@ -180,6 +180,8 @@ id_parameters! {
     InstanceInPath: Resource = "instance_id", ResourceNotFound;
     /// `{job_id}` of a neighbour service
     JobInPath: Task = "job_id", JobNotFound;
+    /// `{member_id}`: the recipient's project
+    MemberInPath: Project = "member_id", MemberNotFound;
     /// `{operation_log_id}`
     OperationInPath: Task = "operation_log_id", OperationNotFound;
     /// `{id}` of a project at Keystone

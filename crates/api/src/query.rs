@@ -18,6 +18,9 @@ use crate::time;
 /// Most values of one key; more are refused, so that no query grows without bound.
 const VALUES_MAX: usize = 1000;
 
+/// The longest `sort` (contract A.4).
+const SORT_CHARS_MAX: usize = 255;
+
 /// A parsed query string.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Query {
@@ -114,6 +117,33 @@ impl Query {
             .transpose()
     }
 
+    /// What a list is sorted by, most significant first, and whether the smallest is first: keys with
+    /// a direction each; a missing direction is descending (contract A.4).
+    pub(crate) fn sort<T>(
+        &self,
+        key: &str,
+        read: fn(&str) -> Option<T>,
+    ) -> Result<Vec<(T, bool)>, ApiError> {
+        let Some(text) = self.text(key) else { return Ok(vec![]) };
+        if text.chars().count() > SORT_CHARS_MAX {
+            let limit = format_args!("at most {SORT_CHARS_MAX} characters");
+            return Err(ApiError::invalid(key, limit));
+        }
+        text.split(',')
+            .map(|criterion| {
+                let (word, direction) = criterion.split_once(':').unwrap_or((criterion, "desc"));
+                let Some(found) = read(word.trim()) else {
+                    return Err(ApiError::invalid(key, "unknown key"));
+                };
+                match direction.trim() {
+                    "asc" => Ok((found, true)),
+                    "desc" => Ok((found, false)),
+                    _ => Err(ApiError::invalid(key, "a direction is asc or desc")),
+                }
+            })
+            .collect()
+    }
+
     /// Which part of a list: `limit` 1 to 1000, `offset` from 0, `marker` an id.
     pub(crate) fn page(&self) -> Result<Page, ApiError> {
         self.page_of(PAGE_LIMIT_MAX)
@@ -137,6 +167,12 @@ impl Query {
         let marker = self.value::<Uuid>("marker")?;
         Ok(Page { limit, offset, marker })
     }
+}
+
+/// The enterprise project that is asked for; `all_granted_eps` asks for any.
+pub(crate) fn enterprise_project(query: &Query) -> Option<String> {
+    let wanted = query.text("enterprise_project_id").filter(|id| *id != "all_granted_eps");
+    wanted.map(str::to_owned)
 }
 
 fn unknown_word(key: &str, text: &str) -> ApiError {

@@ -2,8 +2,8 @@
 
 use crate::operation::Operation;
 use crate::v3::{
-    backups, checkpoints, directory, features, migrates, operation_logs, protectables, replication,
-    vault_tags, vaults,
+    backups, checkpoints, directory, features, members, migrates, operation_logs, protectables,
+    replication, vault_tags, vaults,
 };
 use crate::{ecs, evs, identity, system, x};
 
@@ -31,6 +31,12 @@ pub static OPERATIONS: &[Operation] = &[
     backups::update::OPERATION,
     backups::delete::OPERATION,
     backups::restore::OPERATION,
+    backups::metadata::OPERATION,
+    members::add::OPERATION,
+    members::list::OPERATION,
+    members::show::OPERATION,
+    members::update::OPERATION,
+    members::delete::OPERATION,
     operation_logs::list::OPERATION,
     operation_logs::show::OPERATION,
     protectables::list::OPERATION,

@@ -1,14 +1,16 @@
 //! Table `backups`: a server's backup is a row, each of its disks another under it.
 
 use cbr_model::backup::{Backup, Content, StoredVersion};
-use cbr_model::query::{BackupFilter, BackupSort, BackupSortKey, Listing, Page};
-use cbr_model::resource::ResourceKind;
+use cbr_model::metadata::BackupMetadata;
+use cbr_model::query::{BackupFilter, Listing, Page};
 use cbr_model::{BackupId, ProjectId, ResourceId, Timestamp};
 
+use crate::backup_filter;
 use crate::backup_rows::{self, StateColumns};
 use crate::backup_sizes::DueDisk;
 use crate::error::DbError;
-use crate::listing::{Listed, SortKey, and_contains};
+use crate::listing::Listed;
+use crate::row::to_json;
 use crate::sql::Sql;
 use crate::tx::Tx;
 
@@ -98,60 +100,28 @@ impl Backups<'_> {
         Ok(backup_rows::load(self.tx, &rows).await?.pop())
     }
 
-    /// A page of a project's backups with their children (contract C27).
+    /// A page of a project's backups, or of those it was offered, with their children (contract C27).
     pub async fn list(
         &mut self,
         project: ProjectId,
         filter: &BackupFilter,
         page: &Page,
     ) -> Result<Listing<Backup>, DbError> {
-        let mut sql = Sql::new("FROM backups t WHERE t.project_id = $1").bind(project);
-        self.filter(&mut sql, filter);
         let listed = Listed {
             name: "backups.list",
             table: "backups",
             project,
-            matching: sql,
-            keys: sort_keys(&filter.sort),
+            matching: backup_filter::matching(self.tx.engine(), project, filter),
+            keys: backup_filter::sort_keys(&filter.sort),
         };
-        let (rows, total) = listed.page(self.tx, page).await?;
+        let whose = backup_filter::own_or_offered;
+        let (rows, total) = listed.page_in(self.tx, page, whose).await?;
         Ok(Listing { rows: backup_rows::load(self.tx, &rows).await?, total })
     }
 
-    fn filter(&self, sql: &mut Sql, filter: &BackupFilter) {
-        let engine = self.tx.engine();
-        sql.and_one_of("t.id", filter.ids.iter().copied());
-        match filter.parent {
-            Some(parent) => sql.and_equal("t.parent_id", Some(parent)),
-            None => sql.text(" AND t.parent_id IS NULL"),
-        };
-        sql.and_equal("t.checkpoint_id", filter.checkpoint);
-        sql.and_equal("t.vault_id", filter.vault);
-        and_contains(sql, engine, "t.name", filter.name.as_ref());
-        sql.and_equal("t.resource_id", filter.resource);
-        and_contains(sql, engine, "t.resource_name", filter.resource_name.as_ref());
-        sql.and_equal("t.resource_kind", filter.resource_kind.map(ResourceKind::as_str));
-        sql.and_equal("t.resource_az", filter.resource_az.as_ref());
-        sql.and_one_of("t.status", &filter.statuses);
-        sql.and_equal("t.incremental", filter.incremental);
-        if let Some(from) = filter.created_from {
-            sql.text(" AND t.created_at >= ").value(from);
-        }
-        if let Some(until) = filter.created_until {
-            sql.text(" AND t.created_at <= ").value(until);
-        }
-        if let Some(percent) = filter.vault_used_percent {
-            sql.text(
-                " AND (SELECT COALESCE(CAST(SUM(u.logical_bytes) AS BIGINT), 0) * 100
-                       FROM backups u WHERE u.vault_id = t.vault_id)
-                  >= (SELECT v.size_gib * 1073741824 FROM vaults v WHERE v.id = t.vault_id) * ",
-            )
-            .value(percent);
-        }
-    }
-
     /// Writes what can change of a backup (not of its children) if its status is
-    /// `expected`; says whether it was. Also sets `updated_at` to now.
+    /// `expected`; says whether it was. Also sets `updated_at` to now, and withdraws what is shared
+    /// of a backup whose deletion begins (SHR-11).
     ///
     /// Identity, place and creation time of a backup never change.
     pub async fn update(&mut self, backup: &Backup, expected: &str) -> Result<bool, DbError> {
@@ -186,7 +156,33 @@ impl Backups<'_> {
             let due = DueDisk { project: backup.project, resource: backup.resource };
             self.tx.backup_sizes().touch(due).await?;
         }
+        if is_changed && state.status == "deleting" {
+            self.tx.members().withdraw(backup.id).await?;
+        }
         Ok(is_changed)
+    }
+
+    /// Notes how the resource was set up when the backup was made.
+    pub async fn set_metadata(
+        &mut self,
+        id: BackupId,
+        metadata: &BackupMetadata,
+    ) -> Result<bool, DbError> {
+        let sql = Sql::new("UPDATE backups SET metadata = $2 WHERE id = $1");
+        let sql = sql.bind(id).bind(to_json(metadata));
+        self.tx.execute_one("backups.set_metadata", sql).await
+    }
+
+    /// How the resource of a project's backup was set up, if that was noted.
+    pub async fn metadata(
+        &mut self,
+        project: ProjectId,
+        id: BackupId,
+    ) -> Result<Option<BackupMetadata>, DbError> {
+        let sql = Sql::new("SELECT id, metadata FROM backups WHERE project_id = $1 AND id = $2");
+        let sql = sql.bind(project).bind(id);
+        let row = self.tx.row("backups.metadata", "backups", sql).await?;
+        row.map_or(Ok(None), |row| row.json_opt("metadata"))
     }
 
     /// Removes a backup with its children if its status is `expected`; says whether it was.
@@ -233,30 +229,4 @@ pub(crate) async fn stored_disks(
         }
     }
     Ok(disks)
-}
-
-/// The wanted order made total; newest first if nothing is wanted.
-fn sort_keys(wanted: &[BackupSort]) -> Vec<SortKey> {
-    let mut keys: Vec<SortKey> = Vec::new();
-    for sort in wanted {
-        let (expression, is_text) = match sort.key {
-            BackupSortKey::CreatedAt => ("t.created_at", false),
-            BackupSortKey::UpdatedAt => ("t.updated_at", false),
-            BackupSortKey::Name => ("t.name", true),
-            BackupSortKey::Status => ("t.status", true),
-            BackupSortKey::ProtectedAt => ("COALESCE(t.protected_at, 0)", false),
-            BackupSortKey::Id => ("t.id", true),
-        };
-        if keys.iter().all(|key| key.expression != expression) {
-            keys.push(SortKey { expression, is_text, ascending: sort.ascending });
-        }
-    }
-    if keys.is_empty() {
-        keys.push(SortKey::newest("t.created_at"));
-    }
-    if keys.iter().all(|key| key.expression != "t.id") {
-        let ascending = keys.last().is_some_and(|key| key.ascending);
-        keys.push(SortKey::id(ascending));
-    }
-    keys
 }

@@ -9,17 +9,20 @@
 //! Start reading at [`Db`].
 
 mod access_keys;
+mod backup_filter;
 mod backup_rows;
 mod backup_sizes;
 mod backups;
 mod bindings;
 mod checkpoints;
 mod db;
+mod disk_owners;
 mod domains;
 mod engine;
 mod error;
 mod exports;
 mod listing;
+mod members;
 mod migrate;
 mod migration;
 mod object_claims;
@@ -48,9 +51,11 @@ pub use backups::{Backups, StoredDisk};
 pub use bindings::{Binding, Bindings};
 pub use checkpoints::Checkpoints;
 pub use db::Db;
+pub use disk_owners::DiskOwners;
 pub use domains::Domains;
 pub use error::DbError;
 pub use exports::Exports;
+pub use members::Members;
 pub use migration::{Migration, Move};
 pub use object_claims::{ObjectClaim, ObjectClaims};
 pub use operations::Operations;

@@ -33,6 +33,14 @@ impl SortKey {
     }
 }
 
+/// Adds the condition that a row `t` is there for a project.
+pub(crate) type Whose = fn(&mut Sql, ProjectId);
+
+/// Its own rows.
+fn of_project(sql: &mut Sql, project: ProjectId) {
+    sql.text("t.project_id = ").value(project);
+}
+
 /// Names for the sort values of the marker's row. No list has more keys.
 const NAMES: [&str; 8] = ["k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"];
 
@@ -54,12 +62,22 @@ pub(crate) struct Listed {
 impl Listed {
     /// The rows of a page, and how many match without paging.
     pub(crate) async fn page(self, tx: &mut Tx, page: &Page) -> Result<(Vec<Row>, u64), DbError> {
+        self.page_in(tx, page, of_project).await
+    }
+
+    /// The same for a list that also has rows of others: a marker may be any row that `whose` names.
+    pub(crate) async fn page_in(
+        self,
+        tx: &mut Tx,
+        page: &Page,
+        whose: Whose,
+    ) -> Result<(Vec<Row>, u64), DbError> {
         let total =
             tx.number(self.name, self.matching.wrapped("SELECT COUNT(*) AS n ", "")).await?;
         let mut sql = self.matching.wrapped("SELECT t.* ", "");
         if let Some(marker) = page.marker {
             let marker = marker.hyphenated().to_string();
-            let values = self.marker_values(tx, marker).await?;
+            let values = self.marker_values(tx, marker, whose).await?;
             self.after(&mut sql, &values);
         }
         sql.text(" ORDER BY ");
@@ -71,13 +89,19 @@ impl Listed {
         Ok((tx.rows(self.name, self.table, sql).await?, total))
     }
 
-    async fn marker_values(&self, tx: &mut Tx, marker: String) -> Result<Vec<Value>, DbError> {
+    async fn marker_values(
+        &self,
+        tx: &mut Tx,
+        marker: String,
+        whose: Whose,
+    ) -> Result<Vec<Value>, DbError> {
         let keys = || self.keys.iter().zip(NAMES);
         let mut sql = Sql::new("SELECT ");
         for (i, (key, name)) in keys().enumerate() {
             sql.text(if i > 0 { ", " } else { "" }).text(key.expression).text(" AS ").text(name);
         }
-        sql.text(" FROM ").text(self.table).text(" t WHERE t.project_id = ").value(self.project);
+        sql.text(" FROM ").text(self.table).text(" t WHERE ");
+        whose(&mut sql, self.project);
         sql.text(" AND t.id = ").value(marker);
         let row = tx.row(self.name, self.table, sql).await?.ok_or(DbError::UnknownMarker)?;
         keys()

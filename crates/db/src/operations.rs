@@ -48,6 +48,10 @@ impl Operations<'_> {
         sql.and_equal("t.resource_kind", filter.resource_kind.map(ResourceKind::as_str));
         sql.and_equal("t.checkpoint_id", filter.checkpoint);
         sql.and_equal("t.policy_id", filter.policy);
+        sql.and_equal(
+            "COALESCE((SELECT v.enterprise_project FROM vaults v WHERE v.id = t.vault_id), '0')",
+            filter.enterprise_project.as_ref(),
+        );
         sql.and_equal("t.request_id", filter.request_id.as_ref());
         if let Some(from) = filter.started_from {
             sql.text(" AND t.started_at >= ").value(from);

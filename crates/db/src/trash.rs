@@ -36,19 +36,19 @@ macro_rules! run_columns {
 /// A backup goes, and its children. The backup first: they refer to it.
 const PUT: [&str; 2] = [
     concat!(
-        "INSERT INTO trashed_backups (vault_id, updated_at, trashed_at, ",
+        "INSERT INTO trashed_backups (vault_id, updated_at, trashed_at, metadata, ",
         columns!(),
         ")
-         SELECT vault_id, updated_at, $3, ",
+         SELECT vault_id, updated_at, $3, metadata, ",
         columns!(),
         " FROM backups
          WHERE id = $1 AND project_id = $2 AND status = 'deleting' AND content IS NOT NULL"
     ),
     concat!(
-        "INSERT INTO trashed_backups (vault_id, updated_at, trashed_at, ",
+        "INSERT INTO trashed_backups (vault_id, updated_at, trashed_at, metadata, ",
         columns!(),
         ")
-         SELECT vault_id, updated_at, $3, ",
+         SELECT vault_id, updated_at, $3, metadata, ",
         columns!(),
         " FROM backups
          WHERE parent_id = $1 AND project_id = $2 AND content IS NOT NULL
@@ -59,19 +59,19 @@ const PUT: [&str; 2] = [
 /// And comes back.
 const TAKE_BACK: [&str; 2] = [
     concat!(
-        "INSERT INTO backups (vault_id, status, updated_at, ",
+        "INSERT INTO backups (vault_id, status, updated_at, metadata, ",
         columns!(),
         ")
-         SELECT $3, 'available', $4, ",
+         SELECT $3, 'available', $4, metadata, ",
         columns!(),
         " FROM trashed_backups
          WHERE id = $1 AND project_id = $2 AND parent_id IS NULL"
     ),
     concat!(
-        "INSERT INTO backups (vault_id, status, updated_at, ",
+        "INSERT INTO backups (vault_id, status, updated_at, metadata, ",
         columns!(),
         ")
-         SELECT $3, 'available', $4, ",
+         SELECT $3, 'available', $4, metadata, ",
         columns!(),
         " FROM trashed_backups
          WHERE parent_id = $1 AND project_id = $2"

@@ -9,10 +9,12 @@ use crate::backup_sizes::BackupSizes;
 use crate::backups::Backups;
 use crate::bindings::Bindings;
 use crate::checkpoints::Checkpoints;
+use crate::disk_owners::DiskOwners;
 use crate::domains::Domains;
 use crate::engine::Engine;
 use crate::error::DbError;
 use crate::exports::Exports;
+use crate::members::Members;
 use crate::migration::Migration;
 use crate::object_claims::ObjectClaims;
 use crate::operations::Operations;
@@ -135,6 +137,16 @@ impl Tx {
     /// Backups that were deleted and can be taken back.
     pub const fn trash(&mut self) -> Trash<'_> {
         Trash { tx: self }
+    }
+
+    /// Projects that backups are shared with.
+    pub const fn members(&mut self) -> Members<'_> {
+        Members { tx: self }
+    }
+
+    /// Disks that are not the provider's project's.
+    pub const fn disk_owners(&mut self) -> DiskOwners<'_> {
+        DiskOwners { tx: self }
     }
 
     /// Moves of resources between vaults.

@@ -22,12 +22,13 @@ pub(crate) async fn load(tx: &mut Tx, rows: &[Row]) -> Result<Vec<Vault>, DbErro
     let ids: Vec<VaultId> = vaults.iter().map(|vault| vault.id).collect();
     let mut tags = tags(tx, &ids).await?;
     let usage = usage(tx, &ids).await?;
+    let received = received(tx, &ids).await?;
     let mut resources = resources(tx, &ids, &usage).await?;
     for vault in &mut vaults {
         vault.tags = tags.remove(&vault.id).unwrap_or_default();
         vault.resources = resources.remove(&vault.id).unwrap_or_default();
-        vault.used =
-            usage.iter().filter(|((id, _), _)| *id == vault.id).map(|(_, u)| u.bytes).sum();
+        let own = usage.iter().filter(|((id, _), _)| *id == vault.id).map(|(_, u)| u.bytes);
+        vault.used = own.chain(received.get(&vault.id).copied()).sum();
     }
     Ok(vaults)
 }
@@ -138,4 +139,18 @@ pub(crate) async fn usage(
         usage.insert(key, Usage { bytes: row.bytes("bytes")?, count: row.count("backups")? });
     }
     Ok(usage)
+}
+
+/// What backups take that others share and that were accepted into these vaults (SHR-07). Like the
+/// others, counted anew each time.
+async fn received(tx: &mut Tx, ids: &[VaultId]) -> Result<HashMap<VaultId, Bytes>, DbError> {
+    let mut sql = Sql::new(
+        "SELECT m.vault_id AS vault_id, CAST(SUM(u.logical_bytes) AS BIGINT) AS bytes
+         FROM backup_members m
+         JOIN backups u ON u.id = m.backup_id OR u.parent_id = m.backup_id
+         WHERE 1 = 1",
+    );
+    sql.and_one_of("m.vault_id", ids.iter().copied()).text(" GROUP BY m.vault_id");
+    let rows = tx.rows("vaults.received", "backup_members", sql).await?;
+    rows.iter().map(|row| Ok((row.id("vault_id")?, row.bytes("bytes")?))).collect()
 }

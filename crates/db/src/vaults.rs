@@ -1,5 +1,7 @@
 //! Tables `vaults` and `vault_tags`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use cbr_model::query::{Listing, Page, VaultFilter};
 use cbr_model::size::{Bytes, Gib};
 use cbr_model::tag::Tag;
@@ -74,6 +76,20 @@ impl Vaults<'_> {
         let sql = Sql::new("SELECT * FROM vaults WHERE project_id = $1 AND id = $2");
         let rows = self.tx.rows("vaults.find", "vaults", sql.bind(project).bind(vault)).await?;
         Ok(vault_rows::load(self.tx, &rows).await?.pop())
+    }
+
+    /// The enterprise project of each of these vaults.
+    pub async fn enterprise_projects(
+        &mut self,
+        vaults: BTreeSet<VaultId>,
+    ) -> Result<BTreeMap<VaultId, String>, DbError> {
+        if vaults.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let mut sql = Sql::new("SELECT id, enterprise_project FROM vaults WHERE 1 = 1");
+        sql.and_one_of("id", vaults);
+        let rows = self.tx.rows("vaults.enterprise_projects", "vaults", sql).await?;
+        rows.iter().map(|row| Ok((row.id("id")?, row.text("enterprise_project")?))).collect()
     }
 
     /// A page of a project's vaults, newest first (contract C3).
@@ -220,7 +236,7 @@ impl Vaults<'_> {
 
     /// Removes a vault with its tags, bindings and checkpoints; says whether it was there.
     /// A run of which a backup was taken back into another vault goes on in that one.
-    /// [`DbError::StillReferenced`] while it has backups.
+    /// [`DbError::StillReferenced`] while it has backups. What others share is given back to them.
     pub async fn delete(&mut self, project: ProjectId, vault: VaultId) -> Result<bool, DbError> {
         let runs = Sql::new(
             "UPDATE checkpoints SET vault_id = (SELECT MIN(b.vault_id) FROM backups b
@@ -229,6 +245,7 @@ impl Vaults<'_> {
                  WHERE b.checkpoint_id = checkpoints.id AND b.vault_id <> $2)",
         );
         self.tx.execute("vaults.delete", runs.bind(project).bind(vault)).await?;
+        self.tx.members().leave(project, vault).await?;
         let sql = Sql::new("DELETE FROM vaults WHERE project_id = $1 AND id = $2");
         self.tx.execute_one("vaults.delete", sql.bind(project).bind(vault)).await
     }

@@ -156,6 +156,8 @@ ids! {
     DomainId     = Domain,     "domain",     true;
     /// A backup given out as a disk.
     ExportId     = Export,     "export",     false;
+    /// The offer of a backup to another project.
+    MemberId     = Member,     "member",     false;
     /// What was agreed about paying for a vault.
     OrderId      = Order,      "order",      false;
     /// A schedule with its retention.

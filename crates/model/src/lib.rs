@@ -9,6 +9,8 @@ pub mod export;
 pub mod id;
 pub mod identity;
 pub mod integrity;
+pub mod member;
+pub mod metadata;
 pub mod name;
 pub mod operation;
 pub mod order;
@@ -21,6 +23,6 @@ pub mod vault;
 
 pub use cbr_env::Timestamp;
 pub use id::{
-    BackupId, ChainId, CheckpointId, DomainId, ExportId, OrderId, PolicyId, ProjectId, ResourceId,
-    TaskId, UserId, VaultId,
+    BackupId, ChainId, CheckpointId, DomainId, ExportId, MemberId, OrderId, PolicyId, ProjectId,
+    ResourceId, TaskId, UserId, VaultId,
 };

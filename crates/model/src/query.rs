@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::Timestamp;
 use crate::id::{BackupId, CheckpointId, PolicyId, ResourceId, VaultId};
+use crate::member::MemberStatus;
 use crate::operation::{OperationStatus, OperationType};
 use crate::resource::ResourceKind;
 use crate::vault::{VaultKind, VaultStatus};
@@ -121,6 +122,18 @@ pub struct BackupSort {
     pub ascending: bool,
 }
 
+/// Whose backups (contract B.4 `own_type`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Ownership {
+    /// The project's own.
+    #[default]
+    Private,
+    /// Those that other projects share with it, whatever it made of the offer.
+    Shared,
+    /// Both.
+    All,
+}
+
 /// Which backups (contract C27). Empty lists and `None` do not filter.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct BackupFilter {
@@ -152,6 +165,14 @@ pub struct BackupFilter {
     pub created_until: Option<Timestamp>,
     /// Its vault is used to at least so many per cent.
     pub vault_used_percent: Option<u8>,
+    /// Its vault belongs to this enterprise project.
+    pub enterprise_project: Option<String>,
+    /// Made automatically and kept by number or for ever; `false`: kept until a time.
+    pub kept_by_number: Option<bool>,
+    /// Whose.
+    pub ownership: Ownership,
+    /// Of those that are shared with the project: what it made of the offer.
+    pub member_status: Option<MemberStatus>,
     /// Most significant first; empty: newest first.
     pub sort: Vec<BackupSort>,
 }
@@ -177,6 +198,8 @@ pub struct OperationFilter {
     pub checkpoint: Option<CheckpointId>,
     /// Started by this policy.
     pub policy: Option<PolicyId>,
+    /// In a vault of this enterprise project; without a vault, or with one that is gone, it is `0`.
+    pub enterprise_project: Option<String>,
     /// Started by the request with this id.
     pub request_id: Option<String>,
     /// Started at this time or later.

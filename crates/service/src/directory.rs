@@ -2,7 +2,7 @@
 //!
 //! A recipient is named by its account's name, so the projects of an account that is named in full
 //! are told to every caller. The other way round, from a project's id to its account, is told only
-//! within an account.
+//! within an account, and to those who share something with the project.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use cbr_model::identity::{Caller, Domain, Project};
 
 use crate::core::Core;
 use crate::error::db;
+use crate::identity::may_use;
 use crate::{Error, Result};
 
 /// Use cases of the directory.
@@ -35,13 +36,19 @@ impl Directory {
         Ok(projects)
     }
 
-    /// A project of the caller's account, with the account.
+    /// A project of the caller's account, or one that shares something with it, with its account.
     pub async fn account_of(&self, caller: &Caller, id: ProjectId) -> Result<(Domain, Project)> {
         let mut tx = self.core.db.read().await.map_err(db("reading a project"))?;
         let project = tx.projects().find(id).await.map_err(db("reading a project"))?;
         let project = project.ok_or(Error::ProjectNotFound(id))?;
         if project.domain != caller.domain.id {
-            return Err(Error::ProjectNotFound(id));
+            let own = tx.projects().list(caller.domain.id).await.map_err(db("listing projects"))?;
+            let usable = own.iter().filter(|own| may_use(caller, own));
+            let usable: Vec<ProjectId> = usable.map(|own| own.id).collect();
+            let is_known = tx.members().is_shared_between(id, &usable).await;
+            if !is_known.map_err(db("looking for shares"))? {
+                return Err(Error::ProjectNotFound(id));
+            }
         }
         let domain = tx.domains().find(project.domain).await.map_err(db("reading a domain"))?;
         Ok((domain.ok_or(Error::ProjectNotFound(id))?, project))

@@ -168,7 +168,7 @@ impl Protectables {
     async fn servers(&self, access: &Access) -> Result<Vec<Protectable>> {
         let mut found = Vec::new();
         for server in self.core.resources.servers(access.project()).await? {
-            let disks = self.core.resources.disks(access.project(), &server).await?;
+            let disks = self.core.resources.disks(&server).await?;
             found.push(Protectable {
                 obstacle: obstacle(&server_candidate(&server, &disks)),
                 native: Native::Server(servers::view(&server)),

@@ -1,16 +1,19 @@
 //! What a project can reach at the provider, in the words of the rules.
 //!
-//! A provider knows no tenants. All its resources belong to one project, named
-//! in the settings by the first start; every other project sees none of them.
+//! A provider knows no tenants. Its resources belong to one project, named in the settings by the
+//! first start; every other project sees the disks it made itself, and no others. A disk at a server
+//! is seen with the server, whoever made it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cbr_db::{Db, Tx};
+use cbr_model::metadata::{AttachedMetadata, BackupMetadata, ServerMetadata, VolumeMetadata};
 use cbr_model::resource::ResourceKind;
 use cbr_model::size::Bytes;
 use cbr_model::{ProjectId, ResourceId};
 use cbr_provider::{
-    Inventory, PageRequest, Provider, ProviderError, Server, ServerStatus, Volume, VolumeStatus,
+    PageRequest, Provider, ProviderError, Server, ServerStatus, Volume, VolumeStatus,
 };
 
 use crate::error::db;
@@ -36,11 +39,11 @@ impl Resources {
         &self.provider
     }
 
-    /// What the project can see; `None`: nothing.
-    pub(crate) async fn inventory(&self, project: ProjectId) -> Result<Option<&dyn Inventory>> {
+    async fn reach(&self, project: ProjectId) -> Result<Reach> {
         let mut tx = self.db.read().await.map_err(db("looking for a provider"))?;
-        let is_owner = owner(&mut tx).await? == Some(project);
-        Ok(is_owner.then(|| self.provider.inventory()))
+        let owns_all = owner(&mut tx).await? == Some(project);
+        let others = tx.disk_owners().all().await.map_err(db("reading the owners of disks"))?;
+        Ok(Reach { project, owns_all, others })
     }
 
     /// One disk of the project.
@@ -49,10 +52,10 @@ impl Resources {
         project: ProjectId,
         id: ResourceId,
     ) -> Result<Option<Volume>> {
-        match self.inventory(project).await? {
-            Some(inventory) => found(inventory.volume(id).await),
-            None => Ok(None),
+        if !self.reach(project).await?.has(id) {
+            return Ok(None);
         }
+        found(self.provider.inventory().volume(id).await)
     }
 
     /// One server of the project.
@@ -61,39 +64,55 @@ impl Resources {
         project: ProjectId,
         id: ResourceId,
     ) -> Result<Option<Server>> {
-        match self.inventory(project).await? {
-            Some(inventory) => found(inventory.server(id).await),
-            None => Ok(None),
+        if !self.reach(project).await?.owns_all {
+            return Ok(None);
         }
+        found(self.provider.inventory().server(id).await)
     }
 
     /// All disks of the project, in order of their ids.
     pub(crate) async fn volumes(&self, project: ProjectId) -> Result<Vec<Volume>> {
-        match self.inventory(project).await? {
-            Some(inventory) => {
-                inventory.volumes(PageRequest::ALL).await.map(|page| page.items).map_err(refused)
-            }
-            None => Ok(Vec::new()),
+        let reach = self.reach(project).await?;
+        if reach.is_empty() {
+            return Ok(Vec::new());
         }
+        let page = self.provider.inventory().volumes(PageRequest::ALL).await.map_err(refused)?;
+        Ok(page.items.into_iter().filter(|volume| reach.has(volume.id)).collect())
     }
 
     /// All servers of the project, in order of their ids.
     pub(crate) async fn servers(&self, project: ProjectId) -> Result<Vec<Server>> {
-        match self.inventory(project).await? {
-            Some(inventory) => {
-                inventory.servers(PageRequest::ALL).await.map(|page| page.items).map_err(refused)
-            }
-            None => Ok(Vec::new()),
+        if !self.reach(project).await?.owns_all {
+            return Ok(Vec::new());
         }
+        let page = self.provider.inventory().servers(PageRequest::ALL).await.map_err(refused)?;
+        Ok(page.items)
     }
 
-    /// A server's disks that still exist, in its order.
-    pub(crate) async fn disks(&self, project: ProjectId, server: &Server) -> Result<Vec<Volume>> {
+    /// The disks of a server the project can see that still exist, in the server's order.
+    pub(crate) async fn disks(&self, server: &Server) -> Result<Vec<Volume>> {
         let mut disks = Vec::with_capacity(server.volumes.len());
         for attached in &server.volumes {
-            disks.extend(self.volume(project, attached.volume).await?);
+            disks.extend(found(self.provider.inventory().volume(attached.volume).await)?);
         }
         Ok(disks)
+    }
+
+    /// A resource as its provider describes it, with a server's disks.
+    pub(crate) async fn native(
+        &self,
+        project: ProjectId,
+        kind: ResourceKind,
+        id: ResourceId,
+    ) -> Result<Option<Native>> {
+        match kind {
+            ResourceKind::Volume => Ok(self.volume(project, id).await?.map(Native::Volume)),
+            ResourceKind::Server => {
+                let Some(server) = self.server(project, id).await? else { return Ok(None) };
+                let disks = self.disks(&server).await?;
+                Ok(Some(Native::Server(server, disks)))
+            }
+        }
     }
 
     /// A resource as the rules of binding and backing up want it.
@@ -103,16 +122,7 @@ impl Resources {
         kind: ResourceKind,
         id: ResourceId,
     ) -> Result<Option<Candidate>> {
-        match kind {
-            ResourceKind::Volume => {
-                Ok(self.volume(project, id).await?.map(|volume| volume_candidate(&volume)))
-            }
-            ResourceKind::Server => {
-                let Some(server) = self.server(project, id).await? else { return Ok(None) };
-                let disks = self.disks(project, &server).await?;
-                Ok(Some(server_candidate(&server, &disks)))
-            }
-        }
+        Ok(self.native(project, kind, id).await?.as_ref().map(Native::candidate))
     }
 
     /// A resource as the rules of restoring want it.
@@ -122,26 +132,105 @@ impl Resources {
         kind: ResourceKind,
         id: ResourceId,
     ) -> Result<Option<Target>> {
-        match kind {
-            ResourceKind::Volume => Ok(self
-                .volume(project, id)
-                .await?
-                .map(|volume| Target::Volume(target_disk(&volume, volume.bootable)))),
-            ResourceKind::Server => {
-                let Some(server) = self.server(project, id).await? else { return Ok(None) };
-                let disks = self.disks(project, &server).await?;
-                let is_system = |disk: &Volume| {
-                    server.volumes.iter().any(|at| at.volume == disk.id && at.index == 0)
-                };
-                let disks = disks.iter().map(|disk| target_disk(disk, is_system(disk))).collect();
+        Ok(self.native(project, kind, id).await?.map(|native| match native {
+            Native::Volume(volume) => Target::Volume(target_disk(&volume, volume.bootable)),
+            Native::Server(server, disks) => {
+                let target = |disk| target_disk(disk, is_system_disk(&server, disk));
+                let disks = disks.iter().map(target).collect();
                 let fault = match &server.status {
                     ServerStatus::Fault { why } => Some(format!("in fault ({why})")),
                     ServerStatus::Running | ServerStatus::Stopped => None,
                 };
-                Ok(Some(Target::Server { id, name: server.name, fault, disks }))
+                Target::Server { id, name: server.name, fault, disks }
             }
+        }))
+    }
+}
+
+/// What a project can see at the provider.
+struct Reach {
+    project: ProjectId,
+    /// Everything that is not listed as somebody's.
+    owns_all: bool,
+    others: BTreeMap<ResourceId, ProjectId>,
+}
+
+impl Reach {
+    fn has(&self, disk: ResourceId) -> bool {
+        self.others.get(&disk).map_or(self.owns_all, |owner| *owner == self.project)
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.owns_all && self.others.values().all(|owner| *owner != self.project)
+    }
+}
+
+/// A resource as its provider describes it.
+pub(crate) enum Native {
+    /// A disk.
+    Volume(Volume),
+    /// A server with its disks, the system disk first.
+    Server(Server, Vec<Volume>),
+}
+
+impl Native {
+    /// As the rules of binding and backing up want it.
+    pub(crate) fn candidate(&self) -> Candidate {
+        match self {
+            Self::Volume(volume) => volume_candidate(volume),
+            Self::Server(server, disks) => server_candidate(server, disks),
         }
     }
+
+    /// How it is set up, to be kept with its backup.
+    pub(crate) fn metadata(&self) -> BackupMetadata {
+        match self {
+            Self::Volume(volume) => {
+                BackupMetadata { server: None, volumes: vec![volume_metadata(volume)] }
+            }
+            Self::Server(server, disks) => BackupMetadata {
+                server: Some(server_metadata(server)),
+                volumes: disks.iter().map(volume_metadata).collect(),
+            },
+        }
+    }
+}
+
+fn server_metadata(server: &Server) -> ServerMetadata {
+    ServerMetadata {
+        id: server.id,
+        name: server.name.clone(),
+        status: server_candidate(server, &[]).status.to_owned(),
+        availability_zone: server.availability_zone.clone(),
+        created_at: server.created_at,
+        attached: server
+            .volumes
+            .iter()
+            .map(|at| AttachedMetadata {
+                volume: at.volume,
+                device: at.device.clone(),
+                index: at.index,
+            })
+            .collect(),
+    }
+}
+
+fn volume_metadata(volume: &Volume) -> VolumeMetadata {
+    VolumeMetadata {
+        id: volume.id,
+        name: volume.name.clone(),
+        description: volume.description.clone(),
+        size_bytes: volume.size_bytes,
+        status: volume_candidate(volume).status.to_owned(),
+        pool: volume.pool.clone(),
+        availability_zone: volume.availability_zone.clone(),
+        bootable: volume.bootable,
+        created_at: volume.created_at,
+    }
+}
+
+fn is_system_disk(server: &Server, disk: &Volume) -> bool {
+    server.volumes.iter().any(|at| at.volume == disk.id && at.index == 0)
 }
 
 /// The project that the provider's resources belong to.
@@ -192,8 +281,6 @@ pub(crate) fn server_candidate(server: &Server, disks: &[Volume]) -> Candidate {
         ServerStatus::Stopped => ("SHUTOFF", None),
         ServerStatus::Fault { why } => ("ERROR", Some(why.clone())),
     };
-    let is_system =
-        |disk: &Volume| server.volumes.iter().any(|at| at.volume == disk.id && at.index == 0);
     Candidate {
         id: server.id,
         kind: ResourceKind::Server,
@@ -201,7 +288,10 @@ pub(crate) fn server_candidate(server: &Server, disks: &[Volume]) -> Candidate {
         az: server.availability_zone.clone(),
         status,
         obstacle,
-        disks: disks.iter().map(|disk| candidate_disk(disk, is_system(disk))).collect(),
+        disks: disks
+            .iter()
+            .map(|disk| candidate_disk(disk, is_system_disk(server, disk)))
+            .collect(),
     }
 }
 

@@ -26,7 +26,7 @@ use crate::tasks::verify_backup::VerifyTask;
 use crate::verification::Verification;
 use crate::{
     Backups, Catalogue, Checkpoints, Directory, Exports, Identity, Operations, Protectables,
-    Replication, Servers, Trash, Vaults, Volumes,
+    Replication, Servers, Sharing, Trash, Vaults, Volumes,
 };
 
 /// What the service is built on.
@@ -65,6 +65,8 @@ pub struct Services {
     pub checkpoints: Arc<Checkpoints>,
     /// Backups.
     pub backups: Arc<Backups>,
+    /// Backups shared between projects.
+    pub sharing: Arc<Sharing>,
     /// Copies in other regions.
     pub replication: Arc<Replication>,
     /// Who is who, for those who share.
@@ -114,6 +116,7 @@ impl Services {
             protectables: Arc::new(Protectables::new(Arc::clone(&core))),
             checkpoints: Arc::new(Checkpoints::new(Arc::clone(&core))),
             backups: Arc::clone(&backups),
+            sharing: Arc::new(Sharing::new(Arc::clone(&core))),
             replication: Arc::new(Replication::new(Arc::clone(&core), Arc::clone(&identity))),
             directory: Arc::new(Directory::new(Arc::clone(&core))),
             operations: Arc::new(Operations::new(Arc::clone(&core))),

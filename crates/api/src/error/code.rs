@@ -96,6 +96,21 @@ codes! {
     VolumeForbidsRestore  = BAD_REQUEST,            "BackupService.2011", "the status of the disk does not allow a restore";
     SystemDiskTarget      = BAD_REQUEST,            "BackupService.2013", "the backup of a data disk cannot go to a system disk";
 
+    // --- sharing
+    TooManyMembers        = BAD_REQUEST,            "BackupService.6701", "the backup is shared with as many projects as it may";
+    BackupNotShareable    = BAD_REQUEST,            "BackupService.6702", "the status of the backup does not allow it to be shared";
+    SharedAlready         = BAD_REQUEST,            "BackupService.6703", "the backup is shared with that project already";
+    RecipientInvalid      = BAD_REQUEST,            "BackupService.6704", "the backup cannot be shared with that project";
+    MemberNotFound        = NOT_FOUND,              "BackupService.6705", "a share of the backup with that project does not exist";
+    MemberValueInvalid    = BAD_REQUEST,            "BackupService.6706", "the answer to a share has a value it cannot have";
+    NotShareable          = BAD_REQUEST,            "BackupService.6707", "backups of this kind cannot be shared";
+    MemberNotChanged      = BAD_REQUEST,            "BackupService.6708", "the share cannot be changed in this way";
+    ShareInUse            = BAD_REQUEST,            "BackupService.6711", "a project the backup is shared with is reading it; it cannot be deleted now";
+    VaultForbidsSharing   = BAD_REQUEST,            "BackupService.6712", "the status of the vault does not allow sharing or accepting";
+    ShareKindMismatch     = BAD_REQUEST,            "BackupService.6713", "the accepting vault is for another type of resource";
+    ShareNotPassedOn      = BAD_REQUEST,            "BackupService.6714", "a backup that was shared with the caller cannot be shared on";
+    BackupNotDescribed    = BAD_REQUEST,            "BackupService.6206", "the status of the backup does not allow its metadata to be shown";
+
     // --- copies in other regions, hybrid clouds, predecessors
     BackupStatus          = BAD_REQUEST,            "BackupService.1001", "the status of the backup does not allow a copy of it";
     ReplicaRegion         = BAD_REQUEST,            "BackupService.1005", "nothing can be copied to the destination region";

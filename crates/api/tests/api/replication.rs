@@ -93,7 +93,9 @@ async fn a_backup_that_runs_is_not_copied() {
     let wanted = json!({"replicate": to("eu-de", &app.project(), NOBODY)});
     let refused = app.post(&path, &wanted).await.expect(400);
     assert_eq!(refused.code(), "BackupService.1001");
-    assert!(running["children"].as_array().unwrap().iter().any(|c| c["resource_id"] == SYSTEM_DISK));
+    assert!(
+        running["children"].as_array().unwrap().iter().any(|c| c["resource_id"] == SYSTEM_DISK)
+    );
 }
 
 #[tokio::test]
@@ -186,17 +188,16 @@ async fn projects_are_found_by_account_and_accounts_by_own_projects() {
         send(&app.router, Call::new("GET", path).token(token).build()).await
     };
     let projects = ask("/v3/domain/other/projects".into(), app.token()).await.expect(200).body;
-    assert_eq!(
-        projects,
-        json!({"projects": [{"project_id": theirs, "project_name": "local-1"}]})
-    );
+    assert_eq!(projects, json!({"projects": [{"project_id": theirs, "project_name": "local-1"}]}));
     let none = ask("/v3/domain/oth/projects".into(), app.token()).await.expect(200).body;
     assert_eq!(none, json!({"projects": []}));
 
     let shown = ask(format!("/v3/domain/{own}"), app.token()).await.expect(200).body;
     assert_eq!(shown["domain_name"], DOMAIN_NAME);
     assert_eq!(shown["project_name"], PROJECT_NAME);
-    for (id, token) in [(own.as_str(), token.as_str()), (theirs.as_str(), app.token()), ("x", app.token())] {
+    for (id, token) in
+        [(own.as_str(), token.as_str()), (theirs.as_str(), app.token()), ("x", app.token())]
+    {
         let absent = ask(format!("/v3/domain/{id}"), token).await.expect(404);
         assert_eq!(absent.code(), "IAM.0004", "{id}");
     }

@@ -9,6 +9,8 @@ pub struct RestoreRequest {
     pub server: Option<ResourceId>,
     /// The disk a disk backup goes to; none: the one it was made of.
     pub volume: Option<ResourceId>,
+    /// The generic name for either.
+    pub resource: Option<ResourceId>,
     /// Which disk each child goes to; a child that is not named goes to its own.
     pub mappings: Vec<DiskMapping>,
     /// Whether the server is started afterwards (RST-07).

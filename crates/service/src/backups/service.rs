@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex};
 
 use cbr_db::Tx;
 use cbr_model::backup::{Backup, BackupState};
-use cbr_model::query::{BackupFilter, Listing, Page};
+use cbr_model::query::{BackupFilter, Listing, Ownership, Page};
 use cbr_model::resource::{ProtectStatus, ResourceKind};
 use cbr_model::vault::{Vault, VaultUse};
-use cbr_model::{BackupId, ProjectId, TaskId, Timestamp};
+use cbr_model::{BackupId, TaskId, Timestamp};
 
+use super::reach::{existing, visible};
 use super::requests::RestoreRequest;
 use crate::core::Core;
 use crate::error::db;
@@ -32,7 +33,8 @@ impl Backups {
         Self { core, counted: Mutex::new(None) }
     }
 
-    /// Lists backups (contract C27); children only with `filter.parent`.
+    /// Lists backups (contract C27); children only with `filter.parent`. Of those that others share,
+    /// the children are there only once they are accepted.
     pub async fn list(
         &self,
         access: &Access,
@@ -40,11 +42,26 @@ impl Backups {
         page: Page,
     ) -> Result<Listing<Backup>> {
         let mut tx = self.core.db.read().await.map_err(db("listing backups"))?;
-        tx.backups().list(access.project(), filter, &page).await.map_err(db("listing backups"))
+        let listed = tx.backups().list(access.project(), filter, &page).await;
+        let mut listed = listed.map_err(db("listing backups"))?;
+        drop(tx);
+        if filter.ownership != Ownership::Private {
+            let around = self.surroundings(access, &listed.rows).await?;
+            for backup in listed.rows.iter_mut().filter(|backup| around.is_undecided(backup)) {
+                backup.children.clear();
+            }
+        }
+        Ok(listed)
     }
 
-    /// One backup with its children (contract C28).
+    /// One backup with its children (contract C28): the project's own, or one it accepted.
     pub async fn show(&self, access: &Access, id: BackupId) -> Result<Backup> {
+        let mut tx = self.core.db.read().await.map_err(db("reading a backup"))?;
+        visible(&mut tx, access.project(), id).await
+    }
+
+    /// One of the project's own backups with its children.
+    pub(super) async fn own(&self, access: &Access, id: BackupId) -> Result<Backup> {
         let mut tx = self.core.db.read().await.map_err(db("reading a backup"))?;
         existing(&mut tx, access.project(), id).await
     }
@@ -65,12 +82,20 @@ impl Backups {
     /// Deletes it with its children (contract C30); done by the task whose id is returned.
     pub async fn delete(&self, access: &Access, id: BackupId) -> Result<TaskId> {
         let mut tx = self.core.db.begin().await.map_err(db("deleting a backup"))?;
-        let backup = existing(&mut tx, access.project(), id).await?;
+        let backup = existing(&mut tx, access.project(), id).await;
+        let backup = backup.map_err(|error| match error {
+            Error::BackupReceived(_) => Error::BackupNotDeletable { status: "shared with you" },
+            other => other,
+        })?;
         let vault = existing_vault(&mut tx, access.project(), backup.vault).await?;
         check_deletable(&backup, &vault, tx.now())?;
         refuse_exported(&mut tx, &backup).await?;
         if rows::is_used(&mut tx, &backup, None).await.map_err(db("listing tasks"))? {
-            return Err(Error::BackupInUse(id));
+            let is_read = rows::is_used_by_others(&mut tx, &backup).await;
+            return Err(match is_read.map_err(db("listing tasks"))? {
+                true => Error::ShareInUse(id),
+                false => Error::BackupInUse(id),
+            });
         }
         begin_delete(&mut tx, &backup).await?;
         let task = delete_backup::new(&self.core, access, &vault, &backup);
@@ -89,7 +114,13 @@ impl Backups {
         request: RestoreRequest,
     ) -> Result<TaskId> {
         let project = access.project();
-        let backup = self.show(access, id).await?;
+        let backup = self.own(access, id).await.map_err(|error| match error {
+            Error::BackupReceived(_) => {
+                let allowed = "a new disk: it is shared with you";
+                Error::RestoreElsewhere { allowed: allowed.to_owned() }
+            }
+            other => other,
+        })?;
         let target_id = restore::target_id(&backup, &request)?;
         let target = self.core.resources.target(project, backup.resource_kind, target_id).await?;
 
@@ -121,12 +152,6 @@ impl Backups {
         self.core.wake();
         Ok(id)
     }
-}
-
-/// The project's backup, or the refusal.
-pub(crate) async fn existing(tx: &mut Tx, project: ProjectId, id: BackupId) -> Result<Backup> {
-    let backup = tx.backups().find(project, id).await.map_err(db("reading a backup"))?;
-    backup.ok_or(Error::BackupNotFound(id))
 }
 
 /// BAK-70, VLT-57, Y.2, contract C30.

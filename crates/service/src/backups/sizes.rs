@@ -22,7 +22,7 @@ impl Backups {
     pub async fn what_if(&self, access: &Access, ids: &BTreeSet<BackupId>) -> Result<WhatIf> {
         let mut asked = Vec::with_capacity(ids.len());
         for id in ids {
-            let backup = self.show(access, *id).await?;
+            let backup = self.own(access, *id).await?;
             asked.push((backup.id, content::versions(&backup)));
         }
         let repository = Arc::clone(&self.core.repository);

@@ -9,11 +9,12 @@ use cbr_model::name::{Name, check_description};
 use cbr_model::query::{BackupFilter, Page};
 use cbr_model::resource::{BoundResource, ProtectStatus, ResourceKind};
 use cbr_model::vault::Vault;
-use cbr_model::{BackupId, CheckpointId};
+use cbr_model::{BackupId, CheckpointId, ResourceId};
 
 use super::views::{CheckpointView, NewCheckpoint};
 use crate::core::Core;
 use crate::error::db;
+use crate::resources::Native;
 use crate::rules::selection::{self, Selection, Taken};
 use crate::rules::vault::check_name;
 use crate::rules::{names, retention};
@@ -49,10 +50,10 @@ impl Checkpoints {
         let vault = existing(&mut tx, project, wanted.vault).await?;
         drop(tx);
         selection::check_vault(&vault)?;
-        let mut candidates = Vec::new();
+        let mut seen = Vec::new();
         for bound in selection::chosen(&vault, &wanted.resources)? {
-            let found = self.core.resources.candidate(project, bound.kind, bound.id).await?;
-            candidates.push((bound.id, found));
+            let found = self.core.resources.native(project, bound.kind, bound.id).await?;
+            seen.push((bound.id, found));
         }
 
         // The provider was asked without holding a transaction; all else is read again.
@@ -61,12 +62,13 @@ impl Checkpoints {
         selection::check_vault(&vault)?;
         let mut meant = Vec::new();
         for bound in selection::chosen(&vault, &wanted.resources)? {
-            let known = candidates.iter().position(|(id, _)| *id == bound.id);
-            let candidate = known.and_then(|at| candidates.swap_remove(at).1);
+            let known = seen.iter().find(|(id, _)| *id == bound.id);
+            let candidate = known.and_then(|(_, native)| native.as_ref()).map(Native::candidate);
             meant.push((bound, candidate));
         }
         let selection = selection::select(meant, &wanted.resources)?;
         let id = self.start(&mut tx, &vault, run, selection).await?;
+        keep_metadata(&mut tx, access, id, &seen).await?;
         let view = view(&mut tx, access, id).await?;
         tx.commit().await.map_err(db("starting a backup"))?;
         self.core.wake();
@@ -195,6 +197,25 @@ impl Checkpoints {
         let mut tx = self.core.db.read().await.map_err(db("reading a checkpoint"))?;
         view(&mut tx, access, id).await
     }
+}
+
+/// Writes down with each backup how its resource is set up (contract C34).
+async fn keep_metadata(
+    tx: &mut Tx,
+    access: &Access,
+    checkpoint: CheckpointId,
+    seen: &[(ResourceId, Option<Native>)],
+) -> Result<()> {
+    let filter = BackupFilter { checkpoint: Some(checkpoint), ..BackupFilter::default() };
+    let backups = tx.backups().list(access.project(), &filter, &Page::default()).await;
+    for backup in backups.map_err(db("listing backups"))?.rows {
+        let native = seen.iter().find(|(id, _)| *id == backup.resource);
+        if let Some(native) = native.and_then(|(_, native)| native.as_ref()) {
+            let kept = tx.backups().set_metadata(backup.id, &native.metadata()).await;
+            kept.map_err(db("keeping the metadata of a backup"))?;
+        }
+    }
+    Ok(())
 }
 
 async fn view(tx: &mut Tx, access: &Access, id: CheckpointId) -> Result<CheckpointView> {

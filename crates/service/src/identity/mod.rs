@@ -12,5 +12,5 @@ pub use credentials::{
 };
 pub use reseal::reseal;
 pub use seal::SealingKey;
-pub(crate) use service::PROVIDER_PROJECT;
 pub use service::{Identity, TOKEN_SECONDS};
+pub(crate) use service::{PROVIDER_PROJECT, may_use};

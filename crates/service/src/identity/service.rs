@@ -239,7 +239,7 @@ impl Identity {
 }
 
 /// A scoped credential reaches its project only, an unscoped one those of its account.
-fn may_use(caller: &Caller, project: &Project) -> bool {
+pub(crate) fn may_use(caller: &Caller, project: &Project) -> bool {
     project.domain == caller.domain.id
         && caller.project.as_ref().is_none_or(|scope| scope.id == project.id)
 }

@@ -9,6 +9,7 @@ pub(crate) mod names;
 pub(crate) mod restore;
 pub(crate) mod retention;
 pub(crate) mod selection;
+pub(crate) mod sharing;
 pub(crate) mod tags;
 pub(crate) mod trash;
 pub(crate) mod vault;

@@ -96,7 +96,7 @@ pub(crate) fn target_id(backup: &Backup, request: &RestoreRequest) -> Result<Res
     if other.is_some() {
         return Err(Error::invalid(field, "it does not fit the kind of the backup"));
     }
-    match named {
+    match named.or(request.resource) {
         Some(id) if id != backup.resource => Err(elsewhere(backup)),
         _ => Ok(backup.resource),
     }
@@ -286,7 +286,7 @@ mod tests {
                 volume: id(*volume),
             })
             .collect();
-        RestoreRequest { server: None, volume: None, mappings, power_on: true }
+        RestoreRequest { server: None, volume: None, resource: None, mappings, power_on: true }
     }
 
     /// RST-01, RST-25, RST-27, VLT-56, Y.2.
@@ -342,6 +342,9 @@ mod tests {
         assert_eq!(target_id(&backup, &own).unwrap(), id(1));
         let other = RestoreRequest { volume: Some(id(2)), ..request(&[]) };
         assert!(matches!(target_id(&backup, &other), Err(Error::RestoreElsewhere { .. })));
+        let generic = |n| RestoreRequest { resource: Some(id(n)), ..request(&[]) };
+        assert_eq!(target_id(&backup, &generic(1)).unwrap(), id(1));
+        assert!(matches!(target_id(&backup, &generic(2)), Err(Error::RestoreElsewhere { .. })));
         let server = RestoreRequest { server: Some(id(1)), ..request(&[]) };
         assert!(matches!(target_id(&backup, &server), Err(Error::Invalid { .. })));
     }

@@ -7,7 +7,7 @@
 //! The disk is handed over in a stage of its own: once it may have been, nothing writes to it.
 
 use async_trait::async_trait;
-use cbr_db::NewTask;
+use cbr_db::{DbError, NewTask, Tx};
 use cbr_model::ResourceId;
 use cbr_model::backup::{Backup, StoredVersion};
 use cbr_model::operation::OperationResource;
@@ -109,6 +109,15 @@ impl Task for CreateVolume {
             Self::Done { .. } => Ok(self),
         };
         next.map_err(|trouble| trouble.at(stage))
+    }
+
+    async fn enter(&self, _core: &Core, _run: &TaskContext, tx: &mut Tx) -> Result<(), DbError> {
+        match self {
+            Self::Done { spec, outcome: Outcome::Failed(_) } => {
+                tx.disk_owners().delete(spec.id).await.map(drop)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn unwind(self, failure: Failure) -> Self {

@@ -1,7 +1,7 @@
 //! Deletes a disk.
 
 use async_trait::async_trait;
-use cbr_db::NewTask;
+use cbr_db::{DbError, NewTask, Tx};
 use cbr_model::ResourceId;
 use cbr_model::operation::OperationResource;
 use cbr_model::resource::ResourceKind;
@@ -67,6 +67,15 @@ impl Task for DeleteVolume {
                 Err(trouble) => Err(trouble.at(Self::Remove { subject })),
             },
             Self::Done { .. } => Ok(self),
+        }
+    }
+
+    async fn enter(&self, _core: &Core, _run: &TaskContext, tx: &mut Tx) -> Result<(), DbError> {
+        match self {
+            Self::Done { subject, outcome: Outcome::Success } => {
+                tx.disk_owners().delete(subject.id).await.map(drop)
+            }
+            _ => Ok(()),
         }
     }
 

@@ -54,6 +54,17 @@ pub(crate) async fn is_used(
     Ok(false)
 }
 
+/// Whether a task of a project the backup is shared with reads it or one of its disks.
+pub(crate) async fn is_used_by_others(tx: &mut Tx, backup: &Backup) -> Result<bool, DbError> {
+    for part in std::iter::once(backup).chain(&backup.children) {
+        let tasks = tx.tasks().list_by_backup(part.id).await?;
+        if tasks.iter().any(|task| task.project != backup.project) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Removes a backup that is being deleted, and its run with the last one.
 async fn forget(tx: &mut Tx, project: ProjectId, id: BackupId) -> Result<(), DbError> {
     let Some(backup) = tx.backups().find(project, id).await? else { return Ok(()) };

@@ -362,7 +362,8 @@ pub(super) fn only(n: u128) -> ResourceChoice {
 }
 
 pub(super) fn in_place() -> RestoreRequest {
-    RestoreRequest { server: None, volume: None, mappings: Vec::new(), power_on: true }
+    let (server, volume, resource) = (None, None, None);
+    RestoreRequest { server, volume, resource, mappings: Vec::new(), power_on: true }
 }
 
 pub(super) fn succeeded(log: &OperationLog) {

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use cbr_db::{TaskRecord, Tx};
-use cbr_model::backup::{Backup, BackupState, Content};
+use cbr_db::TaskRecord;
 use cbr_model::name::check_description;
 use cbr_model::operation::OperationStatus;
 use cbr_model::query::{Listing, Page};
 use cbr_model::resource::ProtectStatus;
 use cbr_model::size::Gib;
-use cbr_model::vault::VaultUse;
-use cbr_model::{BackupId, ResourceId, TaskId, Timestamp};
+use cbr_model::{ResourceId, TaskId, Timestamp};
 use cbr_provider::{Pool, Volume};
 
 use super::views::{
@@ -23,7 +21,6 @@ use crate::paging::cut;
 use crate::resources::{owner, refused};
 use crate::tasks::create_volume::{self, CreateVolume};
 use crate::tasks::delete_volume::{self, DeleteVolume};
-use crate::vaults::existing as existing_vault;
 use crate::{Access, Error, Result, backups};
 
 /// The largest disk that may be asked for: 64 TiB, as large as a provider believes.
@@ -104,11 +101,13 @@ impl Volumes {
         check_description(&wanted.description).map_err(|e| Error::invalid("description", e))?;
 
         let mut tx = self.core.db.begin().await.map_err(db("creating a disk"))?;
-        if owner(&mut tx).await? != Some(access.project()) {
+        let is_providers = owner(&mut tx).await? == Some(access.project());
+        // Who has no resources of its own may still make disks of what it may read (SHR-10).
+        if !is_providers && wanted.backup.is_none() {
             return Err(Error::Forbidden);
         }
         let source = match wanted.backup {
-            Some(id) => Some(readable(&mut tx, access, id).await?),
+            Some(id) => Some(backups::readable(&mut tx, access.project(), id).await?),
             None => None,
         };
         let least = source.as_ref().map(|(_, version)| version.disk_bytes);
@@ -134,6 +133,10 @@ impl Volumes {
         };
         let task = create_volume::new(&self.core, access, spec, backup.as_ref());
         let job = task.id;
+        if !is_providers {
+            let noted = tx.disk_owners().insert(volume, access.project()).await;
+            noted.map_err(db("noting the owner of a disk"))?;
+        }
         tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
         tx.commit().await.map_err(db("creating a disk"))?;
         self.core.wake();
@@ -302,29 +305,6 @@ fn pool<'a>(pools: &'a [Pool], wanted: &NewVolumeRequest) -> Result<&'a Pool> {
         Some(zone) => Error::invalid("availability_zone", format!("no pool in {zone}")),
         None => Error::Unsupported("making disks without a pool"),
     })
-}
-
-/// A backup of one disk that may be read now (NEW-01, VLT-56, Y.2).
-async fn readable(
-    tx: &mut Tx,
-    access: &Access,
-    id: BackupId,
-) -> Result<(Backup, cbr_model::backup::StoredVersion)> {
-    let backup = backups::existing(tx, access.project(), id).await?;
-    let vault = existing_vault(tx, access.project(), backup.vault).await?;
-    if !vault.status.allows(VaultUse::Restore) {
-        return Err(Error::VaultStatusForbidsRestore { status: vault.status });
-    }
-    match &backup.state {
-        BackupState::Available { content: Content::Disk(version) } => {
-            let version = version.clone();
-            Ok((backup, version))
-        }
-        BackupState::Available { content: Content::Server } => {
-            Err(Error::invalid("backup_id", "it is a server's; name the backup of one disk"))
-        }
-        other => Err(Error::BackupNotRestorable { status: other.as_str() }),
-    }
 }
 
 fn stage<T: serde::de::DeserializeOwned>(task: &TaskRecord) -> Result<T> {

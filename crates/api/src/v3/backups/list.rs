@@ -1,24 +1,21 @@
 //! `ListBackups` (contract C27).
 
-use std::collections::BTreeMap;
-
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
-use cbr_model::query::{BackupFilter, BackupSort, BackupSortKey};
+use cbr_model::member::MemberStatus;
+use cbr_model::query::{BackupFilter, BackupSort, BackupSortKey, Ownership};
 use cbr_model::resource::ResourceKind;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::shown::shown;
 use super::wire::Backup;
 use crate::error::ApiError;
 use crate::extract::{Authorised, Extensions};
 use crate::operation::{Admission, Form, Operation, Verb, parameter, schema_of};
-use crate::query::Query;
+use crate::query::{Query, enterprise_project};
 use crate::state::Api;
-
-/// The longest `sort` (contract A.4).
-const SORT_CHARS_MAX: usize = 255;
 
 /// The statuses the contract knows (B.4), also those no backup here ever has.
 const STATUSES: [&str; 8] = [
@@ -58,6 +55,14 @@ pub(crate) const OPERATION: Operation = Operation {
         parameter("used_percent", Form::Integer, "Its vault is at least so full."),
         parameter("image_type", Form::Text, "backup or replication."),
         parameter("own_type", Form::Text, "private (default), shared or all_granted."),
+        parameter("member_status", Form::Text, "Shared ones: pending, accepted or rejected."),
+        parameter("enterprise_project_id", Form::Text, "Of its vault; all_granted_eps: any."),
+        parameter(
+            "existed_quantity_based_retention_backups",
+            Form::Flag,
+            "Automatic ones kept by number or for ever; false: until a time.",
+        ),
+        parameter("show_replication", Form::Flag, "With its copies elsewhere; there are none."),
         parameter("sort", Form::Text, "key[:asc|desc], separated by commas."),
         parameter("limit", Form::Integer, "1 to 1000; default 1000."),
         parameter("offset", Form::Integer, "So many are skipped."),
@@ -95,12 +100,7 @@ async fn handle(
             (found.rows, found.total)
         }
     };
-    let extras = if extensions.are_hidden() {
-        BTreeMap::new()
-    } else {
-        api.services.backups.extras(&access, &backups).await?
-    };
-    let backups = backups.into_iter().map(|backup| Backup::with(backup, &extras)).collect();
+    let backups = shown(&api, &access, extensions, backups).await?;
     Ok(Json(Response { backups, count, limit: page.limit, offset: page.offset }))
 }
 
@@ -113,12 +113,16 @@ fn filter(query: &Query) -> Result<Option<BackupFilter>, ApiError> {
             kind => kind,
         },
     };
-    let is_never = query.text("image_type").is_some_and(|word| word != "backup")
-        || query.text("own_type") == Some("shared")
-        || query.text("member_status").is_some();
-    if is_never {
+    let is_copy = match query.text("image_type") {
+        None | Some("backup") => false,
+        Some("replication") => true,
+        Some(_) => return Err(ApiError::invalid("image_type", "backup or replication")),
+    };
+    if is_copy {
         return Ok(None);
     }
+    // There is nothing that it could show.
+    let _: Option<bool> = query.value("show_replication")?;
     let status = |word: &str| STATUSES.contains(&word).then(|| word.to_owned());
     Ok(Some(BackupFilter {
         ids: query.values("id")?,
@@ -135,8 +139,21 @@ fn filter(query: &Query) -> Result<Option<BackupFilter>, ApiError> {
         created_from: query.time("start_time")?,
         created_until: query.time("end_time")?,
         vault_used_percent: used_percent(query)?,
-        sort: query.text("sort").map_or(Ok(vec![]), sort)?,
+        enterprise_project: enterprise_project(query),
+        kept_by_number: query.value("existed_quantity_based_retention_backups")?,
+        ownership: query.word("own_type", ownership)?.unwrap_or_default(),
+        member_status: query.word("member_status", MemberStatus::from_str_exact)?,
+        sort: query.sort("sort", sort_key)?.into_iter().map(sorted).collect(),
     }))
+}
+
+fn ownership(word: &str) -> Option<Ownership> {
+    match word {
+        "private" => Some(Ownership::Private),
+        "shared" => Some(Ownership::Shared),
+        "all_granted" => Some(Ownership::All),
+        _ => None,
+    }
 }
 
 fn used_percent(query: &Query) -> Result<Option<u8>, ApiError> {
@@ -146,30 +163,20 @@ fn used_percent(query: &Query) -> Result<Option<u8>, ApiError> {
     }
 }
 
-/// Contract A.4: a missing direction is descending.
-fn sort(text: &str) -> Result<Vec<BackupSort>, ApiError> {
-    if text.chars().count() > SORT_CHARS_MAX {
-        return Err(ApiError::invalid("sort", format_args!("at most {SORT_CHARS_MAX} characters")));
+fn sort_key(word: &str) -> Option<BackupSortKey> {
+    match word {
+        "created_at" => Some(BackupSortKey::CreatedAt),
+        "updated_at" => Some(BackupSortKey::UpdatedAt),
+        "name" => Some(BackupSortKey::Name),
+        "status" => Some(BackupSortKey::Status),
+        "protected_at" => Some(BackupSortKey::ProtectedAt),
+        "id" => Some(BackupSortKey::Id),
+        _ => None,
     }
-    text.split(',')
-        .map(|criterion| {
-            let (key, direction) = criterion.split_once(':').unwrap_or((criterion, "desc"));
-            let key = match key.trim() {
-                "created_at" => BackupSortKey::CreatedAt,
-                "updated_at" => BackupSortKey::UpdatedAt,
-                "name" => BackupSortKey::Name,
-                "status" => BackupSortKey::Status,
-                "protected_at" => BackupSortKey::ProtectedAt,
-                "id" => BackupSortKey::Id,
-                _ => return Err(ApiError::invalid("sort", "unknown key")),
-            };
-            match direction.trim() {
-                "asc" => Ok(BackupSort { key, ascending: true }),
-                "desc" => Ok(BackupSort { key, ascending: false }),
-                _ => Err(ApiError::invalid("sort", "a direction is asc or desc")),
-            }
-        })
-        .collect()
+}
+
+const fn sorted((key, ascending): (BackupSortKey, bool)) -> BackupSort {
+    BackupSort { key, ascending }
 }
 
 #[cfg(test)]
@@ -179,6 +186,9 @@ mod tests {
     /// Contract A.4; reliability 10.3: no sorting by other columns.
     #[test]
     fn sorting_takes_the_contracts_keys_only() {
+        let sort = |text: &str| {
+            filter(&Query::parse(&format!("sort={text}"))).map(|found| found.unwrap().sort)
+        };
         let found = sort("name:asc,created_at").unwrap();
         let expected = [
             BackupSort { key: BackupSortKey::Name, ascending: true },
@@ -192,12 +202,13 @@ mod tests {
 
     #[test]
     fn filters_for_what_we_never_have_match_nothing_and_fail_nothing() {
-        for nothing in ["image_type=replication", "own_type=shared", "resource_type=OS::Sfs::Turbo"]
-        {
+        for nothing in ["image_type=replication", "resource_type=OS::Sfs::Turbo"] {
             assert_eq!(filter(&Query::parse(nothing)).unwrap(), None, "{nothing}");
         }
         let private = filter(&Query::parse("own_type=private&image_type=backup&dec=true"));
         assert_eq!(private.unwrap(), Some(BackupFilter::default()));
+        let any = filter(&Query::parse("enterprise_project_id=all_granted_eps"));
+        assert_eq!(any.unwrap(), Some(BackupFilter::default()));
     }
 
     /// Contract C27: `status` may be repeated; Terraform omits `incremental` unless true.
@@ -208,7 +219,19 @@ mod tests {
         assert_eq!(found.statuses, ["available", "error"]);
         assert_eq!(found.incremental, Some(true));
         assert_eq!(found.vault_used_percent, Some(90));
-        for bad in ["status=gone", "used_percent=101", "used_percent=0", "start_time=now"] {
+        let shared = filter(&Query::parse("own_type=shared&member_status=pending")).unwrap();
+        let shared = shared.unwrap();
+        assert_eq!(shared.ownership, Ownership::Shared);
+        assert_eq!(shared.member_status, Some(MemberStatus::Pending));
+        for bad in [
+            "own_type=mine",
+            "member_status=maybe",
+            "image_type=x",
+            "status=gone",
+            "used_percent=101",
+            "used_percent=0",
+            "start_time=now",
+        ] {
             assert!(filter(&Query::parse(bad)).is_err(), "{bad}");
         }
     }

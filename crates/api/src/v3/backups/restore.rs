@@ -85,10 +85,9 @@ async fn handle(
 
 impl Restore {
     fn read(self) -> Result<RestoreRequest, ApiError> {
-        let generic = target(self.resource_id.as_deref(), ErrorCode::ResourceNotFound)?;
-        let server = target(self.server_id.as_deref(), ErrorCode::ServerNotFound)?.or(generic);
-        // The generic name stands for whichever the backup needs; the service looks at one only.
-        let volume = target(self.volume_id.as_deref(), ErrorCode::VolumeNotFound)?.or(generic);
+        let resource = target(self.resource_id.as_deref(), ErrorCode::ResourceNotFound)?;
+        let server = target(self.server_id.as_deref(), ErrorCode::ServerNotFound)?;
+        let volume = target(self.volume_id.as_deref(), ErrorCode::VolumeNotFound)?;
         let mappings = self
             .mappings
             .unwrap_or_default()
@@ -103,7 +102,8 @@ impl Restore {
                 Ok(DiskMapping { backup, volume })
             })
             .collect::<Result<_, ApiError>>()?;
-        Ok(RestoreRequest { server, volume, mappings, power_on: self.power_on.unwrap_or(true) })
+        let power_on = self.power_on.unwrap_or(true);
+        Ok(RestoreRequest { server, volume, resource, mappings, power_on })
     }
 }
 
@@ -134,7 +134,8 @@ mod tests {
     #[test]
     fn absent_targets_mean_the_original_ones() {
         let request = read(json!({"mappings": [], "power_on": false})).unwrap();
-        let none = RestoreRequest { server: None, volume: None, mappings: vec![], power_on: false };
+        let (server, volume, resource) = (None, None, None);
+        let none = RestoreRequest { server, volume, resource, mappings: vec![], power_on: false };
         assert_eq!(request, none);
         assert!(read(json!({})).unwrap().power_on);
     }
@@ -144,7 +145,8 @@ mod tests {
         let mapping = json!([{"backup_id": ID, "volume_id": ID}]);
         let request = read(json!({"server_id": ID, "mappings": mapping})).unwrap();
         assert_eq!((request.mappings.len(), request.server.is_some()), (1, true));
-        assert!(read(json!({"resource_id": ID})).unwrap().volume.is_some());
+        let generic = read(json!({"resource_id": ID})).unwrap();
+        assert!(generic.resource.is_some() && generic.volume.is_none() && generic.server.is_none());
         assert_eq!(read(json!({"volume_id": "x"})), Err(ErrorCode::VolumeNotFound));
         assert_eq!(read(json!({"server_id": "x"})), Err(ErrorCode::ServerNotFound));
         let bad = json!([{"backup_id": "x", "volume_id": ID}]);

@@ -6,6 +6,7 @@ use axum::routing::on;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::shown::shown_one;
 use super::wire::Backup;
 use crate::error::ApiError;
 use crate::extract::{Authorised, BackupInPath, Extensions, PathId};
@@ -43,9 +44,6 @@ async fn handle(
     PathId(backup): PathId<BackupInPath>,
 ) -> Result<Json<Response>, ApiError> {
     let backup = api.services.backups.show(&access, backup).await?;
-    if extensions.are_hidden() {
-        return Ok(Json(Response { backup: backup.into() }));
-    }
-    let extras = api.services.backups.extras(&access, std::slice::from_ref(&backup)).await?;
-    Ok(Json(Response { backup: Backup::with(backup, &extras) }))
+    let backup = shown_one(&api, &access, extensions, backup).await?;
+    Ok(Json(Response { backup }))
 }

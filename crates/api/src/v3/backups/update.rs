@@ -7,8 +7,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::show::Response;
+use super::shown::shown_one;
 use crate::error::ApiError;
-use crate::extract::{Authorised, BackupInPath, JsonBody, PathId};
+use crate::extract::{Authorised, BackupInPath, Extensions, JsonBody, PathId};
 use crate::operation::{Admission, Operation, Verb, schema_of};
 use crate::state::Api;
 
@@ -45,9 +46,11 @@ struct BackupUpdate {
 async fn handle(
     State(api): State<Api>,
     Authorised(access): Authorised,
+    extensions: Extensions,
     PathId(backup): PathId<BackupInPath>,
     JsonBody(request): JsonBody<Request>,
 ) -> Result<Json<Response>, ApiError> {
-    let backup = api.services.backups.rename(&access, backup, request.backup.name).await?.into();
+    let backup = api.services.backups.rename(&access, backup, request.backup.name).await?;
+    let backup = shown_one(&api, &access, extensions, backup).await?;
     Ok(Json(Response { backup }))
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use cbr_model::BackupId;
 use cbr_model::backup::{self, BackupState};
 use cbr_model::resource::ResourceKind;
+use cbr_service::backups::{Extras, Surroundings};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -19,11 +20,13 @@ pub(crate) struct Backup {
     name: String,
     description: String,
     checkpoint_id: String,
-    vault_id: String,
+    /// The vault that counts it; null as long as an offer of another project is not accepted.
+    vault_id: Option<String>,
     /// The server backup a disk's backup belongs to.
     parent_id: Option<String>,
     project_id: String,
-    enterprise_project_id: &'static str,
+    /// That of the vault.
+    enterprise_project_id: String,
     provider_id: &'static str,
     resource_id: String,
     resource_name: String,
@@ -81,8 +84,11 @@ pub(crate) struct ReplicationRecord {
     id: String,
 }
 
-impl From<backup::Backup> for Backup {
-    fn from(backup: backup::Backup) -> Self {
+impl Backup {
+    /// The contract's fields.
+    fn of(backup: backup::Backup, around: &Surroundings) -> Self {
+        let vault = around.vault(&backup);
+        let enterprise_project = vault.and_then(|vault| around.enterprise_projects.get(&vault));
         let kind = backup.resource_kind;
         // The disks of a server backup carry the server's provider (contract B.7).
         let provided = if backup.parent.is_some() { ResourceKind::Server } else { kind };
@@ -92,10 +98,10 @@ impl From<backup::Backup> for Backup {
             extend_info: ExtendInfo::of(&backup),
             description: backup.description,
             checkpoint_id: backup.checkpoint.to_string(),
-            vault_id: backup.vault.to_string(),
+            vault_id: vault.map(|id| id.to_string()),
             parent_id: backup.parent.map(|id| id.to_string()),
             project_id: backup.project.to_string(),
-            enterprise_project_id: "0",
+            enterprise_project_id: enterprise_project.map_or("0", String::as_str).to_owned(),
             provider_id: provider_id(provided),
             resource_id: backup.resource.to_string(),
             resource_name: backup.resource_name,
@@ -111,22 +117,26 @@ impl From<backup::Backup> for Backup {
             expired_at: backup.expired_at.map(time::format),
             protected_at: backup.protected_at.map(time::format),
             replication_records: vec![],
-            children: backup.children.into_iter().map(Self::from).collect(),
+            children: backup.children.into_iter().map(|disk| Self::of(disk, around)).collect(),
             x_sizes: None,
             x_integrity: None,
         }
     }
-}
 
-impl Backup {
+    /// One of the project's own, of whose vault nothing is known.
+    pub(crate) fn plain(backup: backup::Backup) -> Self {
+        Self::of(backup, &Surroundings::default())
+    }
+
     /// With what is known of it and of its disks beside what the contract has.
     pub(super) fn with(
         backup: backup::Backup,
-        extras: &BTreeMap<BackupId, cbr_service::backups::Extras>,
+        around: &Surroundings,
+        extras: &BTreeMap<BackupId, Extras>,
     ) -> Self {
         let children = backup.children.iter().map(|child| child.id);
         let ids: Vec<BackupId> = std::iter::once(backup.id).chain(children).collect();
-        let mut wire = Self::from(backup);
+        let mut wire = Self::of(backup, around);
         let parts = std::iter::once((&mut wire.x_sizes, &mut wire.x_integrity))
             .chain(wire.children.iter_mut().map(|it| (&mut it.x_sizes, &mut it.x_integrity)));
         for (id, (sizes, integrity)) in ids.iter().zip(parts) {
@@ -215,7 +225,7 @@ mod tests {
             },
             "replication_records": [], "children": []
         });
-        let wire = Backup::from(backup(ResourceKind::Server));
+        let wire = Backup::plain(backup(ResourceKind::Server));
         assert_eq!(serde_json::to_value(wire).unwrap(), golden);
     }
 
@@ -226,7 +236,7 @@ mod tests {
         disk.parent = Some(ID.parse().unwrap());
         let mut server = backup(ResourceKind::Server);
         server.children = vec![disk];
-        let wire = serde_json::to_value(Backup::from(server)).unwrap();
+        let wire = serde_json::to_value(Backup::plain(server)).unwrap();
         let child = &wire["children"][0];
         assert_eq!(child["parent_id"], ID);
         assert_eq!(child["provider_id"], "0daac4c5-6707-4851-97ba-169e36266b66");

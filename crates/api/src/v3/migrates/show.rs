@@ -26,10 +26,7 @@ pub(crate) const OPERATION: Operation = Operation {
 
 /// `GET /v3/migrates`
 #[tracing::instrument(name = "api.migrates.show", skip_all)]
-async fn handle(
-    Authenticated(_): Authenticated,
-    query: Query,
-) -> Result<Infallible, ApiError> {
+async fn handle(Authenticated(_): Authenticated, query: Query) -> Result<Infallible, ApiError> {
     let _: Option<bool> = query.value("all_regions")?;
     let message = "No resources of a predecessor service were ever migrated here.";
     Err(ApiError::new(ErrorCode::MigrationNotFound, message))

@@ -12,7 +12,7 @@ use super::wire::OperationLog;
 use crate::error::ApiError;
 use crate::extract::Authorised;
 use crate::operation::{Admission, Form, Operation, Verb, parameter, schema_of};
-use crate::query::Query;
+use crate::query::{Query, enterprise_project};
 use crate::state::Api;
 use crate::v3::provider_id::kind_of_provider;
 
@@ -36,6 +36,9 @@ pub(crate) const OPERATION: Operation = Operation {
         parameter("provider_id", Form::Text, "On this kind of resource."),
         parameter("policy_id", Form::Text, "Started by this policy; an extension."),
         parameter("request_id", Form::Text, "Started by this request; an extension."),
+        parameter("enterprise_project_id", Form::Text, "Of its vault; all_granted_eps: any."),
+        parameter("destination_region", Form::Text, "Copies to this region; there are none."),
+        parameter("destination_project_id", Form::Text, "Copies to this project; none as well."),
         parameter("start_time", Form::Time, "Started at this time or later."),
         parameter("end_time", Form::Time, "Ended at this time or earlier."),
         parameter("limit", Form::Integer, "1 to 1000; default 1000."),
@@ -86,6 +89,9 @@ fn filter(query: &Query) -> Result<Option<OperationFilter>, ApiError> {
             kind => kind,
         },
     };
+    if query.text("destination_region").or(query.text("destination_project_id")).is_some() {
+        return Ok(None);
+    }
     Ok(Some(OperationFilter {
         operation: query.word("operation_type", OperationType::from_str_exact)?,
         statuses: query.words("status", OperationStatus::from_str_exact)?,
@@ -97,6 +103,7 @@ fn filter(query: &Query) -> Result<Option<OperationFilter>, ApiError> {
         checkpoint: query.value("checkpoint_id")?,
         request_id: query.text("request_id").map(str::to_owned),
         policy: query.value("policy_id")?,
+        enterprise_project: enterprise_project(query),
         started_from: query.time("start_time")?,
         ended_until: query.time("end_time")?,
     }))

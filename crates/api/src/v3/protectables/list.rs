@@ -11,7 +11,7 @@ use super::wire::{Protectable, ProtectableType};
 use crate::error::ApiError;
 use crate::extract::Authorised;
 use crate::operation::{Admission, Form, Operation, Verb, parameter, schema_of};
-use crate::query::Query;
+use crate::query::{Query, enterprise_project};
 use crate::state::Api;
 
 pub(crate) const OPERATION: Operation = Operation {
@@ -28,6 +28,7 @@ pub(crate) const OPERATION: Operation = Operation {
         parameter("name", Form::Text, "The name contains this."),
         parameter("status", Form::Texts, "One of these native statuses."),
         parameter("server_id", Form::Text, "Disks of this server; only with type disk."),
+        parameter("enterprise_project_id", Form::Text, "All are in 0; all_granted_eps: any."),
         parameter("limit", Form::Integer, "1 to 50; default 50."),
         parameter("offset", Form::Integer, "So many are skipped."),
         parameter("marker", Form::Text, "Only those after the one with this id."),
@@ -59,8 +60,11 @@ async fn handle(
         statuses: query.texts("status")?.into_iter().map(str::to_owned).collect(),
         server: query.value("server_id")?,
     };
+    // Resources of this provider are in no enterprise project but the default one.
+    let is_elsewhere = enterprise_project(&query).is_some_and(|id| id != "0");
     let found = match kind {
         ProtectableType::Empty => vec![],
+        ProtectableType::Offered(_) if is_elsewhere => vec![],
         ProtectableType::Offered(kind) => {
             api.services.protectables.list(&access, kind, &filter, page).await?
         }

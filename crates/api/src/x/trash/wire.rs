@@ -26,7 +26,7 @@ impl From<InTrash> for TrashedBackup {
             logical_bytes: trashed.logical_bytes.0,
             deleted_at: time::format(trashed.trashed_at),
             purged_from: time::format(trashed.purged_from),
-            backup: trashed.backup.into(),
+            backup: Backup::plain(trashed.backup),
         }
     }
 }

@@ -1,0 +1,138 @@
+//! Which backups a project reaches: its own for everything, those it accepted for reading.
+
+use std::collections::BTreeMap;
+
+use cbr_db::Tx;
+use cbr_model::backup::{Backup, BackupState, Content, StoredVersion};
+use cbr_model::member::{Member, MemberState};
+use cbr_model::metadata::BackupMetadata;
+use cbr_model::vault::{VaultStatus, VaultUse};
+use cbr_model::{BackupId, ProjectId, VaultId};
+
+use super::service::Backups;
+use crate::error::db;
+use crate::vaults::existing as existing_vault;
+use crate::{Access, Error, Result};
+
+/// What a list says of backups beside themselves.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Surroundings {
+    /// The offers of backups of other projects to this one.
+    pub offers: BTreeMap<BackupId, Member>,
+    /// The enterprise projects of the vaults; one that is not here is `0`.
+    pub enterprise_projects: BTreeMap<VaultId, String>,
+}
+
+/// A backup with how its resource was set up.
+#[derive(Clone, PartialEq, Debug)]
+pub struct DescribedBackup {
+    /// The backup.
+    pub backup: Backup,
+    /// None: it was made before this was noted.
+    pub metadata: Option<BackupMetadata>,
+}
+
+impl Backups {
+    /// Offers and enterprise projects of these backups, as the project sees them.
+    pub async fn surroundings(&self, access: &Access, backups: &[Backup]) -> Result<Surroundings> {
+        let doing = "reading what belongs to backups";
+        let mut tx = self.core.db.read().await.map_err(db(doing))?;
+        let (own, others): (Vec<&Backup>, Vec<&Backup>) =
+            backups.iter().partition(|backup| backup.project == access.project());
+        let roots: Vec<BackupId> =
+            others.iter().map(|backup| backup.parent.unwrap_or(backup.id)).collect();
+        let offers = tx.members().received(access.project(), &roots).await.map_err(db(doing))?;
+        let offers: BTreeMap<_, _> = offers.into_iter().map(|it| (it.backup, it)).collect();
+        let received = offers.values().filter_map(|offer| offer.state.vault());
+        let vaults = own.iter().map(|backup| backup.vault).chain(received).collect();
+        let found = tx.vaults().enterprise_projects(vaults).await.map_err(db(doing))?;
+        Ok(Surroundings { offers, enterprise_projects: found })
+    }
+
+    /// How the resource was set up when the backup was made (contract C34); not before it is complete.
+    pub async fn describe(&self, access: &Access, id: BackupId) -> Result<DescribedBackup> {
+        let mut tx = self.core.db.read().await.map_err(db("reading a backup"))?;
+        let backup = existing(&mut tx, access.project(), id).await?;
+        if backup.state == BackupState::Protecting {
+            return Err(Error::BackupNotDescribed { status: backup.state.as_str() });
+        }
+        // That of a server is kept with the server's backup.
+        let kept = backup.parent.unwrap_or(id);
+        let metadata = tx.backups().metadata(access.project(), kept).await;
+        Ok(DescribedBackup { backup, metadata: metadata.map_err(db("reading metadata"))? })
+    }
+}
+
+impl Surroundings {
+    /// The offer of a backup, or of the server's backup it is a disk of.
+    pub fn offer(&self, backup: &Backup) -> Option<&Member> {
+        self.offers.get(&backup.parent.unwrap_or(backup.id))
+    }
+
+    /// The vault that counts the backup for the project; none as long as an offer is not accepted.
+    pub fn vault(&self, backup: &Backup) -> Option<VaultId> {
+        self.offer(backup).map_or(Some(backup.vault), |offer| offer.state.vault())
+    }
+
+    /// Whether it is an offer that is not accepted: what it consists of is nobody's business yet.
+    pub fn is_undecided(&self, backup: &Backup) -> bool {
+        let accepted = |offer: &Member| matches!(offer.state, MemberState::Accepted { .. });
+        self.offer(backup).is_some_and(|offer| !accepted(offer))
+    }
+}
+
+/// The project's own backup, or the refusal. One that is only shared with it is refused too.
+pub(crate) async fn existing(tx: &mut Tx, project: ProjectId, id: BackupId) -> Result<Backup> {
+    let backup = tx.backups().find(project, id).await.map_err(db("reading a backup"))?;
+    if let Some(backup) = backup {
+        return Ok(backup);
+    }
+    match tx.members().granted(project, id).await.map_err(db("reading a share"))? {
+        Some(_) => Err(Error::BackupReceived(id)),
+        None => Err(Error::BackupNotFound(id)),
+    }
+}
+
+/// The project's own backup, or one that it accepted.
+pub(super) async fn visible(tx: &mut Tx, project: ProjectId, id: BackupId) -> Result<Backup> {
+    let backup = tx.backups().find(project, id).await.map_err(db("reading a backup"))?;
+    if let Some(backup) = backup {
+        return Ok(backup);
+    }
+    let granted = tx.members().granted(project, id).await.map_err(db("reading a share"))?;
+    granted.map(|(backup, _)| backup).ok_or(Error::BackupNotFound(id))
+}
+
+/// A backup of one disk that the project may read now: its own or one that it accepted (NEW-01,
+/// SHR-10, VLT-56, Y.2). What is read is always the owner's, with the owner's keys.
+pub(crate) async fn readable(
+    tx: &mut Tx,
+    project: ProjectId,
+    id: BackupId,
+) -> Result<(Backup, StoredVersion)> {
+    let backup = visible(tx, project, id).await?;
+    if backup.project != project {
+        let granted = tx.members().granted(project, id).await.map_err(db("reading a share"))?;
+        let (_, vault) = granted.ok_or(Error::BackupNotFound(id))?;
+        check_vault(existing_vault(tx, project, vault).await?.status)?;
+    }
+    // The owner's vault may be about to go with everything in it.
+    check_vault(existing_vault(tx, backup.project, backup.vault).await?.status)?;
+    match &backup.state {
+        BackupState::Available { content: Content::Disk(version) } => {
+            let version = version.clone();
+            Ok((backup, version))
+        }
+        BackupState::Available { content: Content::Server } => {
+            Err(Error::invalid("backup_id", "it is a server's; name the backup of one disk"))
+        }
+        other => Err(Error::BackupNotRestorable { status: other.as_str() }),
+    }
+}
+
+fn check_vault(status: VaultStatus) -> Result<()> {
+    if status.allows(VaultUse::Restore) {
+        return Ok(());
+    }
+    Err(Error::VaultStatusForbidsRestore { status })
+}

@@ -1,0 +1,130 @@
+//! What may be shared, with whom, and into which vault it goes (SHR-01 … SHR-14, contract C35, C38).
+
+use cbr_model::ProjectId;
+use cbr_model::backup::{Backup, BackupState};
+use cbr_model::identity::Project;
+use cbr_model::member::{MEMBERS_MAX, Member};
+use cbr_model::query::Page;
+use cbr_model::resource::ResourceKind;
+use cbr_model::size::Bytes;
+use cbr_model::vault::{Vault, VaultKind, VaultStatus, VaultUse};
+
+use crate::content::versions;
+use crate::sharing::{MemberFilter, MemberSort, MemberSortKey};
+use crate::{Error, Result};
+
+/// Refuses what cannot be shared: SHR-01, SHR-13, Y.2.
+pub(crate) fn check_shareable(backup: &Backup, vault: VaultStatus) -> Result<()> {
+    if backup.parent.is_some() {
+        let reason = "it is one disk of a server backup: share the server backup";
+        return Err(Error::NotShareable { reason });
+    }
+    if !vault.allows(VaultUse::Backup) {
+        return Err(Error::VaultStatusForbidsSharing { status: vault });
+    }
+    match &backup.state {
+        BackupState::Available { .. } => Ok(()),
+        other => Err(Error::BackupNotShareable { status: other.as_str() }),
+    }
+}
+
+/// Refuses recipients: SHR-04; `found`: what is known of each wanted project.
+pub(crate) fn check_recipients(
+    backup: &Backup,
+    known: &[Member],
+    wanted: &[(ProjectId, Option<Project>)],
+) -> Result<()> {
+    for (index, (id, found)) in wanted.iter().enumerate() {
+        let is_usable = found.as_ref().is_some_and(|project| project.enabled);
+        if !is_usable {
+            let reason = "it does not exist or is not enabled";
+            return Err(Error::RecipientInvalid { project: *id, reason });
+        }
+        if *id == backup.project {
+            let reason = "it is the backup's own project";
+            return Err(Error::RecipientInvalid { project: *id, reason });
+        }
+        let is_repeated = wanted[..index].iter().any(|(other, _)| other == id);
+        if is_repeated || known.iter().any(|member| member.recipient == *id) {
+            return Err(Error::SharedAlready(*id));
+        }
+    }
+    if known.len() + wanted.len() > MEMBERS_MAX {
+        return Err(Error::TooManyMembers { limit: MEMBERS_MAX });
+    }
+    Ok(())
+}
+
+/// Refuses a vault that cannot take the backup: SHR-07.
+pub(crate) fn check_vault(backup: &Backup, vault: &Vault) -> Result<()> {
+    if !vault.status.allows(VaultUse::Backup) {
+        return Err(Error::VaultStatusForbidsSharing { status: vault.status });
+    }
+    let fitting = match backup.resource_kind {
+        ResourceKind::Server => VaultKind::Server,
+        ResourceKind::Volume => VaultKind::Disk,
+    };
+    if vault.kind != fitting {
+        return Err(Error::ShareKindMismatch { vault: vault.kind, resource: backup.resource_kind });
+    }
+    let needed = size(backup);
+    let free = Bytes(vault.size.bytes().0.saturating_sub(vault.used.0));
+    if free.0 <= needed.0 {
+        return Err(Error::VaultLacksRoom { needed, free });
+    }
+    Ok(())
+}
+
+/// What a backup counts: the same in the recipient's vault as in the owner's.
+fn size(backup: &Backup) -> Bytes {
+    versions(backup).iter().map(|version| version.logical_bytes).sum()
+}
+
+/// The wanted page of a backup's members, and how many match.
+pub(crate) fn page(
+    mut members: Vec<Member>,
+    filter: &MemberFilter,
+    page: Page,
+) -> Result<(Vec<Member>, u64)> {
+    members.sort_by(|a, b| compare(a, b, &filter.sort));
+    let begin = match page.marker {
+        None => 0,
+        Some(marker) => {
+            let at = members.iter().position(|member| member.id.as_uuid() == marker);
+            1 + at.ok_or_else(|| Error::invalid("marker", "there is no such member"))?
+        }
+    };
+    let behind = members.split_off(begin);
+    let total = members.iter().chain(&behind).filter(|it| matches(it, filter)).count() as u64;
+    let offset = usize::try_from(page.offset).unwrap_or(usize::MAX);
+    let found = behind.into_iter().filter(|member| matches(member, filter));
+    Ok((found.skip(offset).take(page.limit as usize).collect(), total))
+}
+
+fn matches(member: &Member, filter: &MemberFilter) -> bool {
+    filter.recipient.is_none_or(|id| id == member.recipient)
+        && filter.vault.is_none_or(|id| member.state.vault() == Some(id))
+        && (filter.statuses.is_empty() || filter.statuses.contains(&member.state.status()))
+        // Nobody has made an image: there are none.
+        && filter.image.is_none()
+}
+
+/// By what is wanted, then newest first, then by id: a total order.
+fn compare(a: &Member, b: &Member, sort: &[MemberSort]) -> std::cmp::Ordering {
+    let newest = MemberSort { key: MemberSortKey::CreatedAt, ascending: false };
+    let id = MemberSort { key: MemberSortKey::Id, ascending: false };
+    sort.iter()
+        .chain([&newest, &id])
+        .map(|criterion| {
+            let order = match criterion.key {
+                MemberSortKey::CreatedAt => a.created_at.cmp(&b.created_at),
+                MemberSortKey::UpdatedAt => a.updated_at.cmp(&b.updated_at),
+                MemberSortKey::Status => a.state.status().as_str().cmp(b.state.status().as_str()),
+                MemberSortKey::Recipient => a.recipient.cmp(&b.recipient),
+                MemberSortKey::Id => a.id.cmp(&b.id),
+            };
+            if criterion.ascending { order } else { order.reverse() }
+        })
+        .find(|order| order.is_ne())
+        .unwrap_or(std::cmp::Ordering::Equal)
+}
