@@ -11,6 +11,7 @@ mod contract;
 mod exports;
 mod generated;
 mod identity;
+mod members;
 mod protocol;
 mod replication;
 mod things;

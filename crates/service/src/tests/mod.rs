@@ -7,6 +7,7 @@ mod exports;
 mod faults;
 mod half_way;
 mod identity;
+mod members;
 mod restore;
 mod rules;
 mod sharing;
