@@ -6,6 +6,9 @@ use cbr_model::size::{Bytes, Gib};
 use cbr_model::vault::{VaultKind, VaultStatus};
 use cbr_model::{BackupId, CheckpointId, ExportId, ProjectId, ResourceId, TaskId, VaultId};
 
+use crate::replication::ReplicaError;
+use crate::sharing::ShareError;
+
 /// Why a use case was refused or failed.
 ///
 /// Add a variant only when a caller would act differently on it. The API gives
@@ -289,84 +292,6 @@ pub enum Error {
         status: String,
     },
 
-    // --- sharing
-    /// It is another project's, and shared with the caller: it may be read, and not changed (SHR-10).
-    #[error("backup {0} is shared with you: you can make disks from it, and not change it")]
-    BackupReceived(BackupId),
-    /// SHR-10: nobody shares on what was shared.
-    #[error("backup {0} is shared with you; only its owner shares it")]
-    ShareNotPassedOn(BackupId),
-    /// SHR-01.
-    #[error("the backup cannot be shared: {reason}")]
-    NotShareable {
-        /// Why not.
-        reason: &'static str,
-    },
-    /// SHR-13.
-    #[error("a backup that is {status} cannot be shared")]
-    BackupNotShareable {
-        /// Its state.
-        status: &'static str,
-    },
-    /// Y.1.
-    #[error("the vault is {}; nothing is shared from it or accepted into it", status.as_str())]
-    VaultStatusForbidsSharing {
-        /// Its state.
-        status: VaultStatus,
-    },
-    /// No such project, or none it can be shared with.
-    #[error("the backup cannot be shared with project {project}: {reason}")]
-    RecipientInvalid {
-        /// The project.
-        project: ProjectId,
-        /// Why not.
-        reason: &'static str,
-    },
-    /// Once is enough.
-    #[error("the backup is shared with project {0} already")]
-    SharedAlready(ProjectId),
-    /// SHR-04.
-    #[error("a backup is shared with at most {limit} projects")]
-    TooManyMembers {
-        /// The limit.
-        limit: usize,
-    },
-    /// It is not shared with that project, or not the caller's business.
-    #[error("backup {backup} is not shared with project {project}")]
-    MemberNotFound {
-        /// The backup.
-        backup: BackupId,
-        /// The project.
-        project: ProjectId,
-    },
-    /// The state of the offer or the caller does not allow it.
-    #[error("the share cannot be changed: {reason}")]
-    MemberNotChanged {
-        /// Why not.
-        reason: String,
-    },
-    /// SHR-07.
-    #[error("a {} vault takes no backup of a {}", vault.as_str(), resource.as_str())]
-    ShareKindMismatch {
-        /// The vault's kind.
-        vault: VaultKind,
-        /// The backed-up resource's.
-        resource: ResourceKind,
-    },
-    /// SHR-07.
-    #[error(
-        "the vault has {free} bytes left and must have more than {needed}, the size of the backup",
-        free = free.0, needed = needed.0
-    )]
-    VaultLacksRoom {
-        /// What the backup takes.
-        needed: Bytes,
-        /// What is left.
-        free: Bytes,
-    },
-    /// SHR-11: a recipient is just making a disk from it.
-    #[error("backup {0} is being read by a project it is shared with; delete it when that is done")]
-    ShareInUse(BackupId),
     /// Contract C34.
     #[error("a backup that is {status} has no metadata yet")]
     BackupNotDescribed {
@@ -374,48 +299,13 @@ pub enum Error {
         status: &'static str,
     },
 
-    // --- copies in other regions
-    /// No copies go to that region.
-    #[error("nothing can be copied to region `{region}`: this region has no partners")]
-    ReplicaRegion {
-        /// The region.
-        region: String,
-    },
-    /// Absent, barred, or not the caller's.
-    #[error("nothing can be copied to project {0}: it does not exist, or you may not use it")]
-    ReplicaProject(ProjectId),
-    /// Not in that project.
-    #[error("destination vault {0} does not exist in the destination project")]
-    DestinationVaultNotFound(VaultId),
-    /// REP-01: it is there, and for backups.
-    #[error("vault {0} takes no copies: it is a vault for backups, not for replication")]
-    DestinationVaultRefused(VaultId),
-    /// REP-07: not of this kind.
-    #[error("the backup cannot be copied: {reason}")]
-    NotReplicable {
-        /// Why not.
-        reason: &'static str,
-    },
-    /// REP-07: not in this state.
-    #[error("a backup that is {status} cannot be copied")]
-    BackupNotReplicable {
-        /// Its state.
-        status: &'static str,
-    },
-    /// REP-07: not of this kind.
-    #[error("a {} vault cannot be copied; only server vaults can", kind.as_str())]
-    VaultNotReplicable {
-        /// The vault's kind.
-        kind: VaultKind,
-    },
-    /// REP-07: nothing in the vault qualifies.
-    #[error(
-        "the vault holds no available server backup with a system disk: nothing is to be copied"
-    )]
-    NothingToReplicate,
-    /// Only vaults of hybrid clouds are synchronised, and there are none.
-    #[error("{}", not_hybrid(*.0))]
-    VaultNotHybrid(Option<VaultId>),
+    // --- elsewhere
+    /// A share does not allow it.
+    #[error(transparent)]
+    Share(#[from] ShareError),
+    /// Nothing can be copied or taken in.
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
 
     // --- operations
     /// Absent, or another project's.
@@ -479,13 +369,6 @@ pub(crate) fn db(doing: &'static str) -> impl FnOnce(cbr_db::DbError) -> Error {
     move |source| match source {
         cbr_db::DbError::UnknownMarker => Error::invalid("marker", source),
         source => Error::Internal { doing, source: Box::new(source) },
-    }
-}
-
-fn not_hybrid(vault: Option<VaultId>) -> String {
-    match vault {
-        Some(vault) => format!("vault {vault} cannot be synchronised: it is not of a hybrid cloud"),
-        None => "backups cannot be taken in: the project has no vault of a hybrid cloud".to_owned(),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use cbr_model::tag::InvalidTags;
 use cbr_service::Error;
+use cbr_service::replication::ReplicaError;
+use cbr_service::sharing::ShareError;
 
 use super::{ApiError, ErrorCode};
 
@@ -79,6 +81,20 @@ const fn code(error: &Error) -> ErrorCode {
         E::SystemDiskTarget(_) => C::SystemDiskTarget,
         E::VolumeStatusForbidsRestore { .. } => C::VolumeForbidsRestore,
         E::ServerStatusForbidsRestore { .. } => C::ServerForbidsRestore,
+        E::Share(error) => of_share(error),
+        E::Replica(error) => of_replica(error),
+        E::BackupNotDescribed { .. } => C::BackupNotDescribed,
+        E::OperationNotFound(_) => C::OperationNotFound,
+        E::OperationNotCancellable { .. } => C::NotCancellable,
+        E::ProviderUnavailable { .. } => C::ProviderUnavailable,
+        E::Internal { .. } => C::Unknown,
+    }
+}
+
+const fn of_share(error: &ShareError) -> ErrorCode {
+    use ErrorCode as C;
+    use ShareError as E;
+    match error {
         E::BackupReceived(_) => C::Forbidden,
         E::ShareNotPassedOn(_) => C::ShareNotPassedOn,
         E::NotShareable { .. } => C::NotShareable,
@@ -92,7 +108,13 @@ const fn code(error: &Error) -> ErrorCode {
         E::ShareKindMismatch { .. } => C::ShareKindMismatch,
         E::VaultLacksRoom { .. } => C::VaultFull,
         E::ShareInUse(_) => C::ShareInUse,
-        E::BackupNotDescribed { .. } => C::BackupNotDescribed,
+    }
+}
+
+const fn of_replica(error: &ReplicaError) -> ErrorCode {
+    use ErrorCode as C;
+    use ReplicaError as E;
+    match error {
         E::ReplicaRegion { .. } => C::ReplicaRegion,
         E::ReplicaProject(_) => C::ReplicaProject,
         E::DestinationVaultNotFound(_) => C::DestinationVaultAbsent,
@@ -102,10 +124,6 @@ const fn code(error: &Error) -> ErrorCode {
         E::VaultNotReplicable { .. } => C::VaultNotReplicable,
         E::NothingToReplicate => C::NothingToBackUp,
         E::VaultNotHybrid(_) => C::VaultNotHybrid,
-        E::OperationNotFound(_) => C::OperationNotFound,
-        E::OperationNotCancellable { .. } => C::NotCancellable,
-        E::ProviderUnavailable { .. } => C::ProviderUnavailable,
-        E::Internal { .. } => C::Unknown,
     }
 }
 

@@ -38,6 +38,19 @@ impl<'a> Friend<'a> {
         made["vault"]["id"].as_str().unwrap().to_owned()
     }
 
+    /// A new disk with the content of the backup.
+    async fn make_disk_of(&self, backup: &str) {
+        let create = json!({"volume": {"backup_id": backup, "name": "copy", "count": 1}});
+        let path = format!("/v2/{}/cloudvolumes", self.project);
+        let call = Call::new("POST", path).token(&self.token).json(&create);
+        let job = send(&self.app.router, call.build()).await.expect(202).body;
+        self.app.settle().await;
+        let job = format!("/v1/{}/jobs/{}", self.project, job["job_id"].as_str().unwrap());
+        let call = Call::new("GET", job).token(&self.token);
+        let shown = send(&self.app.router, call.build()).await.expect(200).body;
+        assert_eq!(shown["status"], "SUCCESS", "{shown}");
+    }
+
     async fn decide(&self, backup: &str, body: Value) -> Answer {
         let path = format!("/backups/{backup}/members/{}", self.project);
         self.call("PUT", &path, Some(&body)).await
@@ -106,15 +119,7 @@ async fn a_backup_is_offered_accepted_used_and_taken_back() {
     let used = friend.get(&format!("/vaults/{vault}")).await.expect(200).body;
     assert!(used["vault"]["billing"]["used"].is_u64(), "{used}");
 
-    let create = json!({"volume": {"backup_id": id, "name": "copy", "count": 1}});
-    let path = format!("/v2/{}/cloudvolumes", friend.project);
-    let call = Call::new("POST", path).token(&friend.token).json(&create);
-    let job = send(&app.router, call.build()).await.expect(202).body;
-    app.settle().await;
-    let job = format!("/v1/{}/jobs/{}", friend.project, job["job_id"].as_str().unwrap());
-    let call = Call::new("GET", job).token(&friend.token);
-    assert_eq!(send(&app.router, call.build()).await.expect(200).body["status"], "SUCCESS");
-
+    friend.make_disk_of(id).await;
     app.delete(&one).await.expect(204);
     assert_eq!(friend.get(&format!("/backups/{id}")).await.status.as_u16(), 404);
     assert_eq!(app.get(&one).await.expect(404).code(), "BackupService.6705");

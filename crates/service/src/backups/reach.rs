@@ -1,5 +1,6 @@
 //! Which backups a project reaches: its own for everything, those it accepted for reading.
 
+use crate::sharing::ShareError;
 use std::collections::BTreeMap;
 
 use cbr_db::Tx;
@@ -88,7 +89,7 @@ pub(crate) async fn existing(tx: &mut Tx, project: ProjectId, id: BackupId) -> R
         return Ok(backup);
     }
     match tx.members().granted(project, id).await.map_err(db("reading a share"))? {
-        Some(_) => Err(Error::BackupReceived(id)),
+        Some(_) => Err(Error::Share(ShareError::BackupReceived(id))),
         None => Err(Error::BackupNotFound(id)),
     }
 }

@@ -1,5 +1,6 @@
 //! Use cases of backups.
 
+use crate::sharing::ShareError;
 use std::sync::{Arc, Mutex};
 
 use cbr_db::Tx;
@@ -84,7 +85,9 @@ impl Backups {
         let mut tx = self.core.db.begin().await.map_err(db("deleting a backup"))?;
         let backup = existing(&mut tx, access.project(), id).await;
         let backup = backup.map_err(|error| match error {
-            Error::BackupReceived(_) => Error::BackupNotDeletable { status: "shared with you" },
+            Error::Share(ShareError::BackupReceived(_)) => {
+                Error::BackupNotDeletable { status: "shared with you" }
+            }
             other => other,
         })?;
         let vault = existing_vault(&mut tx, access.project(), backup.vault).await?;
@@ -92,9 +95,11 @@ impl Backups {
         refuse_exported(&mut tx, &backup).await?;
         if rows::is_used(&mut tx, &backup, None).await.map_err(db("listing tasks"))? {
             let is_read = rows::is_used_by_others(&mut tx, &backup).await;
-            return Err(match is_read.map_err(db("listing tasks"))? {
-                true => Error::ShareInUse(id),
-                false => Error::BackupInUse(id),
+            let is_read = is_read.map_err(db("listing tasks"))?;
+            return Err(if is_read {
+                Error::Share(ShareError::ShareInUse(id))
+            } else {
+                Error::BackupInUse(id)
             });
         }
         begin_delete(&mut tx, &backup).await?;
@@ -115,7 +120,7 @@ impl Backups {
     ) -> Result<TaskId> {
         let project = access.project();
         let backup = self.own(access, id).await.map_err(|error| match error {
-            Error::BackupReceived(_) => {
+            Error::Share(ShareError::BackupReceived(_)) => {
                 let allowed = "a new disk: it is shared with you";
                 Error::RestoreElsewhere { allowed: allowed.to_owned() }
             }

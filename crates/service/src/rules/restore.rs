@@ -195,7 +195,7 @@ fn elsewhere(backup: &Backup) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use cbr_model::name::Name;
     use cbr_model::size::{GIB, Gib};
     use cbr_model::vault::VaultKind;
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
     use crate::backups::DiskMapping;
 
-    fn backup(n: u128, kind: ResourceKind, content: Content) -> Backup {
+    pub(crate) fn backup(n: u128, kind: ResourceKind, content: Content) -> Backup {
         let uuid = Uuid::from_u128(n);
         let vault = vault(VaultKind::Disk);
         Backup {

@@ -1,5 +1,6 @@
 //! What may be shared, with whom, and into which vault it goes (SHR-01 … SHR-14, contract C35, C38).
 
+use crate::sharing::ShareError;
 use cbr_model::ProjectId;
 use cbr_model::backup::{Backup, BackupState};
 use cbr_model::identity::Project;
@@ -17,14 +18,14 @@ use crate::{Error, Result};
 pub(crate) fn check_shareable(backup: &Backup, vault: VaultStatus) -> Result<()> {
     if backup.parent.is_some() {
         let reason = "it is one disk of a server backup: share the server backup";
-        return Err(Error::NotShareable { reason });
+        return Err(Error::Share(ShareError::NotShareable { reason }));
     }
     if !vault.allows(VaultUse::Backup) {
-        return Err(Error::VaultStatusForbidsSharing { status: vault });
+        return Err(Error::Share(ShareError::VaultStatusForbidsSharing { status: vault }));
     }
     match &backup.state {
         BackupState::Available { .. } => Ok(()),
-        other => Err(Error::BackupNotShareable { status: other.as_str() }),
+        other => Err(Error::Share(ShareError::BackupNotShareable { status: other.as_str() })),
     }
 }
 
@@ -38,19 +39,19 @@ pub(crate) fn check_recipients(
         let is_usable = found.as_ref().is_some_and(|project| project.enabled);
         if !is_usable {
             let reason = "it does not exist or is not enabled";
-            return Err(Error::RecipientInvalid { project: *id, reason });
+            return Err(Error::Share(ShareError::RecipientInvalid { project: *id, reason }));
         }
         if *id == backup.project {
             let reason = "it is the backup's own project";
-            return Err(Error::RecipientInvalid { project: *id, reason });
+            return Err(Error::Share(ShareError::RecipientInvalid { project: *id, reason }));
         }
         let is_repeated = wanted[..index].iter().any(|(other, _)| other == id);
         if is_repeated || known.iter().any(|member| member.recipient == *id) {
-            return Err(Error::SharedAlready(*id));
+            return Err(Error::Share(ShareError::SharedAlready(*id)));
         }
     }
     if known.len() + wanted.len() > MEMBERS_MAX {
-        return Err(Error::TooManyMembers { limit: MEMBERS_MAX });
+        return Err(Error::Share(ShareError::TooManyMembers { limit: MEMBERS_MAX }));
     }
     Ok(())
 }
@@ -58,19 +59,22 @@ pub(crate) fn check_recipients(
 /// Refuses a vault that cannot take the backup: SHR-07.
 pub(crate) fn check_vault(backup: &Backup, vault: &Vault) -> Result<()> {
     if !vault.status.allows(VaultUse::Backup) {
-        return Err(Error::VaultStatusForbidsSharing { status: vault.status });
+        return Err(Error::Share(ShareError::VaultStatusForbidsSharing { status: vault.status }));
     }
     let fitting = match backup.resource_kind {
         ResourceKind::Server => VaultKind::Server,
         ResourceKind::Volume => VaultKind::Disk,
     };
     if vault.kind != fitting {
-        return Err(Error::ShareKindMismatch { vault: vault.kind, resource: backup.resource_kind });
+        return Err(Error::Share(ShareError::ShareKindMismatch {
+            vault: vault.kind,
+            resource: backup.resource_kind,
+        }));
     }
     let needed = size(backup);
     let free = Bytes(vault.size.bytes().0.saturating_sub(vault.used.0));
     if free.0 <= needed.0 {
-        return Err(Error::VaultLacksRoom { needed, free });
+        return Err(Error::Share(ShareError::VaultLacksRoom { needed, free }));
     }
     Ok(())
 }
@@ -127,4 +131,49 @@ fn compare(a: &Member, b: &Member, sort: &[MemberSort]) -> std::cmp::Ordering {
         })
         .find(|order| order.is_ne())
         .unwrap_or(std::cmp::Ordering::Equal)
+}
+
+#[cfg(test)]
+mod tests {
+    use cbr_model::ChainId;
+    use cbr_model::backup::{Content, StoredVersion};
+    use uuid::Uuid;
+
+    use super::super::restore::tests::backup;
+    use super::super::vault::tests::vault;
+    use super::*;
+
+    fn of_bytes(logical: u64) -> Backup {
+        let version = StoredVersion {
+            tenant: Uuid::nil(),
+            shared: false,
+            epoch: 0,
+            chain: ChainId::from_uuid(Uuid::nil()),
+            seq: 1,
+            disk_bytes: Bytes(1 << 40),
+            logical_bytes: Bytes(logical),
+            added_bytes: Bytes(1),
+        };
+        backup(1, ResourceKind::Volume, Content::Disk(version))
+    }
+
+    /// SHR-07: what is left must be more than the backup's size, not as much.
+    #[test]
+    fn a_vault_needs_more_room_than_the_backup_takes() {
+        let mut inbox = vault(VaultKind::Disk);
+        let size = inbox.size.bytes().0;
+        inbox.used = Bytes(size - 100);
+        assert!(check_vault(&of_bytes(99), &inbox).is_ok());
+        for too_large in [100, 101] {
+            let refused = check_vault(&of_bytes(too_large), &inbox);
+            let is_refused =
+                matches!(refused, Err(Error::Share(ShareError::VaultLacksRoom { .. })));
+            assert!(is_refused, "{too_large}: {refused:?}");
+        }
+        inbox.used = Bytes(size + 1);
+        assert!(check_vault(&of_bytes(0), &inbox).is_err(), "more than full");
+        let servers = Vault { used: Bytes(0), ..vault(VaultKind::Server) };
+        let refused = check_vault(&of_bytes(1), &servers);
+        assert!(matches!(refused, Err(Error::Share(ShareError::ShareKindMismatch { .. }))));
+    }
 }

@@ -5,8 +5,10 @@
 //! made. Whoever reads it works as a task on the backup, and no backup is deleted under a task
 //! (contract C30): so the owner's deletion and a recipient's reading never meet.
 
+mod error;
 mod requests;
 mod service;
 
+pub use error::ShareError;
 pub use requests::{Decision, MemberFilter, MemberSort, MemberSortKey, Recipients};
 pub use service::Sharing;

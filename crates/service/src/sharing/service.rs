@@ -1,5 +1,6 @@
 //! Use cases of shares.
 
+use super::error::ShareError;
 use std::sync::Arc;
 
 use cbr_db::Tx;
@@ -83,7 +84,7 @@ impl Sharing {
         let mut tx = self.core.db.read().await.map_err(db("reading a member"))?;
         let members = seen(&mut tx, access, id).await?;
         let found = members.into_iter().find(|member| member.recipient == recipient);
-        found.ok_or(Error::MemberNotFound { backup: id, project: recipient })
+        found.ok_or(Error::Share(ShareError::MemberNotFound { backup: id, project: recipient }))
     }
 
     /// Accepts or rejects an offer (contract C38): only the recipient does.
@@ -97,18 +98,20 @@ impl Sharing {
         let mut tx = self.core.db.begin().await.map_err(db("deciding about a share"))?;
         let members = seen(&mut tx, access, id).await?;
         let member = members.into_iter().find(|member| member.recipient == recipient);
-        let member = member.ok_or(Error::MemberNotFound { backup: id, project: recipient })?;
+        let member = member
+            .ok_or(Error::Share(ShareError::MemberNotFound { backup: id, project: recipient }))?;
         if recipient != access.project() {
             let reason = "only the project it is shared with accepts or rejects it".to_owned();
-            return Err(Error::MemberNotChanged { reason });
+            return Err(Error::Share(ShareError::MemberNotChanged { reason }));
         }
         let expected = member.state.status();
         let state = match decision {
             Decision::Reject => member.state.reject(),
             Decision::Accept(vault) => {
                 let accepted = member.state.accept(vault);
-                let accepted = accepted
-                    .map_err(|error| Error::MemberNotChanged { reason: error.to_string() })?;
+                let accepted = accepted.map_err(|error| {
+                    Error::Share(ShareError::MemberNotChanged { reason: error.to_string() })
+                })?;
                 if accepted != member.state {
                     let vault = existing_vault(&mut tx, access.project(), vault).await?;
                     let backup = tx.members().offered(access.project(), id).await;
@@ -135,10 +138,13 @@ impl Sharing {
         let members = seen(&mut tx, access, id).await?;
         if members.iter().any(|member| member.recipient == access.project()) {
             let reason = "only the owner of the backup takes it back; reject it instead";
-            return Err(Error::MemberNotChanged { reason: reason.to_owned() });
+            return Err(Error::Share(ShareError::MemberNotChanged { reason: reason.to_owned() }));
         }
         if !tx.members().delete(id, recipient).await.map_err(db("taking a share back"))? {
-            return Err(Error::MemberNotFound { backup: id, project: recipient });
+            return Err(Error::Share(ShareError::MemberNotFound {
+                backup: id,
+                project: recipient,
+            }));
         }
         tx.commit().await.map_err(db("taking a share back"))
     }
@@ -147,7 +153,9 @@ impl Sharing {
 /// The caller's own backup; one it received is not shared on (contract C35).
 async fn owned(tx: &mut Tx, access: &Access, id: BackupId) -> Result<Backup> {
     existing(tx, access.project(), id).await.map_err(|error| match error {
-        Error::BackupReceived(id) => Error::ShareNotPassedOn(id),
+        Error::Share(ShareError::BackupReceived(id)) => {
+            Error::Share(ShareError::ShareNotPassedOn(id))
+        }
         other => other,
     })
 }

@@ -1,5 +1,6 @@
 //! Backups shared between projects (SHR-01 … SHR-14).
 
+use crate::sharing::ShareError;
 use std::time::Duration;
 
 use cbr_model::backup::Backup;
@@ -155,18 +156,21 @@ async fn what_is_received_cannot_be_changed_restored_deleted_or_shared_on() {
     world.accept(&backup, &friend, vault.id).await.unwrap();
 
     let refused = sharing.add(&friend, backup.id, &on).await;
-    assert!(matches!(refused, Err(Error::ShareNotPassedOn(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Share(ShareError::ShareNotPassedOn(_)))), "{refused:?}");
     let backups = &world.services.backups;
     let refused = backups.rename(&friend, backup.id, "mine".into()).await;
-    assert!(matches!(refused, Err(Error::BackupReceived(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Share(ShareError::BackupReceived(_)))), "{refused:?}");
     let refused = backups.restore(&friend, backup.id, in_place()).await;
     assert!(matches!(refused, Err(Error::RestoreElsewhere { .. })), "{refused:?}");
     let refused = backups.delete(&friend, backup.id).await;
     assert!(matches!(refused, Err(Error::BackupNotDeletable { .. })), "{refused:?}");
     let refused = backups.describe(&friend, backup.id).await;
-    assert!(matches!(refused, Err(Error::BackupReceived(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Share(ShareError::BackupReceived(_)))), "{refused:?}");
     let refused = sharing.remove(&friend, backup.id, friend.project()).await;
-    assert!(matches!(refused, Err(Error::MemberNotChanged { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Share(ShareError::MemberNotChanged { .. }))),
+        "{refused:?}"
+    );
     // A third project finds nothing at all, and nobody decides for another.
     let refused = backups.delete(&other, backup.id).await;
     assert!(matches!(refused, Err(Error::BackupNotFound(_))), "{refused:?}");
@@ -174,7 +178,10 @@ async fn what_is_received_cannot_be_changed_restored_deleted_or_shared_on() {
     assert!(matches!(refused, Err(Error::BackupNotFound(_))), "{refused:?}");
     let (decide, own) = (Decision::Reject, &world.access);
     let refused = sharing.decide(own, backup.id, friend.project(), decide).await;
-    assert!(matches!(refused, Err(Error::MemberNotChanged { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Share(ShareError::MemberNotChanged { .. }))),
+        "{refused:?}"
+    );
     assert_eq!(world.state(backup.id).await.as_str(), "available");
 }
 
@@ -239,13 +246,13 @@ async fn nothing_is_deleted_under_a_recipient_that_reads() {
     let started = world.services.volumes.create(&friend, disk_of(backup.id)).await.unwrap();
 
     let refused = world.services.backups.delete(&world.access, backup.id).await;
-    assert!(matches!(refused, Err(Error::ShareInUse(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Share(ShareError::ShareInUse(_)))), "{refused:?}");
     let refused = world.services.vaults.delete(&world.access, theirs.id).await;
     assert!(matches!(refused, Err(Error::VaultBusy { .. })), "{refused:?}");
     let sharing = &world.services.sharing;
     sharing.remove(&world.access, backup.id, friend.project()).await.unwrap();
     let refused = world.services.backups.delete(&world.access, backup.id).await;
-    assert!(matches!(refused, Err(Error::ShareInUse(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Share(ShareError::ShareInUse(_)))), "{refused:?}");
     // Taking the resource out waits until the disk is made.
     let out = vec![id(VOLUME)];
     world.services.vaults.remove_resources(&world.access, theirs.id, out).await.unwrap();
@@ -289,7 +296,7 @@ async fn a_servers_backup_is_shared_with_its_disks() {
     let friend = world.neighbour(77).await;
     let child = backup.children.iter().find(|it| it.resource == id(DATA_DISK)).unwrap();
     let refused = world.share(child, &friend).await;
-    assert!(matches!(refused, Err(Error::NotShareable { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Share(ShareError::NotShareable { .. }))), "{refused:?}");
     world.share(&backup, &friend).await.unwrap();
     let disks = async |ownership| {
         let (parent, ownership) = (Some(backup.id), ownership);
@@ -303,7 +310,10 @@ async fn a_servers_backup_is_shared_with_its_disks() {
 
     let disk_vault = world.vault_of(&friend, VaultKind::Disk, 10).await;
     let refused = world.accept(&backup, &friend, disk_vault.id).await;
-    assert!(matches!(refused, Err(Error::ShareKindMismatch { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Share(ShareError::ShareKindMismatch { .. }))),
+        "{refused:?}"
+    );
     let vault = world.vault_of(&friend, VaultKind::Server, 10).await;
     world.accept(&backup, &friend, vault.id).await.unwrap();
     assert_eq!(disks(Ownership::Shared).await.len(), 2);
@@ -312,7 +322,10 @@ async fn a_servers_backup_is_shared_with_its_disks() {
     assert_eq!(world.used(&friend, vault.id).await, own);
     let started = world.services.volumes.create(&friend, disk_of(child.id)).await.unwrap();
     let refused = world.services.backups.delete(&world.access, backup.id).await;
-    assert!(matches!(refused, Err(Error::ShareInUse(_))), "one of its disks is read: {refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Share(ShareError::ShareInUse(_)))),
+        "one of its disks is read: {refused:?}"
+    );
     world.settle().await;
     let source = world.provider.content(id(DATA_DISK));
     assert!(world.provider.content(started.volume)[..source.len()] == source);
@@ -334,7 +347,10 @@ async fn a_recipient_decides_and_decides_again() {
     world.accept(&backup, &friend, one.id).await.unwrap();
     world.accept(&backup, &friend, one.id).await.unwrap();
     let refused = world.accept(&backup, &friend, two.id).await;
-    assert!(matches!(refused, Err(Error::MemberNotChanged { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Share(ShareError::MemberNotChanged { .. }))),
+        "{refused:?}"
+    );
     world.reject(&backup, &friend).await.unwrap();
     assert_eq!(world.used(&friend, one.id).await, 0);
     assert!(world.services.backups.show(&friend, backup.id).await.is_err());
@@ -358,7 +374,10 @@ async fn every_refusal_of_sharing_and_accepting() {
     let running = world.backups_of(&running).await.pop().unwrap();
     let friend = world.neighbour(77).await;
     let refused = world.share(&running, &friend).await;
-    assert!(matches!(refused, Err(Error::BackupNotShareable { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Share(ShareError::BackupNotShareable { .. }))),
+        "{refused:?}"
+    );
     world.settle().await;
     let backup = running;
 
@@ -367,11 +386,17 @@ async fn every_refusal_of_sharing_and_accepting() {
         world.services.sharing.add(&world.access, backup.id, &recipients).await
     };
     let refused = add(vec![friend.project(), project_id(999)]).await;
-    assert!(matches!(refused, Err(Error::RecipientInvalid { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Share(ShareError::RecipientInvalid { .. }))),
+        "{refused:?}"
+    );
     let refused = add(vec![world.access.project()]).await;
-    assert!(matches!(refused, Err(Error::RecipientInvalid { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Share(ShareError::RecipientInvalid { .. }))),
+        "{refused:?}"
+    );
     let refused = add(vec![friend.project(), friend.project()]).await;
-    assert!(matches!(refused, Err(Error::SharedAlready(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Share(ShareError::SharedAlready(_)))), "{refused:?}");
     let listed = async |filter: &MemberFilter| {
         let listed = world.services.sharing.list(&world.access, backup.id, filter, Page::default());
         listed.await.unwrap()
@@ -388,13 +413,31 @@ async fn every_refusal_of_sharing_and_accepting() {
     let account = Recipients { domains, ..Recipients::default() };
     world.services.sharing.add(&world.access, backup.id, &account).await.unwrap();
     let refused = add(vec![friend.project()]).await;
-    assert!(matches!(refused, Err(Error::SharedAlready(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Share(ShareError::SharedAlready(_)))), "{refused:?}");
     let eleventh = world.neighbour(110).await;
+    let refused = world.reject(&backup, &eleventh).await;
+    assert!(matches!(refused, Err(Error::BackupNotFound(_))), "{refused:?}");
     let refused = world.share(&backup, &eleventh).await;
-    assert!(matches!(refused, Err(Error::TooManyMembers { limit: 10 })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Share(ShareError::TooManyMembers { limit: 10 }))),
+        "{refused:?}"
+    );
     assert_eq!(listed(&MemberFilter::default()).await.total, 10);
 
-    // The recipient's vault: absent, full, in a state that takes nothing.
+    let pending = MemberFilter { statuses: vec![MemberStatus::Pending], ..Default::default() };
+    assert_eq!(listed(&pending).await.total, 10);
+    let gone = world.services.sharing.remove(&world.access, backup.id, project_id(999)).await;
+    assert!(matches!(gone, Err(Error::Share(ShareError::MemberNotFound { .. }))), "{gone:?}");
+}
+
+/// SHR-07, contract C38: the recipient's vault is absent, full, or in a state that takes nothing.
+#[tokio::test]
+async fn a_vault_that_cannot_take_it_is_refused() {
+    let world = World::new().await;
+    let theirs = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let backup = world.back_up(&theirs).await;
+    let friend = world.neighbour(77).await;
+    world.share(&backup, &friend).await.unwrap();
     let refused = world.accept(&backup, &friend, theirs.id).await;
     assert!(matches!(refused, Err(Error::VaultNotFound(_))), "another's vault: {refused:?}");
     let vault = world.vault_of(&friend, VaultKind::Disk, 10).await;
@@ -403,12 +446,13 @@ async fn every_refusal_of_sharing_and_accepting() {
     tx.vaults().change_status(friend.project(), vault.id, &from, frozen).await.unwrap();
     tx.commit().await.unwrap();
     let refused = world.accept(&backup, &friend, vault.id).await;
-    assert!(matches!(refused, Err(Error::VaultStatusForbidsSharing { .. })), "{refused:?}");
-    let refused = world.reject(&backup, &eleventh).await;
-    assert!(matches!(refused, Err(Error::BackupNotFound(_))), "{refused:?}");
-
-    let pending = MemberFilter { statuses: vec![MemberStatus::Pending], ..Default::default() };
-    assert_eq!(listed(&pending).await.total, 10);
-    let gone = world.services.sharing.remove(&world.access, backup.id, project_id(999)).await;
-    assert!(matches!(gone, Err(Error::MemberNotFound { .. })), "{gone:?}");
+    assert!(
+        matches!(refused, Err(Error::Share(ShareError::VaultStatusForbidsSharing { .. }))),
+        "{refused:?}"
+    );
+    let mut tx = world.db.begin().await.unwrap();
+    let (from, back) = ([VaultStatus::Frozen], VaultStatus::Available);
+    tx.vaults().change_status(friend.project(), vault.id, &from, back).await.unwrap();
+    tx.commit().await.unwrap();
+    world.accept(&backup, &friend, vault.id).await.unwrap();
 }

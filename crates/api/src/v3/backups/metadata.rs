@@ -69,7 +69,7 @@ impl Response {
         let volumes = metadata.volumes.iter().filter(is_meant).map(volume);
         Self {
             backup_id: backup.id.to_string(),
-            backups: Value::from_iter(backup.children.iter().map(disk)).to_string(),
+            backups: backup.children.iter().map(disk).collect::<Value>().to_string(),
             flavor: json!({}).to_string(),
             floatingips: vec![],
             interface: json!([]).to_string(),
@@ -98,7 +98,7 @@ fn server(server: &ServerMetadata) -> Value {
         "id": server.id, "name": server.name, "status": server.status,
         "OS-EXT-AZ:availability_zone": server.availability_zone,
         "created": time::format(server.created_at),
-        "os-extended-volumes:volumes_attached": Value::from_iter(attached),
+        "os-extended-volumes:volumes_attached": attached.collect::<Value>(),
     })
 }
 

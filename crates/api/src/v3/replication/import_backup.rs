@@ -2,17 +2,16 @@
 
 use std::convert::Infallible;
 
-use axum::extract::State;
 use axum::routing::on;
 use cbr_model::BackupId;
 use cbr_model::name::Name;
+use cbr_service::Replication;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
 use crate::extract::{Authorised, JsonBody};
 use crate::operation::{Admission, Operation, Verb, schema_of};
-use crate::state::Api;
 
 /// Most backups of one request (contract A.9).
 const ITEMS_MAX: usize = 50;
@@ -59,7 +58,6 @@ struct BackupSync {
 /// `POST /v3/{project_id}/backups/sync`
 #[tracing::instrument(name = "api.replication.import_backup", skip_all)]
 async fn handle(
-    State(api): State<Api>,
     Authorised(access): Authorised,
     JsonBody(request): JsonBody<Request>,
 ) -> Result<Infallible, ApiError> {
@@ -67,7 +65,7 @@ async fn handle(
         return Err(ApiError::invalid("sync", format_args!("1 to {ITEMS_MAX} backups")));
     }
     request.sync.iter().try_for_each(BackupSync::check)?;
-    Ok(api.services.replication.sync_backups(&access).await?)
+    Ok(Replication::sync_backups(&access)?)
 }
 
 impl BackupSync {

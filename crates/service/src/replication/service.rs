@@ -1,9 +1,6 @@
-//! Copies in other regions, and backups that a hybrid cloud has in a bucket (contract C25, C26, C32, C33).
-//!
-//! There is one region and no hybrid cloud, so nothing can be copied and nothing imported. Everything
-//! that can be looked at is looked at, in the order in which a region with partners would do it: a
-//! caller learns what is wrong with the request before it learns that there is nowhere to go.
+//! Use cases of replication.
 
+use super::error::ReplicaError;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -67,14 +64,14 @@ impl Replication {
         let mut tx = self.core.db.read().await.map_err(db("reading a vault"))?;
         let vault = existing_vault(&mut tx, access.project(), id).await?;
         if vault.kind != VaultKind::Server {
-            return Err(Error::VaultNotReplicable { kind: vault.kind });
+            return Err(Error::Replica(ReplicaError::VaultNotReplicable { kind: vault.kind }));
         }
         let filter = BackupFilter { vault: Some(id), ..BackupFilter::default() };
         let listed = tx.backups().list(access.project(), &filter, &Page::default()).await;
         drop(tx);
         let listed = listed.map_err(db("listing backups"))?;
         if listed.rows.iter().all(|backup| check_copyable(backup).is_err()) {
-            return Err(Error::NothingToReplicate);
+            return Err(Error::Replica(ReplicaError::NothingToReplicate));
         }
         self.refuse_destination(access, here, to).await
     }
@@ -87,21 +84,21 @@ impl Replication {
         to: &Destination,
     ) -> Result<Infallible> {
         if to.region != here {
-            return Err(Error::ReplicaRegion { region: to.region.clone() });
+            return Err(Error::Replica(ReplicaError::ReplicaRegion { region: to.region.clone() }));
         }
         match self.identity.project(access.caller(), to.project).await {
             Ok(project) if project.enabled => {}
             Ok(_) | Err(Error::ProjectNotFound(_)) => {
-                return Err(Error::ReplicaProject(to.project));
+                return Err(Error::Replica(ReplicaError::ReplicaProject(to.project)));
             }
             Err(other) => return Err(other),
         }
         let mut tx = self.core.db.read().await.map_err(db("reading a vault"))?;
         let vault = tx.vaults().find(to.project, to.vault).await.map_err(db("reading a vault"))?;
         match vault {
-            None => Err(Error::DestinationVaultNotFound(to.vault)),
+            None => Err(Error::Replica(ReplicaError::DestinationVaultNotFound(to.vault))),
             // All vaults here are for backups: copies go to vaults for copies (REP-01).
-            Some(vault) => Err(Error::DestinationVaultRefused(vault.id)),
+            Some(vault) => Err(Error::Replica(ReplicaError::DestinationVaultRefused(vault.id))),
         }
     }
 
@@ -109,25 +106,29 @@ impl Replication {
     pub async fn sync_vault(&self, access: &Access, id: VaultId) -> Result<Infallible> {
         let mut tx = self.core.db.read().await.map_err(db("reading a vault"))?;
         let vault = existing_vault(&mut tx, access.project(), id).await?;
-        Err(Error::VaultNotHybrid(Some(vault.id)))
+        Err(Error::Replica(ReplicaError::VaultNotHybrid(Some(vault.id))))
     }
 
     /// Takes in backups that a bucket has (contract C33): into the project's hybrid vault.
-    pub async fn sync_backups(&self, _access: &Access) -> Result<Infallible> {
-        Err(Error::VaultNotHybrid(None))
+    pub const fn sync_backups(_access: &Access) -> Result<Infallible> {
+        Err(Error::Replica(ReplicaError::VaultNotHybrid(None)))
     }
 }
 
 /// REP-07: servers with their system disk, complete, and nothing else.
 fn check_copyable(backup: &Backup) -> Result<()> {
     if backup.parent.is_some() || backup.resource_kind != ResourceKind::Server {
-        return Err(Error::NotReplicable { reason: "only backups of servers are copied" });
+        return Err(Error::Replica(ReplicaError::NotReplicable {
+            reason: "only backups of servers are copied",
+        }));
     }
     if !backup.system_disk {
-        return Err(Error::NotReplicable { reason: "it does not contain the system disk" });
+        return Err(Error::Replica(ReplicaError::NotReplicable {
+            reason: "it does not contain the system disk",
+        }));
     }
     match &backup.state {
         BackupState::Available { .. } => Ok(()),
-        other => Err(Error::BackupNotReplicable { status: other.as_str() }),
+        other => Err(Error::Replica(ReplicaError::BackupNotReplicable { status: other.as_str() })),
     }
 }
