@@ -4,9 +4,11 @@
 //! What it finds out it puts into the request, where only the extractors of
 //! `extract` look. A handler behind no guard finds nothing and refuses.
 
+use std::net::SocketAddr;
+
 use axum::RequestPartsExt;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{RawPathParams, Request, State};
+use axum::extract::{ConnectInfo, RawPathParams, Request, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
@@ -20,6 +22,9 @@ use crate::auth::signature::{Limits, RequestText, Signed};
 use crate::error::{ApiError, ErrorCode};
 use crate::operation::{Admission, Operation};
 use crate::state::Api;
+
+/// A longer body is not kept in the record of a change.
+const RECORDED_BYTES_MAX: usize = 8 << 10;
 
 /// A guard of one operation.
 #[derive(Clone, Debug)]
@@ -50,7 +55,7 @@ impl Guard {
         if self.operation.admission != Admission::Anyone {
             let caller = self.authenticate(&parts, &body).await?;
             if self.operation.admission == Admission::Project {
-                let access = self.enter(&mut parts, caller.clone()).await?;
+                let access = self.enter(&mut parts, caller.clone(), &body).await?;
                 parts.extensions.insert(access);
             }
             parts.extensions.insert(caller);
@@ -113,7 +118,12 @@ impl Guard {
         }
     }
 
-    async fn enter(&self, parts: &mut Parts, caller: Caller) -> Result<Access, ApiError> {
+    async fn enter(
+        &self,
+        parts: &mut Parts,
+        caller: Caller,
+        body: &Bytes,
+    ) -> Result<Access, ApiError> {
         // A client without a project id sends the literal `{project_id}` (contract A.1).
         let invalid = || ApiError::invalid("project_id", "it must be 32 hexadecimal digits");
         let params = parts.extract::<RawPathParams>().await.map_err(|_| invalid())?;
@@ -122,20 +132,32 @@ impl Guard {
             .find(|(name, _)| *name == "project_id")
             .and_then(|(_, value)| value.parse().ok())
             .ok_or_else(invalid)?;
-        let request_id =
-            parts.extensions.get::<RequestId>().copied().ok_or_else(ApiError::unknown)?;
-        self.api.services.identity.access(caller, project, request_id.log()).await.map_err(
-            |error| {
-                match error {
-                    // Another's project and no project look alike (P26).
-                    Error::ProjectNotFound(_) | Error::Forbidden => ApiError::new(
-                        ErrorCode::Forbidden,
-                        "The project is not accessible with this credential.",
-                    ),
-                    other => other.into(),
-                }
-            },
-        )
+        let request = self.request(parts, body)?;
+        self.api.services.identity.access(caller, project, request).await.map_err(|error| {
+            match error {
+                // Another's project and no project look alike (P26).
+                Error::ProjectNotFound(_) | Error::Forbidden => ApiError::new(
+                    ErrorCode::Forbidden,
+                    "The project is not accessible with this credential.",
+                ),
+                other => other.into(),
+            }
+        })
+    }
+
+    /// What a record of the change will say about the request.
+    fn request(&self, parts: &Parts, body: &Bytes) -> Result<cbr_service::Request, ApiError> {
+        let id = parts.extensions.get::<RequestId>().copied().ok_or_else(ApiError::unknown)?;
+        let event = self.operation.event;
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let is_short = !body.is_empty() && body.len() <= RECORDED_BYTES_MAX;
+        let text = (event.is_some() && is_short).then(|| std::str::from_utf8(body).ok()).flatten();
+        Ok(cbr_service::Request {
+            id: id.log(),
+            event,
+            source_ip: peer.map(|ConnectInfo(address)| address.ip()),
+            body: text.map(str::to_owned),
+        })
     }
 }
 

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use axum::routing::{MethodFilter, MethodRouter};
+use cbr_model::audit::Event;
 use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, schema::Schema};
 
@@ -28,6 +29,8 @@ pub struct Operation {
     pub admission: Admission,
     /// The IAM action it needs (contract C).
     pub action: Option<&'static str>,
+    /// What a change by it is recorded as; none: it changes nothing (AUD-02).
+    pub event: Option<Event>,
     /// Status of a successful answer.
     pub success: u16,
     /// Query parameters it reads. Others are ignored.

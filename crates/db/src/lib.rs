@@ -9,6 +9,7 @@
 //! Start reading at [`Db`].
 
 mod access_keys;
+mod audit;
 mod backup_filter;
 mod backup_rows;
 mod backup_sizes;
@@ -46,6 +47,7 @@ mod vaults;
 mod verification;
 
 pub use access_keys::{AccessKey, AccessKeys};
+pub use audit::{Audit, Columns, KeptTrace};
 pub use backup_sizes::{BackupSizes, CountedSizes, DueDisk, DuePage, ToCount};
 pub use backups::{Backups, StoredDisk};
 pub use bindings::{Binding, Bindings};

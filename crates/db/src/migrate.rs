@@ -9,7 +9,7 @@ use crate::sql::Sql;
 use crate::tx::Tx;
 
 /// Append only. The text of a released migration never changes.
-pub(crate) const MIGRATIONS: [(i64, &str); 11] = [
+pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../migrations/0001_identity.sql")),
     (2, include_str!("../migrations/0002_catalogue.sql")),
     (3, include_str!("../migrations/0003_tasks.sql")),
@@ -19,6 +19,7 @@ pub(crate) const MIGRATIONS: [(i64, &str); 11] = [
     (7, include_str!("../migrations/0007_object_claims.sql")),
     (8, include_str!("../migrations/0008_trash.sql")),
     (10, include_str!("../migrations/0010_backup_sizes.sql")),
+    (12, include_str!("../migrations/0012_audit.sql")),
     (14, include_str!("../migrations/0014_sharing.sql")),
     (16, include_str!("../migrations/0016_vault_contract.sql")),
 ];
@@ -37,7 +38,7 @@ pub(crate) async fn migrate(db: &Db) -> Result<(), DbError> {
     tx.script("migrate", create).await?;
     refuse_unknown(&mut tx).await?;
     tx.commit().await?;
-    for (number, text) in MIGRATIONS {
+    for &(number, text) in MIGRATIONS {
         let mut tx = db.begin().await?;
         if apply(&mut tx, number, text).await? {
             tx.commit().await?;

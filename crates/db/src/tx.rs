@@ -5,6 +5,7 @@ use sqlx::any::AnyArguments;
 use sqlx::{Any, AssertSqlSafe, Transaction};
 
 use crate::access_keys::AccessKeys;
+use crate::audit::Audit;
 use crate::backup_sizes::BackupSizes;
 use crate::backups::Backups;
 use crate::bindings::Bindings;
@@ -97,6 +98,11 @@ impl Tx {
     /// Tokens.
     pub const fn tokens(&mut self) -> Tokens<'_> {
         Tokens { tx: self }
+    }
+
+    /// Who changed what.
+    pub const fn audit(&mut self) -> Audit<'_> {
+        Audit { tx: self }
     }
 
     /// Vaults with their tags.

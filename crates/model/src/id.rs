@@ -168,6 +168,8 @@ ids! {
     ResourceId   = Resource,   "resource",   false;
     /// A task; the API shows it as an operation log.
     TaskId       = Task,       "task",       false;
+    /// A record of a change.
+    TraceId      = Trace,      "trace",      false;
     /// A person or programme of an account.
     UserId       = User,       "user",       true;
     /// A vault.

@@ -3,6 +3,7 @@
 //! Everything here is a value. Nothing here reads a clock, a file, a network
 //! or a database: what a rule needs, it is given.
 
+pub mod audit;
 pub mod backup;
 pub mod checkpoint;
 pub mod export;
@@ -24,5 +25,5 @@ pub mod vault;
 pub use cbr_env::Timestamp;
 pub use id::{
     BackupId, ChainId, CheckpointId, DomainId, ExportId, MemberId, OrderId, PolicyId, ProjectId,
-    ResourceId, TaskId, UserId, VaultId,
+    ResourceId, TaskId, TraceId, UserId, VaultId,
 };

@@ -1,7 +1,58 @@
-//! Proof that a caller may act in a project.
+//! Proof that a caller may act, and what it is acting with.
+
+use std::net::IpAddr;
 
 use cbr_model::ProjectId;
+use cbr_model::audit::Event;
 use cbr_model::identity::Caller;
+
+/// What is known of a request before it is let in.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Its id, as operation logs show it.
+    pub id: String,
+    /// What it will be recorded as; none: it may change nothing.
+    pub event: Option<Event>,
+    /// Where it came from.
+    pub source_ip: Option<IpAddr>,
+    /// Its body as text, if it can hold no secret and is short enough to be recorded.
+    pub body: Option<String>,
+}
+
+/// A caller with a request.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    caller: Caller,
+    request: Request,
+}
+
+impl Actor {
+    pub(crate) const fn new(caller: Caller, request: Request) -> Self {
+        Self { caller, request }
+    }
+
+    /// Who calls.
+    pub const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Id of the request, as operation logs show it.
+    pub fn request_id(&self) -> &str {
+        &self.request.id
+    }
+
+    pub(crate) const fn event(&self) -> Option<Event> {
+        self.request.event
+    }
+
+    pub(crate) const fn source_ip(&self) -> Option<IpAddr> {
+        self.request.source_ip
+    }
+
+    pub(crate) fn body(&self) -> Option<&str> {
+        self.request.body.as_deref()
+    }
+}
 
 /// A caller in a project it may use, for one request.
 ///
@@ -9,19 +60,23 @@ use cbr_model::identity::Caller;
 /// be reached without the check.
 #[derive(Clone, Debug)]
 pub struct Access {
-    caller: Caller,
+    actor: Actor,
     project: ProjectId,
-    request_id: String,
 }
 
 impl Access {
-    pub(crate) const fn new(caller: Caller, project: ProjectId, request_id: String) -> Self {
-        Self { caller, project, request_id }
+    pub(crate) const fn new(actor: Actor, project: ProjectId) -> Self {
+        Self { actor, project }
+    }
+
+    /// Who calls, with which request.
+    pub const fn actor(&self) -> &Actor {
+        &self.actor
     }
 
     /// Who calls.
     pub const fn caller(&self) -> &Caller {
-        &self.caller
+        self.actor.caller()
     }
 
     /// The project the request acts in.
@@ -31,6 +86,6 @@ impl Access {
 
     /// Id of the request, as operation logs show it.
     pub fn request_id(&self) -> &str {
-        &self.request_id
+        self.actor.request_id()
     }
 }

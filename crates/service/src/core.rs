@@ -8,7 +8,9 @@ use cbr_model::{ResourceId, Timestamp};
 use cbr_store::Repository;
 use cbr_task::Wake;
 
+use crate::audit::Change;
 use crate::resources::Resources;
+use crate::{Access, Result};
 
 /// What the use cases and tasks are made of. Nothing in it decides anything.
 pub(crate) struct Core {
@@ -31,6 +33,16 @@ impl std::fmt::Debug for Core {
 }
 
 impl Core {
+    /// Begins a transaction in which `access` changes something; it ends with a record of it.
+    pub(crate) async fn change<'a>(
+        &self,
+        access: &'a Access,
+        doing: &'static str,
+    ) -> Result<Change<'a>> {
+        let with = (&*self.db, &self.random);
+        Change::begin(with, access.actor(), Some(access.project()), doing).await
+    }
+
     /// Tells the engine that there is a new task, or one to be stopped.
     pub(crate) fn wake(&self) {
         self.wake.wake();

@@ -9,6 +9,7 @@
 //! the use case enqueues it in its own transaction and answers; `tasks` does it.
 
 pub mod access;
+pub mod audit;
 pub mod backups;
 mod card;
 pub mod catalogue;
@@ -39,7 +40,8 @@ pub mod vaults;
 pub mod verification;
 pub mod volumes;
 
-pub use access::Access;
+pub use access::{Access, Actor, Request};
+pub use audit::Audit;
 pub use backups::Backups;
 pub use catalogue::Catalogue;
 pub use checkpoints::Checkpoints;

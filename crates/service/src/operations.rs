@@ -7,6 +7,7 @@ use cbr_model::TaskId;
 use cbr_model::operation::{OperationLog, OperationType};
 use cbr_model::query::{Listing, OperationFilter, Page};
 
+use crate::audit::Subject;
 use crate::core::Core;
 use crate::error::db;
 use crate::{Access, Error, Result};
@@ -43,7 +44,7 @@ impl Operations {
     /// Asks a backup to stop (extension, BAK-24). Restores and deletions cannot be stopped (RST-23).
     pub async fn cancel(&self, access: &Access, id: TaskId) -> Result<OperationLog> {
         let refused = |reason| Err(Error::OperationNotCancellable { task: id, reason });
-        let mut tx = self.core.db.begin().await.map_err(db("cancelling an operation"))?;
+        let mut tx = self.core.change(access, "cancelling an operation").await?;
         let task = existing(&mut tx, access, id).await?;
         if task.operation != Some(OperationType::Backup) {
             return refused("only backups can be stopped half-way");
@@ -52,7 +53,7 @@ impl Operations {
         if !is_asked.map_err(db("cancelling an operation"))? {
             return refused("it has ended");
         }
-        tx.commit().await.map_err(db("cancelling an operation"))?;
+        tx.commit(Subject::new(task.id, "")).await?;
         self.core.wake();
         log(task)
     }

@@ -25,7 +25,7 @@ use crate::tasks::undelete_backup::UndeleteTask;
 use crate::tasks::verify_backup::VerifyTask;
 use crate::verification::Verification;
 use crate::{
-    Backups, Catalogue, Checkpoints, Directory, Exports, Identity, Operations, Protectables,
+    Audit, Backups, Catalogue, Checkpoints, Directory, Exports, Identity, Operations, Protectables,
     Replication, Servers, Sharing, Trash, Vaults, Volumes,
 };
 
@@ -57,6 +57,8 @@ pub struct Deps {
 pub struct Services {
     /// Accounts, users, tokens, keys, and access.
     pub identity: Arc<Identity>,
+    /// Who changed what.
+    pub audit: Arc<Audit>,
     /// Vaults.
     pub vaults: Arc<Vaults>,
     /// What vaults could take.
@@ -112,6 +114,7 @@ impl Services {
         let backups = Arc::new(Backups::new(Arc::clone(&core)));
         let trash = Arc::new(Trash::new(Arc::clone(&core)));
         Self {
+            audit: Arc::new(Audit::new(Arc::clone(&core))),
             vaults: Arc::new(Vaults::new(Arc::clone(&core))),
             protectables: Arc::new(Protectables::new(Arc::clone(&core))),
             checkpoints: Arc::new(Checkpoints::new(Arc::clone(&core))),

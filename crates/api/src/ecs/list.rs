@@ -26,6 +26,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Lists servers in order of their ids.",
     admission: Admission::Project,
     action: Some("ecs:cloudServers:list"),
+    event: None,
     success: 200,
     query: &[
         parameter("server_id", Form::Texts, "One of these servers."),

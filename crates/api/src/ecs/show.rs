@@ -20,6 +20,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows a server.",
     admission: Admission::Project,
     action: Some("ecs:cloudServers:get"),
+    event: None,
     success: 200,
     query: &[],
     request: None,

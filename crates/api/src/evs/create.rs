@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use cbr_model::size::Gib;
 use cbr_service::volumes::NewVolumeRequest;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Makes a disk, empty or from a backup; a job does it.",
     admission: Admission::Project,
     action: Some("evs:volumes:create"),
+    event: Some(Event::new("createVolume", "volume")),
     success: 202,
     query: &[],
     request: Some(schema_of::<Request>()),

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -19,6 +20,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Deletes a disk that is not attached, also a protected one: its backups stay. A job does it.",
     admission: Admission::Project,
     action: Some("evs:volumes:delete"),
+    event: Some(Event::new("deleteVolume", "volume")),
     success: 200,
     query: &[],
     request: None,

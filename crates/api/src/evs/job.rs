@@ -22,6 +22,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows how far a job is.",
     admission: Admission::Project,
     action: Some("evs:volumes:get"),
+    event: None,
     success: 200,
     query: &[],
     request: None,

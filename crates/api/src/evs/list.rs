@@ -23,6 +23,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Lists disks in order of their ids.",
     admission: Admission::Project,
     action: Some("evs:volumes:list"),
+    event: None,
     success: 200,
     query: &[
         parameter("id", Form::Text, "This disk."),

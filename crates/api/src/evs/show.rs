@@ -20,6 +20,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows a disk.",
     admission: Admission::Project,
     action: Some("evs:volumes:get"),
+    event: None,
     success: 200,
     query: &[],
     request: None,

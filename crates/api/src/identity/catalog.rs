@@ -22,6 +22,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows which services there are, and where.",
     admission: Admission::Caller,
     action: None,
+    event: None,
     success: 200,
     query: &[],
     request: None,

@@ -20,6 +20,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows the account of the caller.",
     admission: Admission::Caller,
     action: None,
+    event: None,
     success: 200,
     query: &[],
     request: None,

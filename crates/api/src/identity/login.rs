@@ -26,6 +26,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Checks a password and issues a token, in the header X-Subject-Token.",
     admission: Admission::Anyone,
     action: None,
+    event: None,
     success: 201,
     query: &[parameter("nocatalog", Form::Text, "When present, the answer has no catalogue.")],
     request: Some(schema_of::<Request>()),

@@ -22,6 +22,7 @@ pub(crate) const LIST: Operation = Operation {
     summary: "Lists the projects the caller may use.",
     admission: Admission::Caller,
     action: None,
+    event: None,
     success: 200,
     query: &[
         parameter("name", Form::Text, "The name is exactly this."),
@@ -45,6 +46,7 @@ pub(crate) const SHOW: Operation = Operation {
     summary: "Shows a project the caller may use.",
     admission: Admission::Caller,
     action: None,
+    event: None,
     success: 200,
     query: &[],
     request: None,

@@ -15,6 +15,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Says that the process answers.",
     admission: Admission::Anyone,
     action: None,
+    event: None,
     success: 200,
     query: &[],
     request: None,

@@ -17,6 +17,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows metrics as Prometheus reads them. They name resources by id, and no tenant.",
     admission: Admission::Anyone,
     action: None,
+    event: None,
     success: 200,
     query: &[],
     request: None,

@@ -16,6 +16,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows this document.",
     admission: Admission::Anyone,
     action: None,
+    event: None,
     success: 200,
     query: &[],
     request: None,

@@ -21,6 +21,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows whether a backup can be restored, and when that was last verified.",
     admission: Admission::Project,
     action: Some("cbr:backups:get"),
+    event: None,
     success: 200,
     query: &[],
     request: None,

@@ -23,6 +23,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows what a backup costs and what deleting it would free.",
     admission: Admission::Project,
     action: Some("cbr:backups:get"),
+    event: None,
     success: 200,
     query: &[],
     request: None,

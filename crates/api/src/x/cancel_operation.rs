@@ -9,6 +9,7 @@ use crate::extract::{Authorised, OperationInPath, PathId};
 use crate::operation::{Admission, Operation, Verb, schema_of};
 use crate::state::Api;
 use crate::v3::operation_logs::show::Response;
+use cbr_model::audit::Event;
 
 pub(crate) const OPERATION: Operation = Operation {
     name: "CancelOperation",
@@ -18,6 +19,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Asks a backup task to stop; restores and deletions cannot be stopped.",
     admission: Admission::Project,
     action: Some("cbr:tasks:cancel"),
+    event: Some(Event::new("cancelTask", "task")),
     success: 200,
     query: &[],
     request: None,

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -19,6 +20,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Reads everything a restore of a backup would read; a task does it.",
     admission: Admission::Project,
     action: Some("cbr:backups:verify"),
+    event: Some(Event::new("verifyBackup", "backup")),
     success: 202,
     query: &[],
     request: None,

@@ -28,6 +28,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows what deleting some backups together would free; deletes nothing.",
     admission: Admission::Project,
     action: Some("cbr:backups:get"),
+    event: None,
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),

@@ -112,7 +112,7 @@ async fn listen(
     handle: Handle<SocketAddr>,
     router: axum::Router,
 ) -> Result<()> {
-    let service = router.into_make_service();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let served = match http.tls() {
         None => {
             let server = axum_server::from_tcp(listener).context("cannot use the listener")?;

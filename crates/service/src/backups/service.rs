@@ -12,6 +12,7 @@ use cbr_model::{BackupId, TaskId, Timestamp};
 
 use super::reach::{existing, visible};
 use super::requests::RestoreRequest;
+use crate::audit::Subject;
 use crate::core::Core;
 use crate::error::db;
 use crate::exports::refuse_exported;
@@ -70,19 +71,19 @@ impl Backups {
     /// Renames it (contract C29).
     pub async fn rename(&self, access: &Access, id: BackupId, name: String) -> Result<Backup> {
         let name = check_name("name", &name)?;
-        let mut tx = self.core.db.begin().await.map_err(db("renaming a backup"))?;
+        let mut tx = self.core.change(access, "renaming a backup").await?;
         let mut backup = existing(&mut tx, access.project(), id).await?;
         backup.name = name;
         backup.updated_at = tx.now();
         let expected = backup.state.as_str();
         tx.backups().update(&backup, expected).await.map_err(db("renaming a backup"))?;
-        tx.commit().await.map_err(db("renaming a backup"))?;
+        tx.commit(Subject::new(backup.id, &backup.name)).await?;
         Ok(backup)
     }
 
     /// Deletes it with its children (contract C30); done by the task whose id is returned.
     pub async fn delete(&self, access: &Access, id: BackupId) -> Result<TaskId> {
-        let mut tx = self.core.db.begin().await.map_err(db("deleting a backup"))?;
+        let mut tx = self.core.change(access, "deleting a backup").await?;
         let backup = existing(&mut tx, access.project(), id).await;
         let backup = backup.map_err(|error| match error {
             Error::Share(ShareError::BackupReceived(_)) => {
@@ -106,7 +107,7 @@ impl Backups {
         let task = delete_backup::new(&self.core, access, &vault, &backup);
         let id = task.id;
         tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
-        tx.commit().await.map_err(db("deleting a backup"))?;
+        tx.commit(Subject::new(backup.id, &backup.name)).await?;
         self.core.wake();
         Ok(id)
     }
@@ -129,7 +130,7 @@ impl Backups {
         let target_id = restore::target_id(&backup, &request)?;
         let target = self.core.resources.target(project, backup.resource_kind, target_id).await?;
 
-        let mut tx = self.core.db.begin().await.map_err(db("restoring a backup"))?;
+        let mut tx = self.core.change(access, "restoring a backup").await?;
         let backup = existing(&mut tx, project, id).await?;
         let vault = existing_vault(&mut tx, project, backup.vault).await?;
         let bound = vault.resources.iter().find(|bound| bound.id == backup.resource);
@@ -153,7 +154,7 @@ impl Backups {
         let task = restore_task::new(&self.core, access, &vault, order, request.power_on);
         let id = task.id;
         tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
-        tx.commit().await.map_err(db("restoring a backup"))?;
+        tx.commit(Subject::new(backup.id, &backup.name)).await?;
         self.core.wake();
         Ok(id)
     }

@@ -12,6 +12,7 @@ use cbr_model::vault::Vault;
 use cbr_model::{BackupId, CheckpointId, ResourceId};
 
 use super::views::{CheckpointView, NewCheckpoint};
+use crate::audit::Subject;
 use crate::core::Core;
 use crate::error::db;
 use crate::resources::Native;
@@ -57,7 +58,7 @@ impl Checkpoints {
         }
 
         // The provider was asked without holding a transaction; all else is read again.
-        let mut tx = self.core.db.begin().await.map_err(db("starting a backup"))?;
+        let mut tx = self.core.change(access, "starting a backup").await?;
         let vault = existing(&mut tx, project, wanted.vault).await?;
         selection::check_vault(&vault)?;
         let mut meant = Vec::new();
@@ -70,7 +71,7 @@ impl Checkpoints {
         let id = self.start(&mut tx, &vault, run, selection).await?;
         keep_metadata(&mut tx, access, id, &seen).await?;
         let view = view(&mut tx, access, id).await?;
-        tx.commit().await.map_err(db("starting a backup"))?;
+        tx.commit(Subject::new(vault.id, &vault.name)).await?;
         self.core.wake();
         Ok(view)
     }

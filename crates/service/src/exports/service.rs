@@ -19,6 +19,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::host::Host;
+use crate::audit::Subject;
 use crate::backups::existing;
 use crate::content;
 use crate::core::Core;
@@ -92,7 +93,7 @@ impl Exports {
     ) -> Result<ExportView> {
         let doing = "exporting a backup";
         let _gate = self.gate.lock().await;
-        let mut tx = self.core.db.begin().await.map_err(db(doing))?;
+        let mut tx = self.core.change(access, doing).await?;
         let backup = existing(&mut tx, access.project(), backup).await?;
         let vault = existing_vault(&mut tx, access.project(), backup.vault).await?;
         if !vault.status.allows(VaultUse::Restore) {
@@ -114,7 +115,7 @@ impl Exports {
             created_at: tx.now(),
         };
         tx.exports().insert(&export).await.map_err(db(doing))?;
-        tx.commit().await.map_err(db(doing))?;
+        tx.commit(Subject::new(backup.id, &backup.name)).await?;
         if let Err(trouble) = self.host.open(&export, version).await {
             // Nobody has heard of it: it need not be tried again.
             self.end(&export).await?;
@@ -143,13 +144,14 @@ impl Exports {
     pub async fn delete(&self, access: &Access, backup: BackupId, id: ExportId) -> Result<()> {
         let doing = "deleting an export";
         let _gate = self.gate.lock().await;
-        let mut tx = self.core.db.begin().await.map_err(db(doing))?;
-        existing(&mut tx, access.project(), backup).await?;
-        let exports = tx.exports().list(access.project(), Some(backup)).await.map_err(db(doing))?;
+        let mut tx = self.core.change(access, doing).await?;
+        let backup = existing(&mut tx, access.project(), backup).await?;
+        let exports = tx.exports().list(access.project(), Some(backup.id)).await;
+        let exports = exports.map_err(db(doing))?;
         let export = exports.into_iter().find(|export| export.id == id);
         let export = export.ok_or(Error::ExportNotFound(id))?;
         tx.exports().begin_close(export.project, id).await.map_err(db(doing))?;
-        tx.commit().await.map_err(db(doing))?;
+        tx.commit(Subject::new(backup.id, &backup.name)).await?;
         // Another machine's is ended by its next round.
         if export.node == self.core.node { self.end(&export).await } else { Ok(()) }
     }

@@ -17,7 +17,7 @@ use super::credentials::{
 use super::password::{Passwords, random_text};
 use super::seal::{SealingKey, token_digest};
 use crate::error::db;
-use crate::{Access, Error, Result};
+use crate::{Access, Actor, Error, Request, Result};
 
 /// How long a token is good.
 pub const TOKEN_SECONDS: i64 = 24 * 60 * 60;
@@ -220,7 +220,7 @@ impl Identity {
         &self,
         caller: Caller,
         project: ProjectId,
-        request_id: String,
+        request: Request,
     ) -> Result<Access> {
         if caller.expires_at.is_some_and(|end| end <= self.clock.now()) {
             return Err(Error::CredentialRefused);
@@ -230,7 +230,7 @@ impl Identity {
         }
         match self.project(&caller, project).await {
             Ok(found) if found.enabled && caller.user.is_admin => {
-                Ok(Access::new(caller, project, request_id))
+                Ok(Access::new(Actor::new(caller, request), project))
             }
             Ok(_) | Err(Error::ProjectNotFound(_)) => Err(Error::Forbidden),
             Err(other) => Err(other),

@@ -11,6 +11,7 @@ use cbr_model::query::{Listing, Page};
 use cbr_model::{BackupId, MemberId, ProjectId};
 
 use super::requests::{Decision, MemberFilter, Recipients};
+use crate::audit::Subject;
 use crate::backups::existing;
 use crate::core::Core;
 use crate::error::db;
@@ -36,7 +37,7 @@ impl Sharing {
         id: BackupId,
         recipients: &Recipients,
     ) -> Result<Vec<Member>> {
-        let mut tx = self.core.db.begin().await.map_err(db("sharing a backup"))?;
+        let mut tx = self.core.change(access, "sharing a backup").await?;
         let backup = owned(&mut tx, access, id).await?;
         let vault = existing_vault(&mut tx, access.project(), backup.vault).await?;
         rules::check_shareable(&backup, vault.status)?;
@@ -56,7 +57,7 @@ impl Sharing {
             tx.members().insert(&member).await.map_err(db("adding a member"))?;
             added.push(member);
         }
-        tx.commit().await.map_err(db("sharing a backup"))?;
+        tx.commit(Subject::new(backup.id, &backup.name)).await?;
         Ok(added)
     }
 
@@ -95,7 +96,7 @@ impl Sharing {
         recipient: ProjectId,
         decision: Decision,
     ) -> Result<Member> {
-        let mut tx = self.core.db.begin().await.map_err(db("deciding about a share"))?;
+        let mut tx = self.core.change(access, "deciding about a share").await?;
         let members = seen(&mut tx, access, id).await?;
         let member = members.into_iter().find(|member| member.recipient == recipient);
         let member = member
@@ -127,14 +128,14 @@ impl Sharing {
         if !is_changed.map_err(db("deciding about a share"))? {
             return Err(Error::internal("deciding about a share")("it changed meanwhile"));
         }
-        tx.commit().await.map_err(db("deciding about a share"))?;
+        tx.commit(Subject::new(id, recipient)).await?;
         Ok(decided)
     }
 
     /// Takes an offer back, accepted or not (contract C39, SHR-12). What the recipient has made of
     /// it stays, and what it is just making is made.
     pub async fn remove(&self, access: &Access, id: BackupId, recipient: ProjectId) -> Result<()> {
-        let mut tx = self.core.db.begin().await.map_err(db("taking a share back"))?;
+        let mut tx = self.core.change(access, "taking a share back").await?;
         let members = seen(&mut tx, access, id).await?;
         if members.iter().any(|member| member.recipient == access.project()) {
             let reason = "only the owner of the backup takes it back; reject it instead";
@@ -146,7 +147,7 @@ impl Sharing {
                 project: recipient,
             }));
         }
-        tx.commit().await.map_err(db("taking a share back"))
+        tx.commit(Subject::new(id, recipient)).await
     }
 }
 

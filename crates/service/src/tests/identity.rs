@@ -10,6 +10,8 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::world::{VOLUME, World, enter, id};
+use crate::Request;
+
 use crate::identity::{DomainRef, FirstAccount, Login, Scope, UserRef};
 use crate::{Error, Result};
 
@@ -51,7 +53,7 @@ async fn a_token_is_good_for_a_day_and_until_it_is_revoked() {
     world.clock.advance(Duration::from_secs(1));
     let over = identity.verify_token(&token.secret).await;
     assert!(matches!(over, Err(Error::CredentialRefused)));
-    let late = identity.access(caller, world.account.project, String::new()).await;
+    let late = identity.access(caller, world.account.project, Request::default()).await;
     assert!(matches!(late, Err(Error::CredentialRefused)));
     assert_eq!(world.services.sweeps.tokens().await.unwrap(), 1);
 
@@ -98,7 +100,7 @@ async fn a_caller_enters_only_projects_of_its_account() {
 
     let identity = &world.services.identity;
     let caller = identity.access_key(&world.account.access_key).await.unwrap().caller;
-    let access = |project| identity.access(caller.clone(), project, "r".into());
+    let access = |project| identity.access(caller.clone(), project, Request::default());
     assert!(matches!(access(theirs).await, Err(Error::Forbidden)));
     let absent = ProjectId::from_uuid(uuid(9));
     assert!(matches!(access(absent).await, Err(Error::Forbidden)));
@@ -126,7 +128,7 @@ async fn a_caller_enters_only_projects_of_its_account() {
     let scoped = login(&world.account.password, Scope::Project(second));
     let token = identity.login(scoped).await.unwrap();
     let entered: Result<_> =
-        identity.access(token.caller, world.account.project, String::new()).await;
+        identity.access(token.caller, world.account.project, Request::default()).await;
     assert!(matches!(entered, Err(Error::Forbidden)));
     assert!(enter(&world.services, &world.account).await.is_ok());
 }

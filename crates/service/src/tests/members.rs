@@ -13,12 +13,12 @@ use cbr_model::{BackupId, DomainId, ProjectId, VaultId};
 use cbr_provider::fake::{Fault, Operation};
 use uuid::Uuid;
 
-use super::world::{DATA_DISK, SERVER, SYSTEM_DISK, VOLUME, World, id, in_place, run};
+use super::world::{DATA_DISK, SERVER, SYSTEM_DISK, VOLUME, World, id, in_place, request, run};
 use crate::rules::vault::tests::wanted;
 use crate::sharing::{Decision, MemberFilter, Recipients};
 use crate::vaults::NewVault;
 use crate::volumes::{NewVolumeRequest, VolumeFilter, VolumeJobStatus};
-use crate::{Access, Error, Result};
+use crate::{Access, Actor, Error, Result};
 
 fn project_id(n: u128) -> ProjectId {
     ProjectId::from_uuid(Uuid::from_u128(n))
@@ -36,7 +36,7 @@ impl World {
         tx.commit().await.unwrap();
         let user = self.access.caller().user.clone();
         let caller = Caller { domain, user, project: Some(project), expires_at: None };
-        Access::new(caller, project_id(n), format!("req-{n}"))
+        Access::new(Actor::new(caller, request()), project_id(n))
     }
 
     async fn vault_of(&self, access: &Access, kind: VaultKind, size: u64) -> Vault {

@@ -1,5 +1,6 @@
 //! The use cases and tasks on the provider's fake, a store in memory and a real database.
 
+mod audit;
 mod backup;
 mod catalogue;
 mod delete;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cbr_db::Db;
 use cbr_env::{Clock, ManualClock, Random, SeededRandom, Timestamp};
+use cbr_model::audit::Event;
 use cbr_model::backup::{Backup, BackupState};
 use cbr_model::operation::{OperationLog, OperationStatus};
 use cbr_model::query::{BackupFilter, OperationFilter, Page};
@@ -31,7 +32,7 @@ use crate::identity::{Bootstrapped, FirstAccount, SealingKey};
 use crate::resources::Resources;
 use crate::rules::vault::tests::wanted;
 use crate::vaults::{NewVault, WantedResource};
-use crate::{Access, Deps, Result, Services};
+use crate::{Access, Deps, Request, Result, Services};
 
 /// Blocks are this large in the store.
 pub(super) const BLOCK: u64 = 64 << 10;
@@ -334,10 +335,15 @@ impl World {
     }
 }
 
+/// A request that may change something.
+pub(super) fn request() -> Request {
+    Request { id: "req-1".into(), event: Some(Event::new("test", "test")), ..Request::default() }
+}
+
 /// Lets the first account's key in.
 pub(super) async fn enter(services: &Services, account: &Bootstrapped) -> Result<Access> {
     let key = services.identity.access_key(&account.access_key).await?;
-    services.identity.access(key.caller, account.project, "req-1".into()).await
+    services.identity.access(key.caller, account.project, request()).await
 }
 
 pub(super) fn bind(kind: ResourceKind, n: u128) -> WantedResource {

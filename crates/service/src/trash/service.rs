@@ -7,6 +7,7 @@ use cbr_model::backup::Backup;
 use cbr_model::size::Bytes;
 use cbr_model::{BackupId, ProjectId, TaskId, Timestamp, VaultId};
 
+use crate::audit::Subject;
 use crate::core::Core;
 use crate::error::db;
 use crate::rules::trash::{check_takes, logical_bytes};
@@ -79,7 +80,7 @@ impl Trash {
         into: Option<VaultId>,
     ) -> Result<TaskId> {
         let doing = "taking a backup back";
-        let mut tx = self.core.db.begin().await.map_err(db(doing))?;
+        let mut tx = self.core.change(access, doing).await?;
         let backup = existing(&mut tx, access.project(), id).await?;
         let vault = into.unwrap_or(backup.vault);
         let found = tx.vaults().find(access.project(), vault).await.map_err(db(doing))?;
@@ -93,19 +94,19 @@ impl Trash {
         let task = undelete_backup::new(&self.core, access, &vault, &backup);
         let id = task.id;
         tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
-        tx.commit().await.map_err(db(doing))?;
+        tx.commit(Subject::new(backup.id, &backup.name)).await?;
         self.core.wake();
         Ok(id)
     }
 
     /// Gives a backup up for good, now; done by the task whose id is returned.
     pub async fn purge(&self, access: &Access, id: BackupId) -> Result<TaskId> {
-        let mut tx = self.core.db.begin().await.map_err(db("purging a backup"))?;
+        let mut tx = self.core.change(access, "purging a backup").await?;
         let backup = existing(&mut tx, access.project(), id).await?;
         let task = purge_backup::new(&self.core, access, &backup);
         let id = task.id;
         tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
-        tx.commit().await.map_err(db("purging a backup"))?;
+        tx.commit(Subject::new(backup.id, &backup.name)).await?;
         self.core.wake();
         Ok(id)
     }

@@ -15,6 +15,7 @@ use cbr_model::{ChainId, OrderId, ProjectId, ResourceId, TaskId, VaultId};
 
 use super::requests::{NewVault, VaultChange, WantedResource};
 use super::tags;
+use crate::audit::Subject;
 use crate::core::Core;
 use crate::error::db;
 use crate::exports::refuse_exported_in_vault;
@@ -41,7 +42,7 @@ impl Vaults {
         let now = self.core.clock.now();
         let mut vault = rules::build(&wanted, id, access.project(), user, now)?;
         let candidates = self.candidates(access.project(), &wanted.resources).await?;
-        let mut tx = self.core.db.begin().await.map_err(db("creating a vault"))?;
+        let mut tx = self.core.change(access, "creating a vault").await?;
         check_quotas(&mut tx, access, &vault).await?;
         let facts = facts(&mut tx, &wanted.resources, candidates).await?;
         vault.resources = binding::plan(&vault, &wanted.resources, &facts, || self.new_chain())?;
@@ -64,7 +65,7 @@ impl Vaults {
         }
         tx.vaults().insert(&vault).await.map_err(db("adding a vault"))?;
         let vault = existing(&mut tx, access.project(), id).await?;
-        tx.commit().await.map_err(db("creating a vault"))?;
+        tx.commit(Subject::new(vault.id, &vault.name)).await?;
         Ok(vault)
     }
 
@@ -93,17 +94,17 @@ impl Vaults {
         vault: VaultId,
         change: VaultChange,
     ) -> Result<Vault> {
-        let mut tx = self.core.db.begin().await.map_err(db("changing a vault"))?;
+        let mut tx = self.core.change(access, "changing a vault").await?;
         let before = existing(&mut tx, access.project(), vault).await?;
         let after = rules::changed(before, &change, tx.now())?;
         tx.vaults().update(&after).await.map_err(db("changing a vault"))?;
-        tx.commit().await.map_err(db("changing a vault"))?;
+        tx.commit(Subject::new(after.id, &after.name)).await?;
         Ok(after)
     }
 
     /// Deletes the vault and everything in it (contract C7); done by the task whose id is returned.
     pub async fn delete(&self, access: &Access, vault: VaultId) -> Result<TaskId> {
-        let mut tx = self.core.db.begin().await.map_err(db("deleting a vault"))?;
+        let mut tx = self.core.change(access, "deleting a vault").await?;
         let vault = existing(&mut tx, access.project(), vault).await?;
         if !vault.status.allows(VaultUse::Delete) {
             return Err(Error::VaultNotDeletable { status: vault.status });
@@ -121,7 +122,7 @@ impl Vaults {
         let task = purge::new_vault_delete(&self.core, access, &vault);
         let id = task.id;
         tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
-        tx.commit().await.map_err(db("deleting a vault"))?;
+        tx.commit(Subject::new(vault.id, &vault.name)).await?;
         self.core.wake();
         Ok(id)
     }
@@ -136,7 +137,7 @@ impl Vaults {
         wanted: Vec<WantedResource>,
     ) -> Result<Vec<ResourceId>> {
         let candidates = self.candidates(access.project(), &wanted).await?;
-        let mut tx = self.core.db.begin().await.map_err(db("adding resources"))?;
+        let mut tx = self.core.change(access, "adding resources").await?;
         let vault = existing(&mut tx, access.project(), vault).await?;
         if !vault.status.allows(VaultUse::Bind) {
             return Err(Error::VaultStatus { status: vault.status });
@@ -151,7 +152,7 @@ impl Vaults {
                 added.map_err(db("adding a binding"))?;
             }
         }
-        tx.commit().await.map_err(db("adding resources"))?;
+        tx.commit(Subject::new(vault.id, &vault.name)).await?;
         Ok(wanted.into_iter().map(|resource| resource.id).collect())
     }
 
@@ -165,7 +166,7 @@ impl Vaults {
         resources: Vec<ResourceId>,
     ) -> Result<Vec<ResourceId>> {
         use ProtectStatus::{Available, Error as Failed, Protecting, Removing, Restoring};
-        let mut tx = self.core.db.begin().await.map_err(db("removing resources"))?;
+        let mut tx = self.core.change(access, "removing resources").await?;
         let vault = existing(&mut tx, access.project(), vault).await?;
         if !vault.status.allows(VaultUse::Bind) {
             return Err(Error::VaultStatus { status: vault.status });
@@ -188,7 +189,7 @@ impl Vaults {
             let task = purge::new_remove_resource(&self.core, access, &vault, bound);
             tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
         }
-        tx.commit().await.map_err(db("removing resources"))?;
+        tx.commit(Subject::new(vault.id, &vault.name)).await?;
         self.core.wake();
         Ok(resources)
     }

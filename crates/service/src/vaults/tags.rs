@@ -6,6 +6,7 @@ use cbr_model::tag::{TAGS_MAX, Tag};
 use cbr_model::vault::{Vault, VaultUse};
 
 use super::service::{Vaults, existing};
+use crate::audit::Subject;
 use crate::error::db;
 use crate::rules::tags;
 use crate::{Access, Error, Result};
@@ -55,15 +56,15 @@ impl Vaults {
         vault: VaultId,
         change: impl FnOnce(&Vault, usize) -> Result<Vec<Tag>> + Send,
     ) -> Result<()> {
-        let mut tx = self.core.db.begin().await.map_err(db("changing tags"))?;
+        let mut tx = self.core.change(access, "changing tags").await?;
         let vault = existing(&mut tx, access.project(), vault).await?;
         if !vault.status.allows(VaultUse::Tag) {
             return Err(Error::VaultStatus { status: vault.status });
         }
         let tags = change(&vault, limit(&mut tx, access).await?)?;
-        tx.vaults().update(&Vault { tags, ..vault }).await.map_err(db("changing tags"))?;
-        tx.commit().await.map_err(db("changing tags"))?;
-        Ok(())
+        let vault = Vault { tags, ..vault };
+        tx.vaults().update(&vault).await.map_err(db("changing tags"))?;
+        tx.commit(Subject::new(vault.id, &vault.name)).await
     }
 }
 

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::apply::{Finding, apply_domain};
 use super::budget::{State, VerifyOptions};
+use crate::audit::Subject;
 use crate::backups::existing;
 use crate::content::reference;
 use crate::core::Core;
@@ -73,13 +74,13 @@ impl Verification {
 
     /// Reads everything a restore of it would read; done by the task whose id is returned.
     pub async fn verify(&self, access: &Access, id: BackupId) -> Result<TaskId> {
-        let mut tx = self.core.db.begin().await.map_err(db("verifying a backup"))?;
+        let mut tx = self.core.change(access, "verifying a backup").await?;
         let backup = existing(&mut tx, access.project(), id).await?;
         let vault = existing_vault(&mut tx, access.project(), backup.vault).await?;
         let task = verify_backup::new(&self.core, access, &vault, &backup);
         let id = task.id;
         tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
-        tx.commit().await.map_err(db("verifying a backup"))?;
+        tx.commit(Subject::new(backup.id, &backup.name)).await?;
         self.core.wake();
         Ok(id)
     }

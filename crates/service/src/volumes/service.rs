@@ -15,6 +15,7 @@ use super::views::{
     AttachmentView, NewVolumeRequest, VolumeFilter, VolumeJob, VolumeJobKind, VolumeJobStarted,
     VolumeJobStatus, VolumeStatus, VolumeView,
 };
+use crate::audit::Subject;
 use crate::core::Core;
 use crate::error::db;
 use crate::paging::cut;
@@ -100,7 +101,7 @@ impl Volumes {
         }
         check_description(&wanted.description).map_err(|e| Error::invalid("description", e))?;
 
-        let mut tx = self.core.db.begin().await.map_err(db("creating a disk"))?;
+        let mut tx = self.core.change(access, "creating a disk").await?;
         let is_providers = owner(&mut tx).await? == Some(access.project());
         // Who has no resources of its own may still make disks of what it may read (SHR-10).
         if !is_providers && wanted.backup.is_none() {
@@ -131,6 +132,7 @@ impl Volumes {
             pool: pool.name.clone(),
             version,
         };
+        let subject = Subject::new(volume, &spec.name);
         let task = create_volume::new(&self.core, access, spec, backup.as_ref());
         let job = task.id;
         if !is_providers {
@@ -138,7 +140,7 @@ impl Volumes {
             noted.map_err(db("noting the owner of a disk"))?;
         }
         tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
-        tx.commit().await.map_err(db("creating a disk"))?;
+        tx.commit(subject).await?;
         self.core.wake();
         Ok(VolumeJobStarted { job, volume })
     }
@@ -159,7 +161,7 @@ impl Volumes {
         if self.core.resources.provider().factory().is_none() {
             return Err(Error::Unsupported("deleting disks at this provider"));
         }
-        let mut tx = self.core.db.begin().await.map_err(db("deleting a disk"))?;
+        let mut tx = self.core.change(access, "deleting a disk").await?;
         let key = delete_volume::key(id);
         if tx.tasks().find_by_key(&key).await.map_err(db("reading a task"))?.is_some() {
             return refused("a task works on it");
@@ -167,7 +169,7 @@ impl Volumes {
         let task = delete_volume::new(&self.core, access, &volume);
         let job = task.id;
         tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
-        tx.commit().await.map_err(db("deleting a disk"))?;
+        tx.commit(Subject::new(id, &volume.name)).await?;
         self.core.wake();
         Ok(job)
     }

@@ -7,6 +7,7 @@ use crate::error::ApiError;
 use crate::extract::{Authorised, BackupInPath, PathId};
 use crate::operation::{Admission, Operation, Verb};
 use crate::state::Api;
+use cbr_model::audit::Event;
 
 pub(crate) const OPERATION: Operation = Operation {
     name: "DeleteBackup",
@@ -16,6 +17,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Deletes a backup with its disks; a task does it. Other backups stay restorable.",
     admission: Admission::Project,
     action: Some("cbr:backups:delete"),
+    event: Some(Event::new("deleteBackup", "backup")),
     success: 204,
     query: &[],
     request: None,

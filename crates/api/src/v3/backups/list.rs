@@ -37,6 +37,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Lists backups, newest first.",
     admission: Admission::Project,
     action: Some("cbr:backups:list"),
+    event: None,
     success: 200,
     query: &[
         parameter("id", Form::Texts, "One of these ids."),

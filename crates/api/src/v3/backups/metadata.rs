@@ -24,6 +24,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows how the resource was set up when the backup was made.",
     admission: Admission::Project,
     action: Some("cbr:backups:getMetadata"),
+    event: None,
     success: 200,
     query: &[],
     request: None,

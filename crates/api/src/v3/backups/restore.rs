@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
 use cbr_model::ResourceId;
+use cbr_model::audit::Event;
 use cbr_service::backups::{DiskMapping, RestoreRequest};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -24,6 +25,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Restores a backup to the disk or server it was made of, or to another; a task does it.",
     admission: Admission::Project,
     action: Some("cbr:backups:restore"),
+    event: Some(Event::new("restoreBackup", "backup")),
     success: 202,
     query: &[],
     request: Some(schema_of::<Request>()),

@@ -21,6 +21,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows a backup with its disks.",
     admission: Admission::Project,
     action: Some("cbr:backups:get"),
+    event: None,
     success: 200,
     query: &[],
     request: None,

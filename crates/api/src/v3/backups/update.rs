@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -21,6 +22,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Renames a backup.",
     admission: Admission::Project,
     action: Some("cbr:backups:update"),
+    event: Some(Event::new("updateBackup", "backup")),
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use cbr_service::checkpoints::{NewCheckpoint, ResourceChoice};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -22,6 +23,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Backs up a vault, or some of its resources; one task for each.",
     admission: Admission::Project,
     action: Some("cbr:vaults:backup"),
+    event: Some(Event::new("createVaultBackup", "vault")),
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),

@@ -20,6 +20,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows a restore point.",
     admission: Admission::Project,
     action: Some("cbr:vaults:showCheckpoint"),
+    event: None,
     success: 200,
     query: &[],
     request: None,

@@ -19,6 +19,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Lists the projects of the account of this name; none if there is no such account.",
     admission: Admission::Caller,
     action: None,
+    event: None,
     success: 200,
     query: &[],
     request: None,

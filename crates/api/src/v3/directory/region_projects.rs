@@ -22,6 +22,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Lists the projects the caller may use.",
     admission: Admission::Caller,
     action: None,
+    event: None,
     success: 200,
     query: &[],
     request: None,

@@ -19,6 +19,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows a project's name and account.",
     admission: Admission::Caller,
     action: None,
+    event: None,
     success: 200,
     query: &[],
     request: None,

@@ -24,6 +24,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Lists what this installation can do.",
     admission: Admission::Project,
     action: None,
+    event: None,
     success: 200,
     query: &[
         parameter("limit", Form::Integer, "1 to 1000; default 1000."),

@@ -20,6 +20,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows one thing this installation can do or not.",
     admission: Admission::Project,
     action: None,
+    event: None,
     success: 200,
     // `limit` and `offset` of the contract mean nothing for one feature.
     query: &[],

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use cbr_service::sharing::Recipients;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -24,6 +25,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Offers a backup to other projects, all or none.",
     admission: Admission::Project,
     action: Some("cbr:member:create"),
+    event: Some(Event::new("createBackupMember", "backup")),
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),

@@ -8,6 +8,7 @@ use crate::error::ApiError;
 use crate::extract::{Authorised, BackupInPath, MemberInPath, PathId};
 use crate::operation::{Admission, Operation, Verb};
 use crate::state::Api;
+use cbr_model::audit::Event;
 
 pub(crate) const OPERATION: Operation = Operation {
     name: "DeleteMember",
@@ -17,6 +18,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Takes a share back, accepted or not.",
     admission: Admission::Project,
     action: Some("cbr:member:delete"),
+    event: Some(Event::new("deleteBackupMember", "backup")),
     success: 204,
     query: &[],
     request: None,

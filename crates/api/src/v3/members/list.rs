@@ -23,6 +23,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Lists the projects a backup is shared with; a recipient sees itself.",
     admission: Admission::Project,
     action: Some("cbr:member:list"),
+    event: None,
     success: 200,
     query: &[
         parameter("dest_project_id", Form::Text, "This project."),

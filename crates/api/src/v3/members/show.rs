@@ -20,6 +20,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows a project a backup is shared with, to the owner and to that project.",
     admission: Admission::Project,
     action: Some("cbr:member:get"),
+    event: None,
     success: 200,
     query: &[],
     request: None,

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use cbr_service::sharing::Decision;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -21,6 +22,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Accepts or rejects a backup that is shared with the project.",
     admission: Admission::Project,
     action: Some("cbr:member:update"),
+    event: Some(Event::new("updateBackupMember", "backup")),
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),

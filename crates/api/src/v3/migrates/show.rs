@@ -17,6 +17,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows the migration from the predecessor services; there never was one.",
     admission: Admission::Caller,
     action: None,
+    event: None,
     success: 200,
     query: &[parameter("all_regions", Form::Flag, "In all regions; default true.")],
     request: None,

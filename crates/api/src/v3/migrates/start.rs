@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use axum::routing::on;
+use cbr_model::audit::Event;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -18,6 +19,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Would migrate from the predecessor services; refused, because there are none.",
     admission: Admission::Caller,
     action: None,
+    event: Some(Event::new("migrateDomain", "domain")),
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),

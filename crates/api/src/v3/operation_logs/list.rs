@@ -24,6 +24,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Lists operation logs, newest first.",
     admission: Admission::Project,
     action: Some("cbr:tasks:list"),
+    event: None,
     success: 200,
     query: &[
         parameter("operation_type", Form::Text, "Of this type."),

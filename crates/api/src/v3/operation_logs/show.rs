@@ -20,6 +20,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows an operation log.",
     admission: Admission::Project,
     action: Some("cbr:tasks:get"),
+    event: None,
     success: 200,
     query: &[],
     request: None,

@@ -22,6 +22,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Lists resources that a vault could take.",
     admission: Admission::Project,
     action: Some("cbr:vaults:listProtectables"),
+    event: None,
     success: 200,
     query: &[
         parameter("id", Form::Texts, "One of these ids."),

@@ -20,6 +20,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows a resource that a vault could take.",
     admission: Admission::Project,
     action: Some("cbr:vaults:getProtectables"),
+    event: None,
     success: 200,
     query: &[],
     request: None,

@@ -18,6 +18,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows where backups can be copied to.",
     admission: Admission::Project,
     action: Some("cbr:backups:queryReplicationCapability"),
+    event: None,
     success: 200,
     query: &[],
     request: None,

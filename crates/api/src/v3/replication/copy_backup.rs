@@ -4,6 +4,7 @@ use std::convert::Infallible;
 
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use cbr_model::name::{Name, check_description};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -22,6 +23,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Would copy a backup to another region; refused, because there is none.",
     admission: Admission::Project,
     action: Some("cbr:backups:replicate"),
+    event: Some(Event::new("replicateBackup", "backup")),
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -21,6 +22,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Would copy a vault's backups to another region; refused, because there is none.",
     admission: Admission::Project,
     action: Some("cbr:vaults:replicate"),
+    event: Some(Event::new("replicateVaultBackup", "vault")),
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),

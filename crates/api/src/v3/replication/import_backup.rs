@@ -4,6 +4,7 @@ use std::convert::Infallible;
 
 use axum::routing::on;
 use cbr_model::BackupId;
+use cbr_model::audit::Event;
 use cbr_model::name::Name;
 use cbr_service::Replication;
 use serde::Deserialize;
@@ -26,6 +27,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Would take in backups of a hybrid cloud's bucket; refused, because there is none.",
     admission: Admission::Project,
     action: Some("cbr:backups:sync"),
+    event: Some(Event::new("syncBackup", "backup")),
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -20,6 +21,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Would pull what the bucket of a hybrid vault has; refused, because there is none.",
     admission: Admission::Project,
     action: Some("cbr:vaults:sync"),
+    event: Some(Event::new("syncVaultBackup", "vault")),
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use cbr_model::tag::Tag;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -19,6 +20,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Puts several tags on a vault, or takes several off it.",
     admission: Admission::Project,
     action: Some("cbr:vaults:bulkCreateOrDeleteTags"),
+    event: Some(Event::new("bulkCreateDeleteVaultTag", "vault")),
     success: 204,
     query: &[],
     request: Some(schema_of::<Request>()),

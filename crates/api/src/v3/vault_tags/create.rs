@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -18,6 +19,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Puts a tag on a vault; a key that is there gets the new value.",
     admission: Admission::Project,
     action: Some("cbr:vaults:setTags"),
+    event: Some(Event::new("createVaultTag", "vault")),
     success: 204,
     query: &[],
     request: Some(schema_of::<Request>()),

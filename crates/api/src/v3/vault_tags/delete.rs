@@ -7,6 +7,7 @@ use crate::error::ApiError;
 use crate::extract::{Authorised, PathId, VaultInPath};
 use crate::operation::{Admission, Operation, Verb};
 use crate::state::Api;
+use cbr_model::audit::Event;
 
 pub(crate) const OPERATION: Operation = Operation {
     name: "DeleteVaultTag",
@@ -16,6 +17,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Takes a tag off a vault.",
     admission: Admission::Project,
     action: Some("cbr:vaults:deleteTags"),
+    event: Some(Event::new("deleteVaultTag", "vault")),
     success: 204,
     query: &[],
     request: None,

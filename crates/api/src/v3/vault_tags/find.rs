@@ -26,6 +26,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Finds or counts vaults by their tags.",
     admission: Admission::Project,
     action: Some("cbr:vaults:listResourceInstances"),
+    event: None,
     success: 200,
     query: &[parameter("enterprise_project_id", Form::Text, "An id, or all_granted_eps.")],
     request: Some(schema_of::<Request>()),

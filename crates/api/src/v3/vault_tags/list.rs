@@ -19,6 +19,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Lists the tag keys of the project's vaults, each with all its values.",
     admission: Admission::Project,
     action: Some("cbr:vaults:listProjectTags"),
+    event: None,
     success: 200,
     query: &[],
     request: None,

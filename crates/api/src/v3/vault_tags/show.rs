@@ -20,6 +20,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows the tags of a vault.",
     admission: Admission::Project,
     action: Some("cbr:vaults:getTags"),
+    event: None,
     success: 200,
     query: &[],
     request: None,

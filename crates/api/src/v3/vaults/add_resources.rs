@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,6 +21,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Binds resources, all or none; one that is bound here already gets its extra_info replaced.",
     admission: Admission::Project,
     action: Some("cbr:vaults:addResources"),
+    event: Some(Event::new("addResources", "vault")),
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),

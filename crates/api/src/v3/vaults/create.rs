@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use cbr_model::vault::{self, ChargingMode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -23,6 +24,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Creates a vault; the answer about a prepaid one is its order.",
     admission: Admission::Project,
     action: Some("cbr:vaults:create"),
+    event: Some(Event::new("createVault", "vault")),
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),

@@ -7,6 +7,7 @@ use crate::error::ApiError;
 use crate::extract::{Authorised, PathId, VaultInPath};
 use crate::operation::{Admission, Operation, Verb};
 use crate::state::Api;
+use cbr_model::audit::Event;
 
 pub(crate) const OPERATION: Operation = Operation {
     name: "DeleteVault",
@@ -16,6 +17,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Deletes a vault with everything in it; a task does it.",
     admission: Admission::Project,
     action: Some("cbr:vaults:delete"),
+    event: Some(Event::new("deleteVault", "vault")),
     success: 204,
     query: &[],
     request: None,

@@ -24,6 +24,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Lists vaults, newest first.",
     admission: Admission::Project,
     action: Some("cbr:vaults:list"),
+    event: None,
     success: 200,
     query: &[
         parameter("id", Form::Texts, "One of these ids."),

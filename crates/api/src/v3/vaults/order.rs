@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use cbr_model::vault::{ChargingMode, Vault};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -21,6 +22,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Orders a prepaid vault. Nothing is to be paid, so it exists at once.",
     admission: Admission::Project,
     action: Some("cbr:vaults:create"),
+    event: Some(Event::new("createVault", "vault")),
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
 use cbr_model::ResourceId;
+use cbr_model::audit::Event;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,6 +21,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Takes resources out of a vault with all their backups; a task does it.",
     admission: Admission::Project,
     action: Some("cbr:vaults:removeResources"),
+    event: Some(Event::new("removeResources", "vault")),
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),

@@ -20,6 +20,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows a vault with its resources.",
     admission: Admission::Project,
     action: Some("cbr:vaults:get"),
+    event: None,
     success: 200,
     query: &[],
     request: None,

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -21,6 +22,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Gives the backup of a disk out over NBD, at once and whatever its size.",
     admission: Admission::Project,
     action: Some("cbr:backups:export"),
+    event: Some(Event::new("createBackupExport", "backup")),
     success: 201,
     query: &[],
     request: Some(schema_of::<Request>()),

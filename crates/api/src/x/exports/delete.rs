@@ -8,6 +8,7 @@ use crate::error::ApiError;
 use crate::extract::{Authorised, BackupInPath, ExportInPath, PathId};
 use crate::operation::{Admission, Operation, Verb};
 use crate::state::Api;
+use cbr_model::audit::Event;
 
 pub(crate) const OPERATION: Operation = Operation {
     name: "DeleteBackupExport",
@@ -17,6 +18,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Ends an export and removes what was written to it. The backup is as it was.",
     admission: Admission::Project,
     action: Some("cbr:backups:export"),
+    event: Some(Event::new("deleteBackupExport", "backup")),
     success: 204,
     query: &[],
     request: None,

@@ -18,6 +18,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Lists the exports of a backup.",
     admission: Admission::Project,
     action: Some("cbr:backups:get"),
+    event: None,
     success: 200,
     query: &[],
     request: None,

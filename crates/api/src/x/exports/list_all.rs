@@ -18,6 +18,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Lists the exports of all backups of the project.",
     admission: Admission::Project,
     action: Some("cbr:backups:list"),
+    event: None,
     success: 200,
     query: &[],
     request: None,

@@ -20,6 +20,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Lists backups that were deleted and can be taken back, what was deleted last first.",
     admission: Admission::Project,
     action: Some("cbr:backups:list"),
+    event: None,
     success: 200,
     query: &[],
     request: None,

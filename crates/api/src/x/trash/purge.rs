@@ -10,6 +10,7 @@ use crate::error::ApiError;
 use crate::extract::{Authorised, BackupInPath, PathId};
 use crate::operation::{Admission, Operation, Verb, schema_of};
 use crate::state::Api;
+use cbr_model::audit::Event;
 
 pub(crate) const OPERATION: Operation = Operation {
     name: "PurgeBackup",
@@ -19,6 +20,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Gives a deleted backup up for good, now; a task does it, and frees what only it needed.",
     admission: Admission::Project,
     action: Some("cbr:backups:purge"),
+    event: Some(Event::new("purgeBackup", "backup")),
     success: 202,
     query: &[],
     request: None,

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -21,6 +22,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Takes a deleted backup back, with its disks; a task does it.",
     admission: Admission::Project,
     action: Some("cbr:backups:undelete"),
+    event: Some(Event::new("undeleteBackup", "backup")),
     success: 202,
     query: &[],
     request: Some(schema_of::<Request>()),

@@ -1,0 +1,12 @@
+//! The audit: nothing is changed for somebody without a record in the same transaction (AUD-01).
+//!
+//! [`Change`] is the transaction of such a change: it ends with a record or not at all. The records
+//! of an account form a chain of digests (`chain`), so that none can be altered or taken out unseen.
+
+mod chain;
+mod change;
+mod service;
+
+pub use chain::{Broken, Head};
+pub(crate) use change::{Change, Subject};
+pub use service::{Audit, Verified};
