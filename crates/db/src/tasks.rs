@@ -30,10 +30,26 @@ pub struct Tasks<'t> {
 }
 
 impl Tasks<'_> {
-    /// Adds a task that waits to be run.
+    /// Adds a task that waits to be run, after those with its exclusive key.
     pub async fn insert(&mut self, task: &NewTask) -> Result<(), DbError> {
-        let sql = task.insertion(OperationStatus::Waiting, None, self.tx.now());
+        let created_at = self.after_others(task).await?;
+        let sql = task.insertion(OperationStatus::Waiting, None, created_at);
         self.tx.execute("tasks.insert", sql).await.map(drop)
+    }
+
+    /// Now, or just after the last task that has the same key: their order is that in which they were
+    /// added, also if the clock stands still or goes back.
+    async fn after_others(&mut self, task: &NewTask) -> Result<Timestamp, DbError> {
+        let now = self.tx.now();
+        let Some(key) = &task.exclusive_key else { return Ok(now) };
+        let sql = Sql::new(
+            "SELECT created_at FROM tasks
+             WHERE exclusive_key = $1 AND status IN ('waiting', 'running')
+             ORDER BY created_at DESC LIMIT 1",
+        );
+        let last = self.tx.row("tasks.insert", "tasks", sql.bind(key)).await?;
+        let last = last.map(|row| row.time("created_at")).transpose()?;
+        Ok(last.map_or(now, |last| now.max(Timestamp(last.0.saturating_add(1)))))
     }
 
     /// Adds the log of something that will not run (TSK-08).

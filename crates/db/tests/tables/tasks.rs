@@ -17,6 +17,7 @@ on_both_engines! {
     who_lost_the_claim_changes_nothing,
     one_task_of_a_key_is_at_work,
     tasks_of_a_key_run_in_their_order_whoever_may_run_them,
+    tasks_of_a_key_run_in_their_order_while_the_clock_stands,
     a_task_is_claimed_by_its_node_and_kind_only,
     racing_claims_never_get_the_same_task,
     progress_and_attempts_are_counted,
@@ -167,6 +168,25 @@ async fn tasks_of_a_key_run_in_their_order_whoever_may_run_them(database: TestDa
     let ended = tx.tasks().end(first.id, 1, "{}", OperationStatus::Success, None).await;
     assert!(ended.unwrap());
     assert_eq!(claim_as(&mut tx, "n1", &["toy"]).await.unwrap().id, purge.id);
+}
+
+/// RES-17: a clock that stands still lets no purge overtake the backup it would wait for.
+async fn tasks_of_a_key_run_in_their_order_while_the_clock_stands(database: TestDatabase) {
+    let world = World::on(database).await;
+    let mut tx = world.begin().await;
+    let mut order = Vec::new();
+    for _ in 0..20 {
+        let mut task = world.task();
+        task.exclusive_key = Some("resource:x".into());
+        tx.tasks().insert(&task).await.unwrap();
+        order.push(task.id);
+    }
+    for id in order {
+        let claimed = claim_as(&mut tx, "n1", &["toy"]).await.unwrap();
+        assert_eq!(claimed.id, id);
+        let ended = tx.tasks().end(id, 1, "{}", OperationStatus::Success, None).await;
+        assert!(ended.unwrap());
+    }
 }
 
 async fn a_task_is_claimed_by_its_node_and_kind_only(database: TestDatabase) {
