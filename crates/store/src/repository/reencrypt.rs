@@ -25,6 +25,7 @@ use crate::format::pack::{PackIndex, Patch};
 use crate::format::place::{self, Place};
 use crate::heal::reseal_patch;
 use crate::job::{Job, Meter};
+use crate::packs::Packs;
 
 /// What a reencryption would do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -168,29 +169,7 @@ impl Repository {
                 plan.blocked.push(place::pack(&pack, 0).to_string());
             }
         }
-        for kind in [PackKind::Data, PackKind::Meta] {
-            let prefix = place::all_patches(&first.chain.domain(), kind);
-            for entry in packs.backend().list_all(&prefix)? {
-                let Some(Place::Patch(pack, number)) = Place::parse(&entry.key) else { continue };
-                let patch = match Patch::read(packs.backend(), &pack, number, packs.keys()) {
-                    Ok(Some(patch)) => patch,
-                    Ok(None) => continue,
-                    Err(error) if error.is_damage() => {
-                        if sealed_by(packs.backend(), &entry.key)? != Some(plan.key) {
-                            plan.blocked.push(entry.key.to_string());
-                        }
-                        continue;
-                    }
-                    Err(error) => return Err(error),
-                };
-                // A marker has nothing to hide.
-                if is_old(patch.index()) && !patch.index().slots().is_empty() {
-                    plan.objects += 1;
-                    plan.bytes += entry.size_bytes;
-                    domain.patches.push((pack, number, entry.size_bytes));
-                }
-            }
-        }
+        domain.patches = older_patches(&packs, first, plan)?;
         plan.domains.push(domain);
         Ok(())
     }
@@ -253,6 +232,39 @@ impl Repository {
         done.left = self.plan_reencrypt(plan.tenant, &Job::quiet())?.into_names();
         Ok(done)
     }
+}
+
+/// The patches of a domain that an older key seals; what is damaged is `plan.blocked`.
+fn older_patches(
+    packs: &Packs,
+    log: &ChainLog,
+    plan: &mut ReencryptPlan,
+) -> Result<Vec<(PackRef, u32, u64)>> {
+    let mut patches = Vec::new();
+    for kind in [PackKind::Data, PackKind::Meta] {
+        let prefix = place::all_patches(&log.chain.domain(), kind);
+        for entry in packs.backend().list_all(&prefix)? {
+            let Some(Place::Patch(pack, number)) = Place::parse(&entry.key) else { continue };
+            let patch = match Patch::read(packs.backend(), &pack, number, packs.keys()) {
+                Ok(Some(patch)) => patch,
+                Ok(None) => continue,
+                Err(error) if error.is_damage() => {
+                    if sealed_by(packs.backend(), &entry.key)? != Some(plan.key) {
+                        plan.blocked.push(entry.key.to_string());
+                    }
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            // A marker has nothing to hide.
+            if patch.index().sealed_by() != plan.key && !patch.index().slots().is_empty() {
+                plan.objects += 1;
+                plan.bytes += entry.size_bytes;
+                patches.push((pack, number, entry.size_bytes));
+            }
+        }
+    }
+    Ok(patches)
 }
 
 /// Of all chains of a domain: the sessions that committed, and those that are undecided.
