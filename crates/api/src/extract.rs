@@ -184,6 +184,8 @@ id_parameters! {
     MemberInPath: Project = "member_id", MemberNotFound;
     /// `{operation_log_id}`
     OperationInPath: Task = "operation_log_id", OperationNotFound;
+    /// `{policy_id}`
+    PolicyInPath: Policy = "policy_id", PolicyNotFound;
     /// `{id}` of a project at Keystone
     ProjectInPath: Project = "id", ProjectNotFound;
     /// `{source_project_id}`

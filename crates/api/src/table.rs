@@ -2,8 +2,8 @@
 
 use crate::operation::Operation;
 use crate::v3::{
-    backups, checkpoints, directory, features, members, migrates, operation_logs, protectables,
-    replication, vault_tags, vaults,
+    backups, checkpoints, directory, features, members, migrates, operation_logs, policies,
+    protectables, replication, vault_tags, vaults,
 };
 use crate::{ecs, evs, identity, system, x};
 
@@ -18,6 +18,8 @@ pub static OPERATIONS: &[Operation] = &[
     vaults::delete::OPERATION,
     vaults::add_resources::OPERATION,
     vaults::remove_resources::OPERATION,
+    vaults::associate_policy::OPERATION,
+    vaults::dissociate_policy::OPERATION,
     vault_tags::change::OPERATION,
     vault_tags::create::OPERATION,
     vault_tags::delete::OPERATION,
@@ -37,6 +39,11 @@ pub static OPERATIONS: &[Operation] = &[
     members::show::OPERATION,
     members::update::OPERATION,
     members::delete::OPERATION,
+    policies::create::OPERATION,
+    policies::list::OPERATION,
+    policies::show::OPERATION,
+    policies::update::OPERATION,
+    policies::delete::OPERATION,
     operation_logs::list::OPERATION,
     operation_logs::show::OPERATION,
     protectables::list::OPERATION,
@@ -63,6 +70,7 @@ pub static OPERATIONS: &[Operation] = &[
     x::backup_integrity::OPERATION,
     x::verify_backup::OPERATION,
     x::what_if::OPERATION,
+    x::retention_preview::OPERATION,
     x::trash::list::OPERATION,
     x::trash::undelete::OPERATION,
     x::trash::purge::OPERATION,

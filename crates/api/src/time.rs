@@ -14,6 +14,11 @@ pub(crate) fn format_zulu(at: Timestamp) -> String {
     render(at, "%Y-%m-%dT%H:%M:%S%.6fZ")
 }
 
+/// `2019-05-08 06:57:05`, as a policy's `start_time` is written.
+pub(crate) fn format_blank(at: Timestamp) -> String {
+    render(at, "%Y-%m-%d %H:%M:%S")
+}
+
 /// Reads `2020-02-21T07:00:54Z`; a fraction, and the absence of the `Z`, are accepted too.
 pub(crate) fn parse(text: &str) -> Option<Timestamp> {
     let bare = text.strip_suffix('Z').unwrap_or(text);

@@ -20,6 +20,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (8, include_str!("../migrations/0008_trash.sql")),
     (10, include_str!("../migrations/0010_backup_sizes.sql")),
     (12, include_str!("../migrations/0012_audit.sql")),
+    (13, include_str!("../migrations/0013_policies.sql")),
     (14, include_str!("../migrations/0014_sharing.sql")),
     (16, include_str!("../migrations/0016_vault_contract.sql")),
 ];

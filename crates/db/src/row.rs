@@ -53,6 +53,17 @@ impl Row {
         T::try_from(self.int(column)?).map_err(|_| self.inconsistent(column, "out of range"))
     }
 
+    /// A number of a smaller type that may be absent.
+    pub(crate) fn small_opt<T: TryFrom<i64>>(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<T>, DbError> {
+        let value: Option<i64> = self.get(column)?;
+        let small =
+            |value| T::try_from(value).map_err(|_| self.inconsistent(column, "out of range"));
+        value.map(small).transpose()
+    }
+
     pub(crate) fn flag(&self, column: &'static str) -> Result<bool, DbError> {
         match self.int(column)? {
             0 => Ok(false),

@@ -20,6 +20,8 @@ use crate::migration::Migration;
 use crate::object_claims::ObjectClaims;
 use crate::operations::Operations;
 use crate::orders::Orders;
+use crate::organization_policies::OrganizationPolicies;
+use crate::policies::Policies;
 use crate::projects::Projects;
 use crate::quotas::Quotas;
 use crate::row::Row;
@@ -123,6 +125,16 @@ impl Tx {
     /// Limits that administrators have set.
     pub const fn quotas(&mut self) -> Quotas<'_> {
         Quotas { tx: self }
+    }
+
+    /// Policies, and the vaults they work for.
+    pub const fn policies(&mut self) -> Policies<'_> {
+        Policies { tx: self }
+    }
+
+    /// Policies of whole accounts.
+    pub const fn organization_policies(&mut self) -> OrganizationPolicies<'_> {
+        OrganizationPolicies { tx: self }
     }
 
     /// Runs over vaults.

@@ -108,6 +108,10 @@ impl Vaults<'_> {
         sql.and_one_of("t.enterprise_project", &filter.enterprise_projects);
         sql.and_equal("t.availability_zone", filter.availability_zone.as_ref());
         and_tags(&mut sql, engine, &filter.tags);
+        if let Some(policy) = filter.policy {
+            sql.text(" AND EXISTS (SELECT 1 FROM vault_policies b WHERE b.vault_id = t.id");
+            sql.and_equal("b.policy_id", Some(policy)).text(")");
+        }
         if !filter.resources.is_empty() {
             sql.text(" AND EXISTS (SELECT 1 FROM vault_resources r WHERE r.vault_id = t.id");
             sql.and_one_of("r.resource_id", filter.resources.iter().copied()).text(")");

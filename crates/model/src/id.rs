@@ -160,6 +160,8 @@ ids! {
     MemberId     = Member,     "member",     false;
     /// What was agreed about paying for a vault.
     OrderId      = Order,      "order",      false;
+    /// A policy of an account, for all its projects.
+    OrganizationPolicyId = OrganizationPolicy, "organization policy", false;
     /// A schedule with its retention.
     PolicyId     = Policy,     "policy",     false;
     /// A tenant's project.
@@ -170,6 +172,8 @@ ids! {
     TaskId       = Task,       "task",       false;
     /// A record of a change.
     TraceId      = Trace,      "trace",      false;
+    /// When a policy runs.
+    TriggerId    = Trigger,    "trigger",    false;
     /// A person or programme of an account.
     UserId       = User,       "user",       true;
     /// A vault.

@@ -15,6 +15,7 @@ pub mod metadata;
 pub mod name;
 pub mod operation;
 pub mod order;
+pub mod policy;
 pub mod query;
 pub mod quota;
 pub mod resource;
@@ -24,6 +25,6 @@ pub mod vault;
 
 pub use cbr_env::Timestamp;
 pub use id::{
-    BackupId, ChainId, CheckpointId, DomainId, ExportId, MemberId, OrderId, PolicyId, ProjectId,
-    ResourceId, TaskId, TraceId, UserId, VaultId,
+    BackupId, ChainId, CheckpointId, DomainId, ExportId, MemberId, OrderId, OrganizationPolicyId,
+    PolicyId, ProjectId, ResourceId, TaskId, TraceId, TriggerId, UserId, VaultId,
 };

@@ -9,6 +9,7 @@ use crate::Timestamp;
 use crate::id::{BackupId, CheckpointId, PolicyId, ResourceId, VaultId};
 use crate::member::MemberStatus;
 use crate::operation::{OperationStatus, OperationType};
+use crate::policy::PolicyOperation;
 use crate::resource::ResourceKind;
 use crate::vault::{VaultKind, VaultStatus};
 
@@ -60,6 +61,8 @@ pub struct VaultFilter {
     pub availability_zone: Option<String>,
     /// What its tags are like.
     pub tags: TagFilter,
+    /// This policy works for it.
+    pub policy: Option<PolicyId>,
 }
 
 /// What the tags of a vault are like (contract C22, TAG-06). Empty lists do not filter; all parts
@@ -94,6 +97,15 @@ pub enum ValueMatch {
     Is(String),
     /// This is somewhere in it.
     Contains(String),
+}
+
+/// Which policies (contract C41). `None` does not filter.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PolicyFilter {
+    /// Does this.
+    pub operation: Option<PolicyOperation>,
+    /// Works for this vault.
+    pub vault: Option<VaultId>,
 }
 
 /// A column backups can be sorted by (contract A.4).

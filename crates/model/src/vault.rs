@@ -112,6 +112,8 @@ pub enum VaultUse {
     Bind,
     /// Bind a policy to it.
     BindPolicy,
+    /// Take a policy off it.
+    UnbindPolicy,
     /// Move a resource into or out of it.
     Migrate,
     /// Change capacity, specification or billing.
@@ -151,7 +153,10 @@ impl VaultStatus {
             Self::Lock => !matches!(wanted, U::Resize | U::Delete),
             Self::Deleting => false,
             Self::Frozen => matches!(wanted, U::DeleteBackup | U::Tag),
-            Self::Error => matches!(wanted, U::DeleteBackup | U::Edit | U::Tag | U::Delete),
+            Self::Error => {
+                use U::{Delete, DeleteBackup, Edit, Tag, UnbindPolicy};
+                matches!(wanted, DeleteBackup | UnbindPolicy | Edit | Tag | Delete)
+            }
         }
     }
 }
@@ -275,6 +280,7 @@ mod tests {
             (VaultUse::DeleteBackup, [true, true, false, true, true]),
             (VaultUse::Bind, [true, true, false, false, false]),
             (VaultUse::BindPolicy, [true, true, false, false, false]),
+            (VaultUse::UnbindPolicy, [true, true, false, false, true]),
             (VaultUse::Migrate, [true, true, false, false, false]),
             (VaultUse::Resize, [true, false, false, false, false]),
             (VaultUse::Edit, [true, true, false, false, true]),

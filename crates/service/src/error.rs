@@ -6,6 +6,7 @@ use cbr_model::size::{Bytes, Gib};
 use cbr_model::vault::{VaultKind, VaultStatus};
 use cbr_model::{BackupId, CheckpointId, ExportId, ProjectId, ResourceId, TaskId, VaultId};
 
+use crate::policies::PolicyRefusal;
 use crate::replication::ReplicaError;
 use crate::sharing::ShareError;
 
@@ -117,6 +118,11 @@ pub enum Error {
     /// The tags break their rules (Y.4).
     #[error(transparent)]
     Tags(#[from] cbr_model::tag::InvalidTags),
+
+    // --- policies
+    /// What is asked of a policy is not possible.
+    #[error(transparent)]
+    Policy(#[from] PolicyRefusal),
 
     // --- resources in vaults
     /// RES-01.
@@ -350,6 +356,12 @@ impl Error {
     /// A value that breaks its rule.
     pub(crate) fn invalid(field: &'static str, reason: impl ToString) -> Self {
         Self::Invalid { field, reason: reason.to_string() }
+    }
+}
+
+impl From<cbr_model::policy::InvalidPolicy> for Error {
+    fn from(invalid: cbr_model::policy::InvalidPolicy) -> Self {
+        Self::Invalid { field: invalid.field, reason: invalid.reason }
     }
 }
 

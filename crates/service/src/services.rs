@@ -25,8 +25,8 @@ use crate::tasks::undelete_backup::UndeleteTask;
 use crate::tasks::verify_backup::VerifyTask;
 use crate::verification::Verification;
 use crate::{
-    Audit, Backups, Catalogue, Checkpoints, Directory, Exports, Identity, Operations, Protectables,
-    Replication, Servers, Sharing, Trash, Vaults, Volumes,
+    Audit, Backups, Catalogue, Checkpoints, Directory, Exports, Identity, Operations, Policies,
+    Protectables, Replication, Servers, Sharing, Trash, Vaults, Volumes,
 };
 
 /// What the service is built on.
@@ -61,6 +61,8 @@ pub struct Services {
     pub audit: Arc<Audit>,
     /// Vaults.
     pub vaults: Arc<Vaults>,
+    /// When vaults are backed up, and how long their backups are kept.
+    pub policies: Arc<Policies>,
     /// What vaults could take.
     pub protectables: Arc<Protectables>,
     /// Runs.
@@ -116,6 +118,7 @@ impl Services {
         Self {
             audit: Arc::new(Audit::new(Arc::clone(&core))),
             vaults: Arc::new(Vaults::new(Arc::clone(&core))),
+            policies: Arc::new(Policies::new(Arc::clone(&core))),
             protectables: Arc::new(Protectables::new(Arc::clone(&core))),
             checkpoints: Arc::new(Checkpoints::new(Arc::clone(&core))),
             backups: Arc::clone(&backups),

@@ -56,7 +56,16 @@ codes! {
     QuotaUsedUp           = BAD_REQUEST,            "BackupService.6133", "the project has as many vaults as its quota allows";
     TagNotFound           = NOT_FOUND,              "BackupService.6601", "the tag key does not exist";
     TooManyTags           = BAD_REQUEST,            "BackupService.6600", "the vault has too many tags";
+
+    // --- policies
     PolicyNotFound        = NOT_FOUND,              "BackupService.6000", "the policy does not exist";
+    TooManyPolicies       = BAD_REQUEST,            "BackupService.6001", "there are as many policies of this type as there may be";
+    PolicyNotBound        = NOT_FOUND,              "BackupService.6002", "the policy is not bound to the vault: the binding does not exist";
+    PolicyDestination     = BAD_REQUEST,            "BackupService.6003", "the policy is bound to a vault, so its destination cannot change";
+    PolicyTypeUnknown     = BAD_REQUEST,            "BackupService.6117", "policies of this type do not exist";
+    DestinationUnknown    = BAD_REQUEST,            "BackupService.6118", "the destination vault cannot be checked, because its region is not known here";
+    PolicyNotApplicable   = BAD_REQUEST,            "BackupService.6127", "a policy of this type does not go with the vault";
+    PolicyManaged         = CONFLICT,               "CBRX.0030",          "the policy is the copy of an organization policy and changes with that only";
 
     // --- resources
     TooManyResources      = BAD_REQUEST,            "BackupService.6100", "the vault has too many resources";

@@ -2,6 +2,7 @@
 
 use cbr_model::tag::InvalidTags;
 use cbr_service::Error;
+use cbr_service::policies::PolicyRefusal;
 use cbr_service::replication::ReplicaError;
 use cbr_service::sharing::ShareError;
 
@@ -49,6 +50,7 @@ const fn code(error: &Error) -> ErrorCode {
         E::VaultStatusForbidsBackup { .. } => C::VaultForbidsBackup,
         E::VaultStatusForbidsRestore { .. } => C::VaultForbidsRestore,
         E::VaultFull { .. } => C::VaultFull,
+        E::Policy(refusal) => of_policy(refusal),
         E::TooManyResources { .. } => C::TooManyResources,
         E::ResourceKindMismatch { .. } => C::ResourceKindMismatch,
         E::ResourceInOtherVault { .. } => C::ResourceInOtherVault,
@@ -124,6 +126,21 @@ const fn of_replica(error: &ReplicaError) -> ErrorCode {
         E::VaultNotReplicable { .. } => C::VaultNotReplicable,
         E::NothingToReplicate => C::NothingToBackUp,
         E::VaultNotHybrid(_) => C::VaultNotHybrid,
+    }
+}
+
+const fn of_policy(refusal: &PolicyRefusal) -> ErrorCode {
+    use ErrorCode as C;
+    use PolicyRefusal as R;
+    match refusal {
+        R::NotFound(_) | R::OrganizationNotFound(_) => C::PolicyNotFound,
+        R::TooMany { .. } => C::TooManyPolicies,
+        R::NotBound { .. } => C::PolicyNotBound,
+        R::DestinationFixed { .. } => C::PolicyDestination,
+        R::Managed { .. } => C::PolicyManaged,
+        R::NotApplicable { .. } => C::PolicyNotApplicable,
+        R::NotReplicable(_) => C::NotReplicable,
+        R::DestinationUnknown { .. } => C::DestinationUnknown,
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod backup_integrity;
 pub(crate) mod backup_sizes;
 pub(crate) mod cancel_operation;
 pub(crate) mod exports;
+pub(crate) mod retention_preview;
 pub(crate) mod trash;
 pub(crate) mod verify_backup;
 pub(crate) mod what_if;

@@ -12,6 +12,7 @@ mod exports;
 mod generated;
 mod identity;
 mod members;
+mod policies;
 mod protocol;
 mod replication;
 mod things;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cbr_db::{Db, NewTask, Tx};
-use cbr_env::{ManualClock, SeededRandom};
+use cbr_env::{Clock as _, ManualClock, SeededRandom};
 use cbr_model::backup::{Backup, BackupState, Content, StoredVersion};
 use cbr_model::checkpoint::Checkpoint;
 use cbr_model::id::{Id, Kind};
@@ -34,6 +34,10 @@ impl World {
 
     pub(crate) fn id<K: Kind>(&self) -> Id<K> {
         Id::random(&self.random)
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     pub(crate) async fn begin(&self) -> Tx {

@@ -12,6 +12,7 @@ mod identity;
 mod object_claims;
 mod opening;
 mod operations;
+mod policies;
 mod tasks;
 mod transactions;
 mod trash;

@@ -6,6 +6,8 @@
 pub(crate) mod binding;
 pub(crate) mod capacity;
 pub(crate) mod names;
+pub(crate) mod policy;
+pub(crate) mod policy_binding;
 pub(crate) mod restore;
 pub(crate) mod retention;
 pub(crate) mod selection;

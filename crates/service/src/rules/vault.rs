@@ -239,6 +239,7 @@ pub(crate) mod tests {
             availability_zone: None,
             backup_name_prefix: String::new(),
             lock_source: String::new(),
+            backup_policy: None,
             resources: Vec::new(),
         }
     }

@@ -1,11 +1,11 @@
 //! What is asked of vaults.
 
-use cbr_model::ResourceId;
 use cbr_model::order::Period;
 use cbr_model::resource::{IncludedVolume, ResourceKind};
 use cbr_model::size::Gib;
 use cbr_model::tag::Tag;
 use cbr_model::vault::{Consistency, VaultKind};
+use cbr_model::{PolicyId, ResourceId};
 
 /// A vault to be created. Defaults are the API's business; rules are ours.
 #[derive(Clone, PartialEq, Debug)]
@@ -46,6 +46,8 @@ pub struct NewVault {
     pub backup_name_prefix: String,
     /// The service that makes it for itself.
     pub lock_source: String,
+    /// Works for it from the beginning (VLT-21).
+    pub backup_policy: Option<PolicyId>,
     /// Bound at once, all or none (VLT-20).
     pub resources: Vec<WantedResource>,
 }

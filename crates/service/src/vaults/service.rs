@@ -20,9 +20,9 @@ use crate::core::Core;
 use crate::error::db;
 use crate::exports::refuse_exported_in_vault;
 use crate::rules::binding::{self, Candidate, Facts};
-use crate::rules::{tags as tag_rules, vault as rules};
+use crate::rules::{policy_binding, tags as tag_rules, vault as rules};
 use crate::tasks::purge;
-use crate::{Access, Error, Result};
+use crate::{Access, Error, Result, policies};
 
 /// Use cases of vaults.
 #[derive(Debug)]
@@ -64,6 +64,11 @@ impl Vaults {
             tx.orders().insert(&order).await.map_err(db("adding an order"))?;
         }
         tx.vaults().insert(&vault).await.map_err(db("adding a vault"))?;
+        if let Some(policy) = wanted.backup_policy {
+            let policy = policies::existing(&mut tx, access.project(), policy).await?;
+            policy_binding::check_at_creation(&policy)?;
+            policies::bind_in(&mut tx, &vault, &policy).await?;
+        }
         let vault = existing(&mut tx, access.project(), id).await?;
         tx.commit(Subject::new(vault.id, &vault.name)).await?;
         Ok(vault)

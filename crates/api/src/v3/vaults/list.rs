@@ -95,8 +95,7 @@ fn filter(query: &Query) -> Result<Option<VaultFilter>, ApiError> {
         word => Ok(word.is_some_and(|word| word != words[0])),
     };
     let is_never = one_of("protect_type", &["backup", "replication", "hybrid"])?
-        | one_of("cloud_type", &["public", "hybrid"])?
-        | query.text("policy_id").is_some();
+        | one_of("cloud_type", &["public", "hybrid"])?;
     if is_never {
         return Ok(None);
     }
@@ -113,6 +112,7 @@ fn filter(query: &Query) -> Result<Option<VaultFilter>, ApiError> {
             .unwrap_or_default(),
         availability_zone: query.text("availability_zone").map(str::to_owned),
         tags: TagFilter::default(),
+        policy: query.value("policy_id")?,
     }))
 }
 
@@ -136,15 +136,14 @@ mod tests {
     /// Contract C3: hybrid and the literal all_granted_eps are accepted.
     #[test]
     fn filters_for_what_we_never_have_match_nothing_and_fail_nothing() {
-        for nothing in
-            ["protect_type=hybrid", "cloud_type=hybrid", "object_type=turbo", "policy_id=x"]
-        {
+        for nothing in ["protect_type=hybrid", "cloud_type=hybrid", "object_type=turbo"] {
             assert_eq!(read(nothing), None, "{nothing}");
         }
         assert_eq!(read("enterprise_project_id=all_granted_eps"), Some(VaultFilter::default()));
         assert_eq!(read("protect_type=backup&cloud_type=public"), Some(VaultFilter::default()));
         assert!(filter(&Query::parse("status=odd")).is_err());
         assert!(filter(&Query::parse("id=odd")).is_err());
+        assert!(filter(&Query::parse("policy_id=odd")).is_err());
         assert!(filter(&Query::parse("cloud_type=odd")).is_err());
         assert!(filter(&Query::parse("protect_type=odd")).is_err());
         let zone = read("availability_zone=az1").unwrap().availability_zone;

@@ -1,8 +1,10 @@
 //! Vaults (contract C1 to C11, C14 to C16).
 
 pub(crate) mod add_resources;
+pub(crate) mod associate_policy;
 pub(crate) mod create;
 pub(crate) mod delete;
+pub(crate) mod dissociate_policy;
 pub(crate) mod list;
 pub(crate) mod new_vault;
 pub(crate) mod order;

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::wire::{BindRules, ResourceCreate, Tag, into_tags, wanted};
 use crate::error::{ApiError, ErrorCode};
+use crate::extract::id_of;
 
 /// A vault to be made.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -27,6 +28,7 @@ pub(super) struct VaultCreate {
     /// 1 to 100 per cent; default 80.
     threshold: Option<i64>,
     locked: Option<bool>,
+    /// Bound at once; a backup policy.
     backup_policy_id: Option<String>,
     /// Prepaid vaults only: backups go on when the vault is full.
     demand_billing: Option<bool>,
@@ -65,9 +67,8 @@ impl VaultCreate {
     /// The same in the words of the service, with the contract's defaults. `mode`: where the body
     /// does not say how it is charged for.
     pub(super) fn read(self, mode: ChargingMode) -> Result<NewVault, ApiError> {
-        if self.backup_policy_id.is_some_and(|id| !id.is_empty()) {
-            return Err(ApiError::new(ErrorCode::PolicyNotFound, "The policy does not exist."));
-        }
+        let policy = self.backup_policy_id.as_deref().filter(|id| !id.is_empty());
+        let policy = policy.map(|id| id_of(id, ErrorCode::PolicyNotFound)).transpose()?;
         self.billing.check_offered()?;
         Ok(NewVault {
             name: self.name,
@@ -88,6 +89,7 @@ impl VaultCreate {
             availability_zone: self.availability_zone,
             backup_name_prefix: self.backup_name_prefix.unwrap_or_default(),
             lock_source: self.sys_lock_source_service.unwrap_or_default(),
+            backup_policy: policy,
             resources: wanted(self.resources)?,
         })
     }
@@ -218,7 +220,7 @@ mod tests {
                 vault["billing"]["charging_mode"] = json!("post_paid");
                 *vault.pointer_mut(pointer).unwrap() = value;
                 if want == ErrorCode::PolicyNotFound {
-                    vault["backup_policy_id"] = json!("0f9d3a3e-0000-4000-8000-000000000000");
+                    vault["backup_policy_id"] = json!("daily");
                 }
             });
             assert_eq!(got, Err(want), "{pointer}");

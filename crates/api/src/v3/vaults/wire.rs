@@ -1,9 +1,9 @@
 //! A vault and its parts on the wire (contract C.0, C.M `Vault`).
 
-use cbr_model::ResourceId;
 use cbr_model::resource::{BoundResource, IncludedVolume, ResourceKind};
 use cbr_model::tag;
 use cbr_model::vault::{self, Consistency, VaultKind};
+use cbr_model::{PolicyId, ResourceId, VaultId};
 use cbr_service::vaults::WantedResource;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -130,6 +130,27 @@ pub(crate) struct ResourceCreate {
     kind: String,
     #[serde(default)]
     extra_info: Option<ResourceExtra>,
+}
+
+/// A policy of a vault.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+pub(crate) struct VaultPolicy {
+    vault_id: String,
+    policy_id: String,
+    /// Replication policies only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination_vault_id: Option<String>,
+}
+
+impl VaultPolicy {
+    /// The answer to who binds or unbinds this.
+    pub(super) fn new(vault: VaultId, policy: PolicyId, destination: Option<VaultId>) -> Self {
+        Self {
+            vault_id: vault.to_string(),
+            policy_id: policy.to_string(),
+            destination_vault_id: destination.map(|id| id.to_string()),
+        }
+    }
 }
 
 impl From<vault::Vault> for Vault {

@@ -1,4 +1,4 @@
-//! How long a backup is kept (contract C23, Y.4).
+//! How long a manual backup is kept (contract C23, Y.4).
 
 use cbr_model::Timestamp;
 

@@ -1,0 +1,14 @@
+//! Policies, the vaults they work for, and what their retention does.
+
+mod preview;
+mod refusal;
+mod requests;
+mod service;
+
+pub use preview::{Governed, PreviewRequest, Previewed, RetentionPreview};
+pub use refusal::PolicyRefusal;
+pub use requests::{NewPolicy, NewTrigger, PolicyChange, TriggerChange, WindowChange};
+pub use service::Policies;
+pub(crate) use service::{bind_in, existing};
+
+pub use crate::rules::retention::plan::{KeepReason, RemoveReason, Verdict};

@@ -1,0 +1,8 @@
+//! How long backups are kept: those made by hand, and those that policies made.
+
+#[cfg(test)]
+mod examples;
+mod manual;
+pub(crate) mod plan;
+
+pub(crate) use manual::{check_days, expires_at};
