@@ -29,6 +29,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows which backups a policy would remove now, and why; removes nothing.",
     admission: Admission::Project,
     action: Some("cbr:policies:get"),
+    event: None,
     success: 200,
     query: &[
         parameter("policy_id", Form::Text, "As if this policy were bound to the vault."),

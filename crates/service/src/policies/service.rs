@@ -10,6 +10,7 @@ use cbr_model::{PolicyId, ProjectId, TriggerId, VaultId};
 
 use super::refusal::PolicyRefusal;
 use super::requests::{NewPolicy, PolicyChange};
+use crate::audit::Subject;
 use crate::core::Core;
 use crate::error::db;
 use crate::replication::ReplicaError;
@@ -34,11 +35,11 @@ impl Policies {
         let random = &*self.core.random;
         let ids = (PolicyId::random(random), TriggerId::random(random));
         let policy = rules::build(&wanted, ids, access.project(), self.core.clock.now())?;
-        let mut tx = self.core.db.begin().await.map_err(db("creating a policy"))?;
+        let mut tx = self.core.change(access, "creating a policy").await?;
         let own = tx.policies().count_own(policy.project, policy.operation).await;
         rules::check_quota(own.map_err(db("counting policies"))?, policy.operation)?;
         tx.policies().insert(&policy).await.map_err(db("adding a policy"))?;
-        tx.commit().await.map_err(db("creating a policy"))?;
+        tx.commit(Subject::new(policy.id, &policy.name)).await?;
         Ok(policy)
     }
 
@@ -66,22 +67,22 @@ impl Policies {
         policy: PolicyId,
         change: PolicyChange,
     ) -> Result<Policy> {
-        let mut tx = self.core.db.begin().await.map_err(db("changing a policy"))?;
+        let mut tx = self.core.change(access, "changing a policy").await?;
         let before = existing(&mut tx, access.project(), policy).await?;
         let after = rules::changed(before, &change, tx.now())?;
         tx.policies().update(&after).await.map_err(db("changing a policy"))?;
-        tx.commit().await.map_err(db("changing a policy"))?;
+        tx.commit(Subject::new(after.id, &after.name)).await?;
         Ok(after)
     }
 
     /// Deletes a policy and takes it off its vaults; all backups stay (contract C44, POL-32, POL-33).
     pub async fn delete(&self, access: &Access, policy: PolicyId) -> Result<()> {
-        let mut tx = self.core.db.begin().await.map_err(db("deleting a policy"))?;
+        let mut tx = self.core.change(access, "deleting a policy").await?;
         let policy = existing(&mut tx, access.project(), policy).await?;
         rules::check_own(&policy)?;
         let deleted = tx.policies().delete(policy.project, policy.id).await;
         deleted.map_err(db("deleting a policy"))?;
-        tx.commit().await.map_err(db("deleting a policy"))
+        tx.commit(Subject::new(policy.id, &policy.name)).await
     }
 
     /// Lets policies work for a vault, in place of those of the same operation (contract C12).
@@ -92,7 +93,7 @@ impl Policies {
         policies: &[PolicyId],
         destination: Option<VaultId>,
     ) -> Result<()> {
-        let mut tx = self.core.db.begin().await.map_err(db("binding a policy"))?;
+        let mut tx = self.core.change(access, "binding a policy").await?;
         let vault = existing_vault(&mut tx, access.project(), vault).await?;
         let mut found = Vec::with_capacity(policies.len());
         for policy in policies {
@@ -106,13 +107,13 @@ impl Policies {
                 }
             }
         }
-        tx.commit().await.map_err(db("binding a policy"))
+        tx.commit(Subject::new(vault.id, &vault.name)).await
     }
 
     /// Takes a policy off a vault (contract C13). What it started goes on; ends that it stamped on
     /// backups still come (POL-51 … POL-54).
     pub async fn unbind(&self, access: &Access, vault: VaultId, policy: PolicyId) -> Result<()> {
-        let mut tx = self.core.db.begin().await.map_err(db("unbinding a policy"))?;
+        let mut tx = self.core.change(access, "unbinding a policy").await?;
         let vault = existing_vault(&mut tx, access.project(), vault).await?;
         let policy = existing(&mut tx, access.project(), policy).await?;
         if !vault.status.allows(VaultUse::UnbindPolicy) {
@@ -122,7 +123,7 @@ impl Policies {
         if !was_bound.map_err(db("unbinding a policy"))? {
             return Err(PolicyRefusal::NotBound { policy: policy.id, vault: vault.id }.into());
         }
-        tx.commit().await.map_err(db("unbinding a policy"))
+        tx.commit(Subject::new(vault.id, &vault.name)).await
     }
 }
 

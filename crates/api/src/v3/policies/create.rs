@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use cbr_service::policies::NewPolicy;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -23,6 +24,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Creates a policy.",
     admission: Admission::Project,
     action: Some("cbr:policies:create"),
+    event: Some(Event::new("createPolicy", "policy")),
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::audit::Event;
 
 use crate::error::ApiError;
 use crate::extract::{Authorised, PathId, PolicyInPath};
@@ -16,6 +17,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Deletes a policy; backups stay.",
     admission: Admission::Project,
     action: Some("cbr:policies:delete"),
+    event: Some(Event::new("deletePolicy", "policy")),
     success: 204,
     query: &[],
     request: None,

@@ -23,6 +23,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Lists policies, newest first.",
     admission: Admission::Project,
     action: Some("cbr:policies:list"),
+    event: None,
     success: 200,
     query: &[
         parameter("operation_type", Form::Text, "backup or replication."),

@@ -20,6 +20,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows a policy with the vaults it is bound to.",
     admission: Admission::Project,
     action: Some("cbr:policies:get"),
+    event: None,
     success: 200,
     query: &[],
     request: None,

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use cbr_model::{PolicyId, VaultId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -24,6 +25,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Binds a policy to a vault, in place of the one of its type.",
     admission: Admission::Project,
     action: Some("cbr:vaults:associatePolicy"),
+    event: Some(Event::new("associatePolicy", "vault")),
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),

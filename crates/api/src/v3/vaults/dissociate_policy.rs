@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,6 +21,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Takes a policy off a vault.",
     admission: Admission::Project,
     action: Some("cbr:vaults:dissociatePolicy"),
+    event: Some(Event::new("dissociatePolicy", "vault")),
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),
