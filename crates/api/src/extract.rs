@@ -7,11 +7,13 @@ use std::convert::Infallible;
 use std::marker::PhantomData;
 
 use axum::body::to_bytes;
-use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::extract::{
+    FromRequest, FromRequestParts, OptionalFromRequestParts, RawPathParams, Request,
+};
 use axum::http::request::Parts;
 use cbr_model::id::{self, Id, Kind};
 use cbr_model::identity::Caller;
-use cbr_service::Access;
+use cbr_service::{Access, AccountAccess, OwnAccess};
 use serde::de::DeserializeOwned;
 
 use crate::error::{ApiError, ErrorCode, sentence};
@@ -30,19 +32,43 @@ pub(crate) struct Authorised(pub(crate) Access);
 #[derive(Debug)]
 pub(crate) struct Authenticated(pub(crate) Caller);
 
-impl<S: Send + Sync> FromRequestParts<S> for Authorised {
-    type Rejection = ApiError;
+/// A caller who may do the operation in its account as a whole.
+#[derive(Debug)]
+pub(crate) struct OverAccount(pub(crate) AccountAccess);
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        parts.extensions.remove::<Access>().map(Self).ok_or_else(unguarded)
-    }
+/// A caller who may do the operation to itself, and perhaps to others.
+#[derive(Debug)]
+pub(crate) struct OverOwn(pub(crate) OwnAccess);
+
+/// What is known of a request of somebody who needs no credential.
+#[derive(Debug)]
+pub(crate) struct Asked(pub(crate) cbr_service::Request);
+
+macro_rules! put_by_the_guard {
+    ($($name:ident: $type:ty),+) => {$(
+        impl<S: Send + Sync> FromRequestParts<S> for $name {
+            type Rejection = ApiError;
+
+            async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+                parts.extensions.remove::<$type>().map(Self).ok_or_else(unguarded)
+            }
+        }
+    )+};
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Authenticated {
-    type Rejection = ApiError;
+put_by_the_guard!(
+    Authorised: Access,
+    Authenticated: Caller,
+    OverAccount: AccountAccess,
+    OverOwn: OwnAccess,
+    Asked: cbr_service::Request
+);
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        parts.extensions.remove::<Caller>().map(Self).ok_or_else(unguarded)
+impl<S: Send + Sync> OptionalFromRequestParts<S> for Authenticated {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.remove::<Caller>().map(Self))
     }
 }
 
@@ -170,12 +196,18 @@ macro_rules! id_parameters {
 }
 
 id_parameters! {
+    /// `{agency_id}`
+    AgencyInPath: Agency = "agency_id", IdentityNotFound;
     /// `{backup_id}`
     BackupInPath: Backup = "backup_id", BackupNotFound;
     /// `{checkpoint_id}`
     CheckpointInPath: Checkpoint = "checkpoint_id", CheckpointNotFound;
+    /// `{domain_id}`
+    DomainInPath: Domain = "domain_id", IdentityNotFound;
     /// `{export_id}`
     ExportInPath: Export = "export_id", ExportNotFound;
+    /// `{group_id}`
+    GroupInPath: Group = "group_id", IdentityNotFound;
     /// `{instance_id}` of a protectable
     InstanceInPath: Resource = "instance_id", ResourceNotFound;
     /// `{job_id}` of a neighbour service
@@ -188,10 +220,14 @@ id_parameters! {
     PolicyInPath: Policy = "policy_id", PolicyNotFound;
     /// `{id}` of a project at Keystone
     ProjectInPath: Project = "id", ProjectNotFound;
+    /// `{role_id}`
+    RoleInPath: Role = "role_id", IdentityNotFound;
     /// `{source_project_id}`
     SourceProjectInPath: Project = "source_project_id", ProjectNotFound;
     /// `{server_id}`
     ServerInPath: Resource = "server_id", ServerNotFound;
+    /// `{user_id}`
+    UserInPath: User = "user_id", IdentityNotFound;
     /// `{vault_id}`
     VaultInPath: Vault = "vault_id", VaultNotFound;
     /// `{volume_id}`

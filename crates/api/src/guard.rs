@@ -52,15 +52,46 @@ impl Guard {
     async fn admit(&self, request: Request) -> Result<Request, ApiError> {
         let (mut parts, body) = request.into_parts();
         let body = self.read(&parts, body).await?;
-        if self.operation.admission != Admission::Anyone {
-            let caller = self.authenticate(&parts, &body).await?;
-            if self.operation.admission == Admission::Project {
-                let access = self.enter(&mut parts, caller.clone(), &body).await?;
+        self.let_in(&mut parts, &body).await?;
+        Ok(Request::from_parts(parts, Body::from(body)))
+    }
+
+    /// Puts into the request what the operation's admission says there must be.
+    async fn let_in(&self, parts: &mut Parts, body: &Bytes) -> Result<(), ApiError> {
+        let admission = self.operation.admission;
+        if matches!(admission, Admission::Anyone | Admission::Optional) {
+            if admission == Admission::Optional
+                && let Ok(caller) = self.authenticate(parts, body).await
+            {
+                parts.extensions.insert(caller);
+            }
+            // Who has no credential yet may send secrets: nothing of the body is recorded.
+            let request = self.request(parts, None)?;
+            parts.extensions.insert(request);
+            return Ok(());
+        }
+        let caller = self.authenticate(parts, body).await?;
+        let identity = &self.api.services.identity;
+        match (admission, self.operation.action) {
+            (Admission::Project, _) => {
+                let access = self.enter(parts, caller.clone(), body).await?;
                 parts.extensions.insert(access);
             }
-            parts.extensions.insert(caller);
+            (Admission::Account, action) => {
+                let action = action.ok_or_else(ApiError::unknown)?;
+                let request = self.request(parts, None)?;
+                let access = identity.account(caller.clone(), action, request).await?;
+                parts.extensions.insert(access);
+            }
+            (_, Some(action)) => {
+                let request = self.request(parts, None)?;
+                let access = identity.own(caller.clone(), action, request).await?;
+                parts.extensions.insert(access);
+            }
+            (_, None) => {}
         }
-        Ok(Request::from_parts(parts, Body::from(body)))
+        parts.extensions.insert(caller);
+        Ok(())
     }
 
     async fn read(&self, parts: &Parts, body: Body) -> Result<Bytes, ApiError> {
@@ -96,8 +127,14 @@ impl Guard {
             .ok_or_else(|| refused("neither X-Auth-Token nor a signature was sent"))?
             .map_err(|why| refused(&why.to_string()))?;
         // An unknown key and a wrong signature are told apart by nobody.
+        let security_token = match parts.headers.get("x-security-token") {
+            Some(value) => {
+                Some(value.to_str().map_err(|_| refused("the security token is malformed"))?)
+            }
+            None => None,
+        };
         let key = identity
-            .access_key(&signed.access_key)
+            .signing_key(&signed.access_key, security_token)
             .await
             .map_err(|error| unauthenticated(error, "verify aksk signature fail"))?;
         let now = self.api.clock.now();
@@ -106,6 +143,12 @@ impl Guard {
             .map_err(|why| refused(&why.to_string()))?;
         if !self.api.seen.admit(&signed.signature, self.operation.is_mutating(), now) {
             return Err(refused("the signature was used already"));
+        }
+        if key.notes_use
+            && let Err(error) = identity.note_use(&signed.access_key).await
+        {
+            // Nobody is kept out because of it.
+            tracing::warn!(error = &error as &dyn std::error::Error, "a use was not noted");
         }
         Ok(key.caller)
     }
@@ -132,8 +175,10 @@ impl Guard {
             .find(|(name, _)| *name == "project_id")
             .and_then(|(_, value)| value.parse().ok())
             .ok_or_else(invalid)?;
-        let request = self.request(parts, body)?;
-        self.api.services.identity.access(caller, project, request).await.map_err(|error| {
+        let request = self.request(parts, Some(body))?;
+        let action = self.operation.action;
+        let entered = self.api.services.identity.access(caller, project, action, request);
+        entered.await.map_err(|error| {
             match error {
                 // Another's project and no project look alike (P26).
                 Error::ProjectNotFound(_) | Error::Forbidden => ApiError::new(
@@ -146,12 +191,17 @@ impl Guard {
     }
 
     /// What a record of the change will say about the request.
-    fn request(&self, parts: &Parts, body: &Bytes) -> Result<cbr_service::Request, ApiError> {
+    fn request(
+        &self,
+        parts: &Parts,
+        body: Option<&Bytes>,
+    ) -> Result<cbr_service::Request, ApiError> {
         let id = parts.extensions.get::<RequestId>().copied().ok_or_else(ApiError::unknown)?;
         let event = self.operation.event;
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let is_short = !body.is_empty() && body.len() <= RECORDED_BYTES_MAX;
-        let text = (event.is_some() && is_short).then(|| std::str::from_utf8(body).ok()).flatten();
+        let is_short = |body: &&Bytes| !body.is_empty() && body.len() <= RECORDED_BYTES_MAX;
+        let body = body.filter(|_| event.is_some()).filter(is_short);
+        let text = body.and_then(|body| std::str::from_utf8(body).ok());
         Ok(cbr_service::Request {
             id: id.log(),
             event,

@@ -88,7 +88,7 @@ fn described(operation: &Operation) -> utoipa::openapi::path::Operation {
             .build();
         builder = builder.request_body(Some(body));
     }
-    if operation.admission != Admission::Anyone {
+    if !matches!(operation.admission, Admission::Anyone | Admission::Optional) {
         for scheme in ["token", "signature"] {
             builder = builder.security(SecurityRequirement::new::<_, [&str; 0], _>(scheme, []));
         }
@@ -145,8 +145,10 @@ fn header_scheme(name: &str, about: &str) -> SecurityScheme {
 const fn method(verb: Verb) -> HttpMethod {
     match verb {
         Verb::Get => HttpMethod::Get,
+        Verb::Head => HttpMethod::Head,
         Verb::Post => HttpMethod::Post,
         Verb::Put => HttpMethod::Put,
+        Verb::Patch => HttpMethod::Patch,
         Verb::Delete => HttpMethod::Delete,
     }
 }

@@ -48,10 +48,14 @@ pub struct Operation {
 pub enum Verb {
     /// Reads.
     Get,
+    /// Asks whether something is so.
+    Head,
     /// Makes something.
     Post,
     /// Changes something.
     Put,
+    /// Changes what the body names.
+    Patch,
     /// Removes something.
     Delete,
 }
@@ -61,8 +65,12 @@ pub enum Verb {
 pub enum Admission {
     /// Anybody, without a credential.
     Anyone,
-    /// Who has a good credential.
+    /// Anybody; a good credential is noticed.
+    Optional,
+    /// Who has a good credential; what is not its own needs the action in the account.
     Caller,
+    /// Who may do the action in the account as a whole, with a credential not only for a project.
+    Account,
     /// Who has a good credential for the project of the path.
     Project,
 }
@@ -124,7 +132,7 @@ impl Operation {
 
     /// Whether it may change something.
     pub const fn is_mutating(&self) -> bool {
-        !matches!(self.verb, Verb::Get)
+        !matches!(self.verb, Verb::Get | Verb::Head)
     }
 }
 
@@ -133,8 +141,10 @@ impl Verb {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
+            Self::Head => "HEAD",
             Self::Post => "POST",
             Self::Put => "PUT",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
     }
@@ -142,8 +152,10 @@ impl Verb {
     pub(crate) const fn filter(self) -> MethodFilter {
         match self {
             Self::Get => MethodFilter::GET,
+            Self::Head => MethodFilter::HEAD,
             Self::Post => MethodFilter::POST,
             Self::Put => MethodFilter::PUT,
+            Self::Patch => MethodFilter::PATCH,
             Self::Delete => MethodFilter::DELETE,
         }
     }

@@ -22,6 +22,8 @@ pub struct AccessKey {
     pub description: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it was last used, as far as that was noted.
+    pub last_used_at: Option<Timestamp>,
 }
 
 impl std::fmt::Debug for AccessKey {
@@ -44,15 +46,17 @@ impl AccessKeys<'_> {
     /// Adds a key.
     pub async fn insert(&mut self, key: &AccessKey) -> Result<(), DbError> {
         let sql = Sql::new(
-            "INSERT INTO access_keys (ak, user_id, sealed_secret, enabled, description, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO access_keys (ak, user_id, sealed_secret, enabled, description, created_at,
+                 last_used_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(&key.ak)
         .bind(key.user)
         .bind(Value::Blob(key.sealed_secret.clone()))
         .bind(key.enabled)
         .bind(&key.description)
-        .bind(key.created_at);
+        .bind(key.created_at)
+        .bind(key.last_used_at);
         self.tx.execute("access_keys.insert", sql).await.map(drop)
     }
 
@@ -84,6 +88,24 @@ impl AccessKeys<'_> {
         self.tx.execute_one("access_keys.reseal", sql).await
     }
 
+    /// Replaces state and description of a user's key; says whether it was there.
+    pub async fn update(&mut self, key: &AccessKey) -> Result<bool, DbError> {
+        let sql = Sql::new(
+            "UPDATE access_keys SET enabled = $1, description = $2 WHERE user_id = $3 AND ak = $4",
+        )
+        .bind(key.enabled)
+        .bind(&key.description)
+        .bind(key.user)
+        .bind(&key.ak);
+        self.tx.execute_one("access_keys.update", sql).await
+    }
+
+    /// Notes that a key was used at the time of the transaction; says whether the key was there.
+    pub async fn note_use(&mut self, ak: &str) -> Result<bool, DbError> {
+        let sql = Sql::new("UPDATE access_keys SET last_used_at = $1 WHERE ak = $2");
+        self.tx.execute_one("access_keys.note_use", sql.bind(self.tx.now()).bind(ak)).await
+    }
+
     /// Removes a user's key; says whether it was there.
     pub async fn delete(&mut self, user: UserId, ak: &str) -> Result<bool, DbError> {
         let sql = Sql::new("DELETE FROM access_keys WHERE user_id = $1 AND ak = $2");
@@ -99,5 +121,6 @@ fn access_key(row: &Row) -> Result<AccessKey, DbError> {
         enabled: row.flag("enabled")?,
         description: row.text("description")?,
         created_at: row.time("created_at")?,
+        last_used_at: row.time_opt("last_used_at")?,
     })
 }

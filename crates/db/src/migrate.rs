@@ -22,6 +22,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (12, include_str!("../migrations/0012_audit.sql")),
     (13, include_str!("../migrations/0013_policies.sql")),
     (14, include_str!("../migrations/0014_sharing.sql")),
+    (15, include_str!("../migrations/0015_access.sql")),
     (16, include_str!("../migrations/0016_vault_contract.sql")),
 ];
 

@@ -1,5 +1,7 @@
 //! Table `projects`.
 
+use std::collections::HashMap;
+
 use cbr_model::identity::Project;
 use cbr_model::{DomainId, ProjectId};
 
@@ -47,6 +49,31 @@ impl Projects<'_> {
         let sql = Sql::new("SELECT * FROM projects WHERE domain_id = $1 ORDER BY name, id");
         let rows = self.tx.rows("projects.list", "projects", sql.bind(domain)).await?;
         rows.iter().map(project).collect()
+    }
+
+    /// What an account's people say of its projects.
+    pub async fn descriptions(
+        &mut self,
+        domain: DomainId,
+    ) -> Result<HashMap<ProjectId, String>, DbError> {
+        let sql = Sql::new("SELECT id, description FROM projects WHERE domain_id = $1");
+        let rows = self.tx.rows("projects.descriptions", "projects", sql.bind(domain)).await?;
+        rows.iter().map(|row| Ok((row.id("id")?, row.text("description")?))).collect()
+    }
+
+    /// Replaces name, state and description; says whether the project was there.
+    /// [`DbError::Taken`] when the account has another one with the name.
+    pub async fn update(&mut self, project: &Project, description: &str) -> Result<bool, DbError> {
+        let sql = Sql::new(
+            "UPDATE projects SET name = $1, enabled = $2, description = $3
+             WHERE domain_id = $4 AND id = $5",
+        )
+        .bind(&project.name)
+        .bind(project.enabled)
+        .bind(description)
+        .bind(project.domain)
+        .bind(project.id);
+        self.tx.execute_one("projects.update", sql).await
     }
 
     async fn one(&mut self, name: &'static str, sql: Sql) -> Result<Option<Project>, DbError> {

@@ -1,6 +1,6 @@
 //! Table `tokens`: who a token speaks for. Only its SHA-256 is stored.
 
-use cbr_model::{ProjectId, Timestamp, UserId};
+use cbr_model::{AgencyId, ProjectId, Timestamp, UserId};
 
 use crate::error::DbError;
 use crate::sql::Sql;
@@ -15,6 +15,10 @@ pub struct Token {
     pub user: UserId,
     /// The project it is scoped to; none: unscoped.
     pub project: Option<ProjectId>,
+    /// The agency its holder acts through.
+    pub agency: Option<AgencyId>,
+    /// How its holder proved who it is: `password`, `password,totp`, `assume_role` …
+    pub methods: String,
     /// When it was issued.
     pub issued_at: Timestamp,
     /// From when on it is void.
@@ -31,14 +35,17 @@ impl Tokens<'_> {
     /// Adds a token.
     pub async fn insert(&mut self, token: &Token) -> Result<(), DbError> {
         let sql = Sql::new(
-            "INSERT INTO tokens (digest, user_id, project_id, issued_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO tokens (digest, user_id, project_id, issued_at, expires_at, agency_id,
+                 methods)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(hex::encode(token.digest))
         .bind(token.user)
         .bind(token.project)
         .bind(token.issued_at)
-        .bind(token.expires_at);
+        .bind(token.expires_at)
+        .bind(token.agency)
+        .bind(&token.methods);
         self.tx.execute("tokens.insert", sql).await.map(drop)
     }
 
@@ -52,6 +59,8 @@ impl Tokens<'_> {
             digest,
             user: row.id("user_id")?,
             project: row.id_opt("project_id")?,
+            agency: row.id_opt("agency_id")?,
+            methods: row.text("methods")?,
             issued_at: row.time("issued_at")?,
             expires_at: row.time("expires_at")?,
         }))
@@ -61,6 +70,12 @@ impl Tokens<'_> {
     pub async fn delete(&mut self, digest: [u8; 32]) -> Result<bool, DbError> {
         let sql = Sql::new("DELETE FROM tokens WHERE digest = $1").bind(hex::encode(digest));
         self.tx.execute_one("tokens.delete", sql).await
+    }
+
+    /// Revokes all tokens of a user; says how many.
+    pub async fn delete_of_user(&mut self, user: UserId) -> Result<u64, DbError> {
+        let sql = Sql::new("DELETE FROM tokens WHERE user_id = $1").bind(user);
+        self.tx.execute("tokens.delete_of_user", sql).await
     }
 
     /// Forgets the tokens that are void; says how many.

@@ -5,17 +5,23 @@ use sqlx::any::AnyArguments;
 use sqlx::{Any, AssertSqlSafe, Transaction};
 
 use crate::access_keys::AccessKeys;
+use crate::agencies::Agencies;
 use crate::audit::Audit;
 use crate::backup_sizes::BackupSizes;
 use crate::backups::Backups;
 use crate::bindings::Bindings;
 use crate::checkpoints::Checkpoints;
+use crate::custom_roles::CustomRoles;
 use crate::disk_owners::DiskOwners;
 use crate::domains::Domains;
 use crate::engine::Engine;
+use crate::enterprise_projects::EnterpriseProjects;
 use crate::error::DbError;
 use crate::exports::Exports;
+use crate::grants::Grants;
+use crate::groups::Groups;
 use crate::members::Members;
+use crate::mfa_devices::MfaDevices;
 use crate::migration::Migration;
 use crate::object_claims::ObjectClaims;
 use crate::operations::Operations;
@@ -28,6 +34,7 @@ use crate::row::Row;
 use crate::settings::Settings;
 use crate::sql::Sql;
 use crate::tasks::Tasks;
+use crate::temporary_keys::TemporaryKeys;
 use crate::tokens::Tokens;
 use crate::trash::Trash;
 use crate::users::Users;
@@ -100,6 +107,41 @@ impl Tx {
     /// Tokens.
     pub const fn tokens(&mut self) -> Tokens<'_> {
         Tokens { tx: self }
+    }
+
+    /// Groups of users.
+    pub const fn groups(&mut self) -> Groups<'_> {
+        Groups { tx: self }
+    }
+
+    /// Policies that accounts made for themselves.
+    pub const fn custom_roles(&mut self) -> CustomRoles<'_> {
+        CustomRoles { tx: self }
+    }
+
+    /// Who was granted which policies.
+    pub const fn grants(&mut self) -> Grants<'_> {
+        Grants { tx: self }
+    }
+
+    /// What accounts let others do in their name.
+    pub const fn agencies(&mut self) -> Agencies<'_> {
+        Agencies { tx: self }
+    }
+
+    /// Access keys that end by themselves.
+    pub const fn temporary_keys(&mut self) -> TemporaryKeys<'_> {
+        TemporaryKeys { tx: self }
+    }
+
+    /// Second factors.
+    pub const fn mfa_devices(&mut self) -> MfaDevices<'_> {
+        MfaDevices { tx: self }
+    }
+
+    /// Enterprise projects.
+    pub const fn enterprise_projects(&mut self) -> EnterpriseProjects<'_> {
+        EnterpriseProjects { tx: self }
     }
 
     /// Who changed what.

@@ -1,12 +1,28 @@
 //! Table `users`: people and programmes, and the hashes of their passwords.
 
 use cbr_model::identity::User;
-use cbr_model::{DomainId, UserId};
+use cbr_model::{DomainId, Timestamp, UserId};
 
 use crate::error::DbError;
 use crate::row::Row;
 use crate::sql::Sql;
 use crate::tx::Tx;
+
+/// What is remembered of a user's logins that failed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct FailedLogins {
+    /// How many since `since`.
+    pub count: u64,
+    /// When the first of them was.
+    pub since: Timestamp,
+    /// Until then no login succeeds.
+    pub locked_until: Timestamp,
+}
+
+impl FailedLogins {
+    /// None failed.
+    pub const NONE: Self = Self { count: 0, since: Timestamp(0), locked_until: Timestamp(0) };
+}
 
 /// The table of users.
 #[derive(Debug)]
@@ -19,15 +35,19 @@ impl Users<'_> {
     /// [`DbError::Taken`] when the account has a user with the name.
     pub async fn insert(&mut self, user: &User, password: Option<&str>) -> Result<(), DbError> {
         let sql = Sql::new(
-            "INSERT INTO users (id, domain_id, name, enabled, is_admin, password)
-             VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO users (id, domain_id, name, enabled, is_admin, password, description, email,
+                 created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
         .bind(user.id)
         .bind(user.domain)
         .bind(&user.name)
         .bind(user.enabled)
         .bind(user.is_admin)
-        .bind(password);
+        .bind(password)
+        .bind(&user.description)
+        .bind(&user.email)
+        .bind(user.created_at);
         self.tx.execute("users.insert", sql).await.map(drop)
     }
 
@@ -60,18 +80,80 @@ impl Users<'_> {
         self.tx.execute_one("users.set_password", sql).await
     }
 
+    /// An account's users, by name.
+    pub async fn list(&mut self, domain: DomainId) -> Result<Vec<User>, DbError> {
+        let sql = Sql::new("SELECT * FROM users WHERE domain_id = $1 ORDER BY name, id");
+        let rows = self.tx.rows("users.list", "users", sql.bind(domain)).await?;
+        rows.iter().map(user).collect()
+    }
+
+    /// Replaces name, state, description and mail address; says whether the user exists.
+    pub async fn update(&mut self, user: &User) -> Result<bool, DbError> {
+        let sql = Sql::new(
+            "UPDATE users SET name = $1, enabled = $2, description = $3, email = $4
+             WHERE domain_id = $5 AND id = $6",
+        )
+        .bind(&user.name)
+        .bind(user.enabled)
+        .bind(&user.description)
+        .bind(&user.email)
+        .bind(user.domain)
+        .bind(user.id);
+        self.tx.execute_one("users.update", sql).await
+    }
+
+    /// Removes a user with its keys, tokens and memberships; says whether it was there.
+    pub async fn delete(&mut self, domain: DomainId, id: UserId) -> Result<bool, DbError> {
+        let sql = Sql::new("DELETE FROM users WHERE domain_id = $1 AND id = $2");
+        self.tx.execute_one("users.delete", sql.bind(domain).bind(id)).await
+    }
+
+    /// What is remembered of the user's logins that failed.
+    pub async fn failed_logins(&mut self, id: UserId) -> Result<FailedLogins, DbError> {
+        let sql = Sql::new(
+            "SELECT id, failed_logins, failed_since, locked_until FROM users WHERE id = $1",
+        );
+        let row = self.tx.row("users.failed_logins", "users", sql.bind(id)).await?;
+        let Some(row) = row else { return Ok(FailedLogins::NONE) };
+        Ok(FailedLogins {
+            count: row.count("failed_logins")?,
+            since: row.time("failed_since")?,
+            locked_until: row.time("locked_until")?,
+        })
+    }
+
+    /// Remembers the user's logins that failed; says whether the user exists.
+    pub async fn set_failed_logins(
+        &mut self,
+        id: UserId,
+        failed: FailedLogins,
+    ) -> Result<bool, DbError> {
+        let sql = Sql::new(
+            "UPDATE users SET failed_logins = $2, failed_since = $3, locked_until = $4
+             WHERE id = $1",
+        )
+        .bind(id)
+        .bind(failed.count)
+        .bind(failed.since)
+        .bind(failed.locked_until);
+        self.tx.execute_one("users.set_failed_logins", sql).await
+    }
+
     async fn one(&mut self, name: &'static str, sql: Sql) -> Result<Option<User>, DbError> {
         let row = self.tx.row(name, "users", sql).await?;
         row.map(|row| user(&row)).transpose()
     }
 }
 
-fn user(row: &Row) -> Result<User, DbError> {
+pub(crate) fn user(row: &Row) -> Result<User, DbError> {
     Ok(User {
         id: row.id("id")?,
         domain: row.id("domain_id")?,
         name: row.text("name")?,
         enabled: row.flag("enabled")?,
         is_admin: row.flag("is_admin")?,
+        description: row.text("description")?,
+        email: row.text("email")?,
+        created_at: row.time("created_at")?,
     })
 }

@@ -146,6 +146,8 @@ macro_rules! ids {
 
 // Append only, in alphabetical order.
 ids! {
+    /// A delegation to another account.
+    AgencyId     = Agency,     "agency",     true;
     /// One resource's result in a checkpoint.
     BackupId     = Backup,     "backup",     false;
     /// The restore points of one resource in one vault, as the store knows them.
@@ -160,6 +162,8 @@ ids! {
     MemberId     = Member,     "member",     false;
     /// What was agreed about paying for a vault.
     OrderId      = Order,      "order",      false;
+    /// A group of users.
+    GroupId      = Group,      "group",      true;
     /// A policy of an account, for all its projects.
     OrganizationPolicyId = OrganizationPolicy, "organization policy", false;
     /// A schedule with its retention.
@@ -168,6 +172,8 @@ ids! {
     ProjectId    = Project,    "project",    true;
     /// A protected or protectable thing.
     ResourceId   = Resource,   "resource",   false;
+    /// What users may do: a policy of identity and access.
+    RoleId       = Role,       "role",       true;
     /// A task; the API shows it as an operation log.
     TaskId       = Task,       "task",       false;
     /// A record of a change.

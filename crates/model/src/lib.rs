@@ -15,6 +15,7 @@ pub mod metadata;
 pub mod name;
 pub mod operation;
 pub mod order;
+pub mod permission;
 pub mod policy;
 pub mod query;
 pub mod quota;
@@ -25,6 +26,7 @@ pub mod vault;
 
 pub use cbr_env::Timestamp;
 pub use id::{
-    BackupId, ChainId, CheckpointId, DomainId, ExportId, MemberId, OrderId, OrganizationPolicyId,
-    PolicyId, ProjectId, ResourceId, TaskId, TraceId, TriggerId, UserId, VaultId,
+    AgencyId, BackupId, ChainId, CheckpointId, DomainId, ExportId, GroupId, MemberId, OrderId,
+    OrganizationPolicyId, PolicyId, ProjectId, ResourceId, RoleId, TaskId, TraceId, TriggerId, UserId,
+    VaultId,
 };

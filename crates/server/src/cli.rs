@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::commands::backup::BackupArgs;
 use crate::commands::config::ConfigArgs;
 use crate::commands::doctor::DoctorArgs;
+use crate::commands::iam::IamArgs;
 use crate::commands::login::{LoginArgs, ProfileArgs};
 use crate::commands::manual::{CompletionsArgs, ManArgs};
 use crate::commands::repo::RepoArgs;
@@ -59,6 +60,7 @@ pub(crate) enum Command {
     Restore(RestoreArgs),
     Checkpoint(CheckpointArgs),
     Task(TaskArgs),
+    Iam(IamArgs),
     Login(LoginArgs),
     Profile(ProfileArgs),
     Completions(CompletionsArgs),

@@ -54,6 +54,7 @@ fn run(command: Command, output: Output) -> anyhow::Result<()> {
         Command::Restore(args) => block_on(args.run(output)),
         Command::Checkpoint(args) => block_on(args.run(output)),
         Command::Task(args) => block_on(args.run(output)),
+        Command::Iam(args) => block_on(args.run(output)),
         Command::Login(args) => block_on(args.run(output)),
         Command::Profile(args) => Ok(args.run(output)?),
         Command::Completions(args) => Ok(args.run(Cli::command(), output)?),

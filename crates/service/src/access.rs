@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 
-use cbr_model::ProjectId;
 use cbr_model::audit::Event;
 use cbr_model::identity::Caller;
+use cbr_model::{DomainId, ProjectId, UserId};
+
+use crate::{Error, Result};
 
 /// What is known of a request before it is let in.
 #[derive(Clone, Debug, Default)]
@@ -87,5 +89,71 @@ impl Access {
     /// Id of the request, as operation logs show it.
     pub fn request_id(&self) -> &str {
         self.actor.request_id()
+    }
+}
+
+/// A caller who may do the operation in its account as a whole, for one request.
+///
+/// Only [`crate::Identity::account`] makes one.
+#[derive(Clone, Debug)]
+pub struct AccountAccess {
+    actor: Actor,
+}
+
+impl AccountAccess {
+    pub(crate) const fn new(actor: Actor) -> Self {
+        Self { actor }
+    }
+
+    /// Who calls, with which request.
+    pub const fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// The account.
+    pub const fn domain(&self) -> DomainId {
+        self.actor.caller().domain.id
+    }
+}
+
+/// A caller who may do the operation to itself, and perhaps to others, for one request.
+///
+/// Only [`crate::Identity::own`] makes one.
+#[derive(Clone, Debug)]
+pub struct OwnAccess {
+    actor: Actor,
+    is_permitted: bool,
+}
+
+impl OwnAccess {
+    pub(crate) const fn new(actor: Actor, is_permitted: bool) -> Self {
+        Self { actor, is_permitted }
+    }
+
+    /// Who calls, with which request.
+    pub const fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// The account.
+    pub const fn domain(&self) -> DomainId {
+        self.actor.caller().domain.id
+    }
+
+    /// The caller and its request, for what is made with its credential.
+    pub fn into_parts(self) -> (Caller, Request) {
+        (self.actor.caller, self.actor.request)
+    }
+
+    /// Whether others are within reach as well.
+    pub(crate) const fn reaches_others(&self) -> bool {
+        self.is_permitted
+    }
+
+    /// Refuses unless `user` is the caller itself, or others are within reach.
+    pub(crate) fn over(&self, user: UserId) -> Result<()> {
+        let caller = self.actor.caller();
+        let is_own = caller.user.id == user && caller.agency.is_none();
+        if is_own || self.is_permitted { Ok(()) } else { Err(Error::Forbidden) }
     }
 }

@@ -23,6 +23,45 @@ pub enum Error {
     /// The credential is good, but not for this.
     #[error("you are not allowed to do this")]
     Forbidden,
+    /// The credential is good, but no policy allows this (IAM-01).
+    #[error("no policy allows {action}, or one denies it")]
+    ActionDenied {
+        /// The action.
+        action: String,
+    },
+    /// The password is right, and a code of the second factor is needed beside it.
+    #[error("a code of the second factor is needed (method totp)")]
+    SecondFactorNeeded,
+    /// Absent, or another account's.
+    #[error("{noun} {id} does not exist")]
+    IdentityNotFound {
+        /// What kind of thing.
+        noun: &'static str,
+        /// Its id or name.
+        id: String,
+    },
+    /// Names tell things of an account apart.
+    #[error("there is a {noun} called {name} already")]
+    IdentityTaken {
+        /// What kind of thing.
+        noun: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// An account or user has as many as it may.
+    #[error("there are {limit} {noun} already; remove one of them first")]
+    IdentityLimit {
+        /// What kind of things.
+        noun: &'static str,
+        /// The limit.
+        limit: usize,
+    },
+    /// The state of things forbids it.
+    #[error("{reason}")]
+    IdentityConflict {
+        /// Why, and what would have to be different.
+        reason: String,
+    },
     /// Absent, or not the caller's: the two look alike.
     #[error("project {0} does not exist")]
     ProjectNotFound(ProjectId),

@@ -41,7 +41,7 @@ pub mod vaults;
 pub mod verification;
 pub mod volumes;
 
-pub use access::{Access, Actor, Request};
+pub use access::{Access, AccountAccess, Actor, OwnAccess, Request};
 pub use audit::Audit;
 pub use backups::Backups;
 pub use catalogue::Catalogue;

@@ -139,6 +139,10 @@ codes! {
     // --- identity
     TokenNotFound         = NOT_FOUND,              "IAM.0005",           "the token does not exist";
     ProjectNotFound       = NOT_FOUND,              "IAM.0004",           "the project does not exist";
+    IdentityNotFound      = NOT_FOUND,              "IAM.0006",           "the user, group, policy, grant, key, agency or enterprise project does not exist";
+    IdentityTaken         = CONFLICT,               "IAM.0007",           "the account has one of this name already";
+    IdentityLimit         = CONFLICT,               "IAM.0008",           "there are as many of these as there may be";
+    IdentityConflict      = CONFLICT,               "IAM.0009",           "the state of things forbids it; the message says what would have to be different";
 }
 
 #[cfg(test)]

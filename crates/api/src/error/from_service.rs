@@ -31,8 +31,12 @@ const fn code(error: &Error) -> ErrorCode {
     use Error as E;
     use ErrorCode as C;
     match error {
-        E::CredentialRefused => C::Unauthenticated,
-        E::Forbidden => C::Forbidden,
+        E::CredentialRefused | E::SecondFactorNeeded => C::Unauthenticated,
+        E::Forbidden | E::ActionDenied { .. } => C::Forbidden,
+        E::IdentityNotFound { .. } => C::IdentityNotFound,
+        E::IdentityTaken { .. } => C::IdentityTaken,
+        E::IdentityLimit { .. } => C::IdentityLimit,
+        E::IdentityConflict { .. } => C::IdentityConflict,
         E::ProjectNotFound(_) => C::ProjectNotFound,
         E::Busy => C::TooManyRequests,
         E::Invalid { .. }

@@ -6,6 +6,20 @@ use utoipa::ToSchema;
 use super::ApiError;
 use crate::operation::{SchemaOf, schema_of};
 
+/// What follows `/v3/` in Keystone's paths.
+const KEYSTONE_NOUNS: [&str; 10] = [
+    "auth",
+    "projects",
+    "regions",
+    "users",
+    "groups",
+    "roles",
+    "domains",
+    "services",
+    "endpoints",
+    "OS-INHERIT",
+];
+
 /// Which shape a refusal takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Shape {
@@ -22,7 +36,8 @@ impl Shape {
     pub(crate) fn of(path: &str) -> Self {
         let mut segments = path.split('/').skip(1);
         match (segments.next(), segments.next()) {
-            (Some("v3"), None | Some("auth" | "projects" | "regions" | "users")) => Self::Keystone,
+            (Some("v3"), None) => Self::Keystone,
+            (Some("v3"), Some(noun)) if KEYSTONE_NOUNS.contains(&noun) => Self::Keystone,
             (Some("v3"), Some(_)) if segments.next() == Some("cbr-features") => Self::Bare,
             _ => Self::Service,
         }

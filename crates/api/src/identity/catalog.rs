@@ -41,22 +41,22 @@ struct Response {
 /// A service.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CatalogEntry {
-    id: &'static str,
-    name: &'static str,
+    pub(super) id: &'static str,
+    pub(super) name: &'static str,
     #[serde(rename = "type")]
-    kind: &'static str,
-    endpoints: Vec<Endpoint>,
+    pub(super) kind: &'static str,
+    pub(super) endpoints: Vec<Endpoint>,
 }
 
 /// Where a service is.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CatalogEndpoint)]
-struct Endpoint {
-    id: &'static str,
-    interface: &'static str,
-    region: String,
-    region_id: String,
-    url: String,
+pub(super) struct Endpoint {
+    pub(super) id: &'static str,
+    pub(super) interface: &'static str,
+    pub(super) region: String,
+    pub(super) region_id: String,
+    pub(super) url: String,
 }
 
 /// Id (fixed, so that it never changes), name, type, path.

@@ -1,19 +1,21 @@
-//! Logging in with a password (contract F.1): `POST /v3/auth/tokens`.
+//! Logging in (contract F.1): `POST /v3/auth/tokens`, with a password, a password and a code, a
+//! token, or through an agency.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::response::{AppendHeaders, IntoResponse};
 use axum::routing::on;
+use cbr_model::audit::Event;
 use cbr_service::Error;
-use cbr_service::identity::{DomainRef, Login, Scope, UserRef};
+use cbr_service::identity::{AgencyRef, DomainRef, Login, Scope, UserRef};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::wire::Token;
 use crate::error::{ApiError, ErrorCode};
-use crate::extract::JsonBody;
+use crate::extract::{Asked, Authenticated, JsonBody};
 use crate::operation::{Admission, Form, Operation, Verb, parameter, schema_of};
 use crate::query::Query;
 use crate::state::Api;
@@ -23,10 +25,10 @@ pub(crate) const OPERATION: Operation = Operation {
     verb: Verb::Post,
     path: "/v3/auth/tokens",
     group: "Identity",
-    summary: "Checks a password and issues a token, in the header X-Subject-Token.",
-    admission: Admission::Anyone,
+    summary: "Checks a proof and issues a token, in the header X-Subject-Token.",
+    admission: Admission::Optional,
     action: None,
-    event: None,
+    event: Some(Event::new("login", "user")),
     success: 201,
     query: &[parameter("nocatalog", Form::Text, "When present, the answer has no catalogue.")],
     request: Some(schema_of::<Request>()),
@@ -51,9 +53,58 @@ struct Auth {
 #[derive(Deserialize, ToSchema)]
 #[schema(as = CreateTokenIdentity)]
 struct IdentityPart {
-    /// `password`.
+    /// `password`; `password` and `totp`; `token`; or `assume_role`.
     methods: Vec<String>,
     password: Option<PasswordPart>,
+    totp: Option<TotpPart>,
+    token: Option<TokenPart>,
+    assume_role: Option<AgencyPart>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[schema(as = CreateTokenTotp)]
+struct TotpPart {
+    user: TotpUserPart,
+}
+
+/// Whose code it is the password says.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = CreateTokenTotpUser)]
+struct TotpUserPart {
+    passcode: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[schema(as = CreateTokenToken)]
+struct TokenPart {
+    id: String,
+}
+
+/// An agency, as those name it who act through it.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct AgencyPart {
+    /// The account that trusts.
+    domain_id: Option<String>,
+    domain_name: Option<String>,
+    #[serde(alias = "xrole_name")]
+    agency_name: String,
+    pub(super) duration_seconds: Option<i64>,
+}
+
+impl AgencyPart {
+    pub(super) fn read(self) -> Result<AgencyRef, ApiError> {
+        let domain = DomainPart { id: self.domain_id, name: self.domain_name }.read();
+        let needed =
+            || ApiError::invalid("assume_role", "name the account by domain_name or domain_id");
+        Ok(AgencyRef { domain: domain.ok_or_else(needed)?, name: self.agency_name })
+    }
+}
+
+/// What is shown for a token.
+enum Proof {
+    Password(Login),
+    Token(Zeroizing<String>, Scope),
+    Agency(AgencyRef, Scope),
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -104,14 +155,30 @@ pub(super) struct Response {
 #[tracing::instrument(name = "api.identity.login", skip_all)]
 async fn handle(
     State(api): State<Api>,
+    caller: Option<Authenticated>,
+    Asked(asked): Asked,
     query: Query,
     JsonBody(request): JsonBody<Request>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let issued = api.services.identity.login(request.auth.read()?).await.map_err(refusal)?;
-    let token = Token::of(&issued.caller, issued.issued_at, &api.settings, !query.has("nocatalog"));
+    let identity = &api.services.identity;
+    let issued = match request.auth.read()? {
+        Proof::Password(login) => identity.login(login, asked).await,
+        Proof::Token(secret, scope) => identity.rescope(&secret, &scope, asked).await,
+        Proof::Agency(agency, scope) => {
+            let Authenticated(caller) = caller.ok_or_else(unproven)?;
+            identity.assume_role(caller, &agency, &scope, asked).await
+        }
+    };
+    let issued = issued.map_err(refusal)?;
+    let of = (&issued.caller, issued.methods.as_str());
+    let token = Token::of(of, issued.issued_at, &api.settings, !query.has("nocatalog"));
     let mut secret = HeaderValue::from_str(&issued.secret).map_err(|_| ApiError::unknown())?;
     secret.set_sensitive(true);
     Ok((AppendHeaders([("x-subject-token", secret)]), Json(Response { token })))
+}
+
+fn unproven() -> ApiError {
+    ApiError::new(ErrorCode::Unauthenticated, "Acting through an agency needs a good credential.")
 }
 
 /// Wrong user, wrong password and no such project are told apart by nobody.
@@ -125,14 +192,29 @@ fn refusal(error: Error) -> ApiError {
 }
 
 impl Auth {
-    fn read(self) -> Result<Login, ApiError> {
-        let (["password"], Some(password)) = (
-            &*self.identity.methods.iter().map(String::as_str).collect::<Vec<_>>(),
-            self.identity.password,
-        ) else {
-            return Err(ApiError::invalid("auth.identity.methods", "only password is offered"));
-        };
-        let UserPart { id, name, domain, password } = password.user;
+    fn read(self) -> Result<Proof, ApiError> {
+        let scope = self.scope.map_or(Ok(Scope::Unscoped), ScopePart::read)?;
+        let IdentityPart { methods, password, totp, token, assume_role } = self.identity;
+        let methods: Vec<&str> = methods.iter().map(String::as_str).collect();
+        match (methods.as_slice(), password, totp, token, assume_role) {
+            (["password"], Some(password), None, _, _) => password.user.read(None, scope),
+            (["password", "totp"] | ["totp", "password"], Some(password), Some(totp), _, _) => {
+                let code = Zeroizing::new(totp.user.passcode);
+                password.user.read(Some(code), scope)
+            }
+            (["token"], _, _, Some(token), _) => Ok(Proof::Token(Zeroizing::new(token.id), scope)),
+            (["assume_role"], _, _, _, Some(agency)) => Ok(Proof::Agency(agency.read()?, scope)),
+            _ => {
+                let offered = "password, password and totp, token, or assume_role, with its part";
+                Err(ApiError::invalid("auth.identity.methods", offered))
+            }
+        }
+    }
+}
+
+impl UserPart {
+    fn read(self, passcode: Option<Zeroizing<String>>, scope: Scope) -> Result<Proof, ApiError> {
+        let Self { id, name, domain, password } = self;
         let password = Zeroizing::new(password);
         let user = match (id, name, domain.map(DomainPart::read)) {
             (Some(id), _, _) => UserRef::Id(id.parse().map_err(|_| wrong())?),
@@ -144,8 +226,7 @@ impl Auth {
                 ));
             }
         };
-        let scope = self.scope.map_or(Ok(Scope::Unscoped), ScopePart::read)?;
-        Ok(Login { user, password, scope })
+        Ok(Proof::Password(Login { user, password, passcode, scope }))
     }
 }
 
@@ -198,7 +279,10 @@ mod tests {
         let body = json!({"auth": {
             "identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}});
         let request: Request = serde_json::from_value(body).expect("the body is well-formed");
-        request.auth.read().map_err(|error| error.code)
+        match request.auth.read().map_err(|error| error.code)? {
+            Proof::Password(login) => Ok(login),
+            _ => panic!("a password is a password"),
+        }
     }
 
     /// Contract A.3 and F.1: the forms clients use.
@@ -230,8 +314,16 @@ mod tests {
         let user = json!({"id": ID, "password": "p"});
         let both = json!({"project": {"id": ID}, "domain": {"id": ID}});
         assert_eq!(read(&user, &both).err(), Some(ErrorCode::InvalidParameter));
-        let token = json!({"auth": {"identity": {"methods": ["token"], "token": {"id": "t"}}}});
-        let request: Request = serde_json::from_value(token).unwrap();
-        assert_eq!(request.auth.read().err().unwrap().code, ErrorCode::InvalidParameter);
+        for half in [
+            json!({"methods": ["token"]}),
+            json!({"methods": ["totp"], "totp": {"user": {"passcode": "123456"}}}),
+            json!({"methods": ["password", "totp"], "password": {"user": {"id": ID, "password": "p"}}}),
+            json!({"methods": ["assume_role"], "assume_role": {"agency_name": "a"}}),
+            json!({"methods": [], "token": {"id": "t"}}),
+        ] {
+            let request: Request =
+                serde_json::from_value(json!({"auth": {"identity": half}})).unwrap();
+            assert_eq!(request.auth.read().err().unwrap().code, ErrorCode::InvalidParameter);
+        }
     }
 }

@@ -58,7 +58,8 @@ async fn show(
 ) -> Result<Json<Response>, ApiError> {
     let (_, token) = subject(&api, &caller, &headers).await?;
     let has_catalog = !query.has("nocatalog");
-    let token = Token::of(&token.caller, token.issued_at, &api.settings, has_catalog);
+    let token =
+        Token::of((&token.caller, &token.methods), token.issued_at, &api.settings, has_catalog);
     Ok(Json(Response { token }))
 }
 
@@ -90,6 +91,7 @@ async fn subject<'a>(
         other => other.into(),
     })?;
     let is_own = token.caller.user.id == caller.user.id;
-    let is_administered = caller.user.is_admin && token.caller.domain.id == caller.domain.id;
+    let administers = caller.user.is_admin && caller.agency.is_none();
+    let is_administered = administers && token.caller.domain.id == caller.domain.id;
     if is_own || is_administered { Ok((secret, token)) } else { Err(absent()) }
 }

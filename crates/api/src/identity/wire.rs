@@ -1,7 +1,9 @@
 //! Keystone's nouns on the wire (contract F.1).
 
-use cbr_model::Timestamp;
+use std::collections::HashMap;
+
 use cbr_model::identity::{Caller, Domain, Project};
+use cbr_model::{ProjectId, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -12,7 +14,7 @@ use crate::time;
 /// A token's meaning.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Token {
-    methods: [&'static str; 1],
+    methods: Vec<String>,
     issued_at: String,
     expires_at: String,
     user: TokenUser,
@@ -61,7 +63,7 @@ pub(crate) struct WireProject {
     parent_id: String,
     enabled: bool,
     is_domain: bool,
-    description: &'static str,
+    description: String,
     links: SelfLink,
 }
 
@@ -93,15 +95,16 @@ impl SelfLink {
 impl Token {
     /// What a token says of its holder.
     pub(crate) fn of(
-        caller: &Caller,
+        (caller, methods): (&Caller, &str),
         issued_at: Timestamp,
         settings: &Settings,
         has_catalog: bool,
     ) -> Self {
         let domain = || Named::domain(&caller.domain);
-        let role = if caller.user.is_admin { "te_admin" } else { "member" };
+        let is_whole = caller.user.is_admin && caller.agency.is_none();
+        let role = if is_whole { "te_admin" } else { "member" };
         Self {
-            methods: ["password"],
+            methods: methods.split(',').map(str::to_owned).collect(),
             issued_at: time::format_zulu(issued_at),
             expires_at: caller.expires_at.map(time::format_zulu).unwrap_or_default(),
             user: TokenUser {
@@ -130,7 +133,11 @@ impl Named {
 
 impl WireProject {
     /// `project` as Keystone shows it.
-    pub(crate) fn of(project: &Project, settings: &Settings) -> Self {
+    pub(crate) fn of(
+        project: &Project,
+        descriptions: &HashMap<ProjectId, String>,
+        settings: &Settings,
+    ) -> Self {
         Self {
             id: project.id.to_string(),
             name: project.name.clone(),
@@ -138,7 +145,7 @@ impl WireProject {
             parent_id: project.domain.to_string(),
             enabled: project.enabled,
             is_domain: false,
-            description: "",
+            description: descriptions.get(&project.id).cloned().unwrap_or_default(),
             links: SelfLink::to(settings, &format!("/v3/projects/{}", project.id)),
         }
     }

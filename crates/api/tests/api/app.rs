@@ -152,6 +152,9 @@ impl App {
             name: "admin".into(),
             enabled: true,
             is_admin: true,
+            description: String::new(),
+            email: String::new(),
+            created_at: START,
         };
         let mut tx = self.db.begin().await.unwrap();
         tx.domains().insert(&domain).await.unwrap();
@@ -161,14 +164,31 @@ impl App {
         (self.insert_token(user.id, project.id, "stranger").await, project.id.to_string())
     }
 
-    async fn insert_token(&self, user: UserId, project: ProjectId, secret: &str) -> String {
+    /// The administrator of another account: a token for the account as a whole, and its project.
+    pub(crate) async fn stranger_for_account(&self) -> (String, String) {
+        let (_, project) = self.stranger().await;
+        let mut tx = self.db.read().await.unwrap();
+        let other = tx.domains().find_by_name("other").await.unwrap().unwrap();
+        let user = tx.users().find_by_name(other.id, "admin").await.unwrap().unwrap();
+        drop(tx);
+        (self.insert_token(user.id, None, "stranger-account").await, project)
+    }
+
+    async fn insert_token(
+        &self,
+        user: UserId,
+        project: impl Into<Option<ProjectId>>,
+        secret: &str,
+    ) -> String {
         let mut sha256 = [0; 32];
         sha256.copy_from_slice(digest(&SHA256, secret.as_bytes()).as_ref());
         let mut tx = self.db.begin().await.unwrap();
         let token = Token {
             digest: sha256,
             user,
-            project: Some(project),
+            project: project.into(),
+            agency: None,
+            methods: "password".to_owned(),
             issued_at: START,
             expires_at: START.plus_seconds(86_400),
         };

@@ -108,6 +108,12 @@ async fn the_sdk_finds_its_project_with_its_access_key() {
     assert_eq!(domains.body["domains"][0]["name"], DOMAIN_NAME);
     let regions = send(&app.router, signed("/v3/regions".into())).await.expect(200);
     assert_eq!(regions.body["regions"].as_array().unwrap().len(), 1);
+    let services = send(&app.router, signed("/v3/services?type=cbr".into())).await.expect(200);
+    let service = services.body["services"][0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/v3/endpoints?interface=public&service_id={service}");
+    let endpoints = send(&app.router, signed(path)).await.expect(200);
+    assert_eq!(endpoints.body["endpoints"].as_array().unwrap().len(), 1);
+    assert_eq!(endpoints.body["endpoints"][0]["service_id"], service);
     let catalog = send(&app.router, signed("/v3/auth/catalog".into())).await.expect(200);
     assert!(catalog.body["catalog"].as_array().unwrap().len() >= 4);
 }

@@ -3,18 +3,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+mod access;
 mod app;
 mod authorisation;
 mod backups;
 mod client;
 mod contract;
+mod credentials;
 mod exports;
 mod generated;
 mod identity;
 mod members;
+mod people;
 mod policies;
 mod protocol;
 mod replication;
+mod second_factor;
 mod things;
 mod trash;
 mod vault_tags;

@@ -26,6 +26,9 @@ async fn stored_user(world: &World) -> (Domain, Project, User) {
         name: "admin".into(),
         enabled: true,
         is_admin: true,
+        description: "who made it".into(),
+        email: "admin@example.org".into(),
+        created_at: Timestamp(9),
     };
     let mut tx = world.begin().await;
     tx.domains().insert(&domain).await.unwrap();
@@ -46,6 +49,7 @@ async fn what_identity_stores_comes_back_as_it_was(database: TestDatabase) {
         enabled: true,
         description: "laptop".into(),
         created_at: Timestamp(3),
+        last_used_at: None,
     };
     let mut tx = world.begin().await;
     tx.access_keys().insert(&key).await.unwrap();
@@ -103,6 +107,8 @@ async fn a_token_is_void_from_the_moment_it_expires(database: TestDatabase) {
         digest: [0xab; 32],
         user: user.id,
         project: Some(project.id),
+        agency: None,
+        methods: "password,totp".into(),
         issued_at: Timestamp(1_000_000),
         expires_at: Timestamp(3_000_000),
     };

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod access;
 mod backups;
 mod builders;
 mod exports;

@@ -101,6 +101,11 @@ impl Client {
         Ok(self.send(Method::PUT, path, Query::new(), Some(body)).await?.body)
     }
 
+    /// Changes what the body names.
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Result<Value, ApiError> {
+        Ok(self.send(Method::PATCH, path, Query::new(), Some(body)).await?.body)
+    }
+
     /// Deletes something.
     pub(crate) async fn delete(&self, path: &str) -> Result<Value, ApiError> {
         Ok(self.send(Method::DELETE, path, Query::new(), None).await?.body)

@@ -34,7 +34,8 @@ pub(crate) struct LoginArgs {
     /// Access key; the secret key is asked for, or read from CBR_SECRET_KEY
     #[arg(long, value_name = "KEY", conflicts_with = "user")]
     access_key: Option<String>,
-    /// User name; the password is asked for, or read from CBR_PASSWORD (the token ends after 24 hours)
+    /// User name; the password is asked for, or read from CBR_PASSWORD (the token ends after 24 hours).
+    /// A code of the second factor is read from CBR_MFA_CODE
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
     /// Account of the user
@@ -47,6 +48,9 @@ pub(crate) struct LoginArgs {
     #[arg(long, env = "CBR_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
 }
+
+/// Where a code of the second factor is read from.
+pub(super) const CODE_VARIABLE: &str = "CBR_MFA_CODE";
 
 impl LoginArgs {
     /// Runs the command.
@@ -96,6 +100,12 @@ impl LoginArgs {
         let mut login = json!({"auth": {
             "identity": {"methods": ["password"], "password": {"user": named}},
         }});
+        if let Ok(code) = std::env::var(CODE_VARIABLE)
+            && !code.is_empty()
+        {
+            login["auth"]["identity"]["methods"] = json!(["password", "totp"]);
+            login["auth"]["identity"]["totp"] = json!({"user": {"passcode": code}});
+        }
         if let Some(project) = &profile.project_id {
             login["auth"]["scope"] = json!({"project": {"id": project}});
         }
@@ -112,10 +122,12 @@ impl LoginArgs {
         if profile.project_id.is_some() || !wire::text(&body, "/token/project/id").is_empty() {
             return Ok(token);
         }
-        // Work needs a token of a project: find the only one and log in to it.
+        // Work needs a token of a project: find the only one, and a token for it of the one we have.
+        let held = json!({"methods": ["token"], "token": {"id": token.reveal()}});
         let unscoped = Connection { credential: Credential::Token(token), ..connection.clone() };
         let client = Client::connect(unscoped, world.clone(), lang).await?;
-        login["auth"]["scope"] = json!({"project": {"id": client.project()}});
+        let scope = json!({"project": {"id": client.project()}});
+        let login = json!({"auth": {"identity": held, "scope": scope}});
         let (token, _) = transport::password_token(&connection, world, &login, lang).await?;
         Ok(token)
     }

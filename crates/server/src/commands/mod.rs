@@ -7,6 +7,7 @@ mod conclude;
 pub(crate) mod config;
 pub(crate) mod doctor;
 mod export;
+pub(crate) mod iam;
 mod keys;
 pub(crate) mod login;
 pub(crate) mod manual;

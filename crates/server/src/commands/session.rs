@@ -37,6 +37,15 @@ impl Session {
         Ok(Self { client, output })
     }
 
+    /// The same, for commands about the account as a whole: no project is looked for.
+    pub(crate) async fn open_account(
+        args: &ConnectionArgs,
+        output: Output,
+    ) -> Result<Self, Failure> {
+        let project = args.project.clone().unwrap_or_default();
+        Self::open(&ConnectionArgs { project: Some(project), ..args.clone() }, output).await
+    }
+
     /// The one thing a person means by a name or an id.
     pub(crate) async fn find(&self, noun: Noun, name: &str) -> Result<Value, Failure> {
         lookup::find(&self.client, noun, name, self.output.lang).await

@@ -81,6 +81,8 @@ pub struct Login {
     pub user: UserRef,
     /// The proof.
     pub password: Zeroizing<String>,
+    /// A code of the second factor.
+    pub passcode: Option<Zeroizing<String>>,
     /// What for.
     pub scope: Scope,
 }
@@ -93,6 +95,8 @@ pub struct IssuedToken {
     pub issued_at: Timestamp,
     /// Who it speaks for, and until when.
     pub caller: Caller,
+    /// How its holder proved who it is, separated by commas.
+    pub methods: String,
 }
 
 /// A checked token.
@@ -102,6 +106,8 @@ pub struct VerifiedToken {
     pub issued_at: Timestamp,
     /// Who it speaks for, and until when.
     pub caller: Caller,
+    /// How its holder proved who it is, separated by commas.
+    pub methods: String,
 }
 
 /// An access key, for checking a signature.
@@ -110,6 +116,8 @@ pub struct SigningKey {
     pub secret: Zeroizing<String>,
     /// Who it speaks for.
     pub caller: Caller,
+    /// Whether its use is to be noted ([`crate::Identity::note_use`]) when the signature is right.
+    pub notes_use: bool,
 }
 
 macro_rules! debug_without_secrets {

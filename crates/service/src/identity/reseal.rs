@@ -6,6 +6,7 @@
 use cbr_db::Db;
 use cbr_env::Random;
 
+use super::mfa::owner_of;
 use super::seal::SealingKey;
 use crate::error::db;
 use crate::{Error, Result};
@@ -25,16 +26,33 @@ pub async fn reseal(
     let doing = "sealing secrets with another key";
     let mut tx = database.begin().await.map_err(db(doing))?;
     let mut changed = 0;
-    for key in tx.access_keys().all().await.map_err(db(doing))? {
-        if new.open(&key.ak, &key.sealed_secret).is_ok() {
-            continue;
+    let resealed = |owner: &str, sealed: &[u8]| -> Result<Option<Vec<u8>>> {
+        if new.open(owner, sealed).is_ok() {
+            return Ok(None);
         }
         let secret = old
-            .open(&key.ak, &key.sealed_secret)
+            .open(owner, sealed)
             .map_err(|source| Error::Internal { doing, source: Box::new(source) })?;
-        let sealed = new.seal(&key.ak, &secret, random);
-        tx.access_keys().reseal(&key.ak, &sealed).await.map_err(db(doing))?;
-        changed += 1;
+        Ok(Some(new.seal(owner, &secret, random)))
+    };
+    for key in tx.access_keys().all().await.map_err(db(doing))? {
+        if let Some(sealed) = resealed(&key.ak, &key.sealed_secret)? {
+            tx.access_keys().reseal(&key.ak, &sealed).await.map_err(db(doing))?;
+            changed += 1;
+        }
+    }
+    for key in tx.temporary_keys().all().await.map_err(db(doing))? {
+        if let Some(sealed) = resealed(&key.ak, &key.sealed_secret)? {
+            tx.temporary_keys().reseal(&key.ak, &sealed).await.map_err(db(doing))?;
+            changed += 1;
+        }
+    }
+    for mut device in tx.mfa_devices().all().await.map_err(db(doing))? {
+        if let Some(sealed) = resealed(&owner_of(device.user), &device.sealed_seed)? {
+            device.sealed_seed = sealed;
+            tx.mfa_devices().update(&device).await.map_err(db(doing))?;
+            changed += 1;
+        }
     }
     tx.commit().await.map_err(db(doing))?;
     Ok(changed)

@@ -5,7 +5,10 @@
 
 pub(crate) mod binding;
 pub(crate) mod capacity;
+pub(crate) mod identity;
+pub(crate) mod lockout;
 pub(crate) mod names;
+pub(crate) mod password;
 pub(crate) mod policy;
 pub(crate) mod policy_binding;
 pub(crate) mod restore;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cbr_model::audit::Event;
 use cbr_model::identity::{Domain, Project};
 use cbr_model::query::{Page, VaultFilter};
 use cbr_model::vault::VaultKind;
@@ -15,10 +16,16 @@ use crate::Request;
 use crate::identity::{DomainRef, FirstAccount, Login, Scope, UserRef};
 use crate::{Error, Result};
 
+/// A login that can be recorded.
+fn asked() -> Request {
+    Request { event: Some(Event::new("login", "user")), ..Request::default() }
+}
+
 fn login(password: &str, scope: Scope) -> Login {
     Login {
         user: UserRef::Name { domain: DomainRef::Name("acme".into()), name: "admin".into() },
         password: Zeroizing::new(password.to_owned()),
+        passcode: None,
         scope,
     }
 }
@@ -33,9 +40,9 @@ async fn the_first_account_is_made_once_and_its_key_works() {
     };
     let told = |_: &_| -> std::io::Result<()> { panic!("there is nothing to tell") };
     assert!(world.services.identity.bootstrap(&again, told).await.unwrap().is_none());
-    let key = world.services.identity.access_key(&world.account.access_key).await.unwrap();
+    let key = world.services.identity.signing_key(&world.account.access_key, None).await.unwrap();
     assert_eq!(*key.secret, *world.account.secret_key);
-    let unknown = world.services.identity.access_key("AKNOBODY").await;
+    let unknown = world.services.identity.signing_key("AKNOBODY", None).await;
     assert!(matches!(unknown, Err(Error::CredentialRefused)));
 }
 
@@ -45,7 +52,7 @@ async fn a_token_is_good_for_a_day_and_until_it_is_revoked() {
     let password = world.account.password.to_string();
     let identity = &world.services.identity;
     let scope = || Scope::ProjectName { domain: None, name: "lab".into() };
-    let token = identity.login(login(&password, scope())).await.unwrap();
+    let token = identity.login(login(&password, scope()), asked()).await.unwrap();
     let caller = identity.verify_token(&token.secret).await.unwrap().caller;
     assert_eq!(caller.project.as_ref().map(|p| p.id), Some(world.account.project));
     world.clock.advance(Duration::from_secs(24 * 3600 - 1));
@@ -53,11 +60,11 @@ async fn a_token_is_good_for_a_day_and_until_it_is_revoked() {
     world.clock.advance(Duration::from_secs(1));
     let over = identity.verify_token(&token.secret).await;
     assert!(matches!(over, Err(Error::CredentialRefused)));
-    let late = identity.access(caller, world.account.project, Request::default()).await;
+    let late = identity.access(caller, world.account.project, None, Request::default()).await;
     assert!(matches!(late, Err(Error::CredentialRefused)));
     assert_eq!(world.services.sweeps.tokens().await.unwrap(), 1);
 
-    let token = identity.login(login(&password, scope())).await.unwrap();
+    let token = identity.login(login(&password, scope()), asked()).await.unwrap();
     identity.revoke_token(&token.secret).await.unwrap();
     let revoked = identity.verify_token(&token.secret).await;
     assert!(matches!(revoked, Err(Error::CredentialRefused)));
@@ -78,7 +85,7 @@ async fn wrong_credentials_look_alike() {
     };
     let foreign = Scope::Project(ProjectId::from_uuid(Uuid::from_u128(5)));
     for bad in [nobody, nowhere, login("wrong", Scope::Unscoped), login(&password, foreign)] {
-        assert!(matches!(identity.login(bad).await, Err(Error::CredentialRefused)));
+        assert!(matches!(identity.login(bad, asked()).await, Err(Error::CredentialRefused)));
     }
 }
 
@@ -99,8 +106,8 @@ async fn a_caller_enters_only_projects_of_its_account() {
     tx.commit().await.unwrap();
 
     let identity = &world.services.identity;
-    let caller = identity.access_key(&world.account.access_key).await.unwrap().caller;
-    let access = |project| identity.access(caller.clone(), project, Request::default());
+    let caller = identity.signing_key(&world.account.access_key, None).await.unwrap().caller;
+    let access = |project| identity.access(caller.clone(), project, None, Request::default());
     assert!(matches!(access(theirs).await, Err(Error::Forbidden)));
     let absent = ProjectId::from_uuid(uuid(9));
     assert!(matches!(access(absent).await, Err(Error::Forbidden)));
@@ -126,9 +133,9 @@ async fn a_caller_enters_only_projects_of_its_account() {
 
     // A token of one project does not open another.
     let scoped = login(&world.account.password, Scope::Project(second));
-    let token = identity.login(scoped).await.unwrap();
+    let token = identity.login(scoped, asked()).await.unwrap();
     let entered: Result<_> =
-        identity.access(token.caller, world.account.project, Request::default()).await;
+        identity.access(token.caller, world.account.project, None, Request::default()).await;
     assert!(matches!(entered, Err(Error::Forbidden)));
     assert!(enter(&world.services, &world.account).await.is_ok());
 }
@@ -144,10 +151,33 @@ async fn secrets_open_with_the_new_key_after_they_were_sealed_anew() {
     let strangers = reseal(db, &key(1), &key(2), &random).await;
     assert!(strangers.is_err(), "what opens with neither is not touched");
     assert_eq!(reseal(db, &key(9), &key(2), &random).await.unwrap(), 1);
-    let seen = world.services.identity.access_key(&world.account.access_key).await;
+    let seen = world.services.identity.signing_key(&world.account.access_key, None).await;
     assert!(seen.is_err(), "the old key opens nothing any more");
     assert_eq!(reseal(db, &key(9), &key(2), &random).await.unwrap(), 0);
     assert_eq!(reseal(db, &key(2), &key(9), &random).await.unwrap(), 1);
-    let seen = world.services.identity.access_key(&world.account.access_key).await.unwrap();
+    let seen = world.services.identity.signing_key(&world.account.access_key, None).await.unwrap();
     assert_eq!(*seen.secret, *world.account.secret_key);
+}
+
+/// P31: also the secrets of temporary keys and the seeds of second factors follow the master key.
+#[tokio::test]
+async fn every_sealed_secret_follows_the_master_key() {
+    use crate::identity::{SealingKey, TemporaryWish, reseal};
+    let world = World::new().await;
+    let identity = &world.services.identity;
+    let key = identity.signing_key(&world.account.access_key, None).await.unwrap();
+    let asked = |name, kind| Request { event: Some(Event::new(name, kind)), ..Request::default() };
+    let wish = TemporaryWish { agency: None, seconds: 900, document: None };
+    let request = asked("createTemporaryAccessKey", "credential");
+    let made = identity.create_temporary_key(key.caller.clone(), wish, request).await.unwrap();
+    let request = asked("createMfaDevice", "user");
+    let own = identity.own(key.caller, "iam:mfa:createVirtualMFADevice", request).await.unwrap();
+    identity.create_device(&own, world.account.user, "phone".into()).await.unwrap();
+    let sealing = |byte: u8| SealingKey::new(&Zeroizing::new([byte; 32]));
+    let (db, random) = (world.db.as_ref(), cbr_env::SeededRandom::new(5));
+    assert_eq!(reseal(db, &sealing(9), &sealing(2), &random).await.unwrap(), 3);
+    assert!(identity.signing_key(&made.ak, Some(&made.security_token)).await.is_err());
+    assert_eq!(reseal(db, &sealing(2), &sealing(9), &random).await.unwrap(), 3);
+    let seen = identity.signing_key(&made.ak, Some(&made.security_token)).await.unwrap();
+    assert_eq!(*seen.secret, *made.secret);
 }

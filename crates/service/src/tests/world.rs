@@ -342,8 +342,8 @@ pub(super) fn request() -> Request {
 
 /// Lets the first account's key in.
 pub(super) async fn enter(services: &Services, account: &Bootstrapped) -> Result<Access> {
-    let key = services.identity.access_key(&account.access_key).await?;
-    services.identity.access(key.caller, account.project, request()).await
+    let key = services.identity.signing_key(&account.access_key, None).await?;
+    services.identity.access(key.caller, account.project, None, request()).await
 }
 
 pub(super) fn bind(kind: ResourceKind, n: u128) -> WantedResource {

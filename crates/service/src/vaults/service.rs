@@ -19,6 +19,7 @@ use crate::audit::Subject;
 use crate::core::Core;
 use crate::error::db;
 use crate::exports::refuse_exported_in_vault;
+use crate::identity::check_enterprise_project;
 use crate::rules::binding::{self, Candidate, Facts};
 use crate::rules::{policy_binding, tags as tag_rules, vault as rules};
 use crate::tasks::purge;
@@ -44,6 +45,8 @@ impl Vaults {
         let candidates = self.candidates(access.project(), &wanted.resources).await?;
         let mut tx = self.core.change(access, "creating a vault").await?;
         check_quotas(&mut tx, access, &vault).await?;
+        let account = access.caller().domain.id;
+        check_enterprise_project(&mut tx, account, &vault.enterprise_project).await?;
         let facts = facts(&mut tx, &wanted.resources, candidates).await?;
         vault.resources = binding::plan(&vault, &wanted.resources, &facts, || self.new_chain())?;
         if let Some(prepaid) = wanted.prepaid {

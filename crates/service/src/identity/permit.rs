@@ -1,0 +1,116 @@
+//! Who may do what: what a caller was granted, and the doors that ask for it (IAM-01, IAM-02).
+//!
+//! Grants are read anew for every request, so a change has its effect with the next one.
+
+use cbr_db::Tx;
+use cbr_model::ProjectId;
+use cbr_model::identity::{Caller, GrantScope, Project};
+use cbr_model::permission::{Document, SYSTEM_ROLES, decide};
+
+use super::service::{Identity, may_use};
+use crate::access::{AccountAccess, Actor, OwnAccess, Request};
+use crate::error::db;
+use crate::{Access, Error, Result};
+
+/// What a caller may do in one place.
+#[derive(Debug)]
+struct Permissions {
+    /// Everything: the administrator of the account.
+    everything: bool,
+    granted: Vec<Document>,
+    /// What the credential was narrowed to.
+    narrowed_to: Option<Document>,
+}
+
+impl Permissions {
+    fn allow(&self, action: &str) -> bool {
+        let is_granted = self.everything || decide(&self.granted, action).is_allowed();
+        is_granted && self.narrowed_to.as_ref().is_none_or(|d| decide([d], action).is_allowed())
+    }
+}
+
+impl Identity {
+    /// Lets the caller into a project it may use, for `action` if the operation needs one;
+    /// another's project looks like an absent one.
+    pub async fn access(
+        &self,
+        caller: Caller,
+        project: ProjectId,
+        action: Option<&str>,
+        request: Request,
+    ) -> Result<Access> {
+        let doing = "letting somebody into a project";
+        self.refuse_expired(&caller)?;
+        let mut tx = self.db.read().await.map_err(db(doing))?;
+        let found = tx.projects().find(project).await.map_err(db(doing))?;
+        let is_open = |found: &Project| found.enabled && may_use(&caller, found);
+        found.filter(is_open).ok_or(Error::Forbidden)?;
+        if let Some(action) = action {
+            let place = GrantScope::Project(project);
+            if !permissions(&mut tx, &caller, place).await?.allow(action) {
+                return Err(Error::ActionDenied { action: action.to_owned() });
+            }
+        }
+        Ok(Access::new(Actor::new(caller, request), project))
+    }
+
+    /// Lets the caller do `action` in its account as a whole.
+    pub async fn account(
+        &self,
+        caller: Caller,
+        action: &str,
+        request: Request,
+    ) -> Result<AccountAccess> {
+        if self.may_in_account(&caller, action).await? {
+            Ok(AccountAccess::new(Actor::new(caller, request)))
+        } else {
+            Err(Error::ActionDenied { action: action.to_owned() })
+        }
+    }
+
+    /// Lets the caller do to itself what it needs `action` for to do to others.
+    pub async fn own(&self, caller: Caller, action: &str, request: Request) -> Result<OwnAccess> {
+        let is_permitted = self.may_in_account(&caller, action).await?;
+        Ok(OwnAccess::new(Actor::new(caller, request), is_permitted))
+    }
+
+    /// A credential for one project is not good for the account as a whole.
+    pub(super) async fn may_in_account(&self, caller: &Caller, action: &str) -> Result<bool> {
+        self.refuse_expired(caller)?;
+        if caller.project.is_some() {
+            return Ok(false);
+        }
+        let mut tx = self.db.read().await.map_err(db("reading grants"))?;
+        Ok(permissions(&mut tx, caller, GrantScope::Account).await?.allow(action))
+    }
+
+    fn refuse_expired(&self, caller: &Caller) -> Result<()> {
+        if caller.expires_at.is_some_and(|end| end <= self.clock.now()) {
+            return Err(Error::CredentialRefused);
+        }
+        Ok(())
+    }
+}
+
+async fn permissions(tx: &mut Tx, caller: &Caller, place: GrantScope) -> Result<Permissions> {
+    let doing = "reading grants";
+    let narrowed_to = caller.narrowed_to.clone();
+    if caller.user.is_admin && caller.agency.is_none() {
+        return Ok(Permissions { everything: true, granted: Vec::new(), narrowed_to });
+    }
+    let domain = caller.domain.id;
+    let roles = match caller.agency {
+        Some(agency) => tx.grants().roles_of_agency(agency, place).await,
+        None => tx.grants().roles_of_user(domain, caller.user.id, place).await,
+    };
+    let mut custom = Vec::new();
+    let mut granted = Vec::new();
+    for role in roles.map_err(db(doing))? {
+        match SYSTEM_ROLES.iter().find(|known| known.id() == role) {
+            Some(known) => granted.push(known.document()),
+            None => custom.push(role),
+        }
+    }
+    granted.extend(tx.custom_roles().documents(domain, &custom).await.map_err(db(doing))?);
+    Ok(Permissions { everything: false, granted, narrowed_to })
+}

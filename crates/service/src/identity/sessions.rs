@@ -1,0 +1,263 @@
+//! Use cases of logins and tokens.
+//!
+//! A refused credential says nothing about why: unknown user, wrong password and
+//! barred account look alike and cost alike.
+
+use cbr_db::{FailedLogins, Token, Tx};
+use cbr_model::identity::{Caller, Domain, Project, User};
+use cbr_model::{AgencyId, ProjectId, UserId};
+use zeroize::Zeroizing;
+
+use super::credentials::{DomainRef, IssuedToken, Login, Scope, UserRef, VerifiedToken};
+use super::password::random_text;
+use super::seal::token_digest;
+use super::service::{Identity, TOKEN_SECONDS};
+use crate::access::{Actor, Request};
+use crate::audit::Subject;
+use crate::error::db;
+use crate::rules::lockout;
+use crate::{Error, Result};
+
+const TOKEN_CHARS: usize = 64;
+
+/// What a login must show besides the password.
+#[derive(Debug)]
+pub(super) enum SecondFactor {
+    /// Nothing: whoever asks is known already.
+    NotAsked,
+    /// This code, if the user has a device and it is required.
+    Code(Option<Zeroizing<String>>),
+}
+
+/// A password that was right.
+pub(super) struct Proof {
+    /// What was kept of it then.
+    phc: Option<String>,
+    /// A code of the second factor was right as well.
+    has_code: bool,
+}
+
+impl Identity {
+    /// Checks a password, and a second factor where one is required, and issues a token.
+    pub async fn login(&self, login: Login, request: Request) -> Result<IssuedToken> {
+        let doing = "logging in";
+        let mut tx = self.db.read().await.map_err(db(doing))?;
+        let found = find_user(&mut tx, &login.user).await?;
+        drop(tx);
+        let Some((domain, user)) = found else {
+            // Costs what a wrong password costs.
+            self.passwords.is_right(login.password, None).await?;
+            drop(self.db.begin().await.map_err(db(doing))?);
+            return Err(Error::CredentialRefused);
+        };
+        let factor = SecondFactor::Code(login.passcode);
+        let proof = self.prove(&user, login.password, factor).await?;
+        let methods = if proof.has_code { "password,totp" } else { "password" };
+        let mut tx = self.db.read().await.map_err(db(doing))?;
+        let project = scoped_project(&mut tx, &domain, &login.scope).await?;
+        drop(tx);
+        let caller = Caller { project, ..whole_caller(domain, user, None) };
+        self.issue(caller, methods, Some(&proof), request).await
+    }
+
+    /// Issues a token for `caller`, until its credential ends but at most for a day; not if `proof`
+    /// is no longer the user's.
+    pub(super) async fn issue(
+        &self,
+        caller: Caller,
+        methods: &str,
+        proof: Option<&Proof>,
+        request: Request,
+    ) -> Result<IssuedToken> {
+        let actor = Actor::new(caller, request);
+        let mut tx = self.change(&actor, "issuing a token").await?;
+        let phc = tx.users().password(actor.caller().user.id).await;
+        let phc = phc.map_err(db("reading a password"))?;
+        if proof.is_some_and(|proof| proof.phc != phc) {
+            return Err(Error::CredentialRefused);
+        }
+        let issued_at = tx.now();
+        let longest = issued_at.plus_seconds(TOKEN_SECONDS);
+        let mut caller = actor.caller().clone();
+        let expires_at = caller.expires_at.map_or(longest, |end| end.min(longest));
+        caller.expires_at = Some(expires_at);
+        let secret = random_text(&*self.random, TOKEN_CHARS);
+        let token = Token {
+            digest: token_digest(&secret),
+            user: caller.user.id,
+            project: caller.project.as_ref().map(|project| project.id),
+            agency: caller.agency,
+            methods: methods.to_owned(),
+            issued_at,
+            expires_at,
+        };
+        tx.tokens().insert(&token).await.map_err(db("adding a token"))?;
+        tx.commit(Subject::new(caller.user.id, &caller.user.name)).await?;
+        Ok(IssuedToken { secret, issued_at, caller, methods: methods.to_owned() })
+    }
+
+    /// Refuses unless `user` may log in and `password` is its own. Failures are counted, and too
+    /// many refuse even what is right for a while.
+    pub(super) async fn prove(
+        &self,
+        user: &User,
+        password: Zeroizing<String>,
+        factor: SecondFactor,
+    ) -> Result<Proof> {
+        let doing = "checking a password";
+        let mut tx = self.db.read().await.map_err(db(doing))?;
+        let phc = tx.users().password(user.id).await.map_err(db(doing))?;
+        drop(tx);
+        let is_right = self.passwords.is_right(password, phc.clone()).await? && user.enabled;
+
+        // Counted one after the other, so that guesses at the same time count as well.
+        let mut tx = self.db.begin().await.map_err(db(doing))?;
+        let failed = tx.users().failed_logins(user.id).await.map_err(db(doing))?;
+        if lockout::is_locked(&failed, tx.now()) {
+            return Err(Error::CredentialRefused);
+        }
+        let proven = match factor {
+            _ if !is_right => Err(Error::CredentialRefused),
+            SecondFactor::NotAsked => return Ok(Proof { phc, has_code: false }),
+            SecondFactor::Code(code) => self.check_code(&mut tx, user.id, code).await,
+        };
+        let after = match &proven {
+            Ok(_) => FailedLogins::NONE,
+            Err(Error::CredentialRefused) => lockout::after_failure(failed, tx.now()),
+            Err(_) => failed,
+        };
+        if after.locked_until > failed.locked_until {
+            tracing::warn!(user.id = %user.id, "too many logins failed: no more for a while");
+        }
+        if after != failed || proven.is_ok() {
+            tx.users().set_failed_logins(user.id, after).await.map_err(db(doing))?;
+            tx.commit().await.map_err(db(doing))?;
+        }
+        proven.map(|has_code| Proof { phc, has_code })
+    }
+
+    /// Whom the token speaks for, if it is good.
+    pub async fn verify_token(&self, secret: &str) -> Result<VerifiedToken> {
+        let mut tx = self.db.read().await.map_err(db("verifying a token"))?;
+        let token = tx.tokens().find(token_digest(secret)).await.map_err(db("reading a token"))?;
+        let token = token.ok_or(Error::CredentialRefused)?;
+        let mut caller = caller_of(&mut tx, token.user, token.agency).await?;
+        caller.project = match token.project {
+            Some(id) => Some(enabled_project(&mut tx, id).await?.ok_or(Error::CredentialRefused)?),
+            None => None,
+        };
+        caller.expires_at = Some(token.expires_at);
+        Ok(VerifiedToken { issued_at: token.issued_at, caller, methods: token.methods })
+    }
+
+    /// Makes a token useless. One that is not good is fine.
+    pub async fn revoke_token(&self, secret: &str) -> Result<()> {
+        let mut tx = self.db.begin().await.map_err(db("revoking a token"))?;
+        tx.tokens().delete(token_digest(secret)).await.map_err(db("deleting a token"))?;
+        tx.commit().await.map_err(db("revoking a token"))
+    }
+
+    /// Forgets tokens and temporary keys that are over; says how many.
+    pub(crate) async fn sweep_tokens(&self) -> Result<u64> {
+        let mut tx = self.db.begin().await.map_err(db("sweeping tokens"))?;
+        let swept = tx.tokens().delete_expired().await.map_err(db("deleting tokens"))?;
+        let keys = tx.temporary_keys().delete_expired().await.map_err(db("deleting keys"))?;
+        tx.commit().await.map_err(db("sweeping tokens"))?;
+        Ok(swept + keys)
+    }
+}
+
+pub(super) async fn find_domain(tx: &mut Tx, wanted: &DomainRef) -> Result<Option<Domain>> {
+    match wanted {
+        DomainRef::Id(id) => tx.domains().find(*id).await,
+        DomainRef::Name(name) => tx.domains().find_by_name(name).await,
+    }
+    .map_err(db("reading a domain"))
+}
+
+async fn find_user(tx: &mut Tx, wanted: &UserRef) -> Result<Option<(Domain, User)>> {
+    match wanted {
+        UserRef::Id(id) => {
+            let user = tx.users().find(*id).await.map_err(db("reading a user"))?;
+            let Some(user) = user else { return Ok(None) };
+            let domain = find_domain(tx, &DomainRef::Id(user.domain)).await?;
+            Ok(domain.map(|domain| (domain, user)))
+        }
+        UserRef::Name { domain, name } => {
+            let Some(domain) = find_domain(tx, domain).await? else { return Ok(None) };
+            let user = tx.users().find_by_name(domain.id, name).await;
+            Ok(user.map_err(db("reading a user"))?.map(|user| (domain, user)))
+        }
+    }
+}
+
+/// Whom a stored credential speaks for now: its user must still be allowed to log in, and its
+/// agency must still trust the user's account.
+pub(super) async fn caller_of(
+    tx: &mut Tx,
+    user: UserId,
+    agency: Option<AgencyId>,
+) -> Result<Caller> {
+    let found = find_user(tx, &UserRef::Id(user)).await?.filter(|(_, user)| user.enabled);
+    let (own, user) = found.ok_or(Error::CredentialRefused)?;
+    let domain = match agency {
+        None => own,
+        Some(id) => {
+            let agency = tx.agencies().find(id).await.map_err(db("reading an agency"))?;
+            let now = tx.now();
+            let agency = agency
+                .filter(|agency| agency.trusted.id == own.id)
+                .filter(|agency| agency.expires_at.is_none_or(|end| now < end))
+                .ok_or(Error::CredentialRefused)?;
+            let domain = find_domain(tx, &DomainRef::Id(agency.domain)).await?;
+            domain.ok_or(Error::CredentialRefused)?
+        }
+    };
+    Ok(whole_caller(domain, user, agency))
+}
+
+/// A caller whose credential is not narrowed in any way.
+const fn whole_caller(domain: Domain, user: User, agency: Option<AgencyId>) -> Caller {
+    Caller {
+        domain,
+        user,
+        project: None,
+        expires_at: None,
+        agency,
+        narrowed_to: None,
+        is_temporary_key: false,
+    }
+}
+
+pub(super) async fn enabled_project(tx: &mut Tx, id: ProjectId) -> Result<Option<Project>> {
+    let project = tx.projects().find(id).await.map_err(db("reading a project"))?;
+    Ok(project.filter(|project| project.enabled))
+}
+
+/// The project a login asks for; one that is not the account's refuses the login.
+pub(super) async fn scoped_project(
+    tx: &mut Tx,
+    own: &Domain,
+    scope: &Scope,
+) -> Result<Option<Project>> {
+    let project = match scope {
+        Scope::Unscoped => return Ok(None),
+        Scope::Domain(wanted) => {
+            let domain = find_domain(tx, wanted).await?.ok_or(Error::CredentialRefused)?;
+            return if domain.id == own.id { Ok(None) } else { Err(Error::CredentialRefused) };
+        }
+        Scope::Project(id) => tx.projects().find(*id).await.map_err(db("reading a project"))?,
+        Scope::ProjectName { domain, name } => {
+            let domain = match domain {
+                Some(wanted) => find_domain(tx, wanted).await?.ok_or(Error::CredentialRefused)?,
+                None => own.clone(),
+            };
+            let found = tx.projects().find_by_name(domain.id, name).await;
+            found.map_err(db("reading a project"))?
+        }
+    };
+    project
+        .filter(|project| project.enabled && project.domain == own.id)
+        .map(Some)
+        .ok_or(Error::CredentialRefused)
+}
