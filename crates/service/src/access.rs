@@ -1,11 +1,13 @@
 //! Proof that a caller may act, and what it is acting with.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use cbr_model::audit::Event;
 use cbr_model::identity::Caller;
 use cbr_model::{DomainId, ProjectId, UserId};
 
+use crate::identity::Permissions;
 use crate::{Error, Result};
 
 /// What is known of a request before it is let in.
@@ -64,11 +66,17 @@ impl Actor {
 pub struct Access {
     actor: Actor,
     project: ProjectId,
+    permissions: Arc<Permissions>,
 }
 
 impl Access {
-    pub(crate) const fn new(actor: Actor, project: ProjectId) -> Self {
-        Self { actor, project }
+    pub(crate) fn new(actor: Actor, project: ProjectId, permissions: Permissions) -> Self {
+        Self { actor, project, permissions: Arc::new(permissions) }
+    }
+
+    /// Refuses unless the caller may also do `action` here, beside what the operation is.
+    pub(crate) fn require(&self, action: &str) -> Result<()> {
+        self.permissions.require(action)
     }
 
     /// Who calls, with which request.

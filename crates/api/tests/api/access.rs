@@ -4,7 +4,7 @@ use cbr_api::OPERATIONS;
 use cbr_api::operation::Operation;
 use serde_json::{Value, json};
 
-use crate::app::{App, DOMAIN_NAME, vault_body};
+use crate::app::{App, DOMAIN_NAME, VOLUMES, vault_body};
 use crate::client::{Answer, Call, send};
 use crate::people::{Office, PASSWORD, call, id_of, log_in, token_of};
 
@@ -170,6 +170,32 @@ async fn a_custom_policy_allows_denies_and_changes_at_once() {
     person.call(&app, "DELETE", &vault, None).await.expect(204);
     // It is granted: it cannot go.
     assert_eq!(office.call("DELETE", &path, None).await.expect(409).code(), "IAM.0009");
+}
+
+/// Contract A.11, IAM-10: who puts a resource into a vault must see it at its own service as well.
+#[tokio::test]
+async fn binding_a_disk_also_needs_the_list_of_disks() {
+    let app = App::start().await;
+    let office = Office::open(&app).await;
+    let allow = json!([{"Effect": "Allow", "Action": ["cbr:*:get*", "cbr:*:list*",
+        "cbr:vaults:update", "cbr:vaults:delete", "cbr:vaults:create", "cbr:vaults:addResources"]}]);
+    office.policy("vaults", allow).await;
+    let see = json!([{"Effect": "Allow", "Action": ["evs:volumes:list"]}]);
+    office.policy("see disks", see).await;
+    let person = office.person("alice", &["vaults"]).await;
+    let disk = json!({"id": VOLUMES[0], "type": "OS::Cinder::Volume"});
+    let mut with_disk = vault_body("with-disk");
+    with_disk["vault"]["resources"] = json!([disk]);
+    let refused = person.call(&app, "POST", "/vaults", Some(with_disk.clone())).await;
+    assert!(is_denied(&refused) && refused.body.to_string().contains("evs:volumes:list"));
+    let made = person.call(&app, "POST", "/vaults", Some(vault_body("bare"))).await.expect(200);
+    let bind = format!("/vaults/{}/addresources", id_of(&made.body["vault"]));
+    let disks = || Some(json!({"resources": [disk]}));
+    assert!(is_denied(&person.call(&app, "POST", &bind, disks()).await));
+    let (group, role) = (office.group("seeing").await, office.role("see disks").await);
+    office.grant(&group, &role).await;
+    office.join(&group, &person.id).await;
+    person.call(&app, "POST", &bind, disks()).await.expect(200);
 }
 
 /// IAM-09: what a policy cannot say is refused, and why is said.

@@ -27,6 +27,7 @@ pub use credentials::{
 pub(crate) use enterprise::check_enterprise_project;
 pub use keys::{KeyChange, NewKey};
 pub use mfa::{NewDevice, ShownDevice};
+pub(crate) use permit::Permissions;
 pub use reseal::reseal;
 pub use roles::{Role, RoleText};
 pub use seal::SealingKey;

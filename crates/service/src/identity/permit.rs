@@ -14,7 +14,7 @@ use crate::{Access, Error, Result};
 
 /// What a caller may do in one place.
 #[derive(Debug)]
-struct Permissions {
+pub(crate) struct Permissions {
     /// Everything: the administrator of the account.
     everything: bool,
     granted: Vec<Document>,
@@ -23,6 +23,15 @@ struct Permissions {
 }
 
 impl Permissions {
+    /// Refuses what is not allowed.
+    pub(crate) fn require(&self, action: &str) -> Result<()> {
+        if self.allow(action) {
+            Ok(())
+        } else {
+            Err(Error::ActionDenied { action: action.to_owned() })
+        }
+    }
+
     fn allow(&self, action: &str) -> bool {
         let is_granted = self.everything || decide(&self.granted, action).is_allowed();
         is_granted && self.narrowed_to.as_ref().is_none_or(|d| decide([d], action).is_allowed())
@@ -45,13 +54,11 @@ impl Identity {
         let found = tx.projects().find(project).await.map_err(db(doing))?;
         let is_open = |found: &Project| found.enabled && may_use(&caller, found);
         found.filter(is_open).ok_or(Error::Forbidden)?;
+        let permissions = permissions(&mut tx, &caller, GrantScope::Project(project)).await?;
         if let Some(action) = action {
-            let place = GrantScope::Project(project);
-            if !permissions(&mut tx, &caller, place).await?.allow(action) {
-                return Err(Error::ActionDenied { action: action.to_owned() });
-            }
+            permissions.require(action)?;
         }
-        Ok(Access::new(Actor::new(caller, request), project))
+        Ok(Access::new(Actor::new(caller, request), project, permissions))
     }
 
     /// Lets the caller do `action` in its account as a whole.

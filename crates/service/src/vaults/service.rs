@@ -8,7 +8,7 @@ use cbr_model::backup::Backup;
 use cbr_model::order::{Order, OrderKind};
 use cbr_model::query::{Listing, Page, VaultFilter};
 use cbr_model::quota::Quota;
-use cbr_model::resource::ProtectStatus;
+use cbr_model::resource::{ProtectStatus, ResourceKind};
 use cbr_model::tag::InvalidTags;
 use cbr_model::vault::{Vault, VaultStatus, VaultUse};
 use cbr_model::{ChainId, OrderId, ProjectId, ResourceId, TaskId, VaultId};
@@ -42,7 +42,7 @@ impl Vaults {
         let user = access.caller().user.id;
         let now = self.core.clock.now();
         let mut vault = rules::build(&wanted, id, access.project(), user, now)?;
-        let candidates = self.candidates(access.project(), &wanted.resources).await?;
+        let candidates = self.candidates(access, &wanted.resources).await?;
         let mut tx = self.core.change(access, "creating a vault").await?;
         check_quotas(&mut tx, access, &vault).await?;
         let account = access.caller().domain.id;
@@ -144,7 +144,7 @@ impl Vaults {
         vault: VaultId,
         wanted: Vec<WantedResource>,
     ) -> Result<Vec<ResourceId>> {
-        let candidates = self.candidates(access.project(), &wanted).await?;
+        let candidates = self.candidates(access, &wanted).await?;
         let mut tx = self.core.change(access, "adding resources").await?;
         let vault = existing(&mut tx, access.project(), vault).await?;
         if !vault.status.allows(VaultUse::Bind) {
@@ -206,13 +206,19 @@ impl Vaults {
         ChainId::random(&*self.core.random)
     }
 
+    /// What is known of the resources, for who may see them at their own service (contract A.11).
     async fn candidates(
         &self,
-        project: ProjectId,
+        access: &Access,
         wanted: &[WantedResource],
     ) -> Result<Vec<Option<Candidate>>> {
+        let project = access.project();
         let mut candidates = Vec::with_capacity(wanted.len());
         for resource in wanted {
+            access.require(match resource.kind {
+                ResourceKind::Server => "ecs:cloudServers:list",
+                ResourceKind::Volume => "evs:volumes:list",
+            })?;
             let found = self.core.resources.candidate(project, resource.kind, resource.id).await?;
             candidates.push(found);
         }
