@@ -73,7 +73,10 @@ async fn start(folder: &Path) -> (Router, String) {
     let token = Token {
         digest: sha256,
         user: account.user,
-        project: Some(account.project),
+        // For the account as a whole: it opens the project, and users and policies as well.
+        project: None,
+        agency: None,
+        methods: "password".to_owned(),
         issued_at: START,
         expires_at: START.plus_seconds(86_400),
     };
@@ -86,8 +89,10 @@ async fn start(folder: &Path) -> (Router, String) {
 fn method(verb: Verb) -> &'static str {
     match verb {
         Verb::Get => "GET",
+        Verb::Head => "HEAD",
         Verb::Post => "POST",
         Verb::Put => "PUT",
+        Verb::Patch => "PATCH",
         Verb::Delete => "DELETE",
     }
 }
