@@ -57,12 +57,11 @@ impl Identity {
             refuse_taken(&all, &name)?;
             project.name = name;
         }
-        let description = match description {
-            Some(text) => text,
-            None => {
-                let all = tx.projects().descriptions(access.domain()).await.map_err(db(doing))?;
-                all.get(&id).cloned().unwrap_or_default()
-            }
+        let description = if let Some(text) = description {
+            text
+        } else {
+            let said = tx.projects().descriptions(access.domain()).await.map_err(db(doing))?;
+            said.get(&id).cloned().unwrap_or_default()
         };
         check_description(&description)?;
         tx.projects().update(&project, &description).await.map_err(db(doing))?;
