@@ -438,3 +438,43 @@ async fn an_account_sees_nothing_of_another() {
         user
     );
 }
+
+/// AUD-01, P32: every change of the account is recorded with who made it, and without secrets.
+#[tokio::test]
+async fn changes_of_the_account_are_recorded_without_secrets() {
+    let app = App::start().await;
+    let office = Office::open(&app).await;
+    let person = office.person("alice", &["CBR ReadOnlyAccess"]).await;
+    let key = json!({"credential": {"user_id": person.id}});
+    let made = office.post("/v3.0/OS-CREDENTIAL/credentials", key).await.expect(201);
+    let secret = made.body["credential"]["secret"].as_str().unwrap().to_owned();
+    let reset = json!({"user": {"password": "Another-1-Word"}});
+    office.call("PATCH", &format!("/v3/users/{}", person.id), Some(reset)).await.expect(200);
+    office.call("DELETE", &format!("/v3/users/{}", person.id), None).await.expect(204);
+    let records = app.records().await;
+    let names: Vec<String> = records
+        .iter()
+        .map(|record| {
+            serde_json::from_str::<Value>(record).unwrap()["name"].as_str().unwrap().into()
+        })
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "login",
+            "createUser",
+            "createGroup",
+            "addUserToGroup",
+            "grantPolicy",
+            "login",
+            "createAccessKey",
+            "updateUser",
+            "deleteUser"
+        ]
+    );
+    let all = records.concat();
+    for hidden in [PASSWORD, "Another-1-Word", &secret, &person.token, app.password()] {
+        assert!(!all.contains(hidden), "{hidden} is in {all}");
+    }
+    assert!(all.contains(&person.name) && all.contains(&person.id));
+}

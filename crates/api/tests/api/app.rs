@@ -174,6 +174,13 @@ impl App {
         (self.insert_token(user.id, None, "stranger-account").await, project)
     }
 
+    /// The records of what was changed in the first account, as they are kept.
+    pub(crate) async fn records(&self) -> Vec<String> {
+        let mut tx = self.db.read().await.unwrap();
+        let kept = tx.audit().chain(self.account.domain, 0, 1000).await.unwrap();
+        kept.into_iter().map(|kept| kept.record).collect()
+    }
+
     async fn insert_token(
         &self,
         user: UserId,
