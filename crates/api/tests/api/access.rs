@@ -1,7 +1,7 @@
 //! Who may do what (IAM-01 to IAM-12): through groups and policies, from one request to the next.
 
 use cbr_api::OPERATIONS;
-use cbr_api::operation::Operation;
+use cbr_api::operation::{Admission, Operation};
 use serde_json::{Value, json};
 
 use crate::app::{App, DOMAIN_NAME, VOLUMES, vault_body};
@@ -262,6 +262,28 @@ async fn the_account_is_managed_only_by_who_was_granted_it() {
     call(&app, &officer.token, "DELETE", &admin, None).await.expect(409);
     let barred = json!({"user": {"enabled": false}});
     office.call("PATCH", &admin, Some(barred)).await.expect(409);
+}
+
+/// IAM-01, IAM-02, reliability 10.2: every operation of the account × who was granted nothing there, and the
+/// administrator with a token for one project.
+#[tokio::test]
+async fn no_operation_of_the_account_is_open_without_a_grant_there() {
+    let app = App::start().await;
+    let office = Office::open(&app).await;
+    let nobody = office.officer("nobody", &[]).await;
+    let full = office.person("full", &["CBR FullAccess", "Tenant Administrator"]).await;
+    let before = app.records().await.len();
+    let mut cells = 0;
+    for operation in OPERATIONS.iter().filter(|of| of.admission == Admission::Account) {
+        for token in [nobody.token.as_str(), full.token.as_str(), app.token()] {
+            let call = any_call(operation, &app.project()).token(token);
+            let answer = send(&app.router, call.build()).await;
+            assert_eq!(answer.status, 403, "{}: {answer:?}", operation.name);
+            cells += 1;
+        }
+    }
+    assert!(cells >= 3 * 60, "{cells} cells");
+    assert_eq!(app.records().await.len(), before, "nothing was changed");
 }
 
 /// IAM-01: users, from their making to their end.

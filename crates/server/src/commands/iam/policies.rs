@@ -28,7 +28,7 @@ pub(super) enum Command {
     Create {
         /// Name of the policy
         name: String,
-        /// JSON: {"Version": "1.1", "Statement": [{"Effect": "Allow", "Action": ["cbr:*:get*"]}]}
+        /// JSON with Version and Statement, as docs/operations/access.md shows it
         #[arg(long, value_name = "FILE")]
         file: PathBuf,
         /// Free text
