@@ -4,7 +4,7 @@ use crate::sharing::ShareError;
 use std::time::Duration;
 
 use cbr_model::backup::Backup;
-use cbr_model::identity::{Caller, Domain, Project};
+use cbr_model::identity::{Caller, Domain, Project, User};
 use cbr_model::member::{Member, MemberState, MemberStatus};
 use cbr_model::query::{BackupFilter, Ownership, Page};
 use cbr_model::size::Gib;
@@ -18,7 +18,7 @@ use crate::rules::vault::tests::wanted;
 use crate::sharing::{Decision, MemberFilter, Recipients};
 use crate::vaults::NewVault;
 use crate::volumes::{NewVolumeRequest, VolumeFilter, VolumeJobStatus};
-use crate::{Access, Actor, Error, Result};
+use crate::{Access, Error, Result};
 
 fn project_id(n: u128) -> ProjectId {
     ProjectId::from_uuid(Uuid::from_u128(n))
@@ -35,8 +35,18 @@ impl World {
         tx.projects().insert(&project).await.unwrap();
         tx.commit().await.unwrap();
         let user = self.access.caller().user.clone();
-        let caller = Caller { domain, user, project: Some(project), expires_at: None };
-        Access::new(Actor::new(caller, request()), project_id(n))
+        let user = User { domain: domain.id, ..user };
+        let caller = Caller {
+            domain,
+            user,
+            project: Some(project),
+            expires_at: None,
+            agency: None,
+            narrowed_to: None,
+            is_temporary_key: false,
+        };
+        let identity = &self.services.identity;
+        identity.access(caller, project_id(n), None, request()).await.unwrap()
     }
 
     async fn vault_of(&self, access: &Access, kind: VaultKind, size: u64) -> Vault {

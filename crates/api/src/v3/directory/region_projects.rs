@@ -45,6 +45,8 @@ async fn handle(
     Authenticated(caller): Authenticated,
 ) -> Result<Json<Response>, ApiError> {
     let found = api.services.identity.projects(&caller, None).await?;
-    let projects = found.iter().map(|project| WireProject::of(project, &api.settings)).collect();
+    let said = api.services.identity.project_descriptions(&caller).await?;
+    let projects =
+        found.iter().map(|project| WireProject::of(project, &said, &api.settings)).collect();
     Ok(Json(Response { projects, links: SelfLink::to(&api.settings, PATH) }))
 }
