@@ -27,6 +27,6 @@ pub mod vault;
 pub use cbr_env::Timestamp;
 pub use id::{
     AgencyId, BackupId, ChainId, CheckpointId, DomainId, ExportId, GroupId, MemberId, OrderId,
-    OrganizationPolicyId, PolicyId, ProjectId, ResourceId, RoleId, TaskId, TraceId, TriggerId, UserId,
-    VaultId,
+    OrganizationPolicyId, PolicyId, ProjectId, ResourceId, RoleId, TaskId, TraceId, TriggerId,
+    UserId, VaultId,
 };
