@@ -216,6 +216,8 @@ id_parameters! {
     MemberInPath: Project = "member_id", MemberNotFound;
     /// `{operation_log_id}`
     OperationInPath: Task = "operation_log_id", OperationNotFound;
+    /// `{organization_policy_id}`
+    OrganizationPolicyInPath: OrganizationPolicy = "organization_policy_id", PolicyNotFound;
     /// `{policy_id}`
     PolicyInPath: Policy = "policy_id", PolicyNotFound;
     /// `{id}` of a project at Keystone

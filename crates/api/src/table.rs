@@ -6,8 +6,8 @@ use crate::identity::grants::{
 };
 use crate::operation::Operation;
 use crate::v3::{
-    backups, checkpoints, directory, features, members, migrates, operation_logs, policies,
-    protectables, replication, vault_tags, vaults,
+    backups, checkpoints, directory, features, members, migrates, operation_logs,
+    organization_policies, policies, protectables, replication, vault_tags, vaults,
 };
 use crate::{ecs, evs, identity, system, x};
 
@@ -48,6 +48,12 @@ pub static OPERATIONS: &[Operation] = &[
     policies::show::OPERATION,
     policies::update::OPERATION,
     policies::delete::OPERATION,
+    organization_policies::create::OPERATION,
+    organization_policies::list::OPERATION,
+    organization_policies::show::OPERATION,
+    organization_policies::update::OPERATION,
+    organization_policies::delete::OPERATION,
+    organization_policies::detail::OPERATION,
     operation_logs::list::OPERATION,
     operation_logs::show::OPERATION,
     protectables::list::OPERATION,

@@ -58,7 +58,7 @@ pub(crate) fn organization_policy(row: &Row) -> Result<OrganizationPolicy, DbErr
     Ok(OrganizationPolicy {
         id: row.id("id")?,
         domain: row.id("domain_id")?,
-        name: name(row, "name")?,
+        name: row.text("name")?,
         description: row.text_opt("description")?,
         effective_scope: row.text_opt("effective_scope")?,
         operation: row.word("operation", PolicyOperation::from_str_exact)?,

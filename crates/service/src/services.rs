@@ -25,8 +25,9 @@ use crate::tasks::undelete_backup::UndeleteTask;
 use crate::tasks::verify_backup::VerifyTask;
 use crate::verification::Verification;
 use crate::{
-    Audit, Backups, Catalogue, Checkpoints, Directory, Exports, Identity, Operations, Policies,
-    Protectables, Replication, Servers, Sharing, Trash, Vaults, Volumes,
+    Audit, Backups, Catalogue, Checkpoints, Directory, Exports, Identity, Operations,
+    OrganizationPolicies, Policies, Protectables, Replication, Servers, Sharing, Trash, Vaults,
+    Volumes,
 };
 
 /// What the service is built on.
@@ -63,6 +64,8 @@ pub struct Services {
     pub vaults: Arc<Vaults>,
     /// When vaults are backed up, and how long their backups are kept.
     pub policies: Arc<Policies>,
+    /// Policies of whole accounts.
+    pub organization_policies: Arc<OrganizationPolicies>,
     /// What vaults could take.
     pub protectables: Arc<Protectables>,
     /// Runs.
@@ -115,6 +118,7 @@ impl Services {
         let exports = Arc::new(Exports::new(Arc::clone(&core), host));
         let backups = Arc::new(Backups::new(Arc::clone(&core)));
         let trash = Arc::new(Trash::new(Arc::clone(&core)));
+        let organization_policies = Arc::new(OrganizationPolicies::new(Arc::clone(&core)));
         Self {
             audit: Arc::new(Audit::new(Arc::clone(&core))),
             vaults: Arc::new(Vaults::new(Arc::clone(&core))),
@@ -137,7 +141,9 @@ impl Services {
                 Arc::clone(&identity),
                 Arc::clone(&exports),
                 backups,
+                Arc::clone(&organization_policies),
             )),
+            organization_policies,
             trash,
             exports,
             identity,

@@ -18,7 +18,7 @@ use crate::content::reference;
 use crate::core::Core;
 use crate::error::db;
 use crate::resources::refused;
-use crate::{Backups, Error, Exports, Identity, Result, Trash};
+use crate::{Backups, Error, Exports, Identity, OrganizationPolicies, Result, Trash};
 
 /// How often the quick sweeps run.
 const EVERY: Duration = Duration::from_mins(1);
@@ -38,6 +38,7 @@ pub struct Sweeps {
     identity: Arc<Identity>,
     exports: Arc<Exports>,
     backups: Arc<Backups>,
+    organization_policies: Arc<OrganizationPolicies>,
 }
 
 impl Sweeps {
@@ -47,8 +48,9 @@ impl Sweeps {
         identity: Arc<Identity>,
         exports: Arc<Exports>,
         backups: Arc<Backups>,
+        organization_policies: Arc<OrganizationPolicies>,
     ) -> Self {
-        Self { core, trash, identity, exports, backups }
+        Self { core, trash, identity, exports, backups, organization_policies }
     }
 
     /// Sweeps until `shutdown`. The first round, right after a start, does everything.
@@ -58,6 +60,7 @@ impl Sweeps {
             report("history", self.history().await);
             report("leftovers", self.leftovers().await);
             report("exports", self.exports.reconcile().await);
+            report("organization policies", self.organization_policies.sync().await);
             report("queue", self.queue().await.map(|()| 0));
             report("sizes", self.backups.count_sizes().await);
             if round % TRASH_ROUNDS == 0 {
@@ -68,7 +71,21 @@ impl Sweeps {
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = self.core.clock.sleep(EVERY) => {}
+                () = self.pause() => {}
+            }
+        }
+    }
+
+    /// Waits for the next round. Copies of organization policies are awaited by somebody, so they
+    /// do not wait for it.
+    async fn pause(&self) {
+        let mut end = self.core.clock.sleep(EVERY);
+        loop {
+            tokio::select! {
+                () = &mut end => return,
+                () = self.organization_policies.changed() => {
+                    report("organization policies", self.organization_policies.sync().await);
+                }
             }
         }
     }

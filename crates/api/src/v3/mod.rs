@@ -7,6 +7,7 @@ pub(crate) mod features;
 pub(crate) mod members;
 pub(crate) mod migrates;
 pub(crate) mod operation_logs;
+pub(crate) mod organization_policies;
 pub(crate) mod policies;
 pub(crate) mod protectables;
 pub(crate) mod provider_id;

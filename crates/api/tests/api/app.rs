@@ -247,6 +247,22 @@ impl App {
         engine.run_due().await.unwrap();
     }
 
+    /// Copies organization policies, as the service does when one has changed; how many copies.
+    pub(crate) async fn sync_organization_policies(&self) -> u64 {
+        self.services.organization_policies.sync().await.unwrap()
+    }
+
+    /// Another project of the account.
+    pub(crate) async fn add_project(&self, name: &str) -> (ProjectId, String) {
+        let mut tx = self.db.begin().await.unwrap();
+        let own = tx.projects().find(self.account.project).await.unwrap().unwrap();
+        let id = ProjectId::random(&*self.random);
+        let project = Project { id, name: name.into(), ..own };
+        tx.projects().insert(&project).await.unwrap();
+        tx.commit().await.unwrap();
+        (id, self.insert_token(self.account.user, id, name).await)
+    }
+
     /// Counts what backups cost, as the service does every minute; of how many.
     pub(crate) async fn count_sizes(&self) -> u64 {
         self.services.backups.count_sizes().await.unwrap()

@@ -14,6 +14,7 @@ mod exports;
 mod generated;
 mod identity;
 mod members;
+mod organization_policies;
 mod people;
 mod policies;
 mod protocol;

@@ -193,7 +193,7 @@ async fn organization_policies_come_back_and_hold_their_copies(database: TestDat
     let mut organization = OrganizationPolicy {
         id: world.id(),
         domain: domain.id,
-        name: Name::new("all").unwrap(),
+        name: "for all".into(),
         description: None,
         effective_scope: Some("everybody".into()),
         operation: PolicyOperation::Backup,
@@ -217,7 +217,7 @@ async fn organization_policies_come_back_and_hold_their_copies(database: TestDat
     assert_eq!(backup, [organization.clone()]);
     assert_eq!(policies.list(domain.id, PolicyOperation::Replication).await.unwrap(), []);
 
-    organization.name = Name::new("more").unwrap();
+    organization.name = "for more".into();
     organization.description = Some("text".into());
     organization.policy_enabled = false;
     assert!(policies.update(&organization).await.unwrap());

@@ -33,8 +33,8 @@ pub struct OrganizationPolicy {
     pub id: OrganizationPolicyId,
     /// The account.
     pub domain: DomainId,
-    /// Its name.
-    pub name: Name,
+    /// Its name: any text.
+    pub name: String,
     /// Free text, or none.
     pub description: Option<String>,
     /// Free text about whom it is for, or none.

@@ -8,6 +8,7 @@ pub(crate) mod capacity;
 pub(crate) mod identity;
 pub(crate) mod lockout;
 pub(crate) mod names;
+pub(crate) mod organization_policy;
 pub(crate) mod password;
 pub(crate) mod policy;
 pub(crate) mod policy_binding;
