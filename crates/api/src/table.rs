@@ -9,7 +9,7 @@ use crate::v3::{
     backups, checkpoints, directory, features, members, migrates, operation_logs,
     organization_policies, policies, protectables, replication, vault_tags, vaults,
 };
-use crate::{ecs, evs, identity, system, x};
+use crate::{cts, ecs, evs, identity, system, x};
 
 /// Every operation, in the order of the OpenAPI document.
 pub static OPERATIONS: &[Operation] = &[
@@ -84,6 +84,8 @@ pub static OPERATIONS: &[Operation] = &[
     x::trash::list::OPERATION,
     x::trash::undelete::OPERATION,
     x::trash::purge::OPERATION,
+    x::audit::verify::OPERATION,
+    x::audit::records::OPERATION,
     // identity (contract F.1)
     identity::versions::ROOT,
     identity::versions::SHOW,
@@ -187,6 +189,13 @@ pub static OPERATIONS: &[Operation] = &[
     // servers (contract F.4)
     ecs::list::OPERATION,
     ecs::show::OPERATION,
+    // traces (contract F.7)
+    cts::list::OPERATION,
+    cts::operations::OPERATION,
+    cts::trackers::OPERATION,
+    cts::create::OPERATION,
+    cts::update::OPERATION,
+    cts::clear::OPERATION,
     // the process
     system::health::OPERATION,
     system::metrics::OPERATION,

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::commands::audit::AuditArgs;
 use crate::commands::backup::BackupArgs;
 use crate::commands::config::ConfigArgs;
 use crate::commands::doctor::DoctorArgs;
@@ -61,6 +62,7 @@ pub(crate) enum Command {
     Checkpoint(CheckpointArgs),
     Task(TaskArgs),
     Iam(IamArgs),
+    Audit(AuditArgs),
     Login(LoginArgs),
     Profile(ProfileArgs),
     Completions(CompletionsArgs),

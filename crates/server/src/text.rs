@@ -177,6 +177,18 @@ texts! {
     next_trash() "`cbr backup list --deleted` shows what can be taken back" | "可用 `cbr backup list --deleted` 查看可恢复的备份";
     col_deleted() "DELETED" | "删除时间";
     col_purged_from() "UNTIL" | "可恢复至";
+    col_user() "USER" | "用户";
+    what_audit_list() "cannot list changes" | "无法列出操作记录";
+    what_audit_export() "cannot export the records" | "无法导出审计记录";
+    what_audit_tracker() "cannot switch the tracker" | "无法切换追踪器";
+    what_audit_verify() "the records are not what was recorded" | "审计记录未通过校验";
+    why_audit_broken(number, reason) "record {number}: {reason}" | "第 {number} 条记录：{reason}";
+    why_audit_not_held()
+        "the noted record is not among them: it was changed, or the end was cut off"
+        | "所记下的记录不在其中：记录被更改，或末尾被截断";
+    done_audit_verify(count, head)
+        "All {count} records are what was recorded. Note this elsewhere: {head}"
+        | "全部 {count} 条记录均未被更改。请在别处记下：{head}";
     what_verify(name) "cannot verify {name}" | "无法校验 {name}";
     done_verify(name) "{name} can be restored: all of it was read" | "{name} 可以恢复：其全部数据已读取并校验";
     col_integrity() "INTEGRITY" | "完整性";

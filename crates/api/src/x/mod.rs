@@ -1,5 +1,6 @@
 //! Extensions: what the contract has no operation for. All lie under `/v3/{project_id}/x/`.
 
+pub(crate) mod audit;
 pub(crate) mod backup_integrity;
 pub(crate) mod backup_sizes;
 pub(crate) mod cancel_operation;

@@ -5,6 +5,7 @@
 
 mod access;
 mod app;
+mod audit;
 mod authorisation;
 mod backups;
 mod client;

@@ -1,5 +1,6 @@
 //! One file per command. A command reads its arguments, does its work and writes its result.
 
+pub(crate) mod audit;
 pub(crate) mod backup;
 mod backup_size;
 mod backup_trash;

@@ -9,4 +9,4 @@ mod service;
 
 pub use chain::{Broken, Head};
 pub(crate) use change::{Change, Subject};
-pub use service::{Audit, Verified};
+pub use service::{Audit, Kept, Verified};

@@ -31,6 +31,17 @@ pub struct Verified {
     pub holds_known: Option<bool>,
 }
 
+/// A record as it is kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Kept {
+    /// Its place in the account's chain.
+    pub number: u64,
+    /// Digest of the digest before and the record.
+    pub digest: String,
+    /// Its JSON.
+    pub record: String,
+}
+
 impl Audit {
     pub(crate) const fn new(core: Arc<Core>) -> Self {
         Self { core }
@@ -76,10 +87,26 @@ impl Audit {
         Ok(after)
     }
 
+    /// The next records of the caller's account after place `after`, as they are kept, oldest first;
+    /// at most a thousand. Only for an administrator: they are of all projects.
+    pub async fn records(&self, access: &Access, after: u64) -> Result<Vec<Kept>> {
+        let doing = "reading traces";
+        check_administrator(access)?;
+        let mut tx = self.core.db.read().await.map_err(db(doing))?;
+        let chain = tx.audit().chain(access.caller().domain.id, after, STEP).await;
+        let kept = |kept: cbr_db::KeptTrace| Kept {
+            number: kept.columns.number,
+            digest: kept.digest,
+            record: kept.record,
+        };
+        Ok(chain.map_err(db(doing))?.into_iter().map(kept).collect())
+    }
+
     /// Looks at all records of the caller's account: whether each is what was recorded, and whether
-    /// the chain still holds `known`.
+    /// the chain still holds `known`. Only for an administrator.
     pub async fn verify(&self, access: &Access, known: Option<&Head>) -> Result<Verified> {
         let doing = "verifying traces";
+        check_administrator(access)?;
         let domain = access.caller().domain.id;
         let mut tx = self.core.db.read().await.map_err(db(doing))?;
         let mut head = Head::default();
@@ -102,4 +129,8 @@ impl Audit {
             }
         }
     }
+}
+
+fn check_administrator(access: &Access) -> Result<()> {
+    if access.caller().user.is_admin { Ok(()) } else { Err(Error::Forbidden) }
 }

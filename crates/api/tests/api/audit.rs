@@ -1,0 +1,155 @@
+//! The trace service (contract F.7), and that every change is recorded.
+
+use serde_json::json;
+
+use crate::app::{App, vault_body};
+
+/// AUD-01, AUD-02: who created what, when and how can be read, by name, thing and user.
+#[tokio::test]
+async fn a_change_is_found_by_what_it_was() {
+    let app = App::start().await;
+    let vault = app.create_vault("v").await;
+    app.delete(&format!("/vaults/{vault}")).await.expect(204);
+    let all = app.get("/traces?trace_type=system&service_type=CBR").await.expect(200).body;
+    let names: Vec<_> =
+        all["traces"].as_array().unwrap().iter().map(|t| &t["trace_name"]).collect();
+    assert_eq!(names, ["deleteVault", "createVault"]);
+    let created = &all["traces"][1];
+    assert_eq!(created["resource_type"], "vault");
+    assert_eq!(created["resource_id"], vault.as_str());
+    assert_eq!(created["resource_name"], "v");
+    assert_eq!(created["user"]["name"], "admin");
+    assert_eq!(created["user"]["domain"]["name"], "acme");
+    let request = created["request"].as_str().unwrap();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(request).unwrap(), vault_body("v"));
+    for (filter, count) in [
+        ("trace_name=deleteVault", 1),
+        ("trace_name=deleteBackup", 0),
+        ("resource_name=v", 2),
+        ("user=admin", 2),
+        ("user=nobody", 0),
+        ("service_type=EVS", 0),
+        ("trace_rating=incident", 0),
+    ] {
+        let found = app.get(&format!("/traces?{filter}")).await.expect(200).body;
+        assert_eq!(found["traces"].as_array().unwrap().len(), count, "{filter}");
+    }
+}
+
+/// Contract F.7: pages by `next`, the default window is the last hour.
+#[tokio::test]
+async fn traces_come_in_pages_and_the_old_ones_on_demand() {
+    let app = App::start().await;
+    for name in ["a", "b", "c"] {
+        app.create_vault(name).await;
+    }
+    let first = app.get("/traces?limit=2").await.expect(200).body;
+    assert_eq!(first["meta_data"]["count"], 2);
+    let next = first["meta_data"]["marker"].as_str().unwrap();
+    let second = app.get(&format!("/traces?limit=2&next={next}")).await.expect(200).body;
+    assert_eq!(second["traces"][0]["resource_name"], "a");
+    assert!(second["meta_data"]["marker"].is_null());
+    app.clock.advance(std::time::Duration::from_secs(3601));
+    let count = |body: &serde_json::Value| body["traces"].as_array().unwrap().len();
+    assert_eq!(count(&app.get("/traces").await.expect(200).body), 0);
+    assert_eq!(count(&app.get("/traces?from=0").await.expect(200).body), 3);
+    app.get("/traces?limit=201").await.expect(400);
+    app.get("/traces?next=x").await.expect(400);
+}
+
+/// AUD-04: the tracker is switched off and on; what was recorded stays readable.
+#[tokio::test]
+async fn the_tracker_can_be_switched() {
+    let app = App::start().await;
+    let status =
+        async || app.get("/trackers").await.expect(200).body["trackers"][0]["status"].clone();
+    assert_eq!(status().await, "enabled");
+    app.create_vault("seen").await;
+    let off = json!({"tracker_type": "system", "tracker_name": "system", "status": "disabled"});
+    app.put("/tracker", &off).await.expect(200);
+    assert_eq!(status().await, "disabled");
+    app.create_vault("unseen").await;
+    app.post("/tracker", &json!({"tracker_type": "system"})).await.expect(201);
+    assert_eq!(status().await, "enabled");
+    app.delete("/trackers?tracker_type=system").await.expect(204);
+    assert_eq!(status().await, "disabled");
+    let all = app.get("/traces").await.expect(200).body;
+    let names: Vec<_> =
+        all["traces"].as_array().unwrap().iter().map(|t| &t["trace_name"]).collect();
+    assert_eq!(names, ["deleteTracker", "createTracker", "updateTracker", "createVault"]);
+    assert_eq!(all["traces"][3]["resource_name"], "seen");
+    app.put("/tracker", &json!({"status": "odd"})).await.expect(400);
+    app.post("/tracker", &json!({"tracker_type": "data"})).await.expect(400);
+    app.delete("/trackers?tracker_name=mine").await.expect(400);
+    let none = app.get("/trackers?tracker_type=data").await.expect(200).body;
+    assert_eq!(none, json!({"trackers": []}));
+}
+
+/// The chain of records can be checked here and elsewhere.
+#[tokio::test]
+async fn the_records_form_a_chain_that_anybody_can_check() {
+    use aws_lc_rs::digest::{SHA256, digest};
+
+    let app = App::start().await;
+    app.create_vault("a").await;
+    app.create_vault("b").await;
+    let verified = app.get("/x/audit/verify").await.expect(200).body;
+    assert_eq!(verified["number"], 2);
+    assert!(verified["broken_at"].is_null());
+    let records = app.get("/x/audit/records").await.expect(200).body["records"].clone();
+    let mut before = "0".repeat(64);
+    for record in records.as_array().unwrap() {
+        let text = format!("{before}\n{}", record["record"].as_str().unwrap());
+        let sum = digest(&SHA256, text.as_bytes());
+        before = sum.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(record["digest"], before.as_str());
+    }
+    assert_eq!(verified["digest"], before.as_str());
+    let noted = app.get(&format!("/x/audit/verify?number=2&digest={before}")).await;
+    assert_eq!(noted.expect(200).body["holds_noted"], true);
+    let other = app.get(&format!("/x/audit/verify?number=1&digest={before}")).await;
+    assert_eq!(other.expect(200).body["holds_noted"], false);
+    app.get("/x/audit/verify?number=1").await.expect(400);
+}
+
+/// Contract F.7: what is recorded, by kind of thing; the fourteen of the guide are there (AUD-02).
+#[tokio::test]
+async fn what_is_recorded_is_listed() {
+    let app = App::start().await;
+    let listed = app.get("/operations?service_type=CBR").await.expect(200).body;
+    let of = |kind: &str| {
+        let all = listed["operations"].as_array().unwrap();
+        let found = all.iter().find(|one| one["resource_type"] == kind);
+        found.map(|one| one["operation_list"].clone()).unwrap_or_default()
+    };
+    for (kind, name) in [
+        ("vault", "createVault"),
+        ("vault", "updateVault"),
+        ("vault", "deleteVault"),
+        ("vault", "addResources"),
+        ("vault", "removeResources"),
+        ("vault", "createVaultBackup"),
+        ("backup", "deleteBackup"),
+        ("backup", "restoreBackup"),
+    ] {
+        assert!(of(kind).as_array().unwrap().iter().any(|one| one == name), "{kind} {name}");
+    }
+}
+
+/// Design: an operation that changes something says what it is recorded as. The exceptions change
+/// nothing, or nothing of a project.
+#[test]
+fn every_operation_that_changes_something_has_its_event() {
+    let exceptions = [
+        "WhatIfBackupsDeleted",
+        "ShowVaultResourceInstances",
+        "CreateToken",
+        "RevokeToken",
+        "CheckAgent",
+    ];
+    for operation in cbr_api::OPERATIONS {
+        let is_exception = exceptions.contains(&operation.name);
+        let expected = operation.is_mutating() && !is_exception;
+        assert_eq!(operation.event.is_some(), expected, "{}", operation.name);
+    }
+}
