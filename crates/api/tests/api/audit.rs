@@ -88,6 +88,8 @@ async fn the_tracker_can_be_switched() {
 /// The chain of records can be checked here and elsewhere.
 #[tokio::test]
 async fn the_records_form_a_chain_that_anybody_can_check() {
+    use std::fmt::Write as _;
+
     use aws_lc_rs::digest::{SHA256, digest};
 
     let app = App::start().await;
@@ -101,7 +103,10 @@ async fn the_records_form_a_chain_that_anybody_can_check() {
     for record in records.as_array().unwrap() {
         let text = format!("{before}\n{}", record["record"].as_str().unwrap());
         let sum = digest(&SHA256, text.as_bytes());
-        before = sum.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        before = String::new();
+        for byte in sum.as_ref() {
+            write!(before, "{byte:02x}").unwrap();
+        }
         assert_eq!(record["digest"], before.as_str());
     }
     assert_eq!(verified["digest"], before.as_str());
