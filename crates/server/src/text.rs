@@ -230,6 +230,7 @@ texts! {
     why_which_disk(disks) "the server has these disks: {disks}; choose one with --disk" | "该云服务器有以下磁盘：{disks}；请用 --disk 选择一个";
     why_several_exports(count, ids) "{count} exports fit: {ids}; use the id" | "有 {count} 个导出符合：{ids}；请使用 ID";
     why_stopped() "stopped at the keyboard; the unfinished file ends in .partial" | "已被键盘中断；未完成的文件以 .partial 结尾";
+    why_repair_ended(name) "cannot repair the repository; what was done stays: run it again, or take it away with `cbr repo repair --undo {name}`" | "无法修复仓库；已完成的部分保留：请重新运行，或用 `cbr repo repair --undo {name}` 撤销";
     why_repo_damaged(count) "{count} objects are missing or damaged, as said above" | "有 {count} 个对象缺失或损坏，见上";
     why_repo_audit(wrong, unreadable) "{wrong} chains are booked wrongly, {unreadable} could not be counted" | "{wrong} 条链账目有误，{unreadable} 条无法清点";
     why_repo_gc_blocked(count) "{count} chains contradict themselves, as said above; nothing of them was removed" | "有 {count} 条链自相矛盾，见上；未删除其中任何内容";

@@ -48,13 +48,7 @@ pub(super) async fn scrub(
             output.note(lang.note_scrub_goes_on(cursor));
         }
     }
-    if step.problems.is_empty() {
-        return Ok(());
-    }
-    let why = lang.why_repo_damaged(step.problems.len());
-    Err(Failure::new(Kind::Failed, lang.what_repo_scrub(), why)
-        .with_next(lang.next_repo_damaged())
-        .into())
+    ended(&step.problems, output)
 }
 
 /// Stores again what the repository has a second time.
@@ -72,8 +66,8 @@ pub(super) async fn repair(
     if dry_run || plan.is_empty() {
         if output.is_json() {
             let (blocks, packs) = (plan.blocks(), plan.packs());
-            let plan = json!({"blocks": blocks, "packs": packs, "problems": problems});
-            return Ok(output.json(&plan)?);
+            output.json(&json!({"blocks": blocks, "packs": packs, "problems": problems}))?;
+            return if dry_run { Ok(()) } else { ended(&plan.problems, output) };
         }
         list(&plan.problems, output)?;
         let done = if plan.is_empty() {
@@ -81,7 +75,8 @@ pub(super) async fn repair(
         } else {
             lang.done_repair_plan(plan.blocks(), plan.packs())
         };
-        return Ok(output.line(done)?);
+        output.line(done)?;
+        return if dry_run { Ok(()) } else { ended(&plan.problems, output) };
     }
     let name = SystemRandom::default().uuid().to_string();
     let mut repaired = Repaired::default();
@@ -93,9 +88,7 @@ pub(super) async fn repair(
             let done = repository.repair(&plan, &as_named)?;
             Ok((done, repository.plan_repair(job)?))
         });
-        let (done, next) = done
-            .await
-            .context("cannot repair the repository; what was done stays, run it again")?;
+        let (done, next) = done.await.with_context(|| lang.why_repair_ended(&name))?;
         repaired.blocks += done.blocks;
         repaired.packs += done.packs;
         repaired.objects += done.objects;
@@ -105,11 +98,26 @@ pub(super) async fn repair(
         }
     }
     let Repaired { blocks, packs, objects } = repaired;
+    let left: Vec<Value> = plan.problems.iter().map(as_json).collect();
     if output.is_json() {
-        let done = json!({"name": name, "blocks": blocks, "packs": packs, "objects": objects});
-        return Ok(output.json(&done)?);
+        let done = json!({"name": name, "blocks": blocks, "packs": packs, "objects": objects, "problems": left});
+        output.json(&done)?;
+    } else {
+        list(&plan.problems, output)?;
+        output.line(lang.done_repair(blocks, packs, objects, name))?;
     }
-    Ok(output.line(lang.done_repair(blocks, packs, objects, name))?)
+    ended(&plan.problems, output)
+}
+
+/// Fails if anything is still damaged: a script must not take it for whole.
+fn ended(problems: &[Problem], output: Output) -> Result<()> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let lang = output.lang;
+    let why = lang.why_repo_damaged(problems.len());
+    let failure = Failure::new(Kind::Failed, lang.what_repo_scrub(), why);
+    Err(failure.with_next(lang.next_repo_damaged()).into())
 }
 
 /// Removes what a repair has added.

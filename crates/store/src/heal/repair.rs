@@ -333,8 +333,12 @@ impl Repository {
     pub fn undo_repair(&self, name: &str) -> Result<Repaired> {
         self.check_writable()?;
         let (repairs, unreadable) = self.repairs()?;
-        let unknown =
-            || unreadable.unwrap_or_else(|| Error::Invalid { what: format!("no repair {name}") });
+        let no_such = || {
+            let names: Vec<&str> = repairs.iter().map(|past| past.name.as_str()).collect();
+            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            Error::Invalid { what: format!("no repair {name}; those that can be undone: {known}") }
+        };
+        let unknown = || unreadable.unwrap_or_else(no_such);
         let past = repairs.iter().find(|past| past.name == name).ok_or_else(unknown)?;
         let all = planted::has(Bug::UndoRemovesOthers).then_some(&repairs);
         let others = all.into_iter().flatten().flat_map(|other| &other.objects);

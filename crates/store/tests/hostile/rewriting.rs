@@ -278,6 +278,16 @@ fn repaired_and_deleted() -> (BTreeMap<Key, Vec<u8>>, Expected) {
     (memory.snapshot(), [(seq, second)].into())
 }
 
+/// I14: whoever has lost the name of a repair is told which there are.
+#[test]
+fn an_undo_of_an_unknown_name_names_the_repairs_that_there_are() {
+    let (objects, _) = repaired_and_deleted();
+    let backend: Arc<dyn Backend> = Arc::new(MemoryBackend::from_snapshot(objects));
+    let repository = open_with(&backend, 89, one_pack());
+    let error = repository.undo_repair("other").unwrap_err().to_string();
+    assert!(error.contains("no repair other") && error.ends_with("undone: r"), "{error}");
+}
+
 /// P5, P7, I14: a sweep that dies beside the undo of a repair, wherever either of them is, leaves one
 /// generation of every pack.
 #[test]
