@@ -198,6 +198,8 @@ macro_rules! id_parameters {
 id_parameters! {
     /// `{agency_id}`
     AgencyInPath: Agency = "agency_id", IdentityNotFound;
+    /// `{agent_id}`
+    AgentInPath: Agent = "agent_id", AgentNotFound;
     /// `{backup_id}`
     BackupInPath: Backup = "backup_id", BackupNotFound;
     /// `{checkpoint_id}`

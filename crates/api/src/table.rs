@@ -6,7 +6,7 @@ use crate::identity::grants::{
 };
 use crate::operation::Operation;
 use crate::v3::{
-    backups, checkpoints, directory, features, members, migrates, operation_logs,
+    agents, backups, checkpoints, directory, features, members, migrates, operation_logs,
     organization_policies, policies, protectables, replication, vault_tags, vaults,
 };
 use crate::{cts, ecs, evs, identity, system, x};
@@ -58,6 +58,14 @@ pub static OPERATIONS: &[Operation] = &[
     operation_logs::show::OPERATION,
     protectables::list::OPERATION,
     protectables::show::OPERATION,
+    agents::check::OPERATION,
+    agents::register::OPERATION,
+    agents::list::OPERATION,
+    agents::show::OPERATION,
+    agents::update::OPERATION,
+    agents::unregister::OPERATION,
+    agents::add_path::OPERATION,
+    agents::remove_path::OPERATION,
     replication::copy_checkpoint::OPERATION,
     replication::import_checkpoint::OPERATION,
     replication::copy_backup::OPERATION,

@@ -10,6 +10,7 @@
 
 mod access_keys;
 mod agencies;
+mod agents;
 mod audit;
 mod backup_filter;
 mod backup_rows;
@@ -58,6 +59,7 @@ mod verification;
 
 pub use access_keys::{AccessKey, AccessKeys};
 pub use agencies::Agencies;
+pub use agents::Agents;
 pub use audit::{Audit, Columns, KeptTrace};
 pub use backup_sizes::{BackupSizes, CountedSizes, DueDisk, DuePage, ToCount};
 pub use backups::{Backups, StoredDisk};

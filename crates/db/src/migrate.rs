@@ -24,6 +24,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (14, include_str!("../migrations/0014_sharing.sql")),
     (15, include_str!("../migrations/0015_access.sql")),
     (16, include_str!("../migrations/0016_vault_contract.sql")),
+    (17, include_str!("../migrations/0017_agents.sql")),
 ];
 
 const TABLE: &str = "

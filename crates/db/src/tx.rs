@@ -6,6 +6,7 @@ use sqlx::{Any, AssertSqlSafe, Transaction};
 
 use crate::access_keys::AccessKeys;
 use crate::agencies::Agencies;
+use crate::agents::Agents;
 use crate::audit::Audit;
 use crate::backup_sizes::BackupSizes;
 use crate::backups::Backups;
@@ -197,6 +198,11 @@ impl Tx {
     /// Backups that were deleted and can be taken back.
     pub const fn trash(&mut self) -> Trash<'_> {
         Trash { tx: self }
+    }
+
+    /// Agents with their directories.
+    pub const fn agents(&mut self) -> Agents<'_> {
+        Agents { tx: self }
     }
 
     /// Projects that backups are shared with.

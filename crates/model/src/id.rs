@@ -148,6 +148,10 @@ macro_rules! ids {
 ids! {
     /// A delegation to another account.
     AgencyId     = Agency,     "agency",     true;
+    /// The programme on a host whose files are to be backed up.
+    AgentId      = Agent,      "agent",      false;
+    /// A directory that an agent is to back up.
+    AgentPathId  = AgentPath,  "directory",  false;
     /// One resource's result in a checkpoint.
     BackupId     = Backup,     "backup",     false;
     /// The restore points of one resource in one vault, as the store knows them.

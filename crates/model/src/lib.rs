@@ -3,6 +3,7 @@
 //! Everything here is a value. Nothing here reads a clock, a file, a network
 //! or a database: what a rule needs, it is given.
 
+pub mod agent;
 pub mod audit;
 pub mod backup;
 pub mod checkpoint;
@@ -26,7 +27,7 @@ pub mod vault;
 
 pub use cbr_env::Timestamp;
 pub use id::{
-    AgencyId, BackupId, ChainId, CheckpointId, DomainId, ExportId, GroupId, MemberId, OrderId,
-    OrganizationPolicyId, PolicyId, ProjectId, ResourceId, RoleId, TaskId, TraceId, TriggerId,
-    UserId, VaultId,
+    AgencyId, AgentId, AgentPathId, BackupId, ChainId, CheckpointId, DomainId, ExportId, GroupId,
+    MemberId, OrderId, OrganizationPolicyId, PolicyId, ProjectId, ResourceId, RoleId, TaskId,
+    TraceId, TriggerId, UserId, VaultId,
 };

@@ -6,7 +6,8 @@
 use uuid::Uuid;
 
 use crate::Timestamp;
-use crate::id::{BackupId, CheckpointId, PolicyId, ResourceId, VaultId};
+use crate::agent::AgentStatus;
+use crate::id::{AgentId, BackupId, CheckpointId, PolicyId, ResourceId, VaultId};
 use crate::member::MemberStatus;
 use crate::operation::{OperationStatus, OperationType};
 use crate::policy::PolicyOperation;
@@ -218,4 +219,13 @@ pub struct OperationFilter {
     pub started_from: Option<Timestamp>,
     /// Ended at this time or earlier.
     pub ended_until: Option<Timestamp>,
+}
+
+/// Which agents (contract C58). Empty lists do not filter.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AgentFilter {
+    /// One of these.
+    pub ids: Vec<AgentId>,
+    /// One of these, as they are now.
+    pub statuses: Vec<AgentStatus>,
 }

@@ -6,6 +6,7 @@ use cbr_model::size::{Bytes, Gib};
 use cbr_model::vault::{VaultKind, VaultStatus};
 use cbr_model::{BackupId, CheckpointId, ExportId, ProjectId, ResourceId, TaskId, VaultId};
 
+use crate::agents::AgentError;
 use crate::policies::PolicyRefusal;
 use crate::replication::ReplicaError;
 use crate::sharing::ShareError;
@@ -345,6 +346,9 @@ pub enum Error {
     },
 
     // --- elsewhere
+    /// An agent does not allow it.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
     /// A share does not allow it.
     #[error(transparent)]
     Share(#[from] ShareError),

@@ -9,6 +9,7 @@
 //! the use case enqueues it in its own transaction and answers; `tasks` does it.
 
 pub mod access;
+pub mod agents;
 pub mod audit;
 pub mod backups;
 mod card;
@@ -43,6 +44,7 @@ pub mod verification;
 pub mod volumes;
 
 pub use access::{Access, AccountAccess, Actor, OwnAccess, Request};
+pub use agents::Agents;
 pub use audit::Audit;
 pub use backups::Backups;
 pub use catalogue::Catalogue;

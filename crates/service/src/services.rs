@@ -25,7 +25,7 @@ use crate::tasks::undelete_backup::UndeleteTask;
 use crate::tasks::verify_backup::VerifyTask;
 use crate::verification::Verification;
 use crate::{
-    Audit, Backups, Catalogue, Checkpoints, Directory, Exports, Identity, Operations,
+    Agents, Audit, Backups, Catalogue, Checkpoints, Directory, Exports, Identity, Operations,
     OrganizationPolicies, Policies, Protectables, Replication, Servers, Sharing, Trash, Vaults,
     Volumes,
 };
@@ -72,6 +72,8 @@ pub struct Services {
     pub checkpoints: Arc<Checkpoints>,
     /// Backups.
     pub backups: Arc<Backups>,
+    /// Agents of hosts.
+    pub agents: Arc<Agents>,
     /// Backups shared between projects.
     pub sharing: Arc<Sharing>,
     /// Copies in other regions.
@@ -126,6 +128,7 @@ impl Services {
             protectables: Arc::new(Protectables::new(Arc::clone(&core))),
             checkpoints: Arc::new(Checkpoints::new(Arc::clone(&core))),
             backups: Arc::clone(&backups),
+            agents: Arc::new(Agents::new(Arc::clone(&core))),
             sharing: Arc::new(Sharing::new(Arc::clone(&core))),
             replication: Arc::new(Replication::new(Arc::clone(&core), Arc::clone(&identity))),
             directory: Arc::new(Directory::new(Arc::clone(&core))),

@@ -120,6 +120,11 @@ codes! {
     ShareNotPassedOn      = BAD_REQUEST,            "BackupService.6714", "a backup that was shared with the caller cannot be shared on";
     BackupNotDescribed    = BAD_REQUEST,            "BackupService.6206", "the status of the backup does not allow its metadata to be shown";
 
+    // --- agents
+    AgentIllegal          = BAD_REQUEST,            "BackupService.7403", "the agent's id is malformed or another's, or the agent was uninstalled";
+    TooManyPaths          = BAD_REQUEST,            "BackupService.7407", "the agent has too many directories";
+    AgentNotFound         = NOT_FOUND,              "BackupService.7410", "the agent does not exist";
+
     // --- copies in other regions, hybrid clouds, predecessors
     BackupStatus          = BAD_REQUEST,            "BackupService.1001", "the status of the backup does not allow a copy of it";
     ReplicaRegion         = BAD_REQUEST,            "BackupService.1005", "nothing can be copied to the destination region";

@@ -2,6 +2,7 @@
 
 use cbr_model::tag::InvalidTags;
 use cbr_service::Error;
+use cbr_service::agents::AgentError;
 use cbr_service::policies::PolicyRefusal;
 use cbr_service::replication::ReplicaError;
 use cbr_service::sharing::ShareError;
@@ -87,6 +88,9 @@ const fn code(error: &Error) -> ErrorCode {
         E::SystemDiskTarget(_) => C::SystemDiskTarget,
         E::VolumeStatusForbidsRestore { .. } => C::VolumeForbidsRestore,
         E::ServerStatusForbidsRestore { .. } => C::ServerForbidsRestore,
+        E::Agent(AgentError::NotFound(_)) => C::AgentNotFound,
+        E::Agent(AgentError::Illegal { .. }) => C::AgentIllegal,
+        E::Agent(AgentError::TooManyPaths { .. }) => C::TooManyPaths,
         E::Share(error) => of_share(error),
         E::Replica(error) => of_replica(error),
         E::BackupNotDescribed { .. } => C::BackupNotDescribed,

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 mod access;
+mod agents;
 mod app;
 mod audit;
 mod authorisation;
