@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::commands::agent::AgentArgs;
 use crate::commands::audit::AuditArgs;
 use crate::commands::backup::BackupArgs;
 use crate::commands::config::ConfigArgs;
@@ -58,6 +59,7 @@ pub(crate) enum Command {
     Volume(VolumeArgs),
     Server(ServerArgs),
     Backup(BackupArgs),
+    Agent(AgentArgs),
     Restore(RestoreArgs),
     Checkpoint(CheckpointArgs),
     Task(TaskArgs),

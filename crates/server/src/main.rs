@@ -51,6 +51,7 @@ fn run(command: Command, output: Output) -> anyhow::Result<()> {
         Command::Volume(args) => block_on(args.run(output)),
         Command::Server(args) => block_on(args.run(output)),
         Command::Backup(args) => block_on(args.run(output)),
+        Command::Agent(args) => block_on(args.run(output)),
         Command::Restore(args) => block_on(args.run(output)),
         Command::Checkpoint(args) => block_on(args.run(output)),
         Command::Task(args) => block_on(args.run(output)),

@@ -76,15 +76,6 @@ async fn unknown_paths_and_methods_are_refused_in_json() {
     assert!(method.headers["allow"].to_str().unwrap().contains("DELETE"));
 }
 
-/// Operations of the contract that are not built yet do not exist: no stub answers for them.
-#[tokio::test]
-async fn operations_that_are_not_built_do_not_exist() {
-    let app = App::start().await;
-    for path in ["/agents"] {
-        assert_eq!(app.get(path).await.expect(404).code(), "APIG.0101", "{path}");
-    }
-}
-
 /// Contract A.1: a client that knows no project sends the literal text.
 #[tokio::test]
 async fn a_literal_project_placeholder_is_a_bad_request() {

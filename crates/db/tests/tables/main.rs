@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod access;
+mod agents;
 mod backups;
 mod builders;
 mod exports;
@@ -14,6 +15,7 @@ mod object_claims;
 mod opening;
 mod operations;
 mod policies;
+mod sharing;
 mod tasks;
 mod transactions;
 mod trash;

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::backup_share::ShareCommand;
 use super::backup_size::{self, with_sizes};
 use super::backup_trash;
 use super::export::{self, ExportArgs, MountArgs};
@@ -98,6 +99,8 @@ enum BackupCommand {
         #[command(flatten)]
         wait: WaitArgs,
     },
+    #[command(flatten)]
+    Sharing(ShareCommand),
     /// Show what backups cost: what each shows, changed, needs alone, shares, and added
     Size {
         /// Names or ids
@@ -194,6 +197,7 @@ impl BackupArgs {
             BackupCommand::Purge { backups, yes, wait } => {
                 backup_trash::purge(&session, &backups, yes, wait).await
             }
+            BackupCommand::Sharing(command) => command.run(&session).await,
             BackupCommand::Size { backups } => backup_size::size(&session, &backups).await,
         }
     }

@@ -1,7 +1,9 @@
 //! One file per command. A command reads its arguments, does its work and writes its result.
 
+pub(crate) mod agent;
 pub(crate) mod audit;
 pub(crate) mod backup;
+mod backup_share;
 mod backup_size;
 mod backup_trash;
 mod conclude;
