@@ -16,8 +16,10 @@ pub(crate) enum Code {
     VaultStatus,
     /// The vault is full.
     VaultFull,
-    /// The resource is in a vault that is not shown.
-    InOtherVault,
+    /// The disk is in a vault that is not shown.
+    VolumeInOtherVault,
+    /// The server is in a vault that is not shown.
+    ServerInOtherVault,
     /// A backup of the resource runs.
     BackupRunning,
     /// The resource is being taken out.
@@ -49,7 +51,8 @@ impl Code {
             Self::TargetTooSmall => "BackupService.2001",
             Self::RestoreRunning => "BackupService.2010",
             Self::VolumeNotRestorable => "BackupService.2011",
-            Self::InOtherVault => "BackupService.6103",
+            Self::VolumeInOtherVault => "BackupService.7006",
+            Self::ServerInOtherVault => "BackupService.7116",
             Self::VaultStatus => "BackupService.6113",
             Self::VaultFull => "BackupService.6114",
             Self::BackupsNotDeletable => "BackupService.6115",

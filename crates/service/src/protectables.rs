@@ -192,8 +192,11 @@ impl Protectables {
             bound.vault = vault.map_err(db("reading a vault"))?;
             if bound.vault.is_none() {
                 let reason = "it is in another vault".to_owned();
-                bound.obstacle =
-                    Some(Obstacle { code: Code::InOtherVault.as_str().to_owned(), reason });
+                let code = match bound.kind() {
+                    ResourceKind::Volume => Code::VolumeInOtherVault,
+                    ResourceKind::Server => Code::ServerInOtherVault,
+                };
+                bound.obstacle = Some(Obstacle { code: code.as_str().to_owned(), reason });
             }
         }
         Ok(())

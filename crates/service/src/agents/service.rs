@@ -10,6 +10,7 @@ use cbr_model::{AgentId, AgentPathId, ProjectId};
 
 use super::error::AgentError;
 use super::requests::{AddedPaths, AgentView, NewAgent, NewPath, RemovedPaths};
+use crate::audit::Subject;
 use crate::core::Core;
 use crate::error::db;
 use crate::{Access, Error, Result};
@@ -34,7 +35,7 @@ impl Agents {
     /// is thereby known to live.
     pub async fn register(&self, access: &Access, wanted: NewAgent) -> Result<AgentView> {
         check(&wanted)?;
-        let mut tx = self.core.db.begin().await.map_err(db("registering an agent"))?;
+        let mut tx = self.core.change(access, "registering an agent").await?;
         let (id, now) = (wanted.id, tx.now());
         let known = tx.agents().find(access.project(), id).await.map_err(db("reading an agent"))?;
         let is_known = known.is_some();
@@ -65,7 +66,7 @@ impl Agents {
                 other => db("adding an agent")(other),
             })?;
         }
-        tx.commit().await.map_err(db("registering an agent"))?;
+        tx.commit(Subject::new(id, &agent.host_name)).await?;
         Ok(AgentView { status: agent.status(now), agent })
     }
 
@@ -93,21 +94,21 @@ impl Agents {
 
     /// An agent says that it was taken off its host (contract C60).
     pub async fn uninstall(&self, access: &Access, id: AgentId) -> Result<AgentView> {
-        let mut tx = self.core.db.begin().await.map_err(db("changing an agent"))?;
+        let mut tx = self.core.change(access, "changing an agent").await?;
         let found = existing(&mut tx, access.project(), id).await?;
         let agent = Agent { uninstalled: true, updated_at: tx.now(), ..found };
         tx.agents().update(&agent).await.map_err(db("changing an agent"))?;
         let status = agent.status(tx.now());
-        tx.commit().await.map_err(db("changing an agent"))?;
+        tx.commit(Subject::new(id, &agent.host_name)).await?;
         Ok(AgentView { agent, status })
     }
 
     /// Forgets an agent with its directories (contract C61, FIL-11).
     pub async fn unregister(&self, access: &Access, id: AgentId) -> Result<()> {
-        let mut tx = self.core.db.begin().await.map_err(db("removing an agent"))?;
+        let mut tx = self.core.change(access, "removing an agent").await?;
         let agent = existing(&mut tx, access.project(), id).await?;
         tx.agents().delete(agent.project, id).await.map_err(db("removing an agent"))?;
-        tx.commit().await.map_err(db("removing an agent"))
+        tx.commit(Subject::new(id, &agent.host_name)).await
     }
 
     /// Adds directories, all or none (contract C62, FIL-13, FIL-15).
@@ -118,7 +119,7 @@ impl Agents {
         wanted: Vec<NewPath>,
     ) -> Result<AddedPaths> {
         check_count(wanted.len())?;
-        let mut tx = self.core.db.begin().await.map_err(db("adding directories"))?;
+        let mut tx = self.core.change(access, "adding directories").await?;
         let agent = existing(&mut tx, access.project(), id).await?;
         if agent.uninstalled {
             let reason = "it was taken off its host; it has to register again first";
@@ -141,8 +142,9 @@ impl Agents {
             known.push(path.clone());
             done.added.push(path);
         }
-        self.touch(&mut tx, agent).await?;
-        tx.commit().await.map_err(db("adding directories"))?;
+        let subject = Subject::new(agent.id, &agent.host_name);
+        touch(&mut tx, agent).await?;
+        tx.commit(subject).await?;
         Ok(done)
     }
 
@@ -154,7 +156,7 @@ impl Agents {
         unwanted: Vec<String>,
     ) -> Result<RemovedPaths> {
         check_count(unwanted.len())?;
-        let mut tx = self.core.db.begin().await.map_err(db("removing directories"))?;
+        let mut tx = self.core.change(access, "removing directories").await?;
         let agent = existing(&mut tx, access.project(), id).await?;
         let mut done = RemovedPaths::default();
         for path in unwanted {
@@ -163,15 +165,16 @@ impl Agents {
             let is_gone = is_gone.map_err(db("removing a directory"))?;
             if is_gone { done.removed.push(path) } else { done.not_existed.push(path) }
         }
-        self.touch(&mut tx, agent).await?;
-        tx.commit().await.map_err(db("removing directories"))?;
+        let subject = Subject::new(agent.id, &agent.host_name);
+        touch(&mut tx, agent).await?;
+        tx.commit(subject).await?;
         Ok(done)
     }
+}
 
-    async fn touch(&self, tx: &mut Tx, agent: Agent) -> Result<()> {
-        let changed = Agent { updated_at: tx.now(), ..agent };
-        tx.agents().update(&changed).await.map(drop).map_err(db("changing an agent"))
-    }
+async fn touch(tx: &mut Tx, agent: Agent) -> Result<()> {
+    let changed = Agent { updated_at: tx.now(), ..agent };
+    tx.agents().update(&changed).await.map(drop).map_err(db("changing an agent"))
 }
 
 async fn existing(tx: &mut Tx, project: ProjectId, id: AgentId) -> Result<Agent> {

@@ -10,10 +10,14 @@ use cbr_model::query::{BackupFilter, Ownership, Page};
 use cbr_model::size::Gib;
 use cbr_model::vault::{Vault, VaultKind, VaultStatus};
 use cbr_model::{BackupId, DomainId, ProjectId, VaultId};
+use cbr_provider::ServerStatus;
 use cbr_provider::fake::{Fault, Operation};
 use uuid::Uuid;
 
-use super::world::{DATA_DISK, SERVER, SYSTEM_DISK, VOLUME, World, id, in_place, request, run};
+use super::world::{
+    DATA_DISK, SECOND_VOLUME, SERVER, SYSTEM_DISK, VOLUME, World, id, in_place, request, run,
+};
+use crate::identity::PROVIDER_PROJECT;
 use crate::rules::vault::tests::wanted;
 use crate::sharing::{Decision, MemberFilter, Recipients};
 use crate::vaults::NewVault;
@@ -465,4 +469,39 @@ async fn a_vault_that_cannot_take_it_is_refused() {
     tx.vaults().change_status(friend.project(), vault.id, &from, back).await.unwrap();
     tx.commit().await.unwrap();
     world.accept(&backup, &friend, vault.id).await.unwrap();
+}
+
+/// RES-02, RES-03, RES-06, contract C53: why a resource cannot be protected, each with its code.
+#[tokio::test]
+async fn every_reason_a_resource_cannot_be_protected_has_its_code() {
+    let world = World::new().await;
+    let friend = world.neighbour(77).await;
+    let own = async |project: ProjectId| {
+        let mut tx = world.db.begin().await.unwrap();
+        tx.settings().set(PROVIDER_PROJECT, &project.to_string()).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    // Both were another project's once, and are still in its vaults.
+    own(friend.project()).await;
+    for (kind, n) in [(VaultKind::Disk, VOLUME), (VaultKind::Server, SERVER)] {
+        let vault = world.vault_of(&friend, kind, 100).await;
+        let wanted = vec![super::world::bind(kind.resource_kind(), n)];
+        world.services.vaults.add_resources(&friend, vault.id, wanted).await.unwrap();
+    }
+    own(world.access.project()).await;
+    world.provider.add_server(id(90), "empty", vec![]);
+    world.provider.add_server(id(91), "broken", vec![id(SECOND_VOLUME)]);
+    let fault = ServerStatus::Fault { why: "no".into() };
+    world.provider.set_server_status(id(91), fault);
+    let code = async |kind, n| {
+        let shown = world.services.protectables.show(&world.access, kind, id(n)).await.unwrap();
+        shown.obstacle.map(|obstacle| obstacle.code)
+    };
+    assert_eq!(code(VaultKind::Disk, VOLUME).await.as_deref(), Some("BackupService.7006"));
+    assert_eq!(code(VaultKind::Server, SERVER).await.as_deref(), Some("BackupService.7116"));
+    assert_eq!(code(VaultKind::Server, 90).await.as_deref(), Some("BackupService.7108"));
+    assert_eq!(code(VaultKind::Server, 91).await.as_deref(), Some("BackupService.7101"));
+    assert_eq!(code(VaultKind::Disk, SECOND_VOLUME).await, None);
+    let gone = world.services.protectables.show(&world.access, VaultKind::Disk, id(999)).await;
+    assert!(matches!(gone, Err(Error::VolumeNotFound(_))), "{gone:?}");
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod backup_states;
 mod catalogue;
 mod delete;
 mod exports;

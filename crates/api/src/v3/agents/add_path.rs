@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use cbr_service::agents::NewPath;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -20,6 +21,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Adds directories that are to be backed up, all or none; at most 8 in total.",
     admission: Admission::Project,
     action: Some("cbr:agents:addPath"),
+    event: Some(Event::new("addAgentPath", "agent")),
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),

@@ -23,6 +23,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Says which servers have the agent for consistent databases; none has.",
     admission: Admission::Project,
     action: Some("cbr:backups:checkAgent"),
+    event: None,
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),

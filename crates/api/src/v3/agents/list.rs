@@ -23,6 +23,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Lists agents, newest first.",
     admission: Admission::Project,
     action: Some("cbr:agents:list"),
+    event: None,
     success: 200,
     query: &[
         parameter("agent_id", Form::Texts, "One of these ids."),

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
 use cbr_model::agent::AgentKind;
+use cbr_model::audit::Event;
 use cbr_service::agents::NewAgent;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -22,6 +23,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Registers an agent, or says that it is still there.",
     admission: Admission::Project,
     action: Some("cbr:agents:register"),
+    event: Some(Event::new("registerAgent", "agent")),
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -19,6 +20,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Removes directories that were to be backed up.",
     admission: Admission::Project,
     action: Some("cbr:agents:removePath"),
+    event: Some(Event::new("removeAgentPath", "agent")),
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),

@@ -20,6 +20,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Shows an agent with its directories.",
     admission: Admission::Project,
     action: Some("cbr:agents:get"),
+    event: None,
     success: 200,
     query: &[],
     request: None,

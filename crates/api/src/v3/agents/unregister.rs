@@ -8,6 +8,7 @@ use crate::error::ApiError;
 use crate::extract::{AgentInPath, Authorised, PathId};
 use crate::operation::{Admission, Operation, Verb};
 use crate::state::Api;
+use cbr_model::audit::Event;
 
 pub(crate) const OPERATION: Operation = Operation {
     name: "UnregisterAgent",
@@ -17,6 +18,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Forgets an agent with its directories.",
     admission: Admission::Project,
     action: Some("cbr:agents:delete"),
+    event: Some(Event::new("unregisterAgent", "agent")),
     success: 200,
     query: &[],
     request: None,

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -20,6 +21,7 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "Notes that an agent was taken off its host.",
     admission: Admission::Project,
     action: Some("cbr:agents:update"),
+    event: Some(Event::new("updateAgent", "agent")),
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),
