@@ -93,7 +93,7 @@ class Sharing(unittest.TestCase):
         [offer] = self.shared("pending")
         self.assertEqual((offer.id, offer.project_id), (backup.id, self.project))
         self.refused("BackupService.6200", 404, lambda: self.show(self.friend, backup))
-        self.assertNotIn("job_id", self.create_disk(backup))
+        self.assertEqual(self.create_disk(backup), {})
 
         inbox = self.create_vault(self.friend, "inbox")
         self.refused("BackupService.6706", 400, lambda: self.decide(backup, "accepted", None))
@@ -112,9 +112,8 @@ class Sharing(unittest.TestCase):
         restore = cbr.RestoreBackupRequest(backup_id=backup.id, body=body)
         self.refused("BackupService.2003", 400, lambda: self.friend.restore_backup(restore))
 
-        started = self.create_disk(backup)
-        [made] = started["volume_ids"]
-        self.poll(lambda: self.status_of(made) == "available" or None)
+        made = self.create_disk(backup)["id"]
+        self.assertEqual(self.status_of(made), "available")
         [copy] = [it for it in self.service.pool.glob("*.raw") if it != path]
         with copy.open("rb") as disk:
             same = hashlib.sha256(disk.read(path.stat().st_size)).hexdigest()
@@ -138,7 +137,7 @@ class Sharing(unittest.TestCase):
         self.bind(vault, disk)
         backup = self.back_up(vault, "by-hand")
         self.create_vault(self.friend, "cli-inbox")
-        [member] = self.run_cbr(self.project, "backup", "share", "by-hand", "--project", self.friends)
+        [member] = self.run_cbr(self.project, "backup", "share", "by-hand", "--with", self.friends)
         self.assertEqual(member["status"], "pending")
         [offer] = self.run_cbr(self.friends, "backup", "offers", "--status", "pending")
         self.assertEqual(offer["id"], backup.id)
@@ -147,7 +146,7 @@ class Sharing(unittest.TestCase):
         [member] = self.run_cbr(self.project, "backup", "members", "by-hand")
         self.assertEqual(member["vault_id"], taken["vault_id"])
         self.assertEqual(self.run_cbr(self.friends, "backup", "reject", "by-hand")["status"], "rejected")
-        self.run_cbr(self.project, "backup", "unshare", "by-hand", "--project", self.friends, "--yes")
+        self.run_cbr(self.project, "backup", "unshare", "by-hand", "--with", self.friends, "--yes")
         self.assertEqual(self.run_cbr(self.friends, "backup", "offers"), [])
         self.assertEqual(self.run_cbr(self.project, "agent", "list"), [])
 
@@ -277,7 +276,7 @@ class Sharing(unittest.TestCase):
 
     def create_disk(self, backup):
         """Of the disk service, which the SDK of this service does not have: by its command line."""
-        arguments = ("volume", "create", "copy", "--from-backup", backup.id, "--no-wait")
+        arguments = ("volume", "create", "copy", "--from-backup", backup.id)
         done = self.call_cbr(self.friends, *arguments, check=False)
         return json.loads(done.stdout) if done.returncode == 0 else {}
 

@@ -39,7 +39,7 @@ pub(super) enum ShareCommand {
         /// Name or id
         backup: String,
         /// Id of the project (repeatable)
-        #[arg(long = "project", value_name = "ID", required = true)]
+        #[arg(long = "with", value_name = "PROJECT", required = true)]
         projects: Vec<String>,
         /// Do not ask
         #[arg(long, short)]
@@ -76,7 +76,7 @@ pub(super) enum ShareCommand {
 #[group(required = true, multiple = true)]
 pub(super) struct Recipients {
     /// Id of a project (repeatable)
-    #[arg(long = "project", value_name = "ID")]
+    #[arg(long = "with", value_name = "PROJECT")]
     projects: Vec<String>,
     /// Name of an account: all its projects (repeatable)
     #[arg(long = "account", value_name = "NAME")]
