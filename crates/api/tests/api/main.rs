@@ -13,6 +13,7 @@ mod client;
 mod contract;
 mod credentials;
 mod exports;
+mod filters;
 mod generated;
 mod identity;
 mod members;
