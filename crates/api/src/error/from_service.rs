@@ -88,9 +88,7 @@ const fn code(error: &Error) -> ErrorCode {
         E::SystemDiskTarget(_) => C::SystemDiskTarget,
         E::VolumeStatusForbidsRestore { .. } => C::VolumeForbidsRestore,
         E::ServerStatusForbidsRestore { .. } => C::ServerForbidsRestore,
-        E::Agent(AgentError::NotFound(_)) => C::AgentNotFound,
-        E::Agent(AgentError::Illegal { .. }) => C::AgentIllegal,
-        E::Agent(AgentError::TooManyPaths { .. }) => C::TooManyPaths,
+        E::Agent(error) => of_agent(error),
         E::Share(error) => of_share(error),
         E::Replica(error) => of_replica(error),
         E::BackupNotDescribed { .. } => C::BackupNotDescribed,
@@ -98,6 +96,14 @@ const fn code(error: &Error) -> ErrorCode {
         E::OperationNotCancellable { .. } => C::NotCancellable,
         E::ProviderUnavailable { .. } => C::ProviderUnavailable,
         E::Internal { .. } => C::Unknown,
+    }
+}
+
+const fn of_agent(error: &AgentError) -> ErrorCode {
+    match error {
+        AgentError::NotFound(_) => ErrorCode::AgentNotFound,
+        AgentError::Illegal { .. } => ErrorCode::AgentIllegal,
+        AgentError::TooManyPaths { .. } => ErrorCode::TooManyPaths,
     }
 }
 
