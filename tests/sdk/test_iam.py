@@ -219,6 +219,29 @@ class IamCase:
         self.refused("BackupService.9900", 400, lambda: self.admin.create_agency(request))
         listed = self.admin.list_agencies(iam.ListAgenciesRequest(domain_id=self.facts["domain_id"]))
         self.assertEqual(listed.agencies, [])
+        branch = self.run_cbr("iam", "account", "create", "sdk-branch")["administrator"]
+        option.trust_domain_name = "sdk-branch"
+        agency = self.admin.create_agency(request).agency
+        self.assertEqual(agency.trust_domain_name, "sdk-branch")
+        role = self.role("CBR ReadOnlyAccess")
+        self.admin.associate_agency_with_all_projects_permission(
+            iam.AssociateAgencyWithAllProjectsPermissionRequest(
+                domain_id=self.facts["domain_id"], agency_id=agency.id, role_id=role
+            )
+        )
+        # The other account takes a temporary key of this one, and looks at its vaults.
+        theirs = self.iam_of(branch["access_key"], branch["secret_key"])
+        assume = iam.IdentityAssumerole(
+            agency_name="sdk-agency", domain_name=self.facts["domain_name"], duration_seconds=900
+        )
+        identity = iam.AgencyAuthIdentity(methods=["assume_role"], assume_role=assume)
+        body = iam.CreateTemporaryAccessKeyByAgencyRequestBody(iam.AgencyAuth(identity))
+        made = theirs.create_temporary_access_key_by_agency(
+            iam.CreateTemporaryAccessKeyByAgencyRequest(body=body)
+        ).credential
+        client = self.cbr_of(made.access, made.secret, made.securitytoken)
+        self.assertIsInstance(client.list_vault(cbr.ListVaultRequest()).count, int)
+        self.refused("BackupService.0403", 403, lambda: self.create_vault(client, "sdk-theirs"))
 
     def test_an_account_that_was_guessed_at_is_locked(self):
         """P27: five wrong passwords lock the user, also for the right one."""

@@ -148,6 +148,7 @@ pub static OPERATIONS: &[Operation] = &[
     grant_row::<GroupOnAllProjects>(),
     check_row::<GroupOnAllProjects>(),
     revoke_row::<GroupOnAllProjects>(),
+    identity::accounts::CREATE,
     identity::projects::CREATE,
     identity::projects::UPDATE,
     identity::credentials::LIST,

@@ -29,7 +29,7 @@ impl Event {
             "share" => "SFSTurbo",
             "alarm" => "CES",
             "tracker" => "CTS",
-            "user" | "group" | "role" | "agency" | "credential" | "project"
+            "account" | "user" | "group" | "role" | "agency" | "credential" | "project"
             | "enterpriseProject" => "IAM",
             _ => "CBR",
         }

@@ -1,5 +1,6 @@
 //! Identity and access: Keystone v3 and what Huawei Cloud's IAM adds to it (contract F.1, IAM).
 
+pub(crate) mod accounts;
 pub(crate) mod agencies;
 pub(crate) mod catalog;
 pub(crate) mod credentials;

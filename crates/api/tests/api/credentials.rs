@@ -242,6 +242,34 @@ async fn another_account_acts_through_an_agency_as_far_as_it_is_trusted() {
     assume(stranger, "backup-by-other").await.expect(404);
 }
 
+/// IAM-13, P26: who runs the installation makes accounts; nobody else does, and they see nothing of each other.
+#[tokio::test]
+async fn accounts_are_made_by_who_runs_the_installation() {
+    let app = App::start().await;
+    let office = Office::open(&app).await;
+    let body = json!({"domain": {"name": "branch"}});
+    let made = office.post("/v3/domains", body.clone()).await.expect(201);
+    let admin = made.body["administrator"].clone();
+    let key = (text(&admin, "access_key"), text(&admin, "secret_key"));
+    let project = text(&admin, "project_id");
+    let own = Call::new("GET", format!("/v3/{project}/vaults"));
+    assert_eq!(signed(&app, key, None, own).await.expect(200).body["count"], 0);
+    signed(&app, key, None, list(&app)).await.expect(403);
+    let users = signed(&app, key, None, Call::new("GET", "/v3/users")).await.expect(200);
+    assert_eq!(users.body["users"].as_array().unwrap().len(), 1);
+    office.post("/v3/domains", body.clone()).await.expect(409);
+    office.post("/v3/domains", json!({"domain": {"name": "a/b"}})).await.expect(400);
+    // Neither the new administrator nor who manages users of the first account.
+    let again = Call::new("POST", "/v3/domains").json(&json!({"domain": {"name": "third"}}));
+    signed(&app, key, None, again).await.expect(403);
+    let officer = office.officer("officer", &["Security Administrator"]).await;
+    let third = json!({"domain": {"name": "third"}});
+    call(&app, &officer.token, "POST", "/v3/domains", Some(third)).await.expect(403);
+    let records = app.records().await.concat();
+    assert!(records.contains("createAccount") && !records.contains(key.1));
+    assert!(!records.contains(text(&admin, "password")));
+}
+
 /// RGN-02, RGN-03: a vault names an enterprise project that exists and is enabled.
 #[tokio::test]
 async fn vaults_go_into_enterprise_projects_that_exist() {

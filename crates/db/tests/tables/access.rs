@@ -115,18 +115,21 @@ async fn what_access_stores_comes_back_as_it_was(database: TestDatabase) {
     let mut tx = world.read().await;
     assert_eq!(tx.groups().find(domain.id, readers.id).await.unwrap().as_ref(), Some(&readers));
     assert_eq!(tx.groups().find(world.id(), readers.id).await.unwrap(), None);
-    assert_eq!(tx.groups().list(domain.id).await.unwrap(), [readers.clone()]);
-    assert_eq!(tx.groups().members(readers.id).await.unwrap(), [changed.clone()]);
-    assert_eq!(tx.groups().of_user(alice.id).await.unwrap(), [readers.clone()]);
+    assert_eq!(tx.groups().list(domain.id).await.unwrap(), std::slice::from_ref(&readers));
+    assert_eq!(tx.groups().members(readers.id).await.unwrap(), std::slice::from_ref(&changed));
+    assert_eq!(tx.groups().of_user(alice.id).await.unwrap(), std::slice::from_ref(&readers));
     assert!(tx.groups().has_member(readers.id, alice.id).await.unwrap());
     assert_eq!(tx.users().list(domain.id).await.unwrap(), [changed]);
     assert_eq!(tx.users().failed_logins(alice.id).await.unwrap(), failed);
     let found = tx.custom_roles().find(domain.id, no_deleting.id).await.unwrap();
     assert_eq!(found.as_ref(), Some(&no_deleting));
-    assert_eq!(tx.custom_roles().list(domain.id).await.unwrap(), [no_deleting.clone()]);
+    assert_eq!(
+        tx.custom_roles().list(domain.id).await.unwrap(),
+        std::slice::from_ref(&no_deleting)
+    );
     let ids = [no_deleting.id, world.id()];
     let documents = tx.custom_roles().documents(domain.id, &ids).await.unwrap();
-    assert_eq!(documents, [no_deleting.document.clone()]);
+    assert_eq!(documents, std::slice::from_ref(&no_deleting.document));
     assert!(tx.custom_roles().documents(world.id(), &ids).await.unwrap().is_empty());
     let found = tx.enterprise_projects().find(domain.id, &finance.id).await.unwrap();
     assert_eq!(found.as_ref(), Some(&finance));
@@ -302,7 +305,7 @@ async fn an_agency_goes_with_what_was_issued_through_it(database: TestDatabase) 
     agency.expires_at = None;
     assert!(tx.agencies().update(&agency).await.unwrap());
     assert_eq!(tx.agencies().find(agency.id).await.unwrap().as_ref(), Some(&agency));
-    assert_eq!(tx.agencies().list(ours.id).await.unwrap(), [agency.clone()]);
+    assert_eq!(tx.agencies().list(ours.id).await.unwrap(), std::slice::from_ref(&agency));
     tx.grants().insert(&grant).await.unwrap();
     assert_eq!(tx.grants().roles_of_agency(agency.id, grant.scope).await.unwrap(), [grant.role]);
     let elsewhere = tx.grants().roles_of_agency(agency.id, GrantScope::Account).await.unwrap();

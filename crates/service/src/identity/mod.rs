@@ -1,5 +1,6 @@
 //! Accounts, projects, users and groups, what they may do, and with what proof.
 
+mod accounts;
 mod agencies;
 mod credentials;
 mod enterprise;

@@ -6,6 +6,7 @@ use cbr_db::{AccessKey, Db, Tx};
 use cbr_env::{Clock, Random};
 use cbr_model::identity::{Caller, Domain, Project, User};
 use cbr_model::{DomainId, ProjectId, UserId};
+use zeroize::Zeroizing;
 
 use super::credentials::{Bootstrapped, FirstAccount};
 use super::password::{Passwords, random_text};
@@ -26,6 +27,22 @@ const BOOTSTRAPPED: &str = "identity.bootstrapped";
 const PASSWORD_CHARS: usize = 20;
 pub(super) const ACCESS_KEY_CHARS: usize = 20;
 pub(super) const SECRET_KEY_CHARS: usize = 40;
+
+/// What the administrator of a new account will log in with.
+pub(super) struct NewSecrets {
+    password: Zeroizing<String>,
+    phc: String,
+    access_key: String,
+    secret_key: Zeroizing<String>,
+}
+
+impl NewSecrets {
+    /// The account as it is told to whoever asked for it.
+    pub(super) fn told(self, domain: DomainId, project: ProjectId, user: UserId) -> Bootstrapped {
+        let Self { password, phc: _, access_key, secret_key } = self;
+        Bootstrapped { domain, project, user, password, access_key, secret_key }
+    }
+}
 
 /// Use cases of accounts, projects, users, tokens and access keys.
 #[derive(Debug)]
@@ -58,11 +75,7 @@ impl Identity {
     where
         F: FnOnce(&Bootstrapped) -> std::io::Result<()> + Send,
     {
-        let random = &*self.random;
-        let password = random_text(random, PASSWORD_CHARS);
-        let phc = self.passwords.hash(password.clone(), random).await?;
-        let access_key = random_text(random, ACCESS_KEY_CHARS).to_uppercase();
-        let secret_key = random_text(random, SECRET_KEY_CHARS);
+        let secrets = self.new_secrets().await?;
 
         let mut tx = self.db.begin().await.map_err(db("creating the first account"))?;
         if tx.settings().find(BOOTSTRAPPED).await.map_err(db("reading a setting"))?.is_some() {
@@ -70,35 +83,57 @@ impl Identity {
         }
         let domain = self.first_domain(&mut tx, &wanted.domain_name).await?;
         let project = self.first_project(&mut tx, domain, &wanted.project_name).await?;
+        let user = self.administrator(&mut tx, domain, &wanted.user_name, &secrets).await?;
+        for (setting, value) in [(BOOTSTRAPPED, "1"), (PROVIDER_PROJECT, &project.to_string())] {
+            tx.settings().set(setting, value).await.map_err(db("writing a setting"))?;
+        }
+        let made = secrets.told(domain, project, user);
+        keep(&made).map_err(Error::internal("keeping the secrets of the first account"))?;
+        tx.commit().await.map_err(db("creating the first account"))?;
+        Ok(Some(made))
+    }
+
+    /// What the administrator of a new account will log in with.
+    pub(super) async fn new_secrets(&self) -> Result<NewSecrets> {
+        let random = &*self.random;
+        let password = random_text(random, PASSWORD_CHARS);
+        let phc = self.passwords.hash(password.clone(), random).await?;
+        let access_key = random_text(random, ACCESS_KEY_CHARS).to_uppercase();
+        let secret_key = random_text(random, SECRET_KEY_CHARS);
+        Ok(NewSecrets { password, phc, access_key, secret_key })
+    }
+
+    /// Adds the administrator of an account, with a password and an access key.
+    pub(super) async fn administrator(
+        &self,
+        tx: &mut Tx,
+        domain: DomainId,
+        name: &str,
+        secrets: &NewSecrets,
+    ) -> Result<UserId> {
+        let random = &*self.random;
         let user = User {
             id: UserId::random(random),
             domain,
-            name: wanted.user_name.clone(),
+            name: name.to_owned(),
             enabled: true,
             is_admin: true,
             description: String::new(),
             email: String::new(),
             created_at: tx.now(),
         };
-        tx.users().insert(&user, Some(&phc)).await.map_err(db("adding a user"))?;
+        tx.users().insert(&user, Some(&secrets.phc)).await.map_err(db("adding a user"))?;
         let key = AccessKey {
-            ak: access_key.clone(),
+            ak: secrets.access_key.clone(),
             user: user.id,
-            sealed_secret: self.key.seal(&access_key, &secret_key, random),
+            sealed_secret: self.key.seal(&secrets.access_key, &secrets.secret_key, random),
             enabled: true,
             description: "first".to_owned(),
             created_at: tx.now(),
             last_used_at: None,
         };
         tx.access_keys().insert(&key).await.map_err(db("adding an access key"))?;
-        for (setting, value) in [(BOOTSTRAPPED, "1"), (PROVIDER_PROJECT, &project.to_string())] {
-            tx.settings().set(setting, value).await.map_err(db("writing a setting"))?;
-        }
-        let made =
-            Bootstrapped { domain, project, user: user.id, password, access_key, secret_key };
-        keep(&made).map_err(Error::internal("keeping the secrets of the first account"))?;
-        tx.commit().await.map_err(db("creating the first account"))?;
-        Ok(Some(made))
+        Ok(user.id)
     }
 
     async fn first_domain(&self, tx: &mut Tx, name: &str) -> Result<DomainId> {

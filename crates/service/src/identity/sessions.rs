@@ -29,6 +29,16 @@ pub(super) enum SecondFactor {
     Code(Option<Zeroizing<String>>),
 }
 
+/// What was shown for a token.
+pub(super) enum Shown<'a> {
+    /// A password.
+    Password(&'a Proof),
+    /// Another token.
+    Token(&'a str),
+    /// The credential of the request itself.
+    Checked,
+}
+
 /// A password that was right.
 pub(super) struct Proof {
     /// What was kept of it then.
@@ -57,23 +67,32 @@ impl Identity {
         let project = scoped_project(&mut tx, &domain, &login.scope).await?;
         drop(tx);
         let caller = Caller { project, ..whole_caller(domain, user, None) };
-        self.issue(caller, methods, Some(&proof), request).await
+        self.issue(caller, methods, Shown::Password(&proof), request).await
     }
 
-    /// Issues a token for `caller`, until its credential ends but at most for a day; not if `proof`
-    /// is no longer the user's.
+    /// Issues a token for `caller`, until its credential ends but at most for a day; not if what was
+    /// `shown` for it is void by now.
     pub(super) async fn issue(
         &self,
         caller: Caller,
         methods: &str,
-        proof: Option<&Proof>,
+        shown: Shown<'_>,
         request: Request,
     ) -> Result<IssuedToken> {
         let actor = Actor::new(caller, request);
         let mut tx = self.change(&actor, "issuing a token").await?;
-        let phc = tx.users().password(actor.caller().user.id).await;
-        let phc = phc.map_err(db("reading a password"))?;
-        if proof.is_some_and(|proof| proof.phc != phc) {
+        let is_good = match shown {
+            Shown::Password(proof) => {
+                let phc = tx.users().password(actor.caller().user.id).await;
+                phc.map_err(db("reading a password"))? == proof.phc
+            }
+            Shown::Token(secret) => {
+                let held = tx.tokens().find(token_digest(secret)).await;
+                held.map_err(db("reading a token"))?.is_some()
+            }
+            Shown::Checked => true,
+        };
+        if !is_good {
             return Err(Error::CredentialRefused);
         }
         let issued_at = tx.now();

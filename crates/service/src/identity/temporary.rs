@@ -11,7 +11,7 @@ use super::credentials::{DomainRef, IssuedToken, Scope, SigningKey};
 use super::password::random_text;
 use super::seal::token_digest;
 use super::service::{ACCESS_KEY_CHARS, Identity, SECRET_KEY_CHARS};
-use super::sessions::{caller_of, enabled_project, find_domain, scoped_project};
+use super::sessions::{Shown, caller_of, enabled_project, find_domain, scoped_project};
 use crate::access::{Actor, Request};
 use crate::audit::Subject;
 use crate::error::db;
@@ -122,7 +122,7 @@ impl Identity {
         let mut tx = self.db.read().await.map_err(db("acting through an agency"))?;
         caller.project = scoped_project(&mut tx, &caller.domain, scope).await?;
         drop(tx);
-        self.issue(caller, "assume_role", None, request).await
+        self.issue(caller, "assume_role", Shown::Checked, request).await
     }
 
     /// Issues a token of another scope for who holds one already: never for longer, and never
@@ -142,7 +142,7 @@ impl Identity {
             return Err(Error::CredentialRefused);
         }
         caller.project = wanted;
-        self.issue(caller, &held.methods, None, request).await
+        self.issue(caller, &held.methods, Shown::Token(secret), request).await
     }
 
     /// The caller as it acts through an agency. One that is absent and one that trusts somebody

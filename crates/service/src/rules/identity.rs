@@ -2,6 +2,8 @@
 
 use crate::{Error, Result};
 
+/// Accounts of an installation.
+pub(crate) const ACCOUNTS_MAX: usize = 1000;
 /// Users of an account.
 pub(crate) const USERS_MAX: usize = 1000;
 /// Groups of an account.

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::super::session::Session;
-use super::{grants, groups, keys, mfa, policies, users};
+use super::{accounts, grants, groups, keys, mfa, policies, users};
 use crate::client::ConnectionArgs;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -34,6 +34,9 @@ enum IamCommand {
     /// Access keys: at most two per user
     #[command(subcommand)]
     Key(keys::Command),
+    /// Accounts, for who runs the installation
+    #[command(subcommand)]
+    Account(accounts::Command),
     /// Second factors: codes of an authenticator beside the password
     #[command(subcommand)]
     Mfa(mfa::Command),
@@ -49,6 +52,7 @@ impl IamArgs {
             IamCommand::Policy(command) => command.run(&session).await,
             IamCommand::Grant(command) => command.run(&session).await,
             IamCommand::Key(command) => command.run(&session).await,
+            IamCommand::Account(command) => command.run(&session).await,
             IamCommand::Mfa(command) => command.run(&session).await,
         }
     }

@@ -1,5 +1,6 @@
 //! `cbr iam …`: users, groups, policies, grants, access keys and second factors.
 
+mod accounts;
 mod command;
 mod directory;
 mod grants;

@@ -5,6 +5,8 @@ use std::fmt::Display;
 use crate::text::{Lang, texts};
 
 texts! {
+    noun_account() "account" | "账号";
+    col_password() "PASSWORD" | "密码";
     noun_user() "user" | "用户";
     noun_group() "group" | "用户组";
     noun_policy() "policy" | "策略";
@@ -38,6 +40,7 @@ texts! {
     done_revoked(policy, group, place) "{group} no longer has {policy} in {place}" | "{group} 在{place}不再拥有 {policy}";
     done_bound() "Bound: logins with a password need a code from now on" | "已绑定：此后使用密码登录需要验证码";
     done_unbound() "Unbound: logins with a password need no code any more" | "已解绑：使用密码登录不再需要验证码";
+    note_new_account() "The account. Its secrets are told only now: keep them." | "新账号，密钥仅显示这一次，请妥善保存。";
     note_key_once() "The secret key is told only now: keep it." | "私有访问密钥仅显示这一次，请妥善保存。";
     note_seed_once() "The seed is told only now: put it into an authenticator, then bind it with two codes (`cbr iam mfa bind`)." | "种子仅显示这一次：请录入身份验证器，再用两个连续验证码绑定（`cbr iam mfa bind`）。";
     ask_delete_identity(noun, name) "Delete {noun} `{name}`?" | "删除{noun} `{name}`？";
