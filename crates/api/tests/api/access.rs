@@ -105,7 +105,7 @@ async fn grants_and_memberships_have_their_effect_at_once() {
     assert!(is_denied(&list().await));
 }
 
-/// IAM-02: a grant is good in its project, or in all; CBR is not opened by one for the account.
+/// IAM-02, RGN-01: a grant is good in its project, or in all; CBR is not opened by one for the account.
 #[tokio::test]
 async fn a_grant_reaches_as_far_as_it_says() {
     let app = App::start().await;

@@ -34,7 +34,7 @@ fn is_cbr(operation: &Operation) -> bool {
     WITHOUT_PROJECT.contains(&operation.name) || (is_on_project && !is_extension)
 }
 
-/// Contract C, A.5: method, path, success code and IAM action of every operation.
+/// Contract C, A.5, IAM-14: method, path, success code and IAM action of every operation.
 #[test]
 fn every_operation_of_cbr_is_the_contracts() {
     let contract = contract();
