@@ -148,8 +148,8 @@ mod tests {
     fn what_is_not_understood_is_refused() {
         let statement = |text: &str| format!(r#"{{"Version":"1.1","Statement":[{text}]}}"#);
         let allow = r#"{"Effect":"Allow","Action":["a:b:c"]}"#;
-        let many = vec![allow; STATEMENTS_MAX + 1].join(",");
-        let actions = vec![r#""a:b:c""#; ACTIONS_MAX + 1].join(",");
+        let many = [allow; STATEMENTS_MAX + 1].join(",");
+        let actions = [r#""a:b:c""#; ACTIONS_MAX + 1].join(",");
         let cases = [
             ("", "EOF"),
             ("[]", "invalid"),
