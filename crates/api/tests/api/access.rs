@@ -40,8 +40,8 @@ fn expected(policy: &str, operation: &Operation, action: &str) -> bool {
     match (policy, service) {
         ("CBR FullAccess", "cbr") => true,
         ("CBR BackupsAndVaultsFullAccess", "cbr") => !is_of_policies || reads,
-        ("CBR ReadOnlyAccess", "cbr") => reads,
-        ("CBR FullAccess" | "CBR BackupsAndVaultsFullAccess", "ecs" | "evs") => reads,
+        ("CBR ReadOnlyAccess", "cbr")
+        | ("CBR FullAccess" | "CBR BackupsAndVaultsFullAccess", "ecs" | "evs") => reads,
         _ => false,
     }
 }
@@ -383,7 +383,7 @@ async fn too_many_wrong_passwords_lock_the_login() {
     let nobody = log_in(&app, "nobody", PASSWORD, &scope).await.expect(401);
     assert_eq!(locked.body, nobody.body, "that a user exists is not told");
     log_in(&app, crate::app::USER_NAME, app.password(), &scope).await.expect(201);
-    app.clock.advance(std::time::Duration::from_secs(15 * 60));
+    app.clock.advance(std::time::Duration::from_mins(15));
     log_in(&app, "alice", PASSWORD, &scope).await.expect(201);
 }
 

@@ -121,7 +121,7 @@ async fn temporary_keys_need_their_token_end_and_can_be_narrowed() {
             "token": {"duration_seconds": seconds}}}});
         office.post(TEMPORARY, body).await.expect(400);
     }
-    app.clock.advance(Duration::from_secs(900));
+    app.clock.advance(Duration::from_mins(15));
     signed(&app, key, Some(token), list(&app)).await.expect(401);
 }
 
@@ -157,7 +157,7 @@ async fn tokens_get_narrower_and_never_wider() {
         let router = &app.router;
         async move { send(router, Call::new("POST", "/v3/auth/tokens").json(&body).build()).await }
     };
-    app.clock.advance(Duration::from_secs(60));
+    app.clock.advance(Duration::from_mins(1));
     let narrow = post(with(&office.token, project.clone())).await.expect(201);
     let first = log_in(&app, "admin", app.password(), &project).await.expect(201);
     assert!(

@@ -35,7 +35,7 @@ impl Authenticator {
     /// The code of `steps` after now.
     fn code(&self, app: &App, steps: i64) -> String {
         let at = app.clock.now().seconds() + 30 * steps;
-        self.totp.generate(at as u64).to_string()
+        self.totp.generate(u64::try_from(at).unwrap()).to_string()
     }
 
     fn bind(&self, first: String, second: String) -> Value {
@@ -105,7 +105,7 @@ async fn guessed_codes_lock_the_login() {
     }
     app.clock.advance(STEP);
     log_in_with(&app, "alice", PASSWORD, &device.code(&app, 0)).await.expect(401);
-    app.clock.advance(Duration::from_secs(15 * 60));
+    app.clock.advance(Duration::from_mins(15));
     log_in_with(&app, "alice", PASSWORD, &device.code(&app, 0)).await.expect(201);
 }
 
