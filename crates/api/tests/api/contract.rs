@@ -30,7 +30,8 @@ const WITHOUT_ACTION: [&str; 2] = ["ListFeatures", "ShowFeature"];
 
 fn is_cbr(operation: &Operation) -> bool {
     let is_on_project = operation.path.starts_with("/v3/{project_id}/");
-    let is_extension = operation.path.contains("/x/");
+    // Traces are another service's, though their paths look like those of CBR (contract F.7).
+    let is_extension = operation.path.contains("/x/") || operation.group == "Traces";
     WITHOUT_PROJECT.contains(&operation.name) || (is_on_project && !is_extension)
 }
 
