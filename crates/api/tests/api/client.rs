@@ -9,6 +9,8 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
+use crate::answers;
+
 /// An answer, read to its end.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -36,6 +38,7 @@ impl Answer {
 
 /// Sends one request.
 pub(crate) async fn send(router: &Router, request: Request<Body>) -> Answer {
+    let seen = (request.method().as_str().to_owned(), request.uri().path().to_owned());
     let response = router.clone().oneshot(request).await.expect("a router never fails");
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, 64 << 20).await.unwrap().to_vec();
@@ -44,7 +47,9 @@ pub(crate) async fn send(router: &Router, request: Request<Body>) -> Answer {
     } else {
         serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String("not JSON".into()))
     };
-    Answer { status: parts.status, headers: parts.headers, body, bytes }
+    let answer = Answer { status: parts.status, headers: parts.headers, body, bytes };
+    answers::note(&seen.0, &seen.1, answer.status, answer.code());
+    answer
 }
 
 /// A request that is being built.

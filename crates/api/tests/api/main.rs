@@ -5,6 +5,7 @@
 
 mod access;
 mod agents;
+mod answers;
 mod app;
 mod audit;
 mod authorisation;
