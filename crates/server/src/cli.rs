@@ -10,6 +10,7 @@ use crate::commands::doctor::DoctorArgs;
 use crate::commands::iam::IamArgs;
 use crate::commands::login::{LoginArgs, ProfileArgs};
 use crate::commands::manual::{CompletionsArgs, ManArgs};
+use crate::commands::policy::PolicyArgs;
 use crate::commands::repo::RepoArgs;
 use crate::commands::restore::RestoreArgs;
 use crate::commands::serve::ServeArgs;
@@ -56,6 +57,7 @@ pub(crate) enum Command {
     Config(ConfigArgs),
     Repo(RepoArgs),
     Vault(VaultArgs),
+    Policy(PolicyArgs),
     Volume(VolumeArgs),
     Server(ServerArgs),
     Backup(BackupArgs),

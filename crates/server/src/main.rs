@@ -48,6 +48,7 @@ fn run(command: Command, output: Output) -> anyhow::Result<()> {
         Command::Repo(args) => run_async(args.run(output)),
         Command::Config(args) => args.run(output),
         Command::Vault(args) => block_on(args.run(output)),
+        Command::Policy(args) => block_on(args.run(output)),
         Command::Volume(args) => block_on(args.run(output)),
         Command::Server(args) => block_on(args.run(output)),
         Command::Backup(args) => block_on(args.run(output)),

@@ -398,3 +398,43 @@ async fn a_preview_says_which_backups_would_go_and_why() {
     );
     assert_eq!(app.get("/backups").await.body["count"], 4, "asking removes nothing");
 }
+
+/// RET-20, RET-32, contract C23, C27: the policy stamps the end; a later change does not touch it.
+#[tokio::test]
+async fn an_automatic_backup_ends_when_its_policy_said() {
+    let app = App::start().await;
+    let vault = app.create_vault("v").await;
+    let resources = json!({"resources": [{"id": VOLUMES[0], "type": "OS::Cinder::Volume"}]});
+    app.post(&format!("/vaults/{vault}/addresources"), &resources).await.expect(200);
+    let mut month = body("month");
+    month["policy"]["operation_definition"] = json!({"retention_duration_days": 30});
+    let policy = created(&app, &month).await;
+    bind(&app, &vault, json!({"policy_id": policy})).await.expect(200);
+    let back_up = async |name: &str, is_automatic: bool| {
+        let parameters = json!({"name": name, "auto_trigger": is_automatic});
+        let body = json!({"checkpoint": {"vault_id": vault, "parameters": parameters}});
+        app.post("/checkpoints", &body).await.expect(200);
+        app.settle().await;
+        app.clock.advance(std::time::Duration::from_mins(1));
+        let listed = app.get(&format!("/backups?name={name}")).await.expect(200).body;
+        listed["backups"][0].clone()
+    };
+    let manual = back_up("by-hand", false).await;
+    assert_eq!(manual["expired_at"], json!(null));
+    let first = back_up("first", true).await;
+    assert_eq!(first["created_at"], "2026-01-15T08:01:01.000000");
+    assert_eq!(first["expired_at"], "2026-02-14T08:01:01.000000");
+    let change = json!({"policy": {"operation_definition": {"max_backups": 1}}});
+    app.put(&format!("/policies/{policy}"), &change).await.expect(200);
+    let second = back_up("second", true).await;
+    assert_eq!(second["expired_at"], json!(null), "a number stamps nothing");
+    let kept = app.get("/backups?name=first").await.body["backups"][0].clone();
+    assert_eq!(kept["expired_at"], first["expired_at"]);
+    // RET-33: the number bites before the end.
+    let path = format!("/x/vaults/{vault}/retention-preview");
+    let preview = app.get(&path).await.expect(200).body["retention_preview"].clone();
+    assert_eq!(preview["removed_count"], 1);
+    let off = json!({"policy": {"enabled": false, "operation_definition": {"retention_duration_days": 1}}});
+    app.put(&format!("/policies/{policy}"), &off).await.expect(200);
+    assert_eq!(back_up("third", true).await["expired_at"], json!(null), "it is switched off");
+}

@@ -14,7 +14,7 @@ pub const INTERVAL_MAX: i64 = 30;
 const TEXT_MAX: usize = 256;
 
 /// The contract's words for days, Monday first.
-const DAYS: [&str; 7] = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"];
+pub(super) const DAYS: [&str; 7] = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"];
 
 /// The number of Monday, 1970-01-05 being four days after day 0, a Thursday.
 const THURSDAY: i64 = 3;

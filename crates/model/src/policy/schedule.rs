@@ -168,6 +168,8 @@ fn instant(day: i64, minute: i64) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use cbr_env::{RandomExt as _, SeededRandom};
+
     use super::*;
 
     const MINUTE: i64 = 60_000_000;
@@ -251,6 +253,44 @@ mod tests {
         }
         let error = schedule(&[&every(2, "6:00"), &every(3, "6:30")]).unwrap_err();
         assert!(error.reason.contains("INTERVAL=2") && error.reason.contains("INTERVAL=3"));
+    }
+
+    /// Contract B.9: the rule that walks through no calendar says the same as a calendar does.
+    #[test]
+    fn runs_are_too_close_exactly_where_the_calendar_says_so() {
+        let random = SeededRandom::new(0x0913);
+        let pattern = || {
+            let [kind, days, hour, minute] = random.bytes::<4>();
+            let time = format!(
+                "BYHOUR={};BYMINUTE={}",
+                [0, 1, 22, 23][usize::from(hour % 4)],
+                minute % 60
+            );
+            if kind % 2 == 0 {
+                return format!("FREQ=DAILY;INTERVAL={};{time}", days % 6 + 1);
+            }
+            let day = |i: usize| super::super::pattern::DAYS[i];
+            let chosen: Vec<&str> = (0..7).filter(|i| days & (1 << i) != 0).map(day).collect();
+            let chosen = if chosen.is_empty() { "WE".to_owned() } else { chosen.join(",") };
+            format!("FREQ=WEEKLY;BYDAY={chosen};{time}")
+        };
+        let (mut refused, mut allowed) = (0, 0);
+        for _ in 0..400 {
+            let texts = [pattern(), pattern()];
+            let parsed = texts.iter().map(|text| Pattern::parse(text).unwrap()).collect();
+            let calendar = Schedule { patterns: parsed, start: MONDAY };
+            let first = day_of(MONDAY);
+            // Twice the period of all days and weeks.
+            let runs: Vec<i64> = (0..2 * 420)
+                .flat_map(|day| {
+                    calendar.minutes_on(first + day).into_iter().map(move |m| day * 1440 + m)
+                })
+                .collect();
+            let is_close = runs.windows(2).any(|pair| pair[1] - pair[0] < GAP_MIN_MINUTES);
+            assert_eq!(Schedule::new(&texts, MONDAY).is_err(), is_close, "{texts:?}");
+            *(if is_close { &mut refused } else { &mut allowed }) += 1;
+        }
+        assert!(refused > 40 && allowed > 40, "{refused} refused, {allowed} allowed");
     }
 
     /// Contract B.9: at most 24 patterns; every full hour is possible.

@@ -24,6 +24,8 @@ pub(crate) enum Noun {
     Volume,
     /// A server.
     Server,
+    /// A policy.
+    Policy,
 }
 
 impl Noun {
@@ -34,6 +36,7 @@ impl Noun {
             Self::Backup => lang.noun_backup(),
             Self::Volume => lang.noun_volume(),
             Self::Server => lang.noun_server(),
+            Self::Policy => lang.noun_backup_policy(),
         }
     }
 
@@ -43,6 +46,7 @@ impl Noun {
             Self::Backup => "/backups",
             Self::Volume => "/volumes",
             Self::Server => "/servers",
+            Self::Policy => "/policies",
         }
     }
 
@@ -52,6 +56,7 @@ impl Noun {
             Self::Backup => "/backup",
             Self::Volume => "/volume",
             Self::Server => "/server",
+            Self::Policy => "/policy",
         }
     }
 
@@ -61,6 +66,7 @@ impl Noun {
         match self {
             Self::Vault => client.cbr("vaults"),
             Self::Backup => client.cbr("backups"),
+            Self::Policy => client.cbr("policies"),
             Self::Volume => format!("/v2/{project}/cloudvolumes/detail"),
             Self::Server => format!("/v1/{project}/cloudservers/detail"),
         }
@@ -72,6 +78,7 @@ impl Noun {
         match self {
             Self::Vault => client.cbr(&format!("vaults/{id}")),
             Self::Backup => client.cbr(&format!("backups/{id}")),
+            Self::Policy => client.cbr(&format!("policies/{id}")),
             Self::Volume => format!("/v2/{project}/cloudvolumes/{id}"),
             Self::Server => format!("/v1/{project}/cloudservers/{id}"),
         }

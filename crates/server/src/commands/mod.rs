@@ -14,6 +14,8 @@ pub(crate) mod iam;
 mod keys;
 pub(crate) mod login;
 pub(crate) mod manual;
+pub(crate) mod policy;
+mod policy_text;
 mod rebuild;
 pub(crate) mod repo;
 mod repo_export;
@@ -26,6 +28,7 @@ pub(crate) mod serve;
 mod session;
 pub(crate) mod task;
 pub(crate) mod vault;
+mod vault_policy;
 pub(crate) mod volume;
 mod writable;
 

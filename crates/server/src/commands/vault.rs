@@ -4,6 +4,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::session::Session;
+use super::vault_policy::{self, BindPolicyArgs, UnbindPolicyArgs};
 use crate::client::lookup::{self, Noun};
 use crate::client::wait::WaitArgs;
 use crate::client::{ConnectionArgs, wire};
@@ -67,6 +68,10 @@ enum VaultCommand {
         #[command(flatten)]
         wait: WaitArgs,
     },
+    /// Let a policy work for a vault, in place of the one of its type
+    BindPolicy(BindPolicyArgs),
+    /// Take a policy off a vault; backups stay
+    UnbindPolicy(UnbindPolicyArgs),
 }
 
 /// What a vault protects.
@@ -177,6 +182,8 @@ impl VaultArgs {
             VaultCommand::Unbind { vault, resources, yes, wait } => {
                 unbind(&session, &vault, &resources, yes, wait).await
             }
+            VaultCommand::BindPolicy(args) => vault_policy::bind(&session, args).await,
+            VaultCommand::UnbindPolicy(args) => vault_policy::unbind(&session, args).await,
         }
     }
 }

@@ -9,7 +9,7 @@ use cbr_model::name::{Name, check_description};
 use cbr_model::query::{BackupFilter, Page};
 use cbr_model::resource::{BoundResource, ProtectStatus, ResourceKind};
 use cbr_model::vault::Vault;
-use cbr_model::{BackupId, CheckpointId, ResourceId};
+use cbr_model::{BackupId, CheckpointId, ResourceId, Timestamp};
 
 use super::views::{CheckpointView, NewCheckpoint};
 use crate::audit::Subject;
@@ -21,7 +21,7 @@ use crate::rules::vault::check_name;
 use crate::rules::{names, retention};
 use crate::tasks::backup as task;
 use crate::vaults::existing;
-use crate::{Access, Error, Result};
+use crate::{Access, Error, Result, policies};
 
 /// Use cases of checkpoints.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ struct Run<'a> {
     base: Name,
     is_full: bool,
     is_automatic: bool,
+    /// When its backups end; stamped on them (RET-20).
+    expired_at: Option<Timestamp>,
 }
 
 impl Checkpoints {
@@ -45,7 +47,7 @@ impl Checkpoints {
 
     /// Starts a run: one backup and one task for each resource (contract C23).
     pub async fn create(&self, access: &Access, wanted: NewCheckpoint) -> Result<CheckpointView> {
-        let run = self.run(access, &wanted)?;
+        let mut run = self.run(access, &wanted)?;
         let project = access.project();
         let mut tx = self.core.db.read().await.map_err(db("starting a backup"))?;
         let vault = existing(&mut tx, project, wanted.vault).await?;
@@ -68,6 +70,10 @@ impl Checkpoints {
             meant.push((bound, candidate));
         }
         let selection = selection::select(meant, &wanted.resources)?;
+        if run.is_automatic {
+            let made = run.checkpoint.created_at;
+            run.expired_at = policies::end_of(&mut tx, project, vault.id, made).await?;
+        }
         let id = self.start(&mut tx, &vault, run, selection).await?;
         keep_metadata(&mut tx, access, id, &seen).await?;
         let view = view(&mut tx, access, id).await?;
@@ -96,8 +102,10 @@ impl Checkpoints {
             created_at: self.core.clock.now(),
             skipped: Vec::new(),
         };
+        let (made, days) = (checkpoint.created_at, checkpoint.retention_days);
         Ok(Run {
             access,
+            expired_at: retention::expires_at(made, days),
             checkpoint,
             base,
             is_full: !wanted.incremental,
@@ -171,7 +179,7 @@ impl Checkpoints {
             created_at,
             updated_at: created_at,
             protected_at: None,
-            expired_at: retention::expires_at(created_at, run.checkpoint.retention_days),
+            expired_at: run.expired_at,
             children: Vec::new(),
         };
         if bound.kind == ResourceKind::Server {

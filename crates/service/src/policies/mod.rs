@@ -5,6 +5,7 @@ mod refusal;
 mod requests;
 mod service;
 
+pub(crate) use preview::end_of;
 pub use preview::{Governed, PreviewRequest, Previewed, RetentionPreview};
 pub use refusal::PolicyRefusal;
 pub use requests::{NewPolicy, NewTrigger, PolicyChange, TriggerChange, WindowChange};

@@ -6,7 +6,7 @@ use cbr_model::policy::definition::OperationDefinition;
 use cbr_model::policy::retention::Retention;
 use cbr_model::policy::{Policy, PolicyOperation};
 use cbr_model::query::{BackupFilter, PAGE_LIMIT_MAX, Page, PolicyFilter};
-use cbr_model::{PolicyId, ProjectId, ResourceId, VaultId};
+use cbr_model::{PolicyId, ProjectId, ResourceId, Timestamp, VaultId};
 
 use super::refusal::PolicyRefusal;
 use super::service::{Policies, existing};
@@ -89,7 +89,7 @@ impl Policies {
 }
 
 /// The policy that backs the vault up, if one does.
-pub(crate) async fn bound_backup_policy(
+async fn bound_backup_policy(
     tx: &mut Tx,
     project: ProjectId,
     vault: VaultId,
@@ -97,6 +97,19 @@ pub(crate) async fn bound_backup_policy(
     let filter = PolicyFilter { operation: Some(PolicyOperation::Backup), vault: Some(vault) };
     let bound = tx.policies().list(project, &filter, &Page::default()).await;
     Ok(bound.map_err(db("reading a vault's policy"))?.rows.pop())
+}
+
+/// When the automatic backups of a vault that are made at `made` end (RET-20); none: not by time.
+pub(crate) async fn end_of(
+    tx: &mut Tx,
+    project: ProjectId,
+    vault: VaultId,
+    made: Timestamp,
+) -> Result<Option<Timestamp>> {
+    match bound_backup_policy(tx, project, vault).await? {
+        Some(policy) if policy.enabled => Ok(Retention::read(&policy.definition)?.expires_at(made)),
+        _ => Ok(None),
+    }
 }
 
 /// All backups of a vault, or of one resource in it, newest first.
