@@ -6,8 +6,8 @@ use crate::identity::grants::{
 };
 use crate::operation::Operation;
 use crate::v3::{
-    agents, backups, checkpoints, directory, features, members, migrates, operation_logs,
-    organization_policies, policies, protectables, replication, vault_tags, vaults,
+    agents, backups, checkpoints, directory, features, members, migrates, operation_logs, orders,
+    organization_policies, policies, protectables, replication, storage_usage, vault_tags, vaults,
 };
 use crate::{cts, ecs, evs, identity, system, x};
 
@@ -24,12 +24,22 @@ pub static OPERATIONS: &[Operation] = &[
     vaults::remove_resources::OPERATION,
     vaults::associate_policy::OPERATION,
     vaults::dissociate_policy::OPERATION,
+    vaults::set_resources::OPERATION,
+    vaults::migrate_resources::OPERATION,
+    vaults::update_all::OPERATION,
+    vaults::list_external::OPERATION,
+    vaults::summary::OPERATION,
+    vaults::update_expiration::OPERATION,
     vault_tags::change::OPERATION,
     vault_tags::create::OPERATION,
     vault_tags::delete::OPERATION,
     vault_tags::show::OPERATION,
     vault_tags::list::OPERATION,
     vault_tags::find::OPERATION,
+    storage_usage::OPERATION,
+    orders::change::OPERATION,
+    orders::update::OPERATION,
+    orders::make_prepaid::OPERATION,
     checkpoints::create::OPERATION,
     checkpoints::show::OPERATION,
     backups::list::OPERATION,
@@ -94,6 +104,11 @@ pub static OPERATIONS: &[Operation] = &[
     x::trash::purge::OPERATION,
     x::audit::verify::OPERATION,
     x::audit::records::OPERATION,
+    x::vaults::unsubscribe::OPERATION,
+    x::vaults::freeze::OPERATION,
+    x::vaults::unfreeze::OPERATION,
+    x::quotas::list::OPERATION,
+    x::quotas::set::OPERATION,
     // identity (contract F.1)
     identity::versions::ROOT,
     identity::versions::SHOW,

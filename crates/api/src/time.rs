@@ -2,7 +2,7 @@
 //! decimals, in as `2020-02-21T07:00:54Z`; signatures use `20200221T070054Z`.
 
 use cbr_model::Timestamp;
-use chrono::{DateTime, NaiveDateTime};
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
 /// `2020-02-21T07:00:54.065135`, as the SDKs parse it.
 pub(crate) fn format(at: Timestamp) -> String {
@@ -25,6 +25,32 @@ pub(crate) fn parse(text: &str) -> Option<Timestamp> {
     NaiveDateTime::parse_from_str(bare, "%Y-%m-%dT%H:%M:%S%.f")
         .ok()
         .map(|at| Timestamp(at.and_utc().timestamp_micros()))
+}
+
+/// How many seconds `UTC+08:00` is ahead of UTC; what lies behind it is negative.
+pub(crate) fn zone_seconds(text: &str) -> Option<i64> {
+    let (sign, clock) = match text.strip_prefix("UTC")? {
+        "" => return Some(0),
+        rest => (rest.get(..1)?, rest.get(1..)?),
+    };
+    let (hours, minutes) = clock.split_once(':')?;
+    let number = |text: &str, most: i64| {
+        let is_number = text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
+        text.parse().ok().filter(|number| is_number && (0..=most).contains(number))
+    };
+    let seconds = number(hours, 14)? * 3600 + number(minutes, 59)? * 60;
+    match sign {
+        "+" => Some(seconds),
+        "-" => Some(-seconds),
+        _ => None,
+    }
+}
+
+/// The last second of the day `2026-12-31` where clocks are `zone` seconds ahead of UTC.
+pub(crate) fn end_of_day(text: &str, zone: i64) -> Option<Timestamp> {
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == 10)?;
+    let end = day.and_hms_opt(23, 59, 59)?.and_utc().timestamp_micros();
+    Some(Timestamp(end).plus_seconds(-zone))
 }
 
 /// Reads `20200221T070054Z`.
@@ -53,6 +79,31 @@ fn render(at: Timestamp, pattern: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Contract A.6, C16.
+    #[test]
+    fn days_end_where_they_are() {
+        let end = |day: &str, zone: &str| {
+            zone_seconds(zone).and_then(|zone| end_of_day(day, zone)).map(format)
+        };
+        let table = [
+            ("2026-12-31", "UTC+08:00", Some("2026-12-31T15:59:59.000000")),
+            ("2026-12-31", "UTC-03:30", Some("2027-01-01T03:29:59.000000")),
+            ("2024-02-29", "UTC", Some("2024-02-29T23:59:59.000000")),
+            ("2025-02-29", "UTC+00:00", None),
+            ("2025-2-28", "UTC+00:00", None),
+            ("tomorrow", "UTC+00:00", None),
+            ("2026-12-31", "UTC+8", None),
+            ("2026-12-31", "UTC+15:00", None),
+            ("2026-12-31", "UTC*08:00", None),
+            ("2026-12-31", "UTC+-8:00", None),
+            ("2026-12-31", "UTC\u{fc}08:00", None),
+            ("2026-12-31", "Asia/Shanghai", None),
+        ];
+        for (day, zone, want) in table {
+            assert_eq!(end(day, zone).as_deref(), want, "{day} {zone}");
+        }
+    }
 
     /// Contract A.6.
     #[test]

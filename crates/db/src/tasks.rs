@@ -62,6 +62,15 @@ impl Tasks<'_> {
         self.tx.execute("tasks.insert_skipped", sql).await.map(drop)
     }
 
+    /// Adds the log of something that was done in the same transaction.
+    pub async fn insert_done(&mut self, task: &NewTask) -> Result<(), DbError> {
+        let now = self.tx.now();
+        let sql = task.insertion(OperationStatus::Success, None, now);
+        self.tx.execute("tasks.insert_done", sql).await?;
+        let sql = Sql::new("UPDATE tasks SET progress = 100, started_at = $2 WHERE id = $1");
+        self.tx.execute("tasks.insert_done", sql.bind(task.id).bind(now)).await.map(drop)
+    }
+
     /// Takes the task that has been due for longest, if there is one: nobody holds
     /// a lease on it, and no other task with its exclusive key is at work or was due
     /// before it. Without the latter a purge could take the key from a backup that waits

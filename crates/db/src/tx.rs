@@ -39,6 +39,7 @@ use crate::temporary_keys::TemporaryKeys;
 use crate::tokens::Tokens;
 use crate::trash::Trash;
 use crate::users::Users;
+use crate::vault_backups::VaultBackups;
 use crate::vaults::Vaults;
 use crate::verification::Verification;
 
@@ -188,6 +189,11 @@ impl Tx {
     /// Backups with their disks.
     pub const fn backups(&mut self) -> Backups<'_> {
         Backups { tx: self }
+    }
+
+    /// Questions about many backups at once.
+    pub const fn vault_backups(&mut self) -> VaultBackups<'_> {
+        VaultBackups { tx: self }
     }
 
     /// What disks' backups cost.

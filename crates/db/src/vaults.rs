@@ -154,15 +154,15 @@ impl Vaults<'_> {
             .collect()
     }
 
-    /// Sets who is told when on all vaults of a project whose status is one of `from`; their ids,
-    /// oldest first.
+    /// Sets who is told when on all vaults of a project whose status is one of `from`; their ids
+    /// and names, oldest first.
     pub async fn update_notices(
         &mut self,
         project: ProjectId,
         from: &[VaultStatus],
         smn_notify: Option<bool>,
         threshold: Option<u8>,
-    ) -> Result<Vec<VaultId>, DbError> {
+    ) -> Result<Vec<(VaultId, String)>, DbError> {
         let mut sql = Sql::new(
             "UPDATE vaults SET updated_at = $2, smn_notify = COALESCE($3, smn_notify),
                  threshold = COALESCE($4, threshold)
@@ -174,11 +174,11 @@ impl Vaults<'_> {
         .bind(threshold);
         sql.and_one_of("status", from.iter().map(|status| status.as_str()));
         self.tx.execute("vaults.update_notices", sql).await?;
-        let mut sql = Sql::new("SELECT id FROM vaults WHERE project_id = $1").bind(project);
+        let mut sql = Sql::new("SELECT id, name FROM vaults WHERE project_id = $1").bind(project);
         sql.and_one_of("status", from.iter().map(|status| status.as_str()));
         sql.text(" ORDER BY created_at, id");
         let rows = self.tx.rows("vaults.update_notices", "vaults", sql).await?;
-        rows.iter().map(|row| row.id("id")).collect()
+        rows.iter().map(|row| Ok((row.id("id")?, row.text("name")?))).collect()
     }
 
     /// Writes what a person can change of a vault, and its tags; says whether it exists.

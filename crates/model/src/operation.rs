@@ -53,6 +53,10 @@ words! {
         Undelete = "undelete",
         /// Gives a deleted backup up for good (extension).
         Purge = "purge",
+        /// Moves a resource with its backups to another vault (TSK-07).
+        Migrate = "migrate",
+        /// Changes until when backups are kept (extension).
+        UpdateExpiration = "update_expiration_time",
     }
 }
 
@@ -180,6 +184,22 @@ pub enum OperationDetails {
         total: u64,
         /// Backups that could not be deleted.
         failed: u64,
+    },
+    /// Moving a resource to another vault.
+    Migrate {
+        /// Where to.
+        destination_vault_id: String,
+        /// Its name.
+        destination_vault_name: String,
+        /// How many backups go with it.
+        backups: u64,
+    },
+    /// Changing until when the backups of a vault are kept.
+    UpdateExpiration {
+        /// How many.
+        backups: u64,
+        /// The day at whose end they expire, as the caller wrote it.
+        day: String,
     },
     /// Taking a resource out of a vault.
     RemoveResource {

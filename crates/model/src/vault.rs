@@ -127,7 +127,9 @@ pub enum VaultUse {
 }
 
 impl VaultStatus {
-    const ALL: [Self; 5] = [Self::Available, Self::Lock, Self::Deleting, Self::Frozen, Self::Error];
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Available, Self::Lock, Self::Deleting, Self::Frozen, Self::Error];
 
     /// The contract's word.
     pub const fn as_str(self) -> &'static str {

@@ -103,6 +103,9 @@ texts! {
     col_ended() "ENDED (UTC)" | "结束时间 (UTC)";
     col_expires() "EXPIRES (UTC)" | "过期时间 (UTC)";
     col_auto_expand() "AUTO EXPAND" | "自动扩容";
+    col_charging() "CHARGED" | "计费模式";
+    col_locked() "LOCKED (WORM)" | "备份锁定";
+    col_tags() "TAGS" | "标签";
     col_progress() "PROGRESS" | "进度";
     col_pool() "POOL" | "存储池";
     col_writable() "WRITABLE" | "可写";

@@ -20,6 +20,14 @@ pub(crate) enum Code {
     VolumeInOtherVault,
     /// The server is in a vault that is not shown.
     ServerInOtherVault,
+    /// The vault cannot be changed.
+    VaultNotEditable,
+    /// The vault's state does not allow the operation.
+    VaultForbids,
+    /// The vault to which something shall go has no room for it.
+    DestinationFull,
+    /// The vault to which something shall go is not there.
+    DestinationNotFound,
     /// A backup of the resource runs.
     BackupRunning,
     /// The resource is being taken out.
@@ -53,10 +61,14 @@ impl Code {
             Self::VolumeNotRestorable => "BackupService.2011",
             Self::VolumeInOtherVault => "BackupService.7006",
             Self::ServerInOtherVault => "BackupService.7116",
+            Self::VaultNotEditable => "BackupService.6110",
+            Self::VaultForbids => "BackupService.6112",
             Self::VaultStatus => "BackupService.6113",
             Self::VaultFull => "BackupService.6114",
             Self::BackupsNotDeletable => "BackupService.6115",
+            Self::DestinationNotFound => "BackupService.6120",
             Self::BackupRunning => "BackupService.6125",
+            Self::DestinationFull => "BackupService.6129",
             Self::ResourceRemoving => "BackupService.6134",
             Self::BackupNotFound => "BackupService.6200",
             Self::ResourceStatus => "BackupService.6215",

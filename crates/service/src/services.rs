@@ -18,6 +18,7 @@ use crate::tasks::backup::BackupTask;
 use crate::tasks::create_volume::CreateVolume;
 use crate::tasks::delete_backup::DeleteTask;
 use crate::tasks::delete_volume::DeleteVolume;
+use crate::tasks::migrate_resource::MigrateTask;
 use crate::tasks::purge::PurgeTask;
 use crate::tasks::purge_backup::PurgeBackupTask;
 use crate::tasks::restore::RestoreTask;
@@ -168,6 +169,7 @@ impl Services {
             .register::<PurgeBackupTask>(core())
             .register::<PurgeTask>(core())
             .register::<VerifyTask>(core())
+            .register::<MigrateTask>(core())
             .register::<CreateVolume>(core())
             .register::<DeleteVolume>(core())
     }

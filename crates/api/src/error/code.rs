@@ -53,6 +53,9 @@ codes! {
     VaultFull             = BAD_REQUEST,            "BackupService.6114", "the vault is full";
     VaultForbidsRestore   = BAD_REQUEST,            "BackupService.6202", "the status of the vault does not allow restores";
     VaultBusy             = BAD_REQUEST,            "BackupService.6203", "a task still works in the vault";
+    OrderNotFound         = BAD_REQUEST,            "BackupService.6109", "the vault has no such order";
+    VaultChanging         = BAD_REQUEST,            "BackupService.6123", "another change of the vault is under way";
+    DestinationFull       = BAD_REQUEST,            "BackupService.6129", "the destination vault has no room for what shall come";
     QuotaUsedUp           = BAD_REQUEST,            "BackupService.6133", "the project has as many vaults as its quota allows";
     TagNotFound           = NOT_FOUND,              "BackupService.6601", "the tag key does not exist";
     TooManyTags           = BAD_REQUEST,            "BackupService.6600", "the vault has too many tags";

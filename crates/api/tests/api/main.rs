@@ -26,5 +26,6 @@ mod replication;
 mod second_factor;
 mod things;
 mod trash;
+mod vault_contract;
 mod vault_tags;
 mod vaults;

@@ -11,6 +11,7 @@ mod backups;
 mod builders;
 mod exports;
 mod identity;
+mod migration;
 mod object_claims;
 mod opening;
 mod operations;

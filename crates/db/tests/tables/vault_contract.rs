@@ -1,8 +1,10 @@
 //! What the contract knows of vaults beyond their capacity: tags as a filter, totals, orders, quotas.
 
+use cbr_model::backup::BackupState;
 use cbr_model::order::{Order, OrderKind, Period, PeriodUnit};
 use cbr_model::query::{Page, TagFilter, TagMatch, ValueMatch, VaultFilter};
 use cbr_model::quota::Quota;
+use cbr_model::resource::ResourceKind;
 use cbr_model::size::{Bytes, Gib};
 use cbr_model::tag::Tag;
 use cbr_model::vault::{Consistency, VaultStatus};
@@ -16,6 +18,7 @@ on_both_engines! {
     tags_in_use_are_listed_once,
     totals_and_notices_are_those_of_the_project,
     an_order_is_kept_for_each_of_its_vaults,
+    backups_are_added_up_by_resource,
     a_quota_holds_for_its_project_until_it_is_taken_back,
 }
 
@@ -95,9 +98,9 @@ async fn totals_and_notices_are_those_of_the_project(database: TestDatabase) {
     assert_eq!(tx.vaults().count(world.project).await.unwrap(), 2);
     let from = [VaultStatus::Available];
     let changed = tx.vaults().update_notices(world.project, &from, Some(false), None).await;
-    assert_eq!(changed.unwrap(), [first.id]);
+    assert_eq!(changed.unwrap(), [(first.id, "a".to_owned())]);
     let changed = tx.vaults().update_notices(world.project, &from, None, Some(7)).await;
-    assert_eq!(changed.unwrap(), [first.id]);
+    assert_eq!(changed.unwrap(), [(first.id, "a".to_owned())]);
     let found = tx.vaults().find(world.project, first.id).await.unwrap().unwrap();
     assert_eq!((found.smn_notify, found.threshold), (false, 7));
     for (project, other) in [(world.project, frozen.id), (foreign.project, foreign.id)] {
@@ -159,4 +162,52 @@ async fn a_quota_holds_for_its_project_until_it_is_taken_back(database: TestData
     assert_eq!(tx.quotas().limit(other, Quota::Vaults).await.unwrap(), None);
     tx.quotas().set(project, Quota::Vaults, None).await.unwrap();
     assert_eq!(tx.quotas().limit(project, Quota::Vaults).await.unwrap(), None);
+}
+
+/// Contract C64, C16: what each resource has; what is kept until a time, and what is not.
+async fn backups_are_added_up_by_resource(database: TestDatabase) {
+    let world = World::on(database).await;
+    let vault = world.stored_vault("v").await;
+    let run = world.stored_checkpoint(vault.id).await;
+    let mut ids = [world.id(), world.id()];
+    ids.sort();
+    let mut tx = world.begin().await;
+    for (resource, name, kept) in
+        [(ids[0], "old", Some(Timestamp(50))), (ids[0], "new", None), (ids[1], "other", None)]
+    {
+        let mut backup = world.backup(vault.id, run.id, resource, name);
+        backup.expired_at = kept;
+        backup.created_at = Timestamp(if name == "new" { 12 } else { 11 });
+        backup.auto_trigger = name == "other";
+        backup.state = BackupState::Available { content: world.disk(7) };
+        tx.backups().insert(&backup).await.unwrap();
+    }
+    let page = Page::default();
+    let (found, total) = tx.vault_backups().usage(world.project, None, None, &page).await.unwrap();
+    let shown: Vec<_> =
+        found.iter().map(|one| (one.resource, one.name.as_str(), one.backups, one.bytes)).collect();
+    let want = [(ids[0], "disk-of-new", 2, Bytes(14)), (ids[1], "disk-of-other", 1, Bytes(7))];
+    assert_eq!((shown.as_slice(), total), (want.as_slice(), 2));
+    let second = Page { limit: 1, offset: 1, marker: None };
+    let (found, total) =
+        tx.vault_backups().usage(world.project, None, None, &second).await.unwrap();
+    assert_eq!((found.len(), found[0].resource, total), (1, ids[1], 2));
+    for (resource, kind, want) in [
+        (Some(ids[1]), None, 1),
+        (None, Some(ResourceKind::Volume), 2),
+        (None, Some(ResourceKind::Server), 0),
+        (Some(world.id()), None, 0),
+    ] {
+        let found = tx.vault_backups().usage(world.project, resource, kind, &page).await.unwrap();
+        assert_eq!((found.0.len(), found.1), (want, want as u64), "{resource:?} {kind:?}");
+    }
+    let stranger = tx.vault_backups().usage(world.id(), None, None, &page).await.unwrap();
+    assert_eq!(stranger, (Vec::new(), 0));
+
+    let kept = tx.vault_backups().kept_until(vault.id).await.unwrap();
+    assert_eq!((kept.len(), kept[0].end, kept[0].auto_trigger), (1, Timestamp(50), false));
+    tx.vault_backups().keep_until(vault.id, Timestamp(99)).await.unwrap();
+    assert_eq!(tx.vault_backups().kept_until(vault.id).await.unwrap()[0].end, Timestamp(99));
+    let automatic = tx.vault_backups().unexpired_automatic(vault.id).await.unwrap();
+    assert!(automatic.is_some(), "one that is kept for ever");
 }

@@ -28,7 +28,9 @@ pub(crate) mod serve;
 mod session;
 pub(crate) mod task;
 pub(crate) mod vault;
+mod vault_more;
 mod vault_policy;
+mod vault_tags;
 pub(crate) mod volume;
 mod writable;
 

@@ -4,7 +4,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::session::Session;
+use super::vault_more::{self, MoreCommand};
 use super::vault_policy::{self, BindPolicyArgs, UnbindPolicyArgs};
+use super::vault_tags::{self, TagCommand};
 use crate::client::lookup::{self, Noun};
 use crate::client::wait::WaitArgs;
 use crate::client::{ConnectionArgs, wire};
@@ -55,6 +57,11 @@ enum VaultCommand {
         #[arg(long, value_name = "VOLUME")]
         exclude: Vec<String>,
     },
+    /// Look after the tags of vaults
+    #[command(subcommand)]
+    Tag(TagCommand),
+    #[command(flatten)]
+    More(MoreCommand),
     /// Take disks or servers out of a vault; their backups in it are deleted
     Unbind {
         /// Name or id
@@ -124,6 +131,10 @@ struct ListArgs {
     /// Only vaults of this type
     #[arg(long = "type", value_enum, value_name = "TYPE")]
     object_type: Option<ObjectType>,
+    /// Only vaults with this tag (repeatable: with all of them)
+    #[arg(long = "tag", value_name = "KEY[=VALUE]", value_parser = asked_tag,
+          conflicts_with_all = ["name", "object_type"])]
+    tags: Vec<(String, Option<String>)>,
     /// At most this many
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -157,7 +168,15 @@ struct UpdateArgs {
     changes: Changes,
 }
 
-fn tag(text: &str) -> Result<(String, String), String> {
+fn asked_tag(text: &str) -> Result<(String, Option<String>), String> {
+    let (key, value) = match text.split_once('=') {
+        Some((key, value)) => (key, Some(value.to_owned())),
+        None => (text, None),
+    };
+    if key.is_empty() { Err("a tag is KEY or KEY=VALUE".into()) } else { Ok((key.into(), value)) }
+}
+
+pub(super) fn tag(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').unwrap_or((text, ""));
     if key.is_empty() { Err("a tag is KEY=VALUE".into()) } else { Ok((key.into(), value.into())) }
 }
@@ -179,6 +198,8 @@ impl VaultArgs {
             VaultCommand::Bind { vault, resources, exclude } => {
                 bind(&session, &vault, &resources, &exclude).await
             }
+            VaultCommand::Tag(command) => vault_tags::run(&session, command).await,
+            VaultCommand::More(command) => vault_more::run(&session, command).await,
             VaultCommand::Unbind { vault, resources, yes, wait } => {
                 unbind(&session, &vault, &resources, yes, wait).await
             }
@@ -227,9 +248,15 @@ async fn list(session: &Session, args: ListArgs) -> Result<(), Failure> {
         query.push(("object_type".to_owned(), object_type.as_str().to_owned()));
     }
     let limit = args.limit.unwrap_or(usize::MAX);
-    let vaults = lookup::list(&session.client, Noun::Vault, &query, limit)
-        .await
-        .map_err(session.failed(lang.what_list(lang.noun_vault())))?;
+    let vaults = if args.tags.is_empty() {
+        lookup::list(&session.client, Noun::Vault, &query, limit)
+            .await
+            .map_err(session.failed(lang.what_list(lang.noun_vault())))?
+    } else {
+        let mut found = vault_tags::find(session, &args.tags).await?;
+        found.truncate(limit);
+        found
+    };
     session.output.list(
         &vaults,
         &[
@@ -272,13 +299,17 @@ async fn update(session: &Session, args: UpdateArgs) -> Result<(), Failure> {
 
 async fn delete(session: &Session, name: &str, yes: bool, wait: WaitArgs) -> Result<(), Failure> {
     let lang = session.output.lang;
-    let id = session.find_id(Noun::Vault, name).await?;
+    let vault = session.find(Noun::Vault, name).await?;
+    let id = wire::text(&vault, "/id");
     session.confirm(&lang.ask_delete_vault(name), yes)?;
-    session
-        .client
-        .delete(&session.client.cbr(&format!("vaults/{id}")))
-        .await
-        .map_err(session.failed(lang.what_delete(lang.noun_vault(), name)))?;
+    // A prepaid vault goes by the end of its order.
+    let deleted = if wire::text(&vault, "/billing/charging_mode") == "pre_paid" {
+        let path = session.client.cbr(&format!("x/vaults/{id}/unsubscribe"));
+        session.client.post(&path, &json!({})).await
+    } else {
+        session.client.delete(&session.client.cbr(&format!("vaults/{id}"))).await
+    };
+    deleted.map_err(session.failed(lang.what_delete(lang.noun_vault(), name)))?;
     let query = [("operation_type", "vault_delete"), ("vault_id", id.as_str())];
     let mut tasks = session.task_ids(&query, |_| true).await?;
     tasks.truncate(1);
@@ -408,16 +439,16 @@ async fn resource_bodies(
     Ok(bodies)
 }
 
-async fn reread(session: &Session, id: &str) -> Result<Value, Failure> {
+pub(super) async fn reread(session: &Session, id: &str) -> Result<Value, Failure> {
     let lang = session.output.lang;
     lookup::by_id(&session.client, Noun::Vault, id)
         .await
         .map_err(session.failed(lang.what_find(lang.noun_vault(), id)))
 }
 
-fn show(output: Output, vault: &Value) -> Result<(), Failure> {
+pub(super) fn show(output: Output, vault: &Value) -> Result<(), Failure> {
     let lang = output.lang;
-    let particulars: [Column; 9] = [
+    let particulars: [Column; 12] = [
         (lang.col_id(), Show::At("/id")),
         (lang.col_name(), Show::At("/name")),
         (lang.col_description(), Show::At("/description")),
@@ -427,6 +458,9 @@ fn show(output: Output, vault: &Value) -> Result<(), Failure> {
         (lang.col_used(), Show::With(used)),
         (lang.col_created(), Show::With(|vault| wire::time(vault, "/created_at"))),
         (lang.col_auto_expand(), Show::At("/auto_expand")),
+        (lang.col_charging(), Show::At("/billing/charging_mode")),
+        (lang.col_locked(), Show::At("/locked")),
+        (lang.col_tags(), Show::With(tags)),
     ];
     output.show(vault, &particulars)?;
     let resources = wire::items(vault, "/resources");
@@ -444,6 +478,12 @@ fn show(output: Output, vault: &Value) -> Result<(), Failure> {
             (lang.col_backups(), Show::At("/backup_count")),
         ],
     )
+}
+
+fn tags(vault: &Value) -> String {
+    let tags = wire::items(vault, "/tags").iter();
+    let tags = tags.map(|tag| format!("{}={}", wire::text(tag, "/key"), wire::text(tag, "/value")));
+    tags.collect::<Vec<_>>().join(" ")
 }
 
 /// The contract counts used capacity in MB.

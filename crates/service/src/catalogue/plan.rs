@@ -7,7 +7,7 @@ use cbr_model::checkpoint::Checkpoint;
 use cbr_model::resource::{BoundResource, ProtectStatus, ResourceKind};
 use cbr_model::size::Bytes;
 use cbr_model::vault::{Charging, Vault, VaultStatus};
-use cbr_model::{BackupId, ProjectId};
+use cbr_model::{BackupId, ChainId, ProjectId, VaultId};
 
 use crate::card::Card;
 
@@ -23,6 +23,7 @@ pub(super) struct Found {
 pub(super) struct Plan {
     /// With their bindings.
     pub(super) vaults: Vec<Vault>,
+    /// In whichever vault; what is written is in the vault of its backups.
     pub(super) checkpoints: Vec<Checkpoint>,
     pub(super) backups: Vec<Backup>,
     /// Versions that belong to server backups of which disks are missing.
@@ -46,23 +47,40 @@ pub(super) fn plan(home: ProjectId, found: &[Found]) -> Plan {
         }
     }
     plan.backups.sort_by_key(|backup| (backup.created_at, backup.id));
-    // The newest card knows best how vault and resource were called.
+    // The newest card knows best how vault and resource were called, and where a chain is: it moves
+    // with its resource from one vault to another (RES-21).
     complete.sort_by_key(|found| std::cmp::Reverse(found.card.backup.created_at));
+    let mut places: BTreeMap<ChainId, VaultId> = BTreeMap::new();
+    let mut chains: BTreeMap<BackupId, ChainId> = BTreeMap::new();
     let mut checkpoints = BTreeSet::new();
     for found in complete {
         let card = &found.card;
+        let place = *places.entry(card.resource.chain).or_insert(card.vault.id);
+        chains.insert(card.backup.id, card.resource.chain);
         if checkpoints.insert(card.checkpoint.id) {
             plan.checkpoints.push(checkpoint(home, card));
         }
-        let known = plan.vaults.iter().position(|vault| vault.id == card.vault.id);
-        let at = known.unwrap_or_else(|| {
-            plan.vaults.push(vault(home, card));
-            plan.vaults.len() - 1
-        });
+        let Some(at) = plan.vaults.iter().position(|vault| vault.id == place).or_else(|| {
+            (card.vault.id == place).then(|| {
+                plan.vaults.push(vault(home, card));
+                plan.vaults.len() - 1
+            })
+        }) else {
+            // The first card of a chain is of the vault where the chain is.
+            continue;
+        };
         let resources = &mut plan.vaults[at].resources;
         match resources.iter_mut().find(|bound| bound.id == card.resource.id) {
             Some(bound) => bound.epoch = bound.epoch.max(card.resource.epoch),
             None => resources.push(resource(card)),
+        }
+    }
+    for backup in &mut plan.backups {
+        let place = chains.get(&backup.id).and_then(|chain| places.get(chain));
+        for part in std::iter::once(&mut backup.vault)
+            .chain(backup.children.iter_mut().map(|child| &mut child.vault))
+        {
+            *part = place.copied().unwrap_or(*part);
         }
     }
     plan

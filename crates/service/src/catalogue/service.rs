@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cbr_db::{DbError, StoredDisk, Tx};
-use cbr_model::ProjectId;
+use cbr_model::backup::Backup;
+use cbr_model::checkpoint::Checkpoint;
 use cbr_model::identity::{Domain, Project};
 use cbr_model::vault::Vault;
+use cbr_model::{CheckpointId, ProjectId, VaultId};
 use cbr_provider::LeftoverKind;
 use cbr_store::{VersionInfo, VersionRef};
 use tokio::task::spawn_blocking;
+use uuid::Uuid;
 
 use super::plan::{Found, Plan, plan};
 use super::report::{Finding, Health, Rebuilt};
@@ -258,7 +261,8 @@ async fn rebuild_trash(
                 && tx.trash().find(backup.project, backup.id).await?.is_none()
                 && tx.backups().find(backup.project, backup.id).await?.is_none()
             {
-                tx.trash().insert(backup, run).await?;
+                let run = Checkpoint { vault: backup.vault, ..run.clone() };
+                tx.trash().insert(backup, &run).await?;
                 rebuilt.trashed += 1;
             }
         }
@@ -306,17 +310,44 @@ async fn write(tx: &mut Tx, plan: Plan, rebuilt: &mut Rebuilt) -> std::result::R
             }
         }
     }
-    for checkpoint in &plan.checkpoints {
-        if tx.checkpoints().find(checkpoint.project, checkpoint.id).await?.is_none() {
-            tx.checkpoints().insert(checkpoint).await?;
-            rebuilt.checkpoints += 1;
-        }
-    }
     for backup in &plan.backups {
-        if tx.backups().find(backup.project, backup.id).await?.is_none() {
-            tx.backups().insert(backup).await?;
+        let run = plan.checkpoints.iter().find(|run| run.id == backup.checkpoint);
+        if let Some(run) = run
+            && tx.backups().find(backup.project, backup.id).await?.is_none()
+        {
+            let checkpoint = run_in_its_vault(tx, run, backup.vault, rebuilt).await?;
+            let mut backup = Backup { checkpoint, ..backup.clone() };
+            backup.children.iter_mut().for_each(|child| child.checkpoint = checkpoint);
+            tx.backups().insert(&backup).await?;
             rebuilt.backups += 1;
         }
     }
     Ok(())
+}
+
+/// The run of a backup, in the backup's own vault: of a run of several resources one may have moved to
+/// another vault, and there it has a run of its own.
+async fn run_in_its_vault(
+    tx: &mut Tx,
+    run: &Checkpoint,
+    vault: VaultId,
+    rebuilt: &mut Rebuilt,
+) -> std::result::Result<CheckpointId, DbError> {
+    let (run_bits, vault_bits) = (run.id.as_uuid().as_u128(), vault.as_uuid().as_u128());
+    let mut attempt = 0;
+    loop {
+        // The run's own id first, then ids that every rebuild finds again.
+        let id = Uuid::from_u128(run_bits ^ vault_bits.wrapping_mul(attempt));
+        let id = CheckpointId::from_uuid(id);
+        attempt += 1;
+        match tx.checkpoints().find(run.project, id).await? {
+            Some(known) if known.vault == vault => return Ok(id),
+            Some(_) => {} // In another vault.
+            None => {
+                tx.checkpoints().insert(&Checkpoint { id, vault, ..run.clone() }).await?;
+                rebuilt.checkpoints += 1;
+                return Ok(id);
+            }
+        }
+    }
 }

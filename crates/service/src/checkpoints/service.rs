@@ -54,7 +54,7 @@ impl Checkpoints {
         drop(tx);
         selection::check_vault(&vault)?;
         let mut seen = Vec::new();
-        for bound in selection::chosen(&vault, &wanted.resources)? {
+        for bound in selection::chosen(&vault, &wanted.resources, wanted.auto_trigger)? {
             let found = self.core.resources.native(project, bound.kind, bound.id).await?;
             seen.push((bound.id, found));
         }
@@ -64,7 +64,7 @@ impl Checkpoints {
         let vault = existing(&mut tx, project, wanted.vault).await?;
         selection::check_vault(&vault)?;
         let mut meant = Vec::new();
-        for bound in selection::chosen(&vault, &wanted.resources)? {
+        for bound in selection::chosen(&vault, &wanted.resources, wanted.auto_trigger)? {
             let known = seen.iter().find(|(id, _)| *id == bound.id);
             let candidate = known.and_then(|(_, native)| native.as_ref()).map(Native::candidate);
             meant.push((bound, candidate));

@@ -7,6 +7,7 @@ pub(crate) mod binding;
 pub(crate) mod capacity;
 pub(crate) mod identity;
 pub(crate) mod lockout;
+pub(crate) mod migration;
 pub(crate) mod names;
 pub(crate) mod organization_policy;
 pub(crate) mod password;

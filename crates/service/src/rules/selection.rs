@@ -41,8 +41,13 @@ pub(crate) fn check_vault(vault: &Vault) -> Result<()> {
     Ok(())
 }
 
-/// The resources of `vault` that are meant: the chosen ones, or all, in the vault's order.
-pub(crate) fn chosen(vault: &Vault, choices: &[ResourceChoice]) -> Result<Vec<BoundResource>> {
+/// The resources of `vault` that are meant, in the vault's order: the chosen ones; or all, of which an
+/// automatic run leaves out those that automatic backups shall not take (contract C10).
+pub(crate) fn chosen(
+    vault: &Vault,
+    choices: &[ResourceChoice],
+    is_automatic: bool,
+) -> Result<Vec<BoundResource>> {
     let mut ids = BTreeSet::new();
     for choice in choices {
         if !vault.resources.iter().any(|bound| bound.id == choice.id) {
@@ -52,7 +57,10 @@ pub(crate) fn chosen(vault: &Vault, choices: &[ResourceChoice]) -> Result<Vec<Bo
             return Err(Error::ResourceRepeated { resource: choice.id });
         }
     }
-    let is_meant = |bound: &&BoundResource| choices.is_empty() || ids.contains(&bound.id);
+    let is_meant = |bound: &&BoundResource| match choices {
+        [] => bound.auto_protect || !is_automatic,
+        _ => ids.contains(&bound.id),
+    };
     Ok(vault.resources.iter().filter(is_meant).cloned().collect())
 }
 
@@ -167,13 +175,19 @@ mod tests {
         let mut vault = vault(VaultKind::Disk);
         vault.resources = (1..=3).map(|n| resource(n, ResourceKind::Volume, 1)).collect();
         let ids = |choices: &[ResourceChoice]| {
-            chosen(&vault, choices).map(|meant| meant.into_iter().map(|b| b.id).collect::<Vec<_>>())
+            chosen(&vault, choices, false)
+                .map(|meant| meant.into_iter().map(|b| b.id).collect::<Vec<_>>())
         };
         assert_eq!(ids(&[]).unwrap(), [id(1), id(2), id(3)]);
         assert_eq!(ids(&[choice(3, &[]), choice(1, &[])]).unwrap(), [id(1), id(3)]);
         assert!(matches!(ids(&[choice(9, &[])]), Err(Error::ResourceNotInVault { .. })));
         let twice = [choice(1, &[]), choice(1, &[])];
         assert!(matches!(ids(&twice), Err(Error::ResourceRepeated { .. })));
+        // Contract C10.
+        vault.resources[1].auto_protect = false;
+        let automatic = |choices: &[ResourceChoice]| chosen(&vault, choices, true).unwrap().len();
+        assert_eq!((automatic(&[]), automatic(&[choice(2, &[])])), (2, 1));
+        assert_eq!(chosen(&vault, &[], false).unwrap().len(), 3, "a person means all");
     }
 
     /// BAK-01, BAK-02, BAK-25, RST-27, RES-20: each reason has its code.

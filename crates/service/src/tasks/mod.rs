@@ -11,6 +11,7 @@ pub(crate) mod delete_backup;
 pub(crate) mod delete_volume;
 mod disk_bytes;
 mod disk_copy;
+pub(crate) mod migrate_resource;
 pub(crate) mod order;
 pub(crate) mod purge;
 pub(crate) mod purge_backup;

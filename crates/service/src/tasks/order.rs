@@ -45,6 +45,25 @@ pub(super) fn new_in_vault<T: Task>(
     }
 }
 
+/// The log of something that was done at once; `tasks().insert_done` writes it.
+pub(crate) fn recorded(
+    core: &Core,
+    access: &Access,
+    vault: &Vault,
+    operation: OperationType,
+    details: OperationDetails,
+) -> NewTask {
+    let id = TaskId::random(&*core.random);
+    NewTask {
+        operation: Some(operation),
+        vault: Some(vault.id),
+        vault_name: Some(vault.name.to_string()),
+        request_id: access.request_id().to_owned(),
+        details,
+        ..NewTask::new(id, access.project(), "recorded", "{}".to_owned())
+    }
+}
+
 /// Works on this resource, which only this node reaches, alone.
 pub(super) fn on_resource(core: &Core, task: NewTask, resource: OperationResource) -> NewTask {
     NewTask {

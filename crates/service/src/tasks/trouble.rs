@@ -98,6 +98,9 @@ impl From<Error> for Trouble {
             }
             Error::BackupNotFound(_) => Self::fail(Code::BackupNotFound, error.to_string()),
             Error::VaultFull { .. } => Self::fail(Code::VaultFull, error.to_string()),
+            Error::DestinationNotFound(_) => {
+                Self::fail(Code::DestinationNotFound, error.to_string())
+            }
             Error::VaultStatusForbidsBackup { .. } => {
                 Self::fail(Code::VaultStatus, error.to_string())
             }

@@ -7,14 +7,13 @@ use cbr_db::Tx;
 use cbr_model::backup::Backup;
 use cbr_model::order::{Order, OrderKind};
 use cbr_model::query::{Listing, Page, VaultFilter};
-use cbr_model::quota::Quota;
 use cbr_model::resource::{ProtectStatus, ResourceKind};
-use cbr_model::tag::InvalidTags;
-use cbr_model::vault::{Vault, VaultStatus, VaultUse};
-use cbr_model::{ChainId, OrderId, ProjectId, ResourceId, TaskId, VaultId};
+use cbr_model::vault::{ChargingMode, Vault, VaultStatus, VaultUse};
+use cbr_model::{ChainId, ProjectId, ResourceId, TaskId, VaultId};
 
+use super::migrate::task_in;
+use super::quotas;
 use super::requests::{NewVault, VaultChange, WantedResource};
-use super::tags;
 use crate::audit::Subject;
 use crate::core::Core;
 use crate::error::db;
@@ -44,24 +43,16 @@ impl Vaults {
         let mut vault = rules::build(&wanted, id, access.project(), user, now)?;
         let candidates = self.candidates(access, &wanted.resources).await?;
         let mut tx = self.core.change(access, "creating a vault").await?;
-        check_quotas(&mut tx, access, &vault).await?;
+        quotas::check(&mut tx, access, &vault).await?;
         let account = access.caller().domain.id;
         check_enterprise_project(&mut tx, account, &vault.enterprise_project).await?;
         let facts = facts(&mut tx, &wanted.resources, candidates).await?;
         vault.resources = binding::plan(&vault, &wanted.resources, &facts, || self.new_chain())?;
         if let Some(prepaid) = wanted.prepaid {
             let order = Order {
-                id: OrderId::random(&*self.core.random),
-                project: vault.project,
-                user,
-                vault: id,
-                kind: OrderKind::Create,
-                size: vault.size,
-                consistency: vault.consistency,
-                product: None,
                 period: Some(prepaid.period),
                 auto_renew: prepaid.auto_renew,
-                created_at: now,
+                ..self.line(access, &vault, OrderKind::Create, now)
             };
             vault.charging.order = Some(order.id);
             tx.orders().insert(&order).await.map_err(db("adding an order"))?;
@@ -111,15 +102,43 @@ impl Vaults {
     }
 
     /// Deletes the vault and everything in it (contract C7); done by the task whose id is returned.
+    /// A prepaid vault is unsubscribed instead.
     pub async fn delete(&self, access: &Access, vault: VaultId) -> Result<TaskId> {
+        self.remove(access, vault, false).await
+    }
+
+    /// Ends the order of a prepaid vault: deletes it and everything in it (extension; VLT-63).
+    pub async fn unsubscribe(&self, access: &Access, vault: VaultId) -> Result<TaskId> {
+        self.remove(access, vault, true).await
+    }
+
+    async fn remove(&self, access: &Access, vault: VaultId, ends_order: bool) -> Result<TaskId> {
         let mut tx = self.core.change(access, "deleting a vault").await?;
         let vault = existing(&mut tx, access.project(), vault).await?;
+        match (vault.charging.mode, ends_order) {
+            (ChargingMode::PrePaid, false) => {
+                let reason =
+                    "it is prepaid; end its order instead (POST …/x/vaults/{id}/unsubscribe)";
+                return Err(Error::VaultKept { reason: reason.to_owned() });
+            }
+            (ChargingMode::PostPaid, true) => {
+                let reason = "it is charged by use".to_owned();
+                return Err(Error::OrderNotFound { reason });
+            }
+            _ => {}
+        }
         if !vault.status.allows(VaultUse::Delete) {
             return Err(Error::VaultNotDeletable { status: vault.status });
         }
-        let unfinished = tx.tasks().list_unfinished().await.map_err(db("listing tasks"))?;
-        if let Some(task) = unfinished.iter().find(|task| task.vault == Some(vault.id)) {
-            return Err(Error::VaultBusy { task: task.id });
+        if let Some(task) = task_in(&mut tx, vault.id).await? {
+            return Err(Error::VaultBusy { task });
+        }
+        if vault.locked {
+            let locked = tx.vault_backups().unexpired_automatic(vault.id).await;
+            if let Some(backup) = locked.map_err(db("looking for locked backups"))? {
+                let reason = format!("it is locked, and backup {backup} in it has not expired");
+                return Err(Error::VaultKept { reason });
+            }
         }
         refuse_exported_in_vault(&mut tx, vault.id, |_| true).await?;
         let (from, to) = ([VaultStatus::Available, VaultStatus::Error], VaultStatus::Deleting);
@@ -230,18 +249,6 @@ impl Vaults {
 pub(crate) async fn existing(tx: &mut Tx, project: ProjectId, id: VaultId) -> Result<Vault> {
     let vault = tx.vaults().find(project, id).await.map_err(db("reading a vault"))?;
     vault.ok_or(Error::VaultNotFound(id))
-}
-
-/// QUO-01, TAG-01: one more vault with so many tags, if the project may have that.
-async fn check_quotas(tx: &mut Tx, access: &Access, vault: &Vault) -> Result<()> {
-    let limit = tags::limit(tx, access).await?;
-    if vault.tags.len() > limit {
-        return Err(InvalidTags::TooMany { limit }.into());
-    }
-    let limit = tx.quotas().limit(access.project(), Quota::Vaults).await;
-    let Some(limit) = limit.map_err(db("reading a quota"))? else { return Ok(()) };
-    let count = tx.vaults().count(access.project()).await.map_err(db("counting vaults"))?;
-    if count >= limit { Err(Error::QuotaUsedUp { what: "vaults", limit }) } else { Ok(()) }
 }
 
 async fn facts(

@@ -1,10 +1,10 @@
 //! Use cases of vaults' tags (TAG-01 … TAG-06, contract C17 … C21).
 
 use cbr_model::VaultId;
-use cbr_model::quota::Quota;
-use cbr_model::tag::{TAGS_MAX, Tag};
+use cbr_model::tag::Tag;
 use cbr_model::vault::{Vault, VaultUse};
 
+use super::quotas::tags_max;
 use super::service::{Vaults, existing};
 use crate::audit::Subject;
 use crate::error::db;
@@ -61,16 +61,9 @@ impl Vaults {
         if !vault.status.allows(VaultUse::Tag) {
             return Err(Error::VaultStatus { status: vault.status });
         }
-        let tags = change(&vault, limit(&mut tx, access).await?)?;
+        let tags = change(&vault, tags_max(&mut tx, access).await?)?;
         let vault = Vault { tags, ..vault };
         tx.vaults().update(&vault).await.map_err(db("changing tags"))?;
         tx.commit(Subject::new(vault.id, &vault.name)).await
     }
-}
-
-/// How many tags a vault of the project carries.
-pub(super) async fn limit(tx: &mut cbr_db::Tx, access: &Access) -> Result<usize> {
-    let limit = tx.quotas().limit(access.project(), Quota::VaultTags).await;
-    let limit = limit.map_err(db("reading a quota"))?;
-    Ok(limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(TAGS_MAX))
 }

@@ -53,6 +53,11 @@ struct ExtraInfo {
     vault_delete: Option<VaultDeletePart>,
     #[serde(skip_serializing_if = "Option::is_none")]
     remove_resources: Option<RemovePart>,
+    /// Ours: the contract has no word for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    migrate: Option<MigratePart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    update_expiration_time: Option<ExpirationPart>,
 }
 
 /// What every operation has.
@@ -114,6 +119,31 @@ struct RemovePart {
     resources: Vec<ResourcePart>,
 }
 
+/// Where a resource goes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[schema(as = OperationMigrate)]
+struct MigratePart {
+    destination_vault_id: String,
+    destination_vault_name: String,
+    backups_count: u64,
+}
+
+impl MigratePart {
+    fn of(id: &str, name: &str, backups_count: u64) -> Self {
+        let (destination_vault_id, destination_vault_name) = (id.to_owned(), name.to_owned());
+        Self { destination_vault_id, destination_vault_name, backups_count }
+    }
+}
+
+/// Until when backups are kept.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[schema(as = OperationUpdateExpirationTime)]
+struct ExpirationPart {
+    affected_backups_count: u64,
+    /// `YYYY-MM-DD`
+    expiration_day: String,
+}
+
 impl From<Log> for OperationLog {
     fn from(log: Log) -> Self {
         let extra_info = ExtraInfo::of(&log);
@@ -154,6 +184,8 @@ impl ExtraInfo {
             restore: None,
             vault_delete: None,
             remove_resources: None,
+            migrate: None,
+            update_expiration_time: None,
         };
         let backup = |id: &String, name: &String| {
             Some(BackupPart { backup_id: id.clone(), backup_name: name.clone() })
@@ -186,6 +218,16 @@ impl ExtraInfo {
                     total_count: *total,
                     fail_delete_count: *failed,
                     total_delete_count: *total,
+                });
+            }
+            OperationDetails::Migrate { destination_vault_id, destination_vault_name, backups } => {
+                let (id, name) = (destination_vault_id, destination_vault_name);
+                extra.migrate = Some(MigratePart::of(id, name, *backups));
+            }
+            OperationDetails::UpdateExpiration { backups, day } => {
+                extra.update_expiration_time = Some(ExpirationPart {
+                    affected_backups_count: *backups,
+                    expiration_day: day.clone(),
                 });
             }
             OperationDetails::RemoveResource { .. } => {

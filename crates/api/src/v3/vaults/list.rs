@@ -77,11 +77,11 @@ async fn handle(
 }
 
 /// What is asked for; `None`: something this service never has, so nothing matches.
-fn filter(query: &Query) -> Result<Option<VaultFilter>, ApiError> {
-    // The command line misspells one key (contract E.2).
+pub(super) fn filter(query: &Query) -> Result<Option<VaultFilter>, ApiError> {
+    // The command line misspells one key (contract E.2), an SDK another (E.5 number 15).
     let mut resources = query.values("resource_ids")?;
     resources.extend(query.values::<ResourceId>("resources_ids")?);
-    let kind = match query.text("object_type") {
+    let kind = match query.text("object_type").or_else(|| query.text("objcet_type")) {
         None => None,
         Some(word) => match VaultKind::from_str_exact(word) {
             None => return Ok(None),

@@ -31,8 +31,14 @@ pub(crate) const OPERATION: Operation = Operation {
 /// Body of the answer.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ShowVaultResponse)]
-pub(super) struct Response {
+pub(crate) struct Response {
     pub(super) vault: Vault,
+}
+
+impl From<cbr_model::vault::Vault> for Response {
+    fn from(vault: cbr_model::vault::Vault) -> Self {
+        Self { vault: vault.into() }
+    }
 }
 
 /// `GET /v3/{project_id}/vaults/{vault_id}`

@@ -202,7 +202,7 @@ impl Billing {
 }
 
 /// Contract B.3.
-const fn spec_code(kind: VaultKind, consistency: Consistency) -> &'static str {
+pub(crate) const fn spec_code(kind: VaultKind, consistency: Consistency) -> &'static str {
     match (kind, consistency) {
         (VaultKind::Server, Consistency::CrashConsistent) => "vault.backup.server.normal",
         (VaultKind::Server, Consistency::AppConsistent) => "vault.backup.database.normal",

@@ -4,3 +4,5 @@ pub(crate) mod list;
 pub(crate) mod purge;
 pub(crate) mod undelete;
 mod wire;
+
+pub(crate) use wire::Started;

@@ -33,7 +33,7 @@ impl From<InTrash> for TrashedBackup {
 
 /// Body of an answer that names the task.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = TrashTaskResponse)]
+#[schema(as = TaskStarted)]
 pub(crate) struct Started {
     /// The operation log to follow.
     pub(crate) job_id: String,

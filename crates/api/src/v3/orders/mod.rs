@@ -1,0 +1,6 @@
+//! Orders of prepaid vaults (contract C65 to C67). Nothing is paid: an order is a record.
+
+pub(crate) mod change;
+pub(crate) mod make_prepaid;
+pub(crate) mod update;
+pub(crate) mod wire;

@@ -1,0 +1,4 @@
+//! Quotas (extensions; QUO-01 to QUO-06).
+
+pub(crate) mod list;
+pub(crate) mod set;

@@ -1,0 +1,5 @@
+//! What the contract has no word for: the end of a prepaid vault's order, and freezing (extensions).
+
+pub(crate) mod freeze;
+pub(crate) mod unfreeze;
+pub(crate) mod unsubscribe;

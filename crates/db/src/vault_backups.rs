@@ -1,0 +1,130 @@
+//! Questions about many backups at once: until when a vault keeps them, and what each resource has.
+
+use cbr_model::query::Page;
+use cbr_model::resource::ResourceKind;
+use cbr_model::size::Bytes;
+use cbr_model::{BackupId, ProjectId, ResourceId, Timestamp, VaultId};
+
+use crate::error::DbError;
+use crate::sql::Sql;
+use crate::tx::Tx;
+
+/// A backup that is kept until a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeptUntil {
+    /// The backup; never a disk of a server's backup.
+    pub backup: BackupId,
+    /// Whether a policy made it.
+    pub auto_trigger: bool,
+    /// Until when.
+    pub end: Timestamp,
+}
+
+/// What the backups of a resource take, in all vaults of a project together.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ResourceUsage {
+    /// The resource.
+    pub resource: ResourceId,
+    /// Its name when it was last backed up.
+    pub name: String,
+    /// What it is.
+    pub kind: ResourceKind,
+    /// How many backups it has.
+    pub backups: u64,
+    /// Their logical size.
+    pub bytes: Bytes,
+}
+
+/// Questions over the table of backups.
+#[derive(Debug)]
+pub struct VaultBackups<'t> {
+    pub(crate) tx: &'t mut Tx,
+}
+
+impl VaultBackups<'_> {
+    /// The backups of a vault that are kept until a time, in order of their ids.
+    pub async fn kept_until(&mut self, vault: VaultId) -> Result<Vec<KeptUntil>, DbError> {
+        let sql = Sql::new(
+            "SELECT id, auto_trigger, expired_at FROM backups
+             WHERE vault_id = $1 AND parent_id IS NULL AND expired_at IS NOT NULL
+             AND status <> 'deleting' ORDER BY id",
+        );
+        let rows = self.tx.rows("vault_backups.kept_until", "backups", sql.bind(vault)).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(KeptUntil {
+                    backup: row.id("id")?,
+                    auto_trigger: row.flag("auto_trigger")?,
+                    end: row.time("expired_at")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Keeps all of them, with their disks, until `end`.
+    pub async fn keep_until(&mut self, vault: VaultId, end: Timestamp) -> Result<(), DbError> {
+        let sql = Sql::new(
+            "UPDATE backups SET expired_at = $2, updated_at = $3
+             WHERE vault_id = $1 AND expired_at IS NOT NULL AND status <> 'deleting'",
+        );
+        let sql = sql.bind(vault).bind(end).bind(self.tx.now());
+        self.tx.execute("vault_backups.keep_until", sql).await.map(drop)
+    }
+
+    /// A backup of the vault that a policy made and that has not expired at the transaction's time.
+    /// Failed ones hold nothing and do not count.
+    pub async fn unexpired_automatic(
+        &mut self,
+        vault: VaultId,
+    ) -> Result<Option<BackupId>, DbError> {
+        let sql = Sql::new(
+            "SELECT id FROM backups
+             WHERE vault_id = $1 AND parent_id IS NULL AND auto_trigger = 1 AND content IS NOT NULL
+             AND (expired_at IS NULL OR expired_at > $2) ORDER BY created_at, id LIMIT 1",
+        );
+        let sql = sql.bind(vault).bind(self.tx.now());
+        let row = self.tx.row("vault_backups.unexpired_automatic", "backups", sql).await?;
+        row.map(|row| row.id("id")).transpose()
+    }
+
+    /// What each resource of a project has in backups, in order of the resources' ids, and how many
+    /// resources there are without paging (contract C64).
+    pub async fn usage(
+        &mut self,
+        project: ProjectId,
+        resource: Option<ResourceId>,
+        kind: Option<ResourceKind>,
+        page: &Page,
+    ) -> Result<(Vec<ResourceUsage>, u64), DbError> {
+        let mut sql = Sql::new("FROM backups b WHERE b.project_id = $1").bind(project);
+        sql.and_equal("b.root_resource_id", resource).text(" GROUP BY b.root_resource_id");
+        if let Some(kind) = kind {
+            sql.text(" HAVING MAX(CASE WHEN b.parent_id IS NULL THEN b.resource_kind END) = ");
+            sql.value(kind.as_str());
+        }
+        let count = sql.wrapped("SELECT COUNT(*) AS n FROM (SELECT b.root_resource_id ", ") r");
+        let total = self.tx.number("vault_backups.usage", count).await?;
+        let mut sql = sql.wrapped(
+            "SELECT b.root_resource_id AS resource,
+                 MAX(CASE WHEN b.parent_id IS NULL THEN b.resource_kind END) AS kind,
+                 CAST(SUM(CASE WHEN b.parent_id IS NULL THEN 1 ELSE 0 END) AS BIGINT) AS backups,
+                 CAST(SUM(b.logical_bytes) AS BIGINT) AS bytes,
+                 (SELECT n.resource_name FROM backups n
+                  WHERE n.project_id = $1 AND n.resource_id = b.root_resource_id
+                  AND n.parent_id IS NULL ORDER BY n.created_at DESC, n.id LIMIT 1) AS name ",
+            " ORDER BY b.root_resource_id",
+        );
+        sql.text(" LIMIT ").value(page.limit).text(" OFFSET ").value(page.offset);
+        let rows = self.tx.rows("vault_backups.usage", "backups", sql).await?;
+        let usage = rows.iter().map(|row| {
+            Ok(ResourceUsage {
+                resource: row.id("resource")?,
+                name: row.text("name")?,
+                kind: row.word("kind", ResourceKind::from_str_exact)?,
+                backups: row.count("backups")?,
+                bytes: row.bytes("bytes")?,
+            })
+        });
+        Ok((usage.collect::<Result<_, DbError>>()?, total))
+    }
+}

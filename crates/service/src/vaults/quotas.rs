@@ -1,0 +1,127 @@
+//! Limits of a project, and vaults that an administrator bars (QUO-01 … QUO-06, VLT-54).
+
+use cbr_db::Tx;
+use cbr_model::VaultId;
+use cbr_model::quota::Quota;
+use cbr_model::tag::{InvalidTags, TAGS_MAX};
+use cbr_model::vault::{Vault, VaultStatus};
+
+use super::service::{Vaults, existing};
+use crate::audit::Subject;
+use crate::error::db;
+use crate::rules::vault::check_name;
+use crate::{Access, Error, Result};
+
+/// A limit, and how much of it is used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct QuotaUse {
+    /// What is limited.
+    pub quota: Quota,
+    /// None: no limit.
+    pub limit: Option<u64>,
+    /// None where it is not one number for the project.
+    pub used: Option<u64>,
+}
+
+impl Vaults {
+    /// All limits of the project.
+    pub async fn quotas(&self, access: &Access) -> Result<Vec<QuotaUse>> {
+        let mut tx = self.core.db.read().await.map_err(db("reading quotas"))?;
+        all(&mut tx, access).await
+    }
+
+    /// Sets a limit of the project; none: the one for everybody holds again. What is above the limit
+    /// already stays.
+    pub async fn set_quota(
+        &self,
+        access: &Access,
+        quota: Quota,
+        limit: Option<u64>,
+    ) -> Result<Vec<QuotaUse>> {
+        check_administrator(access)?;
+        if limit.is_some_and(|limit| limit > quota.limit_max()) {
+            return Err(Error::invalid("limit", format!("0 to {}", quota.limit_max())));
+        }
+        let mut tx = self.core.change(access, "setting a quota").await?;
+        let set = tx.quotas().set(access.project(), quota, limit).await;
+        set.map_err(db("setting a quota"))?;
+        let quotas = all(&mut tx, access).await?;
+        tx.commit(Subject::new(quota.as_str(), quota.as_str())).await?;
+        Ok(quotas)
+    }
+
+    /// Bars a vault: nothing is backed up into it or restored from it until it is unfrozen.
+    pub async fn freeze(&self, access: &Access, vault: VaultId, scene: &str) -> Result<Vault> {
+        use VaultStatus::{Available, Error as Failed, Frozen, Lock};
+        check_name("scene", scene)?;
+        self.bar(access, vault, Some(scene.to_owned()), &[Available, Lock, Failed], Frozen).await
+    }
+
+    /// Makes a frozen vault available again.
+    pub async fn unfreeze(&self, access: &Access, vault: VaultId) -> Result<Vault> {
+        self.bar(access, vault, None, &[VaultStatus::Frozen], VaultStatus::Available).await
+    }
+
+    async fn bar(
+        &self,
+        access: &Access,
+        vault: VaultId,
+        scene: Option<String>,
+        from: &[VaultStatus],
+        to: VaultStatus,
+    ) -> Result<Vault> {
+        check_administrator(access)?;
+        let doing = "freezing or unfreezing a vault";
+        let mut tx = self.core.change(access, doing).await?;
+        let mut vault = existing(&mut tx, access.project(), vault).await?;
+        let is_changed = tx.vaults().change_status(vault.project, vault.id, from, to).await;
+        if !is_changed.map_err(db(doing))? {
+            return Err(Error::VaultStatus { status: vault.status });
+        }
+        vault.charging.frozen_scene = scene;
+        tx.vaults().update(&vault).await.map_err(db(doing))?;
+        let vault = existing(&mut tx, access.project(), vault.id).await?;
+        tx.commit(Subject::new(vault.id, &vault.name)).await?;
+        Ok(vault)
+    }
+}
+
+async fn all(tx: &mut Tx, access: &Access) -> Result<Vec<QuotaUse>> {
+    let mut quotas = Vec::with_capacity(Quota::ALL.len());
+    for quota in Quota::ALL {
+        let limit = tx.quotas().limit(access.project(), quota).await;
+        let limit = limit.map_err(db("reading a quota"))?;
+        let used = match quota {
+            Quota::Vaults => {
+                let count = tx.vaults().count(access.project()).await;
+                Some(count.map_err(db("counting vaults"))?)
+            }
+            Quota::VaultTags => None,
+        };
+        quotas.push(QuotaUse { quota, limit, used });
+    }
+    Ok(quotas)
+}
+
+/// How many tags a vault of the project carries.
+pub(super) async fn tags_max(tx: &mut Tx, access: &Access) -> Result<usize> {
+    let limit = tx.quotas().limit(access.project(), Quota::VaultTags).await;
+    let limit = limit.map_err(db("reading a quota"))?;
+    Ok(limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(TAGS_MAX))
+}
+
+/// QUO-01, TAG-01: one more vault with so many tags, if the project may have that.
+pub(super) async fn check(tx: &mut Tx, access: &Access, vault: &Vault) -> Result<()> {
+    let limit = tags_max(tx, access).await?;
+    if vault.tags.len() > limit {
+        return Err(InvalidTags::TooMany { limit }.into());
+    }
+    let limit = tx.quotas().limit(access.project(), Quota::Vaults).await;
+    let Some(limit) = limit.map_err(db("reading a quota"))? else { return Ok(()) };
+    let count = tx.vaults().count(access.project()).await.map_err(db("counting vaults"))?;
+    if count >= limit { Err(Error::QuotaUsedUp { what: "vaults", limit }) } else { Ok(()) }
+}
+
+fn check_administrator(access: &Access) -> Result<()> {
+    if access.caller().user.is_admin { Ok(()) } else { Err(Error::Forbidden) }
+}
