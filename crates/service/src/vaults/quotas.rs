@@ -123,5 +123,7 @@ pub(super) async fn check(tx: &mut Tx, access: &Access, vault: &Vault) -> Result
 }
 
 fn check_administrator(access: &Access) -> Result<()> {
-    if access.caller().user.is_admin { Ok(()) } else { Err(Error::Forbidden) }
+    let caller = access.caller();
+    let is_administrator = caller.user.is_admin && caller.agency.is_none();
+    if is_administrator { Ok(()) } else { Err(Error::Forbidden) }
 }

@@ -80,7 +80,9 @@ async fn handle(
         .value::<ProjectId>("external_project_id")?
         .ok_or_else(|| ApiError::invalid("external_project_id", "needed"))?;
     let request = Request { id: access.request_id().to_owned(), ..Request::default() };
-    let there = api.services.identity.access(access.caller().clone(), project, request).await?;
+    // What is shown there is what a list there would show, to who may list there.
+    let (caller, list) = (access.caller().clone(), Some("cbr:vaults:list"));
+    let there = api.services.identity.access(caller, project, list, request).await?;
     let page = query.page()?;
     let (found, count) = match asked(&query)? {
         None => (Vec::new(), 0),
