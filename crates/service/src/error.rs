@@ -113,24 +113,9 @@ pub enum Error {
         /// What keeps it.
         reason: String,
     },
-    /// There is no vault to which something could go (contract C11).
-    #[error("the destination vault {0} does not exist")]
-    DestinationNotFound(VaultId),
-    /// What shall come does not fit into the vault it shall come to (RES-24).
-    #[error("the destination vault is too full: {reason}; enlarge it")]
-    DestinationFull {
-        /// What does not fit.
-        reason: String,
-    },
-    /// The vault is not prepaid, or the order is not one of its orders.
-    #[error("there is no such order of this vault: {reason}")]
-    OrderNotFound {
-        /// What is missing.
-        reason: String,
-    },
-    /// Another change of capacity, specification or payment is under way (VLT-52).
-    #[error("another change of the vault is under way; it is locked until that is done")]
-    VaultChanging,
+    /// A vault cannot be moved to, ordered or changed in this way.
+    #[error(transparent)]
+    Vault(#[from] VaultRefusal),
     /// A task works in the vault (VLT-63).
     #[error("task {task} still works in the vault; wait until it has ended")]
     VaultBusy {
@@ -409,6 +394,29 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+/// Why nothing moves to a vault, or its order does not change.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum VaultRefusal {
+    /// There is no vault to which something could go (contract C11).
+    #[error("the destination vault {0} does not exist")]
+    DestinationNotFound(VaultId),
+    /// What shall come does not fit into the vault it shall come to (RES-24).
+    #[error("the destination vault is too full: {reason}; enlarge it")]
+    DestinationFull {
+        /// What does not fit.
+        reason: String,
+    },
+    /// The vault is not prepaid, or the order is not one of its orders.
+    #[error("there is no such order of this vault: {reason}")]
+    OrderNotFound {
+        /// What is missing.
+        reason: String,
+    },
+    /// Another change of capacity, specification or payment is under way (VLT-52).
+    #[error("another change of the vault is under way; it is locked until that is done")]
+    Changing,
 }
 
 impl Error {

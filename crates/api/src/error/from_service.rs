@@ -3,6 +3,7 @@
 use cbr_model::tag::InvalidTags;
 use cbr_service::Error;
 use cbr_service::agents::AgentError;
+use cbr_service::error::VaultRefusal;
 use cbr_service::policies::PolicyRefusal;
 use cbr_service::replication::ReplicaError;
 use cbr_service::sharing::ShareError;
@@ -50,10 +51,7 @@ const fn code(error: &Error) -> ErrorCode {
         E::VaultSizeInvalid { .. } => C::VaultSizeInvalid,
         E::VaultNotEditable { .. } => C::VaultNotEditable,
         E::VaultNotDeletable { .. } | E::VaultKept { .. } => C::VaultNotDeletable,
-        E::DestinationNotFound(_) => C::DestinationVaultAbsent,
-        E::DestinationFull { .. } => C::DestinationFull,
-        E::OrderNotFound { .. } => C::OrderNotFound,
-        E::VaultChanging => C::VaultChanging,
+        E::Vault(refusal) => vault_code(refusal),
         E::VaultBusy { .. } => C::VaultBusy,
         E::VaultStatus { .. } => C::VaultStatus,
         E::VaultStatusForbidsBackup { .. } => C::VaultForbidsBackup,
@@ -159,6 +157,15 @@ const fn of_policy(refusal: &PolicyRefusal) -> ErrorCode {
         R::NotApplicable { .. } => C::PolicyNotApplicable,
         R::NotReplicable(_) => C::NotReplicable,
         R::DestinationUnknown { .. } => C::DestinationUnknown,
+    }
+}
+
+const fn vault_code(refusal: &VaultRefusal) -> ErrorCode {
+    match refusal {
+        VaultRefusal::DestinationNotFound(_) => ErrorCode::DestinationVaultAbsent,
+        VaultRefusal::DestinationFull { .. } => ErrorCode::DestinationFull,
+        VaultRefusal::OrderNotFound { .. } => ErrorCode::OrderNotFound,
+        VaultRefusal::Changing => ErrorCode::VaultChanging,
     }
 }
 

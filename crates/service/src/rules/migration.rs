@@ -7,6 +7,7 @@ use cbr_model::resource::{BoundResource, ProtectStatus};
 use cbr_model::size::Bytes;
 use cbr_model::vault::{RESOURCES_MAX, Vault, VaultUse};
 
+use crate::error::VaultRefusal;
 use crate::{Error, Result};
 
 /// The resources of `from` that may all move to `to`, in the order in which they were named.
@@ -65,14 +66,14 @@ pub(crate) fn check_vaults(from: &Vault, to: &Vault, moving: &[BoundResource]) -
             to.allocated().0 + bound,
             to.size.0
         );
-        return Err(Error::DestinationFull { reason });
+        return Err(Error::Vault(VaultRefusal::DestinationFull { reason }));
     }
     let backups: Bytes = moving.iter().map(|bound| bound.backup_bytes).sum();
     let room = to.size.bytes().0.saturating_sub(to.used.0);
     // RES-24: what is left is more than what comes, not just as much.
     if room <= backups.0 {
         let reason = format!("{room} bytes of it are left, the backups have {}", backups.0);
-        return Err(Error::DestinationFull { reason });
+        return Err(Error::Vault(VaultRefusal::DestinationFull { reason }));
     }
     Ok(())
 }
@@ -168,6 +169,9 @@ mod tests {
         // Together they do not fit (40 + 50 of 80), each alone does.
         let to = Vault { size: Gib(80), ..to };
         assert!(check(&from, &to, &[id(2)]).is_ok());
-        assert!(matches!(check(&from, &to, &[id(1), id(2)]), Err(Error::DestinationFull { .. })));
+        assert!(matches!(
+            check(&from, &to, &[id(1), id(2)]),
+            Err(Error::Vault(VaultRefusal::DestinationFull { .. }))
+        ));
     }
 }

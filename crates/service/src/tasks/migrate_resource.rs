@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::trouble::Trouble;
 use super::{order, rows};
 use crate::core::Core;
+use crate::error::VaultRefusal;
 use crate::failure::Code;
 use crate::rules::migration::check_vaults;
 use crate::{Access, Error};
@@ -137,13 +138,15 @@ async fn look(core: &Core, job: Job) -> Result<MigrateTask, Trouble> {
     let from = tx.vaults().find(job.project, job.from).await?;
     let from = from.ok_or(Error::VaultNotFound(job.from))?;
     let to = tx.vaults().find(job.project, job.to).await?;
-    let to = to.ok_or(Error::DestinationNotFound(job.to))?;
+    let to = to.ok_or(Error::Vault(VaultRefusal::DestinationNotFound(job.to)))?;
     let bound = bound(&mut tx, &job).await?;
     let bound = bound.ok_or(Error::ResourceNotInVault { resource: job.resource })?;
     check_vaults(&from, &to, &[bound]).map_err(|error| {
         let code = match &error {
             Error::VaultStatus { .. } => Code::VaultForbids,
-            Error::DestinationFull { .. } | Error::TooManyResources { .. } => Code::DestinationFull,
+            Error::Vault(VaultRefusal::DestinationFull { .. }) | Error::TooManyResources { .. } => {
+                Code::DestinationFull
+            }
             Error::VaultNotEditable { .. } => Code::VaultNotEditable,
             _ => Code::Unknown,
         };

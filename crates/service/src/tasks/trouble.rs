@@ -8,6 +8,7 @@ use cbr_task::StepError;
 use tokio::task::JoinError;
 
 use crate::Error;
+use crate::error::VaultRefusal;
 use crate::error::chain;
 use crate::failure::Code;
 
@@ -98,7 +99,7 @@ impl From<Error> for Trouble {
             }
             Error::BackupNotFound(_) => Self::fail(Code::BackupNotFound, error.to_string()),
             Error::VaultFull { .. } => Self::fail(Code::VaultFull, error.to_string()),
-            Error::DestinationNotFound(_) => {
+            Error::Vault(VaultRefusal::DestinationNotFound(_)) => {
                 Self::fail(Code::DestinationNotFound, error.to_string())
             }
             Error::VaultStatusForbidsBackup { .. } => {

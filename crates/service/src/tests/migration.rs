@@ -9,6 +9,7 @@ use cbr_task::Outcome;
 use cbr_task::harness::crash_matrix;
 
 use super::world::{BLOCK, SECOND_VOLUME, SERVER, VOLUME, World, id, in_place, run, succeeded};
+use crate::error::VaultRefusal;
 use crate::tasks::migrate_resource::MigrateTask;
 use crate::vaults::VaultChange;
 use crate::{Error, Result};
@@ -178,7 +179,10 @@ async fn a_move_is_refused_where_it_must_be() {
     let to = world.vault(VaultKind::Disk, &[]).await;
     let absent = Vault { id: cbr_model::VaultId::from_uuid(id(99).as_uuid()), ..to.clone() };
     let refused = world.migrate(&from, &absent, VOLUME).await;
-    assert!(matches!(refused, Err(Error::DestinationNotFound(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Vault(VaultRefusal::DestinationNotFound(_)))),
+        "{refused:?}"
+    );
     world.services.checkpoints.create(&world.access, run(&from)).await.unwrap();
     let refused = world.migrate(&from, &to, VOLUME).await;
     assert!(matches!(refused, Err(Error::VaultBusy { .. })), "{refused:?}");

@@ -9,6 +9,7 @@ use cbr_model::vault::{ChargingMode, Consistency, Vault, VaultKind, VaultStatus}
 
 use super::world::{SECOND_VOLUME, VOLUME, World, bind, id, in_place, run};
 use crate::checkpoints::NewCheckpoint;
+use crate::error::VaultRefusal;
 use crate::rules::vault::tests::wanted;
 use crate::vaults::{ExpirationDay, NewVault, OrderChange, Prepaid, VaultChange};
 use crate::{Error, Result};
@@ -129,7 +130,7 @@ async fn every_state_allows_what_the_table_says() {
                     | Error::VaultStatusForbidsBackup { .. }
                     | Error::VaultStatusForbidsRestore { .. }
                     | Error::VaultNotDeletable { .. }
-                    | Error::VaultChanging
+                    | Error::Vault(VaultRefusal::Changing)
             );
             assert!(is_told, "{row} while {status:?}: {refused:?}");
             assert_eq!(cell.world.reread(&cell.vault).await, before, "{row} while {status:?}");
@@ -256,7 +257,10 @@ async fn orders_change_vaults_and_are_kept() {
         specification: (VaultKind::Disk, Consistency::CrashConsistent),
     };
     let refused = vaults.change_order(access, change(&by_use)).await;
-    assert!(matches!(refused, Err(Error::OrderNotFound { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Vault(VaultRefusal::OrderNotFound { .. }))),
+        "{refused:?}"
+    );
 
     let order = vaults.make_prepaid(access, vec![by_use.id], prepaid()).await.unwrap();
     let vault = world.reread(&by_use).await;
@@ -269,7 +273,10 @@ async fn orders_change_vaults_and_are_kept() {
 
     let foreign = OrderChange { order: Some(order), ..change(&world.ordered().await.unwrap()) };
     let foreign = vaults.change_order(access, foreign).await;
-    assert!(matches!(foreign, Err(Error::OrderNotFound { .. })), "{foreign:?}");
+    assert!(
+        matches!(foreign, Err(Error::Vault(VaultRefusal::OrderNotFound { .. }))),
+        "{foreign:?}"
+    );
     let wrong = OrderChange {
         specification: (VaultKind::Server, Consistency::CrashConsistent),
         ..change(&vault)
@@ -288,7 +295,7 @@ async fn orders_change_vaults_and_are_kept() {
 
     world.set_status(&vault, VaultStatus::Lock).await;
     let busy = vaults.change_order(access, change(&vault)).await;
-    assert!(matches!(busy, Err(Error::VaultChanging)), "{busy:?}");
+    assert!(matches!(busy, Err(Error::Vault(VaultRefusal::Changing))), "{busy:?}");
     world.set_status(&vault, VaultStatus::Available).await;
     let refused = vaults.delete(access, vault.id).await;
     assert!(matches!(refused, Err(Error::VaultKept { .. })), "VLT-63: {refused:?}");
@@ -299,7 +306,10 @@ async fn orders_change_vaults_and_are_kept() {
     assert_eq!(lines.len(), 2, "what was agreed outlives the vault");
     let by_use = world.vault(VaultKind::Disk, &[]).await;
     let refused = vaults.unsubscribe(access, by_use.id).await;
-    assert!(matches!(refused, Err(Error::OrderNotFound { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Vault(VaultRefusal::OrderNotFound { .. }))),
+        "{refused:?}"
+    );
 }
 
 /// Contract C67: all or none; each once.

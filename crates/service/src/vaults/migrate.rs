@@ -7,6 +7,7 @@ use cbr_model::{ResourceId, TaskId, VaultId};
 
 use super::service::{Vaults, existing};
 use crate::audit::Subject;
+use crate::error::VaultRefusal;
 use crate::error::db;
 use crate::rules::migration;
 use crate::tasks::migrate_resource;
@@ -26,7 +27,7 @@ impl Vaults {
         let mut tx = self.core.change(access, "moving resources").await?;
         let from = existing(&mut tx, access.project(), from).await?;
         let found = tx.vaults().find(access.project(), to).await.map_err(db("reading a vault"))?;
-        let to = found.ok_or(Error::DestinationNotFound(to))?;
+        let to = found.ok_or(Error::Vault(VaultRefusal::DestinationNotFound(to)))?;
         for vault in [from.id, to.id] {
             if let Some(task) = task_in(&mut tx, vault).await? {
                 return Err(Error::VaultBusy { task });

@@ -13,6 +13,7 @@ use cbr_model::{OrderId, VaultId};
 use super::requests::{Prepaid, VaultChange};
 use super::service::{Vaults, existing};
 use crate::audit::Subject;
+use crate::error::VaultRefusal;
 use crate::error::db;
 use crate::rules::vault as rules;
 use crate::{Access, Error, Result};
@@ -45,11 +46,13 @@ impl Vaults {
             let lines = lines.map_err(db("reading an order"))?;
             if lines.iter().all(|line| line.vault != vault.id) {
                 let reason = format!("order {id} is not one of its orders");
-                return Err(Error::OrderNotFound { reason });
+                return Err(Error::Vault(VaultRefusal::OrderNotFound { reason }));
             }
         }
         if vault.charging.mode == ChargingMode::PostPaid {
-            return Err(Error::OrderNotFound { reason: "it is charged by use".to_owned() });
+            return Err(Error::Vault(VaultRefusal::OrderNotFound {
+                reason: "it is charged by use".to_owned(),
+            }));
         }
         let (kind, consistency) = wanted.specification;
         if kind != vault.kind {
@@ -145,7 +148,7 @@ impl Vaults {
 /// VLT-52: one change at a time, and only of a vault that allows it.
 fn check_changeable(vault: &Vault) -> Result<()> {
     match vault.status {
-        VaultStatus::Lock => Err(Error::VaultChanging),
+        VaultStatus::Lock => Err(Error::Vault(VaultRefusal::Changing)),
         status if !status.allows(VaultUse::Resize) => Err(Error::VaultStatus { status }),
         _ => Ok(()),
     }

@@ -70,10 +70,10 @@ impl Vaults {
         from: &[VaultStatus],
         to: VaultStatus,
     ) -> Result<Vault> {
-        check_administrator(access)?;
         let doing = "freezing or unfreezing a vault";
         let mut tx = self.core.change(access, doing).await?;
         let mut vault = existing(&mut tx, access.project(), vault).await?;
+        check_administrator(access)?;
         let is_changed = tx.vaults().change_status(vault.project, vault.id, from, to).await;
         if !is_changed.map_err(db(doing))? {
             return Err(Error::VaultStatus { status: vault.status });

@@ -16,6 +16,7 @@ use super::quotas;
 use super::requests::{NewVault, VaultChange, WantedResource};
 use crate::audit::Subject;
 use crate::core::Core;
+use crate::error::VaultRefusal;
 use crate::error::db;
 use crate::exports::refuse_exported_in_vault;
 use crate::identity::check_enterprise_project;
@@ -123,7 +124,7 @@ impl Vaults {
             }
             (ChargingMode::PostPaid, true) => {
                 let reason = "it is charged by use".to_owned();
-                return Err(Error::OrderNotFound { reason });
+                return Err(Error::Vault(VaultRefusal::OrderNotFound { reason }));
             }
             _ => {}
         }

@@ -19,7 +19,7 @@ pub(crate) const OPERATION: Operation = Operation {
     group: "Extensions",
     summary: "Lists what is limited in the project, and how much of it is used.",
     admission: Admission::Project,
-    action: Some("cbr:quotas:get"),
+    action: Some("cbr:vaults:list"),
     event: None,
     success: 200,
     query: &[],

@@ -21,7 +21,7 @@ pub(crate) const OPERATION: Operation = Operation {
     group: "Extensions",
     summary: "Sets a limit of the project, or has the one for everybody hold again. For administrators.",
     admission: Admission::Project,
-    action: Some("cbr:quotas:update"),
+    action: Some("cbr:vaults:setQuotas"),
     event: Some(Event::new("setQuota", "quota")),
     success: 200,
     query: &[],
