@@ -41,10 +41,8 @@ const fn code(error: &Error) -> ErrorCode {
         E::IdentityConflict { .. } => C::IdentityConflict,
         E::ProjectNotFound(_) => C::ProjectNotFound,
         E::Busy => C::TooManyRequests,
-        E::Invalid { .. }
-        | E::Unsupported(_)
-        | E::Tags(InvalidTags::Repeated(_) | InvalidTags::Text(_)) => C::InvalidParameter,
-        E::Tags(InvalidTags::TooMany { .. }) => C::TooManyTags,
+        E::Invalid { .. } | E::Unsupported(_) => C::InvalidParameter,
+        E::Tags(invalid) => of_tags(invalid),
         E::TagNotFound(_) => C::TagNotFound,
         E::QuotaUsedUp { .. } => C::QuotaUsedUp,
         E::VaultNotFound(_) => C::VaultNotFound,
@@ -98,6 +96,13 @@ const fn code(error: &Error) -> ErrorCode {
         E::OperationNotCancellable { .. } => C::NotCancellable,
         E::ProviderUnavailable { .. } => C::ProviderUnavailable,
         E::Internal { .. } => C::Unknown,
+    }
+}
+
+const fn of_tags(invalid: &InvalidTags) -> ErrorCode {
+    match invalid {
+        InvalidTags::Repeated(_) | InvalidTags::Text(_) => ErrorCode::InvalidParameter,
+        InvalidTags::TooMany { .. } => ErrorCode::TooManyTags,
     }
 }
 
