@@ -122,7 +122,7 @@ fn hint(message: String) -> String {
     if message.contains("`Condition`") {
         return "Condition is not offered; grant the policy in fewer projects instead".to_owned();
     }
-    if message.contains("`*`") {
+    if message.contains("expected `*`") {
         return "Resource can only be [\"*\"]: grant the policy in fewer projects instead"
             .to_owned();
     }
