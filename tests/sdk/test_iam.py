@@ -222,7 +222,8 @@ class IamCase:
         branch = self.run_cbr("iam", "account", "create", "sdk-branch")["administrator"]
         option.trust_domain_name = "sdk-branch"
         agency = self.admin.create_agency(request).agency
-        self.assertEqual(agency.trust_domain_name, "sdk-branch")
+        listed = self.admin.list_agencies(iam.ListAgenciesRequest(domain_id=self.facts["domain_id"]))
+        self.assertEqual([one.trust_domain_name for one in listed.agencies], ["sdk-branch"])
         role = self.role("CBR ReadOnlyAccess")
         self.admin.associate_agency_with_all_projects_permission(
             iam.AssociateAgencyWithAllProjectsPermissionRequest(
