@@ -350,6 +350,7 @@ async fn sizes_that_are_due_come_in_pages(database: TestDatabase) {
     loop {
         let due = tx.backup_sizes().due(after, 2).await.unwrap();
         assert!(due.disks.len() <= 2);
+        assert!(pages < 10, "the pages do not end");
         seen.extend(due.disks.iter().map(|disk| disk.resource));
         (pages, after) = (pages + 1, due.next);
         if after.is_none() {
