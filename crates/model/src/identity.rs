@@ -173,3 +173,10 @@ pub struct Caller {
     /// It is a temporary access key, which makes no lasting credential.
     pub is_temporary_key: bool,
 }
+
+impl Caller {
+    /// Whether it administers its account. Who acts through an agency does not, whatever it is at home.
+    pub const fn is_administrator(&self) -> bool {
+        self.user.is_admin && self.agency.is_none()
+    }
+}

@@ -91,7 +91,6 @@ async fn subject<'a>(
         other => other.into(),
     })?;
     let is_own = token.caller.user.id == caller.user.id;
-    let administers = caller.user.is_admin && caller.agency.is_none();
-    let is_administered = administers && token.caller.domain.id == caller.domain.id;
+    let is_administered = caller.is_administrator() && token.caller.domain.id == caller.domain.id;
     if is_own || is_administered { Ok((secret, token)) } else { Err(absent()) }
 }

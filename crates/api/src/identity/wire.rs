@@ -101,8 +101,7 @@ impl Token {
         has_catalog: bool,
     ) -> Self {
         let domain = || Named::domain(&caller.domain);
-        let is_whole = caller.user.is_admin && caller.agency.is_none();
-        let role = if is_whole { "te_admin" } else { "member" };
+        let role = if caller.is_administrator() { "te_admin" } else { "member" };
         Self {
             methods: methods.split(',').map(str::to_owned).collect(),
             issued_at: time::format_zulu(issued_at),

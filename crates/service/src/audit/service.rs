@@ -132,5 +132,5 @@ impl Audit {
 }
 
 fn check_administrator(access: &Access) -> Result<()> {
-    if access.caller().user.is_admin { Ok(()) } else { Err(Error::Forbidden) }
+    if access.caller().is_administrator() { Ok(()) } else { Err(Error::Forbidden) }
 }

@@ -21,7 +21,7 @@ impl Identity {
     ) -> Result<Bootstrapped> {
         let doing = "making an account";
         let caller = access.actor().caller();
-        if !caller.user.is_admin || caller.agency.is_some() {
+        if !caller.is_administrator() {
             return Err(Error::Forbidden);
         }
         for name in [&wanted.domain_name, &wanted.project_name, &wanted.user_name] {

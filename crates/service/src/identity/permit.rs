@@ -102,7 +102,7 @@ impl Identity {
 async fn permissions(tx: &mut Tx, caller: &Caller, place: GrantScope) -> Result<Permissions> {
     let doing = "reading grants";
     let narrowed_to = caller.narrowed_to.clone();
-    if caller.user.is_admin && caller.agency.is_none() {
+    if caller.is_administrator() {
         return Ok(Permissions { everything: true, granted: Vec::new(), narrowed_to });
     }
     let domain = caller.domain.id;

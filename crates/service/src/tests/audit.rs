@@ -1,10 +1,13 @@
 //! The audit: no change without its record, no record without its change.
 
+use cbr_env::SeededRandom;
+use cbr_model::AgencyId;
 use cbr_model::audit::TraceFilter;
+use cbr_model::identity::{Caller, User};
 use cbr_model::query::Page;
 use cbr_model::vault::VaultKind;
 
-use super::world::World;
+use super::world::{World, request};
 use crate::Error;
 use crate::audit::Head;
 use crate::vaults::VaultChange;
@@ -63,6 +66,29 @@ async fn the_chain_holds_what_was_noted_of_it() {
     assert_eq!(later.head.number, noted.head.number + 1);
     let other = Head { digest: "0".repeat(64), ..noted.head };
     assert_eq!(audit.verify(&world.access, Some(&other)).await.unwrap().holds_known, Some(false));
+}
+
+/// The chain is of all projects: an administrator reads it, one of another account that was let in
+/// through an agency does not (P26).
+#[tokio::test]
+async fn only_an_administrator_of_the_account_reads_the_chain() {
+    let world = World::new().await;
+    let audit = &world.services.audit;
+    world.vault(VaultKind::Disk, &[]).await;
+    assert_eq!(audit.records(&world.access, 0).await.unwrap().len(), 1);
+    let (identity, project) = (&world.services.identity, world.access.project());
+    let own = world.access.caller().clone();
+    let member = User { is_admin: false, ..own.user.clone() };
+    for caller in [
+        Caller { agency: Some(AgencyId::random(&SeededRandom::new(1))), ..own.clone() },
+        Caller { user: member, ..own.clone() },
+    ] {
+        let access = identity.access(caller, project, None, request()).await.unwrap();
+        let read = audit.records(&access, 0).await;
+        assert!(matches!(read, Err(Error::Forbidden)), "{read:?}");
+        let verified = audit.verify(&access, None).await;
+        assert!(matches!(verified, Err(Error::Forbidden)), "{verified:?}");
+    }
 }
 
 async fn recorded(world: &World) -> Vec<cbr_model::audit::Trace> {

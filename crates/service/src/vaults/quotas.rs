@@ -123,7 +123,5 @@ pub(super) async fn check(tx: &mut Tx, access: &Access, vault: &Vault) -> Result
 }
 
 fn check_administrator(access: &Access) -> Result<()> {
-    let caller = access.caller();
-    let is_administrator = caller.user.is_admin && caller.agency.is_none();
-    if is_administrator { Ok(()) } else { Err(Error::Forbidden) }
+    if access.caller().is_administrator() { Ok(()) } else { Err(Error::Forbidden) }
 }
