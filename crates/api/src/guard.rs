@@ -88,7 +88,10 @@ impl Guard {
                 let access = identity.own(caller.clone(), action, request).await?;
                 parts.extensions.insert(access);
             }
-            (_, None) => {}
+            (_, None) => {
+                let request = self.request(parts, None)?;
+                parts.extensions.insert(request);
+            }
         }
         parts.extensions.insert(caller);
         Ok(())

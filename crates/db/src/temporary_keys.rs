@@ -96,6 +96,17 @@ impl TemporaryKeys<'_> {
         self.tx.execute("temporary_keys.delete_of_user", sql).await
     }
 
+    /// Makes all keys of a user void but the newest `count`; those made with the last of them stay.
+    pub async fn keep_newest(&mut self, user: UserId, count: u64) -> Result<u64, DbError> {
+        let sql = Sql::new(
+            "DELETE FROM temporary_keys WHERE user_id = $1 AND created_at <
+                 (SELECT created_at FROM temporary_keys WHERE user_id = $1
+                  ORDER BY created_at DESC LIMIT 1 OFFSET $2)",
+        );
+        let sql = sql.bind(user).bind(count.saturating_sub(1));
+        self.tx.execute("temporary_keys.keep_newest", sql).await
+    }
+
     /// Forgets the keys that are void; says how many.
     pub async fn delete_expired(&mut self) -> Result<u64, DbError> {
         let sql = Sql::new("DELETE FROM temporary_keys WHERE expires_at <= $1");

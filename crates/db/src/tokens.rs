@@ -78,6 +78,17 @@ impl Tokens<'_> {
         self.tx.execute("tokens.delete_of_user", sql).await
     }
 
+    /// Revokes all tokens of a user but the newest `count`; those issued with the last of them stay.
+    pub async fn keep_newest(&mut self, user: UserId, count: u64) -> Result<u64, DbError> {
+        let sql = Sql::new(
+            "DELETE FROM tokens WHERE user_id = $1 AND issued_at <
+                 (SELECT issued_at FROM tokens WHERE user_id = $1
+                  ORDER BY issued_at DESC LIMIT 1 OFFSET $2)",
+        );
+        let sql = sql.bind(user).bind(count.saturating_sub(1));
+        self.tx.execute("tokens.keep_newest", sql).await
+    }
+
     /// Forgets the tokens that are void; says how many.
     pub async fn delete_expired(&mut self) -> Result<u64, DbError> {
         let sql = Sql::new("DELETE FROM tokens WHERE expires_at <= $1").bind(self.tx.now());

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::routing::on;
+use cbr_model::audit::Event;
 use cbr_model::identity::Caller;
 use cbr_service::Error;
 use cbr_service::identity::VerifiedToken;
@@ -11,7 +12,7 @@ use cbr_service::identity::VerifiedToken;
 use super::login::Response;
 use super::wire::Token;
 use crate::error::{ApiError, ErrorCode};
-use crate::extract::Authenticated;
+use crate::extract::{Asked, Authenticated};
 use crate::operation::{Admission, Form, Operation, Verb, parameter, schema_of};
 use crate::query::Query;
 use crate::state::Api;
@@ -40,7 +41,7 @@ pub(crate) const REVOKE: Operation = Operation {
     summary: "Makes the token in X-Subject-Token useless.",
     admission: Admission::Caller,
     action: None,
-    event: None,
+    event: Some(Event::new("revokeToken", "user")),
     success: 204,
     query: &[],
     request: None,
@@ -68,10 +69,12 @@ async fn show(
 async fn revoke(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
+    Asked(request): Asked,
     headers: HeaderMap,
 ) -> Result<(), ApiError> {
-    let (secret, _) = subject(&api, &caller, &headers).await?;
-    api.services.identity.revoke_token(secret).await?;
+    let (secret, token) = subject(&api, &caller, &headers).await?;
+    let user = &token.caller.user;
+    api.services.identity.revoke_token((caller, request), user, secret).await?;
     Ok(())
 }
 

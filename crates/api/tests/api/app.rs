@@ -8,6 +8,7 @@ use axum::Router;
 use cbr_api::{Settings, router};
 use cbr_db::{Db, Token};
 use cbr_env::{ManualClock, Random, SeededRandom, Timestamp};
+use cbr_model::audit::Event;
 use cbr_model::identity::{Domain, Project, User};
 use cbr_model::{DomainId, ProjectId, ResourceId, UserId};
 use cbr_provider::fake::FakeProvider;
@@ -132,7 +133,12 @@ impl App {
     /// A token that was good and is no more.
     pub(crate) async fn revoked_token(&self) -> String {
         let token = self.insert_token(self.account.user, self.account.project, "revoked").await;
-        self.services.identity.revoke_token(&token).await.unwrap();
+        let identity = &self.services.identity;
+        let caller = identity.verify_token(&token).await.unwrap().caller;
+        let event = Some(Event::new("revokeToken", "user"));
+        let request = cbr_service::Request { event, ..cbr_service::Request::default() };
+        let user = caller.user.clone();
+        identity.revoke_token((caller, request), &user, &token).await.unwrap();
         token
     }
 

@@ -35,11 +35,14 @@ async fn permanent_keys_are_made_rotated_switched_off_and_removed() {
     let app = App::start().await;
     let office = Office::open(&app).await;
     let person = office.person("alice", &["CBR ReadOnlyAccess"]).await;
+    let whole = office.whole_token("alice").await;
     let own = |method: &'static str, path: String, body: Option<Value>| {
-        let (app, token) = (&app, &person.token);
+        let (app, token) = (&app, &whole);
         async move { call(app, token, method, &path, body).await }
     };
     let wanted = json!({"credential": {"user_id": person.id, "description": "laptop"}});
+    // What is good for one project makes nothing that is good for all.
+    call(&app, &person.token, "POST", KEYS, Some(wanted.clone())).await.expect(403);
     let first = own("POST", KEYS.into(), Some(wanted.clone())).await.expect(201);
     let first = &first.body["credential"];
     let key = (text(first, "access"), text(first, "secret"));
@@ -123,6 +126,48 @@ async fn temporary_keys_need_their_token_end_and_can_be_narrowed() {
     }
     app.clock.advance(Duration::from_mins(15));
     signed(&app, key, Some(token), list(&app)).await.expect(401);
+}
+
+/// P27: what is stolen, narrow or ends by itself does not become whole and lasting: it sets no password
+/// of its own user, changes no lasting key and no second factor, and ends with the key it came from.
+#[tokio::test]
+async fn what_ends_by_itself_leaves_nothing_that_lasts() {
+    let app = App::start().await;
+    let office = Office::open(&app).await;
+    let admin = id_of(&office.get("/v3/users?name=admin").await.body["users"][0]);
+    let password = json!({"user": {"password": "Another-7-Storm"}});
+    let own = format!("/v3/users/{admin}");
+    office.call("PATCH", &own, Some(password.clone())).await.expect(403);
+
+    let key_path = format!("{KEYS}/{}", app.access_key());
+    let off = json!({"credential": {"status": "inactive"}});
+    let device = json!({"virtual_mfa_device": {"name": "d", "user_id": admin}});
+    let everything = json!({"Version": "1.1", "Statement": [
+        {"Effect": "Allow", "Action": ["*:*:*"]}]});
+    let lists = json!({"Version": "1.1", "Statement": [
+        {"Effect": "Allow", "Action": ["cbr:*:list*"]}]});
+    let mut made = Vec::new();
+    for policy in [everything, lists] {
+        let body = json!({"auth": {"identity": {"methods": ["token"], "policy": policy,
+            "token": {"duration_seconds": 900}}}});
+        let body = office.post(TEMPORARY, body).await.expect(201).body;
+        let (ak, sk) = (text(&body["credential"], "access"), text(&body["credential"], "secret"));
+        let token = text(&body["credential"], "securitytoken");
+        for wrong in [
+            Call::new("PATCH", own.clone()).json(&password),
+            Call::new("PUT", key_path.clone()).json(&off),
+            Call::new("DELETE", key_path.clone()),
+            Call::new("POST", "/v3.0/OS-MFA/virtual-mfa-devices").json(&device),
+        ] {
+            signed(&app, (ak, sk), Some(token), wrong).await.expect(403);
+        }
+        signed(&app, (ak, sk), Some(token), list(&app)).await.expect(200);
+        made.push((ak.to_owned(), sk.to_owned(), token.to_owned()));
+    }
+    office.call("DELETE", &key_path, None).await.expect(204);
+    for (ak, sk, token) in made {
+        signed(&app, (&ak, &sk), Some(&token), list(&app)).await.expect(401);
+    }
 }
 
 /// A temporary key is not more than the credential it was made with, and goes with its user.

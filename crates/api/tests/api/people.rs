@@ -100,6 +100,12 @@ impl<'a> Office<'a> {
         Person { id, name: name.to_owned(), token: token_of(&answer) }
     }
 
+    /// A token of a user that is for no one project.
+    pub(crate) async fn whole_token(&self, name: &str) -> String {
+        let scope = json!({"domain": {"name": DOMAIN_NAME}});
+        token_of(&log_in(self.app, name, PASSWORD, &scope).await.expect(201))
+    }
+
     /// A user, logged in to the account as a whole, with these policies there.
     pub(crate) async fn officer(&self, name: &str, policies: &[&str]) -> Person {
         let (id, group) = (self.user(name).await, self.group(name).await);
@@ -108,9 +114,7 @@ impl<'a> Office<'a> {
             let role = self.role(policy).await;
             self.grant_in_account(&group, &role).await;
         }
-        let scope = json!({"domain": {"name": DOMAIN_NAME}});
-        let answer = log_in(self.app, name, PASSWORD, &scope).await.expect(201);
-        Person { id, name: name.to_owned(), token: token_of(&answer) }
+        Person { id, name: name.to_owned(), token: self.whole_token(name).await }
     }
 }
 

@@ -131,6 +131,12 @@ impl Audit {
     }
 }
 
+/// A credential for one project is not good for what is of all.
 fn check_administrator(access: &Access) -> Result<()> {
-    if access.caller().is_administrator() { Ok(()) } else { Err(Error::Forbidden) }
+    let caller = access.caller();
+    if caller.is_administrator() && caller.project.is_none() {
+        Ok(())
+    } else {
+        Err(Error::Forbidden)
+    }
 }

@@ -86,7 +86,7 @@ impl Identity {
         let doing = "making an access key";
         check_description(&description)?;
         let caller = access.actor().caller();
-        if caller.is_temporary_key || caller.agency.is_some() {
+        if caller.is_temporary_key || caller.agency.is_some() || caller.project.is_some() {
             // What is narrow or borrowed must not become whole and lasting.
             return Err(Error::Forbidden);
         }
@@ -124,7 +124,10 @@ impl Identity {
                 let all = tx.users().list(access.domain()).await.map_err(db(doing))?;
                 all.iter().map(|user| user.id).collect()
             }
-            None => vec![own],
+            None => {
+                access.over(own)?;
+                vec![own]
+            }
         };
         let mut keys = Vec::new();
         for user in users {
@@ -156,6 +159,9 @@ impl Identity {
             key.description = description;
         }
         tx.access_keys().update(&key).await.map_err(db(doing))?;
+        if !key.enabled {
+            end_temporary(&mut tx, key.user).await?;
+        }
         tx.commit(Subject::new(&key.ak, &key.description)).await?;
         Ok(key)
     }
@@ -167,12 +173,24 @@ impl Identity {
         let key = key_within_reach(&mut tx, access, ak).await?;
         within_reach(&mut tx, access, key.user).await?;
         tx.access_keys().delete(key.user, ak).await.map_err(db(doing))?;
+        end_temporary(&mut tx, key.user).await?;
         tx.commit(Subject::new(&key.ak, &key.description)).await
     }
 }
 
-/// Refuses unless the caller may change the credentials of `user`.
+/// Ends the temporary keys of a user whose permanent one is no longer good: which of them were made
+/// with it is not known.
+async fn end_temporary(tx: &mut Tx, user: UserId) -> Result<()> {
+    let ended = tx.temporary_keys().delete_of_user(user).await;
+    ended.map(drop).map_err(db("ending temporary access keys"))
+}
+
+/// Refuses unless the caller may change the credentials of `user`; what ends by itself changes none
+/// that last.
 pub(super) async fn within_reach(tx: &mut Tx, access: &OwnAccess, user: UserId) -> Result<()> {
+    if access.actor().caller().is_temporary_key {
+        return Err(Error::Forbidden);
+    }
     access.over(user)?;
     let user = user_of(tx, access.domain(), user).await?;
     refuse_over_administrator(access.actor().caller().user.id, &user)

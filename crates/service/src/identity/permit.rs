@@ -32,7 +32,7 @@ impl Permissions {
         }
     }
 
-    fn allow(&self, action: &str) -> bool {
+    pub(super) fn allow(&self, action: &str) -> bool {
         let is_granted = self.everything || decide(&self.granted, action).is_allowed();
         is_granted && self.narrowed_to.as_ref().is_none_or(|d| decide([d], action).is_allowed())
     }
@@ -77,6 +77,10 @@ impl Identity {
 
     /// Lets the caller do to itself what it needs `action` for to do to others.
     pub async fn own(&self, caller: Caller, action: &str, request: Request) -> Result<OwnAccess> {
+        let is_cut_off = |document| !decide([document], action).is_allowed();
+        if caller.narrowed_to.as_ref().is_some_and(is_cut_off) {
+            return Err(Error::ActionDenied { action: action.to_owned() });
+        }
         let is_permitted = self.may_in_account(&caller, action).await?;
         Ok(OwnAccess::new(Actor::new(caller, request), is_permitted))
     }
@@ -99,7 +103,12 @@ impl Identity {
     }
 }
 
-async fn permissions(tx: &mut Tx, caller: &Caller, place: GrantScope) -> Result<Permissions> {
+/// What the caller was granted there.
+pub(super) async fn permissions(
+    tx: &mut Tx,
+    caller: &Caller,
+    place: GrantScope,
+) -> Result<Permissions> {
     let doing = "reading grants";
     let narrowed_to = caller.narrowed_to.clone();
     if caller.is_administrator() {

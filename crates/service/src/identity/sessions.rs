@@ -4,12 +4,13 @@
 //! barred account look alike and cost alike.
 
 use cbr_db::{FailedLogins, Token, Tx};
-use cbr_model::identity::{Caller, Domain, Project, User};
+use cbr_model::identity::{Caller, Domain, GrantScope, Project, User};
 use cbr_model::{AgencyId, ProjectId, UserId};
 use zeroize::Zeroizing;
 
 use super::credentials::{DomainRef, IssuedToken, Login, Scope, UserRef, VerifiedToken};
 use super::password::random_text;
+use super::permit::permissions;
 use super::seal::token_digest;
 use super::service::{Identity, TOKEN_SECONDS};
 use crate::access::{Actor, Request};
@@ -19,6 +20,10 @@ use crate::rules::lockout;
 use crate::{Error, Result};
 
 const TOKEN_CHARS: usize = 64;
+/// So many tokens of a user are good at a time; with one more the oldest ends.
+const TOKENS_MAX: u64 = 1000;
+/// What who acts through agencies needs in its own account.
+pub(super) const ASSUME: &str = "iam:agencies:assume";
 
 /// What a login must show besides the password.
 #[derive(Debug)]
@@ -111,6 +116,8 @@ impl Identity {
             expires_at,
         };
         tx.tokens().insert(&token).await.map_err(db("adding a token"))?;
+        let kept = tx.tokens().keep_newest(token.user, TOKENS_MAX).await;
+        kept.map_err(db("forgetting old tokens"))?;
         tx.commit(Subject::new(caller.user.id, &caller.user.name)).await?;
         Ok(IssuedToken { secret, issued_at, caller, methods: methods.to_owned() })
     }
@@ -169,11 +176,17 @@ impl Identity {
         Ok(VerifiedToken { issued_at: token.issued_at, caller, methods: token.methods })
     }
 
-    /// Makes a token useless. One that is not good is fine.
-    pub async fn revoke_token(&self, secret: &str) -> Result<()> {
-        let mut tx = self.db.begin().await.map_err(db("revoking a token"))?;
+    /// Makes a token of `subject` useless, for `caller`. One that is not good is fine.
+    pub async fn revoke_token(
+        &self,
+        (caller, request): (Caller, Request),
+        subject: &User,
+        secret: &str,
+    ) -> Result<()> {
+        let actor = Actor::new(caller, request);
+        let mut tx = self.change(&actor, "revoking a token").await?;
         tx.tokens().delete(token_digest(secret)).await.map_err(db("deleting a token"))?;
-        tx.commit().await.map_err(db("revoking a token"))
+        tx.commit(Subject::new(subject.id, &subject.name)).await
     }
 
     /// Forgets tokens and temporary keys that are over; says how many.
@@ -210,8 +223,8 @@ async fn find_user(tx: &mut Tx, wanted: &UserRef) -> Result<Option<(Domain, User
     }
 }
 
-/// Whom a stored credential speaks for now: its user must still be allowed to log in, and its
-/// agency must still trust the user's account.
+/// Whom a stored credential speaks for now: its user must still be allowed to log in, and where it is
+/// for an agency, that must still trust the user's account, and the account the user.
 pub(super) async fn caller_of(
     tx: &mut Tx,
     user: UserId,
@@ -228,6 +241,10 @@ pub(super) async fn caller_of(
                 .filter(|agency| agency.trusted.id == own.id)
                 .filter(|agency| agency.expires_at.is_none_or(|end| now < end))
                 .ok_or(Error::CredentialRefused)?;
+            let home = whole_caller(own, user.clone(), None);
+            if !permissions(tx, &home, GrantScope::Account).await?.allow(ASSUME) {
+                return Err(Error::CredentialRefused);
+            }
             let domain = find_domain(tx, &DomainRef::Id(agency.domain)).await?;
             domain.ok_or(Error::CredentialRefused)?
         }

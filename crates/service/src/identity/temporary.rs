@@ -11,7 +11,7 @@ use super::credentials::{DomainRef, IssuedToken, Scope, SigningKey};
 use super::password::random_text;
 use super::seal::token_digest;
 use super::service::{ACCESS_KEY_CHARS, Identity, SECRET_KEY_CHARS};
-use super::sessions::{Shown, caller_of, enabled_project, find_domain, scoped_project};
+use super::sessions::{ASSUME, Shown, caller_of, enabled_project, find_domain, scoped_project};
 use crate::access::{Actor, Request};
 use crate::audit::Subject;
 use crate::error::db;
@@ -20,8 +20,8 @@ use crate::{Error, Result};
 /// How long a temporary key may be good, in seconds.
 const SECONDS: std::ops::RangeInclusive<i64> = 900..=86_400;
 const SECURITY_TOKEN_CHARS: usize = 96;
-/// What who acts through agencies needs in its own account.
-const ASSUME: &str = "iam:agencies:assume";
+/// So many temporary keys of a user are good at a time; with one more the oldest ends.
+const TEMPORARY_KEYS_MAX: u64 = 1000;
 
 /// An agency, as those name it who act through it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -103,6 +103,8 @@ impl Identity {
             expires_at,
         };
         tx.temporary_keys().insert(&key).await.map_err(db(doing))?;
+        let kept = tx.temporary_keys().keep_newest(key.user, TEMPORARY_KEYS_MAX).await;
+        kept.map_err(db(doing))?;
         tx.commit(Subject::new(&key.ak, &caller.user.name)).await?;
         Ok(NewTemporaryKey { ak: key.ak, secret, security_token, expires_at })
     }

@@ -96,6 +96,12 @@ impl Identity {
         change: UserChange,
     ) -> Result<User> {
         let doing = "changing a user";
+        let caller = access.actor().caller();
+        if change.password.is_some() && (caller.is_temporary_key || caller.user.id == id) {
+            // One's own needs the one before, and what ends by itself sets none: a credential that was
+            // stolen or narrowed must not become a whole and lasting one.
+            return Err(Error::Forbidden);
+        }
         let mut read = self.db.read().await.map_err(db(doing))?;
         let before = user_of(&mut read, access.domain(), id).await?;
         drop(read);
@@ -143,7 +149,7 @@ impl Identity {
     ) -> Result<()> {
         let doing = "changing a password";
         let caller = access.actor().caller();
-        if caller.user.id != id || caller.agency.is_some() {
+        if caller.user.id != id || caller.agency.is_some() || caller.is_temporary_key {
             return Err(Error::Forbidden);
         }
         if *original == *new {

@@ -65,7 +65,9 @@ async fn a_token_is_good_for_a_day_and_until_it_is_revoked() {
     assert_eq!(world.services.sweeps.tokens().await.unwrap(), 1);
 
     let token = identity.login(login(&password, scope()), asked()).await.unwrap();
-    identity.revoke_token(&token.secret).await.unwrap();
+    let caller = identity.verify_token(&token.secret).await.unwrap().caller;
+    let user = caller.user.clone();
+    identity.revoke_token((caller, asked()), &user, &token.secret).await.unwrap();
     let revoked = identity.verify_token(&token.secret).await;
     assert!(matches!(revoked, Err(Error::CredentialRefused)));
 }
