@@ -75,6 +75,12 @@ impl Agents<'_> {
         Ok(self.load(&rows).await?.pop())
     }
 
+    /// How many agents a project has.
+    pub async fn count(&mut self, project: ProjectId) -> Result<u64, DbError> {
+        let sql = Sql::new("SELECT COUNT(*) AS n FROM agents WHERE project_id = $1").bind(project);
+        self.tx.number("agents.count", sql).await
+    }
+
     /// A page of a project's agents, newest first (contract C58).
     pub async fn list(
         &mut self,

@@ -43,6 +43,16 @@ impl Core {
         Change::begin(with, access.actor(), Some(access.project()), doing).await
     }
 
+    /// As [`change`](Self::change), for what concerns the account: no project's tracker switches its
+    /// record off.
+    pub(crate) async fn change_account<'a>(
+        &self,
+        access: &'a Access,
+        doing: &'static str,
+    ) -> Result<Change<'a>> {
+        Change::begin((&*self.db, &self.random), access.actor(), None, doing).await
+    }
+
     /// Tells the engine that there is a new task, or one to be stopped.
     pub(crate) fn wake(&self) {
         self.wake.wake();

@@ -60,7 +60,9 @@ async fn the_system_policies_open_what_the_guides_table_says_and_nothing_else() 
             let Some(action) = operation.action else { continue };
             let call = any_call(operation, &app.project());
             let answer = send(&app.router, call.clone().token(&person.token).build()).await;
-            let expected = expected(policy, operation, action);
+            // What has its effect in all projects is not opened in one.
+            let is_of_all = action.starts_with("cbr:organizationPolicies:");
+            let expected = expected(policy, operation, action) && !is_of_all;
             assert_eq!(!is_denied(&answer), expected, "{policy} × {}: {answer:?}", operation.name);
             let answer = send(&app.router, call.token(&nobody.token).build()).await;
             assert!(is_denied(&answer), "nothing × {}: {answer:?}", operation.name);
@@ -69,6 +71,26 @@ async fn the_system_policies_open_what_the_guides_table_says_and_nothing_else() 
         }
     }
     assert!(cells >= 6 * 38, "{cells} cells");
+}
+
+/// IAM-02: what changes every project of the account needs a grant for all of them.
+#[tokio::test]
+async fn policies_of_the_account_need_a_grant_for_all_projects() {
+    let app = App::start().await;
+    let office = Office::open(&app).await;
+    let person = office.person("alice", &["CBR FullAccess"]).await;
+    let list = || person.call(&app, "GET", "/organization-policies?operation_type=backup", None);
+    let create = || person.call(&app, "POST", "/organization-policies", Some(json!({})));
+    assert!(is_denied(&list().await) && is_denied(&create().await));
+    let (group, role) = (office.group("all").await, office.role("CBR FullAccess").await);
+    office.join(&group, &person.id).await;
+    let of_all = format!(
+        "/v3/OS-INHERIT/domains/{}/groups/{group}/roles/{role}/inherited_to_projects",
+        office.domain
+    );
+    office.call("PUT", &of_all, None).await.expect(204);
+    list().await.expect(200);
+    create().await.expect(400);
 }
 
 /// IAM-01: what a user may do changes with the next request, in both directions.

@@ -13,6 +13,7 @@ on_both_engines! {
     what_identity_stores_comes_back_as_it_was,
     names_are_unique_where_they_identify,
     a_token_is_void_from_the_moment_it_expires,
+    of_many_tokens_the_newest_stay,
     settings_keep_the_last_value,
 }
 
@@ -98,6 +99,27 @@ async fn names_are_unique_where_they_identify(database: TestDatabase) {
     let stranger = Project { id: world.id(), domain: world.id(), name: "p".into(), enabled: true };
     let refused = world.begin().await.projects().insert(&stranger).await;
     assert!(matches!(refused, Err(DbError::StillReferenced { .. })), "{refused:?}");
+}
+
+/// A user's tokens are bounded: with one more the oldest ends, and nobody else's.
+async fn of_many_tokens_the_newest_stay(database: TestDatabase) {
+    let world = World::on(database).await;
+    let (_, _, user) = stored_user(&world).await;
+    let mut tx = world.begin().await;
+    for number in 1..=4_u8 {
+        let issued_at = Timestamp(i64::from(number));
+        let expires_at = tx.now().plus_seconds(60);
+        let (project, agency, methods) = (None, None, "password".into());
+        let digest = [number; 32];
+        let token =
+            Token { digest, user: user.id, project, agency, methods, issued_at, expires_at };
+        tx.tokens().insert(&token).await.unwrap();
+        tx.tokens().keep_newest(user.id, 3).await.unwrap();
+    }
+    for (number, is_kept) in [(1, false), (2, true), (3, true), (4, true)] {
+        assert_eq!(tx.tokens().find([number; 32]).await.unwrap().is_some(), is_kept, "{number}");
+    }
+    assert_eq!(tx.tokens().keep_newest(world.id(), 1).await.unwrap(), 0);
 }
 
 async fn a_token_is_void_from_the_moment_it_expires(database: TestDatabase) {

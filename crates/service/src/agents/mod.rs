@@ -9,4 +9,4 @@ mod service;
 
 pub use error::AgentError;
 pub use requests::{AddedPaths, AgentView, NewAgent, NewPath, RemovedPaths};
-pub use service::Agents;
+pub use service::{Agents, REQUEST_PATHS_MAX};

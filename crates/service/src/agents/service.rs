@@ -17,8 +17,13 @@ use crate::{Access, Error, Result};
 
 /// The longest text about a host.
 const TEXT_CHARS_MAX: usize = 255;
+/// So many names of a directory are left out at most, each of at most so many characters.
+const EXCLUDES_MAX: usize = 64;
+const EXCLUDE_CHARS_MAX: usize = 255;
+/// So many agents a project has at most.
+const AGENTS_MAX: u64 = 1000;
 /// Most directories in one request.
-const REQUEST_PATHS_MAX: usize = 64;
+pub const REQUEST_PATHS_MAX: usize = 64;
 
 /// Use cases of agents.
 #[derive(Debug)]
@@ -58,6 +63,11 @@ impl Agents {
         if is_known {
             tx.agents().update(&agent).await.map_err(db("changing an agent"))?;
         } else {
+            let there_are = tx.agents().count(agent.project).await;
+            if there_are.map_err(db("counting agents"))? >= AGENTS_MAX {
+                let reason = "the project has as many agents as it may";
+                return Err(AgentError::Illegal { id, reason }.into());
+            }
             tx.agents().insert(&agent).await.map_err(|error| match error {
                 DbError::Taken { .. } => {
                     let reason = "its id belongs to an agent of another project";
@@ -129,6 +139,7 @@ impl Agents {
         let mut done = AddedPaths::default();
         for NewPath { path, exclude } in wanted {
             let path = clean_path(&path).map_err(|error| Error::invalid("add_path", error))?;
+            check_excludes(&exclude)?;
             if known.contains(&path) {
                 done.existed.push(path);
                 continue;
@@ -192,8 +203,13 @@ fn check(wanted: &NewAgent) -> Result<()> {
         ("host_os", &wanted.host_os),
         ("host_nickname", nickname),
     ] {
-        if text.is_empty() || text.chars().count() > TEXT_CHARS_MAX {
-            return Err(Error::invalid(field, format!("1 to {TEXT_CHARS_MAX} characters")));
+        if text.is_empty()
+            || text.chars().any(char::is_control)
+            || text.chars().count() > TEXT_CHARS_MAX
+        {
+            let reason =
+                format!("1 to {TEXT_CHARS_MAX} characters, none of them a control character");
+            return Err(Error::invalid(field, reason));
         }
     }
     match &wanted.version {
@@ -202,6 +218,16 @@ fn check(wanted: &NewAgent) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+fn check_excludes(exclude: &[String]) -> Result<()> {
+    let is_long = |name: &String| name.chars().count() > EXCLUDE_CHARS_MAX || name.contains('\0');
+    if exclude.len() > EXCLUDES_MAX || exclude.iter().any(is_long) {
+        let reason =
+            format!("at most {EXCLUDES_MAX} names of at most {EXCLUDE_CHARS_MAX} characters");
+        return Err(Error::invalid("exclude_path_name", reason));
+    }
+    Ok(())
 }
 
 /// Contract C57.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use cbr_db::Tx;
 use cbr_model::backup::{Backup, BackupState, Content, StoredVersion};
-use cbr_model::member::{Member, MemberState};
+use cbr_model::member::Member;
 use cbr_model::metadata::BackupMetadata;
 use cbr_model::vault::{VaultStatus, VaultUse};
 use cbr_model::{BackupId, ProjectId, VaultId};
@@ -16,8 +16,10 @@ use crate::vaults::existing as existing_vault;
 use crate::{Access, Error, Result};
 
 /// What a list says of backups beside themselves.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Surroundings {
+    /// The project that asks.
+    pub project: ProjectId,
     /// The offers of backups of other projects to this one.
     pub offers: BTreeMap<BackupId, Member>,
     /// The enterprise projects of the vaults; one that is not here is `0`.
@@ -47,7 +49,7 @@ impl Backups {
         let received = offers.values().filter_map(|offer| offer.state.vault());
         let vaults = own.iter().map(|backup| backup.vault).chain(received).collect();
         let found = tx.vaults().enterprise_projects(vaults).await.map_err(db(doing))?;
-        Ok(Surroundings { offers, enterprise_projects: found })
+        Ok(Surroundings { project: access.project(), offers, enterprise_projects: found })
     }
 
     /// How the resource was set up when the backup was made (contract C34); not before it is complete.
@@ -65,6 +67,11 @@ impl Backups {
 }
 
 impl Surroundings {
+    /// Those of a project's own backups, of whose vaults nothing is known.
+    pub const fn of_own(project: ProjectId) -> Self {
+        Self { project, offers: BTreeMap::new(), enterprise_projects: BTreeMap::new() }
+    }
+
     /// The offer of a backup, or of the server's backup it is a disk of.
     pub fn offer(&self, backup: &Backup) -> Option<&Member> {
         self.offers.get(&backup.parent.unwrap_or(backup.id))
@@ -72,13 +79,16 @@ impl Surroundings {
 
     /// The vault that counts the backup for the project; none as long as an offer is not accepted.
     pub fn vault(&self, backup: &Backup) -> Option<VaultId> {
-        self.offer(backup).map_or(Some(backup.vault), |offer| offer.state.vault())
+        if backup.project == self.project {
+            return Some(backup.vault);
+        }
+        // Also where the offer was taken back since the backup was read.
+        self.offer(backup).and_then(|offer| offer.state.vault())
     }
 
     /// Whether it is an offer that is not accepted: what it consists of is nobody's business yet.
     pub fn is_undecided(&self, backup: &Backup) -> bool {
-        let accepted = |offer: &Member| matches!(offer.state, MemberState::Accepted { .. });
-        self.offer(backup).is_some_and(|offer| !accepted(offer))
+        backup.project != self.project && self.vault(backup).is_none()
     }
 }
 
@@ -136,4 +146,45 @@ fn check_vault(status: VaultStatus) -> Result<()> {
         return Ok(());
     }
     Err(Error::VaultStatusForbidsRestore { status })
+}
+
+#[cfg(test)]
+mod tests {
+    use cbr_model::Timestamp;
+    use cbr_model::member::MemberState;
+    use cbr_model::resource::ResourceKind;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::rules::restore::tests::backup;
+
+    /// P26: of another's backup whose offer was taken back since it was read, neither the owner's vault
+    /// nor the disks are told.
+    #[test]
+    fn without_an_offer_nothing_of_anothers_backup_is_told() {
+        let backup = backup(1, ResourceKind::Server, Content::Server);
+        let project = ProjectId::from_uuid(Uuid::from_u128(99));
+        let around = Surroundings::of_own(project);
+        assert_ne!(backup.project, project);
+        assert_eq!((around.vault(&backup), around.is_undecided(&backup)), (None, true));
+        let own = Surroundings::of_own(backup.project);
+        assert_eq!((own.vault(&backup), own.is_undecided(&backup)), (Some(backup.vault), false));
+        let member = |state| Member {
+            id: cbr_model::MemberId::from_uuid(Uuid::from_u128(1)),
+            backup: backup.id,
+            recipient: project,
+            state,
+            created_at: Timestamp(0),
+            updated_at: None,
+        };
+        let vault = VaultId::from_uuid(Uuid::from_u128(7));
+        for (state, known) in
+            [(MemberState::Pending, None), (MemberState::Accepted { vault }, Some(vault))]
+        {
+            let offers = BTreeMap::from([(backup.id, member(state))]);
+            let around = Surroundings { offers, ..Surroundings::of_own(project) };
+            assert_eq!(around.vault(&backup), known);
+            assert_eq!(around.is_undecided(&backup), known.is_none());
+        }
+    }
 }

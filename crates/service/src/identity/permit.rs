@@ -12,6 +12,9 @@ use crate::access::{AccountAccess, Actor, OwnAccess, Request};
 use crate::error::db;
 use crate::{Access, Error, Result};
 
+/// Actions whose operations are called in one project and have their effect in all (contract C45 to C50).
+const OF_ALL_PROJECTS: &str = "cbr:organizationPolicies:";
+
 /// What a caller may do in one place.
 #[derive(Debug)]
 pub(crate) struct Permissions {
@@ -54,7 +57,12 @@ impl Identity {
         let found = tx.projects().find(project).await.map_err(db(doing))?;
         let is_open = |found: &Project| found.enabled && may_use(&caller, found);
         found.filter(is_open).ok_or(Error::Forbidden)?;
-        let permissions = permissions(&mut tx, &caller, GrantScope::Project(project)).await?;
+        // What changes every project of the account is not granted in one of them.
+        let place = match action {
+            Some(action) if action.starts_with(OF_ALL_PROJECTS) => GrantScope::AllProjects,
+            _ => GrantScope::Project(project),
+        };
+        let permissions = permissions(&mut tx, &caller, place).await?;
         if let Some(action) = action {
             permissions.require(action)?;
         }

@@ -57,7 +57,7 @@ impl OrganizationPolicies {
         let id = OrganizationPolicyId::random(&*self.core.random);
         let policy = rules::build(&wanted, id, domain(access).id, self.core.clock.now())?;
         let doing = "creating an organization policy";
-        let mut tx = self.core.change(access, doing).await?;
+        let mut tx = self.core.change_account(access, doing).await?;
         let others = tx.organization_policies().list(policy.domain, policy.operation).await;
         check_quota(others.map_err(db(doing))?.len() as u64, policy.operation)?;
         tx.organization_policies().insert(&policy).await.map_err(db(doing))?;
@@ -101,7 +101,7 @@ impl OrganizationPolicies {
         change: OrganizationPolicyChange,
     ) -> Result<OrganizationPolicy> {
         let doing = "changing an organization policy";
-        let mut tx = self.core.change(access, doing).await?;
+        let mut tx = self.core.change_account(access, doing).await?;
         let before = existing(&mut tx, domain(access).id, id).await?;
         let after = rules::changed(before.clone(), &change, tx.now())?;
         for copy in tx.policies().copies(id).await.map_err(db(doing))? {
@@ -120,7 +120,7 @@ impl OrganizationPolicies {
     /// stays, as the project's own.
     pub async fn delete(&self, access: &Access, id: OrganizationPolicyId) -> Result<()> {
         let doing = "deleting an organization policy";
-        let mut tx = self.core.change(access, doing).await?;
+        let mut tx = self.core.change_account(access, doing).await?;
         let policy = existing(&mut tx, domain(access).id, id).await?;
         for copy in tx.policies().copies(id).await.map_err(db(doing))? {
             if copy.vaults.is_empty() {

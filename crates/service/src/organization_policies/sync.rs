@@ -25,7 +25,15 @@ impl OrganizationPolicies {
         drop(tx);
         let mut count = 0;
         for policy in due {
-            count += self.copy(policy).await?;
+            let id = policy.id;
+            match self.copy(policy).await {
+                Ok(copies) => count += copies,
+                // The next round tries it again; the others need not wait for it.
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(policy.id = %id, error, "an organization policy was not copied");
+                }
+            }
         }
         Ok(count)
     }

@@ -6,11 +6,10 @@ use cbr_model::backup::{Backup, BackupState};
 use cbr_model::identity::Project;
 use cbr_model::member::{MEMBERS_MAX, Member};
 use cbr_model::query::Page;
-use cbr_model::resource::ResourceKind;
 use cbr_model::size::Bytes;
-use cbr_model::vault::{Vault, VaultKind, VaultStatus, VaultUse};
+use cbr_model::vault::{Vault, VaultStatus, VaultUse};
 
-use crate::content::versions;
+use crate::rules::trash::logical_bytes;
 use crate::sharing::{MemberFilter, MemberSort, MemberSortKey};
 use crate::{Error, Result};
 
@@ -57,31 +56,25 @@ pub(crate) fn check_recipients(
 }
 
 /// Refuses a vault that cannot take the backup: SHR-07.
-pub(crate) fn check_vault(backup: &Backup, vault: &Vault) -> Result<()> {
+/// What is `coming` back into it out of the trash has its room already.
+pub(crate) fn check_vault(backup: &Backup, vault: &Vault, coming: Bytes) -> Result<()> {
     if !vault.status.allows(VaultUse::Backup) {
         return Err(Error::Share(ShareError::VaultStatusForbidsSharing { status: vault.status }));
     }
-    let fitting = match backup.resource_kind {
-        ResourceKind::Server => VaultKind::Server,
-        ResourceKind::Volume => VaultKind::Disk,
-    };
-    if vault.kind != fitting {
+    if vault.kind.resource_kind() != backup.resource_kind {
         return Err(Error::Share(ShareError::ShareKindMismatch {
             vault: vault.kind,
             resource: backup.resource_kind,
         }));
     }
-    let needed = size(backup);
-    let free = Bytes(vault.size.bytes().0.saturating_sub(vault.used.0));
+    // The same in the recipient's vault as in the owner's.
+    let needed = logical_bytes(backup);
+    let taken = vault.used.0.saturating_add(coming.0);
+    let free = Bytes(vault.size.bytes().0.saturating_sub(taken));
     if free.0 <= needed.0 {
         return Err(Error::Share(ShareError::VaultLacksRoom { needed, free }));
     }
     Ok(())
-}
-
-/// What a backup counts: the same in the recipient's vault as in the owner's.
-fn size(backup: &Backup) -> Bytes {
-    versions(backup).iter().map(|version| version.logical_bytes).sum()
 }
 
 /// The wanted page of a backup's members, and how many match.
@@ -137,6 +130,8 @@ fn compare(a: &Member, b: &Member, sort: &[MemberSort]) -> std::cmp::Ordering {
 mod tests {
     use cbr_model::ChainId;
     use cbr_model::backup::{Content, StoredVersion};
+    use cbr_model::resource::ResourceKind;
+    use cbr_model::vault::VaultKind;
     use uuid::Uuid;
 
     use super::super::restore::tests::backup;
@@ -163,17 +158,19 @@ mod tests {
         let mut inbox = vault(VaultKind::Disk);
         let size = inbox.size.bytes().0;
         inbox.used = Bytes(size - 100);
-        assert!(check_vault(&of_bytes(99), &inbox).is_ok());
+        assert!(check_vault(&of_bytes(99), &inbox, Bytes(0)).is_ok());
+        let taken = check_vault(&of_bytes(99), &inbox, Bytes(1));
+        assert!(taken.is_err(), "what is coming back has its room already");
         for too_large in [100, 101] {
-            let refused = check_vault(&of_bytes(too_large), &inbox);
+            let refused = check_vault(&of_bytes(too_large), &inbox, Bytes(0));
             let is_refused =
                 matches!(refused, Err(Error::Share(ShareError::VaultLacksRoom { .. })));
             assert!(is_refused, "{too_large}: {refused:?}");
         }
         inbox.used = Bytes(size + 1);
-        assert!(check_vault(&of_bytes(0), &inbox).is_err(), "more than full");
+        assert!(check_vault(&of_bytes(0), &inbox, Bytes(0)).is_err(), "more than full");
         let servers = Vault { used: Bytes(0), ..vault(VaultKind::Server) };
-        let refused = check_vault(&of_bytes(1), &servers);
+        let refused = check_vault(&of_bytes(1), &servers, Bytes(0));
         assert!(matches!(refused, Err(Error::Share(ShareError::ShareKindMismatch { .. }))));
     }
 }

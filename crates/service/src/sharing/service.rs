@@ -1,12 +1,13 @@
 //! Use cases of shares.
 
 use super::error::ShareError;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cbr_db::Tx;
 use cbr_model::backup::Backup;
 use cbr_model::identity::Project;
-use cbr_model::member::{Member, MemberState};
+use cbr_model::member::{MEMBERS_MAX, Member, MemberState};
 use cbr_model::query::{Listing, Page};
 use cbr_model::{BackupId, MemberId, ProjectId};
 
@@ -118,7 +119,9 @@ impl Sharing {
                     let backup = tx.members().offered(access.project(), id).await;
                     let backup = backup.map_err(db("reading a share"))?;
                     let backup = backup.ok_or(Error::BackupNotFound(id))?;
-                    rules::check_vault(&backup, &vault)?;
+                    let coming = tx.trash().coming_back(vault.id).await;
+                    let coming = coming.map_err(db("reading the trash"))?;
+                    rules::check_vault(&backup, &vault, coming)?;
                 }
                 accepted
             }
@@ -178,7 +181,11 @@ async fn wanted(tx: &mut Tx, recipients: &Recipients) -> Result<Vec<(ProjectId, 
         let found = tx.projects().find(*id).await.map_err(db("reading a project"))?;
         wanted.push((*id, found));
     }
-    for domain in &recipients.domains {
+    // Each account once; and of many projects no more than show that they are too many.
+    for domain in recipients.domains.iter().collect::<BTreeSet<_>>() {
+        if wanted.len() > MEMBERS_MAX {
+            return Err(Error::Share(ShareError::TooManyMembers { limit: MEMBERS_MAX }));
+        }
         let projects = tx.projects().list(*domain).await.map_err(db("listing projects"))?;
         let usable = projects.into_iter().filter(|project| project.enabled);
         let count = wanted.len();

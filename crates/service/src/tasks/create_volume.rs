@@ -66,7 +66,13 @@ pub(crate) enum CreateVolume {
     /// Remove it.
     Undo { spec: Spec, failure: Failure },
     /// Over.
-    Done { spec: Spec, outcome: Outcome },
+    Done {
+        spec: Spec,
+        outcome: Outcome,
+        /// It is gone again; else it stays its owner's, whatever came of it.
+        #[serde(default)]
+        removed: bool,
+    },
 }
 
 /// The task that makes the disk, reading `backup` if it has content.
@@ -113,7 +119,7 @@ impl Task for CreateVolume {
 
     async fn enter(&self, _core: &Core, _run: &TaskContext, tx: &mut Tx) -> Result<(), DbError> {
         match self {
-            Self::Done { spec, outcome: Outcome::Failed(_) } => {
+            Self::Done { spec, removed: true, .. } => {
                 tx.disk_owners().delete(spec.id).await.map(drop)
             }
             _ => Ok(()),
@@ -125,7 +131,10 @@ impl Task for CreateVolume {
             Self::Make { spec } | Self::Fill { spec } | Self::Finish { spec } => {
                 Self::Undo { spec, failure }
             }
-            Self::Undo { spec, failure } => Self::Done { spec, outcome: Outcome::Failed(failure) },
+            // It may be there still, with content: then its owner deletes it.
+            Self::Undo { spec, failure } => {
+                Self::Done { spec, outcome: Outcome::Failed(failure), removed: false }
+            }
             Self::Done { .. } => self,
         }
     }
@@ -161,7 +170,7 @@ async fn make(core: &Core, run: &TaskContext, spec: Spec) -> Result<CreateVolume
     Ok(if spec.version.is_some() {
         CreateVolume::Fill { spec }
     } else {
-        CreateVolume::Done { spec, outcome: Outcome::Success }
+        CreateVolume::Done { spec, outcome: Outcome::Success, removed: false }
     })
 }
 
@@ -179,7 +188,7 @@ async fn fill_from_backup(
 
 async fn hand_over(core: &Core, run: &TaskContext, spec: Spec) -> Result<CreateVolume, Trouble> {
     target(core)?.finish(spec.id, &SnapshotName::for_task(run.id())).await?;
-    Ok(CreateVolume::Done { spec, outcome: Outcome::Success })
+    Ok(CreateVolume::Done { spec, outcome: Outcome::Success, removed: false })
 }
 
 async fn remove(
@@ -193,5 +202,5 @@ async fn remove(
         target.abandon(spec.id, &name, &failure.error.message).await?;
     }
     factory(core)?.delete_volume(spec.id).await?;
-    Ok(CreateVolume::Done { spec, outcome: Outcome::Failed(failure) })
+    Ok(CreateVolume::Done { spec, outcome: Outcome::Failed(failure), removed: true })
 }

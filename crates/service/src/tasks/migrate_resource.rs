@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use cbr_db::{DbError, Move, NewTask, Tx};
 use cbr_model::operation::{OperationDetails, OperationResource, OperationType};
 use cbr_model::resource::{BoundResource, ProtectStatus};
+use cbr_model::size::Bytes;
 use cbr_model::vault::Vault;
 use cbr_model::{CheckpointId, ProjectId, ResourceId, VaultId};
 use cbr_task::{Failure, Outcome, StepError, Task, TaskContext};
@@ -32,6 +33,13 @@ pub(crate) struct Job {
     pub(crate) from: VaultId,
     pub(crate) to: VaultId,
     pub(crate) to_name: String,
+    /// What the resource was before: moving it mends nothing.
+    #[serde(default = "available")]
+    pub(crate) was: ProtectStatus,
+}
+
+const fn available() -> ProtectStatus {
+    ProtectStatus::Available
 }
 
 /// The stages of a move.
@@ -58,6 +66,7 @@ pub(crate) fn new(
         from: from.id,
         to: to.id,
         to_name: to.name.to_string(),
+        was: bound.protect_status,
     };
     let details = details(&job, bound.backup_count);
     let first = MigrateTask::Move { job };
@@ -99,15 +108,14 @@ impl Task for MigrateTask {
             Self::Move { .. } => Ok(()),
             Self::Done { job, outcome: Outcome::Success } => {
                 let Some(bound) = bound(tx, job).await? else { return Ok(()) };
-                let arrived = BoundResource { protect_status: ProtectStatus::Available, ..bound };
+                let arrived = BoundResource { protect_status: job.was, ..bound };
                 let wanted = Move { resource: job.resource, from: job.from, to: job.to };
                 let new_run = || CheckpointId::random(&*core.random);
                 let moved = tx.migration().apply(wanted, &arrived, new_run).await?;
                 tx.tasks().set_details(run.id(), &details(job, moved)).await
             }
             Self::Done { job, .. } => {
-                let (from, to) = (ProtectStatus::Removing, ProtectStatus::Available);
-                rows::release(tx, job.from, job.resource, from, to).await
+                rows::release(tx, job.from, job.resource, ProtectStatus::Removing, job.was).await
             }
         }
     }
@@ -139,6 +147,9 @@ async fn look(core: &Core, job: Job) -> Result<MigrateTask, Trouble> {
     let from = from.ok_or(Error::VaultNotFound(job.from))?;
     let to = tx.vaults().find(job.project, job.to).await?;
     let to = to.ok_or(Error::Vault(VaultRefusal::DestinationNotFound(job.to)))?;
+    // What is taken back out of the trash has its room already.
+    let coming = tx.trash().coming_back(to.id).await?;
+    let to = Vault { used: Bytes(to.used.0.saturating_add(coming.0)), ..to };
     let bound = bound(&mut tx, &job).await?;
     let bound = bound.ok_or(Error::ResourceNotInVault { resource: job.resource })?;
     check_vaults(&from, &to, &[bound]).map_err(|error| {

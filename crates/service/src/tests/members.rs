@@ -301,6 +301,30 @@ async fn a_disk_that_a_recipient_could_not_make_leaves_no_owner() {
     assert!(matches!(refused, Err(Error::Forbidden)), "a project without resources makes none");
 }
 
+/// P26: a disk that could be neither made nor removed stays the recipient's: the provider's project
+/// never sees it.
+#[tokio::test]
+async fn a_disk_that_could_not_be_removed_stays_its_owners() {
+    let world = World::new().await;
+    let theirs = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let backup = world.back_up(&theirs).await;
+    let friend = world.neighbour(77).await;
+    world.share(&backup, &friend).await.unwrap();
+    let vault = world.vault_of(&friend, VaultKind::Disk, 10).await;
+    world.accept(&backup, &friend, vault.id).await.unwrap();
+    world.provider.fail(Operation::Prepare, 1, Fault::Refused);
+    world.provider.fail(Operation::Delete, 1, Fault::Refused);
+    let started = world.services.volumes.create(&friend, disk_of(backup.id)).await.unwrap();
+    world.settle().await;
+    let job = world.services.volumes.job(&friend, started.job).await.unwrap();
+    assert_eq!(job.status, VolumeJobStatus::Fail);
+    let seen = async |access: &Access| {
+        let shown = world.services.volumes.show(access, started.volume).await;
+        shown.is_ok()
+    };
+    assert_eq!((seen(&friend).await, seen(&world.access).await), (true, false));
+}
+
 /// SHR-01, SHR-02: a server's backup is shared as a whole; its disks are read one by one.
 #[tokio::test]
 async fn a_servers_backup_is_shared_with_its_disks() {

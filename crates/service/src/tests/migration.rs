@@ -171,6 +171,57 @@ async fn a_move_that_is_not_possible_any_more_changes_nothing() {
     }
 }
 
+/// A move mends nothing: what a restore has left half-written stays in error, wherever it goes.
+#[tokio::test]
+async fn a_resource_in_error_stays_so_when_it_moves() {
+    for is_possible in [true, false] {
+        let world = World::new().await;
+        let from = world.vault(VaultKind::Disk, &[VOLUME]).await;
+        let to = world.vault(VaultKind::Disk, &[]).await;
+        let mut tx = world.db.begin().await.unwrap();
+        let (was, failed) = ([ProtectStatus::Available], ProtectStatus::Error);
+        assert!(tx.bindings().change_status(from.id, id(VOLUME), &was, failed).await.unwrap());
+        tx.commit().await.unwrap();
+        world.migrate(&from, &to, VOLUME).await.unwrap();
+        if !is_possible {
+            let mut tx = world.db.begin().await.unwrap();
+            let (was, frozen) = ([VaultStatus::Available], VaultStatus::Frozen);
+            tx.vaults().change_status(to.project, to.id, &was, frozen).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        world.settle().await;
+        let vault = world.reread(if is_possible { &to } else { &from }).await;
+        assert_eq!(vault.resources[0].protect_status, ProtectStatus::Error, "{is_possible}");
+    }
+}
+
+/// What a move has found in order stays so until it is done: its vaults are neither locked nor shrunk
+/// meanwhile (Y.1), and nothing is taken back for a resource that leaves.
+#[tokio::test]
+async fn the_vaults_of_a_move_are_not_locked_or_shrunk_meanwhile() {
+    let world = World::with_trash().await;
+    let from = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let to = world.vault(VaultKind::Disk, &[]).await;
+    let backup = world.back_up(&from).await;
+    world.delete_to_trash(&backup).await;
+    world.migrate(&from, &to, VOLUME).await.unwrap();
+    let lock = VaultChange { locked: Some(true), ..VaultChange::default() };
+    let shrink = VaultChange { size: Some(Gib(50)), ..VaultChange::default() };
+    let grow = VaultChange { size: Some(Gib(200)), ..VaultChange::default() };
+    let vaults = &world.services.vaults;
+    for vault in [&from, &to] {
+        for change in [&lock, &shrink] {
+            let refused = vaults.update(&world.access, vault.id, change.clone()).await;
+            assert!(matches!(refused, Err(Error::VaultBusy { .. })), "{refused:?}");
+        }
+        vaults.update(&world.access, vault.id, grow.clone()).await.unwrap();
+    }
+    let back = world.services.trash.undelete(&world.access, backup.id, None).await;
+    assert!(matches!(back, Err(Error::ResourceRemoving { .. })), "{back:?}");
+    world.settle().await;
+    vaults.update(&world.access, to.id, lock).await.unwrap();
+}
+
 /// Contract C11: no task in either vault, no vault of another project, no locked vault.
 #[tokio::test]
 async fn a_move_is_refused_where_it_must_be() {

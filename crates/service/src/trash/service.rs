@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cbr_db::{TrashPlace, TrashedBackup, Tx};
 use cbr_model::backup::Backup;
+use cbr_model::resource::{BoundResource, ProtectStatus};
 use cbr_model::size::Bytes;
 use cbr_model::{BackupId, ProjectId, TaskId, Timestamp, VaultId};
 
@@ -89,6 +90,13 @@ impl Trash {
             (None, Some(vault)) => return Err(Error::VaultNotFound(vault)),
             (None, None) => return Err(Error::TrashVaultGone { backup: id, vault }),
         };
+        // It would stay behind when its resource has moved on, and nothing would delete it with it.
+        let leaves = |bound: &&BoundResource| {
+            bound.id == backup.resource && bound.protect_status == ProtectStatus::Removing
+        };
+        if let Some(bound) = vault.resources.iter().find(leaves) {
+            return Err(Error::ResourceRemoving { resource: bound.id });
+        }
         let coming = tx.trash().coming_back(vault.id).await.map_err(db(doing))?;
         check_takes(&vault, coming, &backup)?;
         let task = undelete_backup::new(&self.core, access, &vault, &backup);

@@ -1,8 +1,9 @@
 //! Moving resources between vaults (RES-21 … RES-32, contract C11).
 
-use cbr_db::Tx;
-use cbr_model::operation::OperationDetails;
+use cbr_db::{TaskRecord, Tx};
+use cbr_model::operation::{OperationDetails, OperationType};
 use cbr_model::resource::ProtectStatus;
+use cbr_model::vault::Vault;
 use cbr_model::{ResourceId, TaskId, VaultId};
 
 use super::service::{Vaults, existing};
@@ -44,6 +45,7 @@ impl Vaults {
             let task = migrate_resource::new(&self.core, access, &from, &to, &bound);
             tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
         }
+        tx.record(Subject::new(to.id, &to.name)).await?;
         tx.commit(Subject::new(from.id, &from.name)).await?;
         self.core.wake();
         Ok(resources)
@@ -52,12 +54,42 @@ impl Vaults {
 
 /// A task that has not ended and works in the vault, or brings something into it (VLT-63).
 pub(super) async fn task_in(tx: &mut Tx, vault: VaultId) -> Result<Option<TaskId>> {
+    find_task(tx, vault, |_| true).await
+}
+
+/// Refuses to lock or shrink a vault that something is moved out of or into, or removed from: what the
+/// task has found in order must stay so until it is done.
+pub(super) async fn refuse_while_moving(tx: &mut Tx, before: &Vault, after: &Vault) -> Result<()> {
+    let is_tighter = (after.locked && !before.locked) || after.size < before.size;
+    if !is_tighter {
+        return Ok(());
+    }
+    let moves = |task: &TaskRecord| {
+        matches!(
+            task.operation,
+            Some(
+                OperationType::Migrate | OperationType::RemoveResource | OperationType::VaultDelete
+            )
+        )
+    };
+    match find_task(tx, before.id, moves).await? {
+        Some(task) => Err(Error::VaultBusy { task }),
+        None => Ok(()),
+    }
+}
+
+async fn find_task(
+    tx: &mut Tx,
+    vault: VaultId,
+    is_meant: impl Fn(&TaskRecord) -> bool + Send,
+) -> Result<Option<TaskId>> {
     let unfinished = tx.tasks().list_unfinished().await.map_err(db("listing tasks"))?;
     let id = vault.to_string();
     let brings = |details: &OperationDetails| {
         matches!(details, OperationDetails::Migrate { destination_vault_id, .. }
             if *destination_vault_id == id)
     };
-    let found = unfinished.iter().find(|task| task.vault == Some(vault) || brings(&task.details));
+    let concerns = |task: &&TaskRecord| task.vault == Some(vault) || brings(&task.details);
+    let found = unfinished.iter().filter(concerns).find(|task| is_meant(task));
     Ok(found.map(|task| task.id))
 }

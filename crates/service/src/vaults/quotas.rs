@@ -50,11 +50,12 @@ impl Vaults {
         Ok(quotas)
     }
 
-    /// Bars a vault: nothing is backed up into it or restored from it until it is unfrozen.
+    /// Bars a vault: nothing is backed up into it or restored from it until it is unfrozen. One that
+    /// is in error takes no backups anyway, and must not become available by being frozen for a while.
     pub async fn freeze(&self, access: &Access, vault: VaultId, scene: &str) -> Result<Vault> {
-        use VaultStatus::{Available, Error as Failed, Frozen, Lock};
+        use VaultStatus::{Available, Frozen};
         check_name("scene", scene)?;
-        self.bar(access, vault, Some(scene.to_owned()), &[Available, Lock, Failed], Frozen).await
+        self.bar(access, vault, Some(scene.to_owned()), &[Available], Frozen).await
     }
 
     /// Makes a frozen vault available again.

@@ -8,10 +8,10 @@ use cbr_model::backup::Backup;
 use cbr_model::order::{Order, OrderKind};
 use cbr_model::query::{Listing, Page, VaultFilter};
 use cbr_model::resource::{ProtectStatus, ResourceKind};
-use cbr_model::vault::{ChargingMode, Vault, VaultStatus, VaultUse};
+use cbr_model::vault::{ChargingMode, RESOURCES_MAX, Vault, VaultStatus, VaultUse};
 use cbr_model::{ChainId, ProjectId, ResourceId, TaskId, VaultId};
 
-use super::migrate::task_in;
+use super::migrate::{refuse_while_moving, task_in};
 use super::quotas;
 use super::requests::{NewVault, VaultChange, WantedResource};
 use crate::audit::Subject;
@@ -96,7 +96,8 @@ impl Vaults {
     ) -> Result<Vault> {
         let mut tx = self.core.change(access, "changing a vault").await?;
         let before = existing(&mut tx, access.project(), vault).await?;
-        let after = rules::changed(before, &change, tx.now())?;
+        let after = rules::changed(before.clone(), &change, tx.now())?;
+        refuse_while_moving(&mut tx, &before, &after).await?;
         tx.vaults().update(&after).await.map_err(db("changing a vault"))?;
         tx.commit(Subject::new(after.id, &after.name)).await?;
         Ok(after)
@@ -233,6 +234,10 @@ impl Vaults {
         wanted: &[WantedResource],
     ) -> Result<Vec<Option<Candidate>>> {
         let project = access.project();
+        // Before anything is asked about each of them.
+        if wanted.len() > RESOURCES_MAX {
+            return Err(Error::TooManyResources { limit: RESOURCES_MAX });
+        }
         let mut candidates = Vec::with_capacity(wanted.len());
         for resource in wanted {
             access.require(match resource.kind {

@@ -1,6 +1,8 @@
 //! What is set on several vaults or resources at once, and what all vaults are together (contract C6,
 //! C10, C15, C16).
 
+use std::collections::BTreeSet;
+
 use cbr_db::{KeptUntil, ResourceUsage};
 use cbr_model::operation::{OperationDetails, OperationType};
 use cbr_model::query::Page;
@@ -69,7 +71,11 @@ impl Vaults {
         if !vault.status.allows(VaultUse::Bind) {
             return Err(Error::VaultStatus { status: vault.status });
         }
+        let mut seen = BTreeSet::new();
         for &resource in &resources {
+            if !seen.insert(resource) {
+                return Err(Error::ResourceRepeated { resource });
+            }
             let bound = vault.resources.iter().find(|bound| bound.id == resource);
             let bound = bound.ok_or(Error::ResourceNotInVault { resource })?;
             if bound.protect_status == ProtectStatus::Removing {

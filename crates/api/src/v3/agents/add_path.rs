@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
 use cbr_model::audit::Event;
-use cbr_service::agents::NewPath;
+use cbr_service::agents::{NewPath, REQUEST_PATHS_MAX};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -68,6 +68,11 @@ async fn handle(
 
 impl Request {
     fn read(self) -> Result<Vec<NewPath>, ApiError> {
+        let excludes = self.exclude_path.as_ref().map_or(0, Vec::len);
+        if self.add_path.len().max(excludes) > REQUEST_PATHS_MAX {
+            let reason = format!("1 to {REQUEST_PATHS_MAX} directories");
+            return Err(ApiError::invalid("add_path", reason));
+        }
         let mut wanted: Vec<NewPath> =
             self.add_path.into_iter().map(|path| NewPath { path, exclude: vec![] }).collect();
         for exclude in self.exclude_path.unwrap_or_default() {

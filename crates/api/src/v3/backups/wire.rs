@@ -125,7 +125,8 @@ impl Backup {
 
     /// One of the project's own, of whose vault nothing is known.
     pub(crate) fn plain(backup: backup::Backup) -> Self {
-        Self::of(backup, &Surroundings::default())
+        let around = Surroundings::of_own(backup.project);
+        Self::of(backup, &around)
     }
 
     /// With what is known of it and of its disks beside what the contract has.
