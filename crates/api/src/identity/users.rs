@@ -138,14 +138,14 @@ pub(super) struct WireUser {
 /// Body of a request. Not `Debug`: it holds a password.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = KeystoneCreateUserRequest)]
-struct CreateRequest {
+pub(super) struct CreateRequest {
     user: UserText,
 }
 
 /// Body of a request. Not `Debug`: it may hold a password.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = KeystoneUpdateUserRequest)]
-struct UpdateRequest {
+pub(super) struct UpdateRequest {
     user: UserPatch,
 }
 
@@ -205,7 +205,7 @@ async fn list(
 
 /// `POST /v3/users`
 #[tracing::instrument(name = "api.identity.create_user", skip_all)]
-async fn create(
+pub(super) async fn create(
     State(api): State<Api>,
     OverAccount(access): OverAccount,
     JsonBody(request): JsonBody<CreateRequest>,
@@ -228,7 +228,7 @@ pub(super) async fn show(
 
 /// `PATCH /v3/users/{user_id}`
 #[tracing::instrument(name = "api.identity.update_user", skip_all, fields(user.id = %user))]
-async fn update(
+pub(super) async fn update(
     State(api): State<Api>,
     OverAccount(access): OverAccount,
     PathId(user): PathId<UserInPath>,
