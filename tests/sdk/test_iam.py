@@ -154,18 +154,12 @@ class IamCase:
     def test_keys_follow_one_another_and_temporary_ones_end_with_their_user(self):
         """Contract F.1: at most two keys; X-Security-Token; P27: a barred user is out at once."""
         user, (first, secret) = self.user_with_keys("sdk-keys")
-        self.make_key(user)
+        second = self.make_key(user)
         self.refused("IAM.0008", 409, lambda: self.make_key(user, "third"))
         own = self.iam_of(first, secret)
         shown = own.show_permanent_access_key(iam.ShowPermanentAccessKeyRequest(access_key=first))
         self.assertTrue(shown.credential.last_use_time)
-        token = iam.IdentityToken(duration_seconds=900)
-        identity = iam.TokenAuthIdentity(methods=["token"], token=token)
-        body = iam.CreateTemporaryAccessKeyByTokenRequestBody(iam.TokenAuth(identity))
-        made = own.create_temporary_access_key_by_token(
-            iam.CreateTemporaryAccessKeyByTokenRequest(body=body)
-        ).credential
-        temporary = self.iam_of(made.access, made.secret, made.securitytoken)
+        made, temporary = self.temporary_of(own)
         request = iam.KeystoneShowUserRequest(user_id=user)
         self.assertEqual(temporary.keystone_show_user(request).user.id, user)
         bare = self.iam_of(made.access, made.secret)
@@ -177,7 +171,8 @@ class IamCase:
             )
         )
         self.refused(None, 401, lambda: own.keystone_show_user(request))
-        time.sleep(1)
+        self.refused(None, 401, lambda: temporary.keystone_show_user(request))
+        _, temporary = self.temporary_of(self.iam_of(*second))
         self.assertEqual(temporary.keystone_show_user(request).user.id, user)
         barred = iam.KeystoneUpdateUserByAdminRequestBody(iam.KeystoneUpdateUserOption(enabled=False))
         self.admin.keystone_update_user_by_admin(
@@ -315,6 +310,15 @@ class IamCase:
         # A signature is good once (P27), and says the second.
         time.sleep(1)
         return made.access, made.secret
+
+    def temporary_of(self, own):
+        """A temporary key made with `own`'s key: what was answered, and a client that signs with it."""
+        token = iam.IdentityToken(duration_seconds=900)
+        identity = iam.TokenAuthIdentity(methods=["token"], token=token)
+        body = iam.CreateTemporaryAccessKeyByTokenRequestBody(iam.TokenAuth(identity))
+        request = iam.CreateTemporaryAccessKeyByTokenRequest(body=body)
+        made = own.create_temporary_access_key_by_token(request).credential
+        return made, self.iam_of(made.access, made.secret, made.securitytoken)
 
     def user_with_keys(self, name):
         user = self.user(name)
