@@ -15,6 +15,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use cbr_model::ProjectId;
 use cbr_model::identity::Caller;
+use cbr_service::audit::Refused;
 use cbr_service::{Access, Error};
 
 use crate::answer::RequestId;
@@ -33,13 +34,28 @@ pub(crate) struct Guard {
     pub(crate) operation: &'static Operation,
 }
 
+/// Who turned out to ask, with which request, for the record of a refusal.
+#[derive(Default)]
+struct Known(Option<Asking>);
+
+struct Asking {
+    caller: Caller,
+    project: Option<ProjectId>,
+    request: cbr_service::Request,
+}
+
 /// Guards a request and gives the answer of a success its status.
 pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    let request = match guard.admit(request).await {
+    let mut known = Known::default();
+    let request = match guard.admit(request, &mut known).await {
         Ok(request) => request,
-        Err(refusal) => return refusal.into_response(),
+        Err(refusal) => {
+            guard.note_refusal(refusal.status(), known).await;
+            return refusal.into_response();
+        }
     };
     let mut response = next.run(request).await;
+    guard.note_refusal(response.status(), known).await;
     if response.status() == StatusCode::OK
         && let Ok(success) = StatusCode::from_u16(guard.operation.success)
     {
@@ -49,15 +65,30 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
 }
 
 impl Guard {
-    async fn admit(&self, request: Request) -> Result<Request, ApiError> {
+    async fn admit(&self, request: Request, known: &mut Known) -> Result<Request, ApiError> {
         let (mut parts, body) = request.into_parts();
         let body = self.read(&parts, body).await?;
-        self.let_in(&mut parts, &body).await?;
+        self.let_in(&mut parts, &body, known).await?;
         Ok(Request::from_parts(parts, Body::from(body)))
     }
 
+    /// Records that somebody who is known asked for a change and may not make it (AUD-01).
+    async fn note_refusal(&self, status: StatusCode, known: Known) {
+        let (Some(event), Some(known)) = (self.operation.event, known.0) else { return };
+        if status == StatusCode::FORBIDDEN {
+            let Asking { caller, project, request } = &known;
+            let refused = Refused::to(caller, *project, (event, status.as_u16()), request);
+            self.api.services.identity.note_refused(refused).await;
+        }
+    }
+
     /// Puts into the request what the operation's admission says there must be.
-    async fn let_in(&self, parts: &mut Parts, body: &Bytes) -> Result<(), ApiError> {
+    async fn let_in(
+        &self,
+        parts: &mut Parts,
+        body: &Bytes,
+        known: &mut Known,
+    ) -> Result<(), ApiError> {
         let admission = self.operation.admission;
         if matches!(admission, Admission::Anyone | Admission::Optional) {
             if admission == Admission::Optional
@@ -71,6 +102,9 @@ impl Guard {
             return Ok(());
         }
         let caller = self.authenticate(parts, body).await?;
+        let project = project_of_path(parts).await;
+        let request = self.request(parts, None)?;
+        known.0 = Some(Asking { caller: caller.clone(), project, request });
         let identity = &self.api.services.identity;
         match (admission, self.operation.action) {
             (Admission::Project, _) => {
@@ -172,12 +206,7 @@ impl Guard {
     ) -> Result<Access, ApiError> {
         // A client without a project id sends the literal `{project_id}` (contract A.1).
         let invalid = || ApiError::invalid("project_id", "it must be 32 hexadecimal digits");
-        let params = parts.extract::<RawPathParams>().await.map_err(|_| invalid())?;
-        let project: ProjectId = params
-            .iter()
-            .find(|(name, _)| *name == "project_id")
-            .and_then(|(_, value)| value.parse().ok())
-            .ok_or_else(invalid)?;
+        let project = project_of_path(parts).await.ok_or_else(invalid)?;
         let request = self.request(parts, Some(body))?;
         let action = self.operation.action;
         let entered = self.api.services.identity.access(caller, project, action, request);
@@ -212,6 +241,12 @@ impl Guard {
             body: text.map(str::to_owned),
         })
     }
+}
+
+/// The project that the path names, if it names one.
+async fn project_of_path(parts: &mut Parts) -> Option<ProjectId> {
+    let params = parts.extract::<RawPathParams>().await.ok()?;
+    params.iter().find(|(name, _)| *name == "project_id").and_then(|(_, value)| value.parse().ok())
 }
 
 fn text<'a>(parts: &'a Parts, body: &'a Bytes) -> RequestText<'a> {

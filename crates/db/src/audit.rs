@@ -54,6 +54,8 @@ pub struct Columns {
     pub resource_name: String,
     /// [`Trace::at`]
     pub at: cbr_model::Timestamp,
+    /// [`Trace::refused`]
+    pub refused: Option<u16>,
 }
 
 impl From<&Trace> for Columns {
@@ -71,6 +73,7 @@ impl From<&Trace> for Columns {
             resource_id: trace.resource_id.clone(),
             resource_name: trace.resource_name.clone(),
             at: trace.at,
+            refused: trace.refused,
         }
     }
 }
@@ -89,8 +92,8 @@ impl Audit<'_> {
         let KeptTrace { columns, record, digest } = trace;
         let sql = Sql::new(
             "INSERT INTO traces (id, domain_id, number, project_id, user_id, user_name, service,
-                 name, resource_type, resource_id, resource_name, created_at, record, digest)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+                 name, resource_type, resource_id, resource_name, created_at, record, digest, refused)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         )
         .bind(&columns.id)
         .bind(columns.domain)
@@ -105,7 +108,8 @@ impl Audit<'_> {
         .bind(&columns.resource_name)
         .bind(columns.at)
         .bind(record)
-        .bind(digest);
+        .bind(digest)
+        .bind(columns.refused.map(i64::from));
         self.tx.execute("audit.append", sql).await.map(drop)
     }
 
@@ -139,6 +143,13 @@ impl Audit<'_> {
         sql.and_equal("t.resource_id", filter.resource_id.as_ref());
         sql.and_equal("t.resource_name", filter.resource_name.as_ref());
         sql.and_equal("t.user_name", filter.user_name.as_ref());
+        if let Some(is_refused) = filter.is_refused {
+            sql.text(if is_refused {
+                " AND t.refused IS NOT NULL"
+            } else {
+                " AND t.refused IS NULL"
+            });
+        }
         if let Some(from) = filter.from {
             sql.text(" AND t.created_at >= ").value(from);
         }
@@ -199,6 +210,7 @@ fn kept(row: &Row) -> Result<KeptTrace, DbError> {
             resource_id: row.text("resource_id")?,
             resource_name: row.text("resource_name")?,
             at: row.time("created_at")?,
+            refused: row.small_opt("refused")?,
         },
         record: row.text("record")?,
         digest: row.text("digest")?,

@@ -72,6 +72,21 @@ pub struct Trace {
     pub source_ip: Option<String>,
     /// The request's body, if it can hold no secret and is short enough.
     pub request: Option<String>,
+    /// Status of the answer, where it was refused; none: it was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<u16>,
+}
+
+/// The name of who does what the service does by itself, in records.
+pub const SYSTEM_NAME: &str = "system";
+/// Its id. No user has it: ids of users are random.
+pub const SYSTEM_USER: UserId = UserId::from_uuid(uuid::Uuid::nil());
+
+impl Trace {
+    /// Whether the service did it by itself: a schedule, a deadline, an upkeep.
+    pub fn is_by_system(&self) -> bool {
+        self.user == SYSTEM_USER
+    }
 }
 
 /// Which records (contract F.7). `None` does not filter.
@@ -89,6 +104,8 @@ pub struct TraceFilter {
     pub resource_id: Option<String>,
     /// To a thing of this name.
     pub resource_name: Option<String>,
+    /// Only what was refused, or only what was done.
+    pub is_refused: Option<bool>,
     /// By the user of this name.
     pub user_name: Option<String>,
     /// Not before.

@@ -39,7 +39,11 @@ pub(crate) const OPERATION: Operation = Operation {
         parameter("resource_name", Form::Text, "To a thing of this name."),
         parameter("trace_name", Form::Text, "Of this name."),
         parameter("trace_id", Form::Text, "This record, whenever it was."),
-        parameter("trace_rating", Form::Text, "`normal`; there are no others."),
+        parameter(
+            "trace_rating",
+            Form::Text,
+            "`normal`: what was done; `warning`: what was refused.",
+        ),
         parameter("user", Form::Text, "By the user of this name."),
         parameter("from", Form::Integer, "Not before this time, in milliseconds since 1970."),
         parameter("to", Form::Integer, "Not after this time, in milliseconds since 1970."),
@@ -78,8 +82,8 @@ async fn handle(
 ) -> Result<Json<Response>, ApiError> {
     let page = page(&query)?;
     let is_other = |key, only: &[&str]| query.text(key).is_some_and(|text| !only.contains(&text));
-    // Only changes by people are recorded, and all of them went well.
-    if is_other("trace_type", &["system"]) || is_other("trace_rating", &["normal"]) {
+    // There is one tracker, and nothing is recorded of what failed by our fault.
+    if is_other("trace_type", &["system"]) || is_other("trace_rating", &["normal", "warning"]) {
         let meta_data = MetaData { count: 0, marker: None };
         return Ok(Json(Response { traces: Vec::new(), meta_data }));
     }
@@ -118,6 +122,7 @@ fn filter(query: &Query, now: Timestamp) -> Result<TraceFilter, ApiError> {
         resource_type: text("resource_type"),
         resource_id: text("resource_id"),
         resource_name: text("resource_name"),
+        is_refused: query.text("trace_rating").map(|rating| rating == "warning"),
         user_name: text("user"),
         from: from.or_else(|| is_open.then_some(window)),
         to,

@@ -16,9 +16,9 @@ pub(super) const SYSTEM: &str = "system";
 pub(super) struct Trace {
     trace_id: String,
     trace_name: String,
-    /// `normal`: only what was done is recorded.
+    /// `normal`: it was done; `warning`: it was refused.
     trace_rating: &'static str,
-    /// `ApiCall`
+    /// `ApiCall`, or `SystemAction`: the service did it by itself.
     trace_type: &'static str,
     service_type: String,
     resource_type: String,
@@ -29,7 +29,7 @@ pub(super) struct Trace {
     /// The body of the request as text, unless it could hold a secret or was long.
     request: Option<String>,
     /// Status of the answer.
-    code: &'static str,
+    code: String,
     /// Milliseconds since 1970.
     time: i64,
     /// The same: a change is recorded as it is made.
@@ -63,11 +63,12 @@ const fn millis(at: Timestamp) -> i64 {
 
 impl From<audit::Trace> for Trace {
     fn from(trace: audit::Trace) -> Self {
+        let is_by_system = trace.is_by_system();
         Self {
             trace_id: trace.id.to_string(),
             trace_name: trace.name,
-            trace_rating: "normal",
-            trace_type: "ApiCall",
+            trace_rating: if trace.refused.is_some() { "warning" } else { "normal" },
+            trace_type: if is_by_system { "SystemAction" } else { "ApiCall" },
             service_type: trace.service,
             resource_type: trace.resource_type,
             resource_id: trace.resource_id,
@@ -79,7 +80,7 @@ impl From<audit::Trace> for Trace {
                 domain: Domain { id: trace.domain.to_string(), name: trace.domain_name },
             },
             request: trace.request,
-            code: "200",
+            code: trace.refused.unwrap_or(200).to_string(),
             time: millis(trace.at),
             record_time: millis(trace.at),
             request_id: trace.request_id,

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::app::{App, vault_body};
 use crate::client::{Call, send};
+use crate::people::{Office, log_in};
 
 /// AUD-01, AUD-02: who created what, when and how can be read, by name, thing and user.
 #[tokio::test]
@@ -162,4 +163,55 @@ fn every_operation_that_changes_something_has_its_event() {
     };
     let wrong: Vec<_> = cbr_api::OPERATIONS.iter().filter(is_wrong).map(|it| it.name).collect();
     assert_eq!(wrong, [""; 0]);
+}
+
+/// AUD-01, P32: a login that failed and a change that was refused are recorded, without what was typed, and not
+/// without end: who is refused does not fill the database.
+#[tokio::test]
+async fn what_is_refused_is_recorded_within_a_limit() {
+    let app = App::start().await;
+    let office = Office::open(&app).await;
+    let reader = office.person("reader", &["CBR ReadOnlyAccess"]).await;
+    log_in(&app, "reader", "Wrong-0-Guess", &json!(null)).await.expect(401);
+    log_in(&app, "Wrong-0-Name", "Wrong-0-Guess", &json!(null)).await.expect(401);
+    reader.call(&app, "POST", "/vaults", Some(vault_body("v"))).await.expect(403);
+    reader.call(&app, "GET", "/vaults", None).await.expect(200);
+    let records = app.records().await;
+    let [.., failed, refused] = records.as_slice() else { panic!("{records:?}") };
+    for (record, name, status) in [(failed, "login", 401), (refused, "createVault", 403)] {
+        let record: serde_json::Value = serde_json::from_str(record).unwrap();
+        assert_eq!(record["name"], name);
+        assert_eq!(record["refused"], status);
+        assert_eq!(record["user_name"], "reader");
+        assert!(record["request"].is_null());
+    }
+    assert!(!records.concat().contains("Wrong-0"), "what was typed may be a secret");
+
+    let listed = app.get("/traces?trace_rating=warning").await.expect(200).body;
+    assert_eq!(listed["traces"].as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!(listed["traces"][0]["trace_name"], "createVault");
+    assert_eq!(
+        (&listed["traces"][0]["code"], &listed["traces"][0]["trace_rating"]),
+        (&json!("403"), &json!("warning"))
+    );
+    let done = app.get("/traces?trace_rating=normal").await.expect(200).body;
+    assert_eq!(done["traces"], json!([]));
+
+    for _ in 0..100 {
+        reader.call(&app, "POST", "/vaults", Some(vault_body("v"))).await.expect(403);
+    }
+    let most = records.len() + 60;
+    assert!(app.records().await.len() <= most, "an account's chain grows by 60 a minute");
+    app.clock.advance(std::time::Duration::from_mins(1));
+    reader.call(&app, "POST", "/vaults", Some(vault_body("v"))).await.expect(403);
+    assert!(app.records().await.len() <= most + 1);
+    // The chain that was written this way is whole.
+    let verified = office.get(&format!("/v3/{}/x/audit/verify", app.project())).await;
+    assert_eq!(verified.expect(200).body["broken_at"], json!(null));
+
+    // Where nothing is recorded, refusals are not either (AUD-04); another's project gets no record of ours.
+    app.delete("/trackers?tracker_type=system").await.expect(204);
+    let before = app.records().await.len();
+    reader.call(&app, "POST", "/vaults", Some(vault_body("v"))).await.expect(403);
+    assert_eq!(app.records().await.len(), before);
 }

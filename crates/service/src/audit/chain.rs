@@ -101,6 +101,7 @@ mod tests {
             request_id: "req-1".into(),
             source_ip: None,
             request: None,
+            refused: None,
         }
     }
 

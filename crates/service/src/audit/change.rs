@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use cbr_db::{Db, Tx};
 use cbr_env::Random;
-use cbr_model::audit::Trace;
-use cbr_model::{ProjectId, TraceId};
+use cbr_model::ProjectId;
 
-use super::chain::Head;
+use super::entry::{Entry, Who};
 use crate::access::Actor;
 use crate::error::db;
 use crate::{Error, Result};
@@ -16,8 +15,8 @@ use crate::{Error, Result};
 /// What was changed, as its record names it.
 #[derive(Clone, Debug)]
 pub(crate) struct Subject {
-    id: String,
-    name: String,
+    pub(super) id: String,
+    pub(super) name: String,
 }
 
 impl Subject {
@@ -71,32 +70,17 @@ impl<'a> Change<'a> {
         let nameless =
             || Error::internal(self.doing)("an operation without an event changes nothing");
         let event = self.actor.event().ok_or_else(nameless)?;
-        let domain = &caller.domain;
-        let last = self.tx.audit().last(domain.id).await.map_err(db(self.doing))?;
-        let head = last.map_or_else(Head::default, |last| Head {
-            number: last.columns.number,
-            digest: last.digest,
-        });
-        let trace = Trace {
-            id: TraceId::random(&*self.random),
-            domain: domain.id,
-            number: head.number + 1,
+        let entry = Entry {
+            who: Who::of(caller),
             project: self.project,
-            at: self.tx.now(),
-            user: caller.user.id,
-            user_name: caller.user.name.clone(),
-            domain_name: domain.name.clone(),
-            service: event.service().to_owned(),
-            name: event.name.to_owned(),
-            resource_type: event.resource_type.to_owned(),
-            resource_id: subject.id,
-            resource_name: subject.name,
-            request_id: self.actor.request_id().to_owned(),
-            source_ip: self.actor.source_ip().map(|ip| ip.to_string()),
-            request: self.actor.body().map(str::to_owned),
+            event,
+            subject,
+            request_id: self.actor.request_id(),
+            source_ip: self.actor.source_ip(),
+            request: self.actor.body(),
+            refused: None,
         };
-        let kept = head.next(&trace).map_err(Error::internal(self.doing))?;
-        self.tx.audit().append(&kept).await.map_err(db(self.doing))
+        entry.append(&mut self.tx, &*self.random, self.doing).await
     }
 
     /// Makes durable what was recorded before, or what changed nothing.

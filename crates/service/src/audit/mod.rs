@@ -5,8 +5,13 @@
 
 mod chain;
 mod change;
+mod entry;
+mod refused;
 mod service;
+mod system;
 
 pub use chain::{Broken, Head};
 pub(crate) use change::{Change, Subject};
+pub(crate) use refused::Refusals;
+pub use refused::Refused;
 pub use service::{Audit, Kept, Verified};

@@ -12,7 +12,7 @@ use super::credentials::{Bootstrapped, FirstAccount};
 use super::password::{Passwords, random_text};
 use super::seal::SealingKey;
 use crate::access::Actor;
-use crate::audit::Change;
+use crate::audit::{Change, Refusals};
 use crate::error::db;
 use crate::{Error, Result};
 
@@ -52,6 +52,7 @@ pub struct Identity {
     pub(super) random: Arc<dyn Random>,
     pub(super) key: SealingKey,
     pub(super) passwords: Passwords,
+    pub(super) refusals: Refusals,
 }
 
 impl Identity {
@@ -61,7 +62,8 @@ impl Identity {
         random: Arc<dyn Random>,
         key: SealingKey,
     ) -> Self {
-        Self { db, clock, random, key, passwords: Passwords::default() }
+        let refusals = Refusals::new(Arc::clone(&db), Arc::clone(&clock), Arc::clone(&random));
+        Self { db, clock, random, key, passwords: Passwords::default(), refusals }
     }
 
     /// Creates the first account if there is none; `None`: there is one already.

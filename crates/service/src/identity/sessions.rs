@@ -14,7 +14,7 @@ use super::permit::permissions;
 use super::seal::token_digest;
 use super::service::{Identity, TOKEN_SECONDS};
 use crate::access::{Actor, Request};
-use crate::audit::Subject;
+use crate::audit::{Refused, Subject};
 use crate::error::db;
 use crate::rules::lockout;
 use crate::{Error, Result};
@@ -66,13 +66,35 @@ impl Identity {
             return Err(Error::CredentialRefused);
         };
         let factor = SecondFactor::Code(login.passcode);
-        let proof = self.prove(&user, login.password, factor).await?;
+        let proof = match self.prove(&user, login.password, factor).await {
+            Err(error @ Error::CredentialRefused) => {
+                self.note_failed_login((&domain, &user), &request).await;
+                return Err(error);
+            }
+            proof => proof?,
+        };
         let methods = if proof.has_code { "password,totp" } else { "password" };
         let mut tx = self.db.read().await.map_err(db(doing))?;
         let project = scoped_project(&mut tx, &domain, &login.scope).await?;
         drop(tx);
         let caller = Caller { project, ..whole_caller(domain, user, None) };
         self.issue(caller, methods, Shown::Password(&proof), request).await
+    }
+
+    /// Records that a login of a user failed. Which part was wrong is not told, so nothing is: what
+    /// was typed may be a password in the wrong place.
+    async fn note_failed_login(&self, (domain, user): (&Domain, &User), request: &Request) {
+        let Some(event) = request.event else { return };
+        let refused = Refused { domain, user, project: None, event, status: 401, request };
+        self.note_refused(refused).await;
+    }
+
+    /// Records that something was refused to somebody who is known, within a limit. Nobody is kept out,
+    /// or let in, because it could not be recorded.
+    pub async fn note_refused(&self, refused: Refused<'_>) {
+        if let Err(error) = self.refusals.record(refused).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a refusal was not recorded");
+        }
     }
 
     /// Issues a token for `caller`, until its credential ends but at most for a day; not if what was

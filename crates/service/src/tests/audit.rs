@@ -91,7 +91,7 @@ async fn only_an_administrator_of_the_account_reads_the_chain() {
     }
 }
 
-async fn recorded(world: &World) -> Vec<cbr_model::audit::Trace> {
+pub(super) async fn recorded(world: &World) -> Vec<cbr_model::audit::Trace> {
     let all = TraceFilter::default();
     world.services.audit.list(&world.access, &all, Page::default()).await.unwrap().rows
 }

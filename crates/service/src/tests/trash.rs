@@ -10,6 +10,7 @@ use cbr_model::vault::{Vault, VaultKind, VaultStatus};
 use cbr_task::Outcome;
 use cbr_task::harness::crash_matrix;
 
+use super::audit::recorded;
 use super::world::{
     BLOCK, DATA_DISK, SECOND_VOLUME, SERVER, SYSTEM_DISK, VOLUME, World, id, succeeded,
 };
@@ -92,7 +93,8 @@ async fn a_deleted_backup_is_gone_at_once_and_can_be_taken_back() {
     assert!(matches!(late, Err(Error::NotInTrash(_))), "{late:?}");
 }
 
-/// What has been in the trash for longer than the window goes by itself, and nothing before.
+/// What has been in the trash for longer than the window goes by itself, and nothing before; AUD-01: what the
+/// service does by itself is recorded as its own doing.
 #[tokio::test]
 async fn what_nobody_takes_back_is_purged_when_its_time_is_over() {
     let world = World::with_trash().await;
@@ -108,6 +110,10 @@ async fn what_nobody_takes_back_is_purged_when_its_time_is_over() {
     assert_eq!(world.services.trash.sweep().await.unwrap(), 1);
     assert_eq!(world.services.trash.sweep().await.unwrap(), 0, "it is at work already");
     world.settle().await;
+    let traces = recorded(&world).await;
+    assert!(traces[0].is_by_system() && traces[0].user_name == "system", "{traces:?}");
+    assert_eq!((&*traces[0].name, &traces[0].resource_id), ("purgeBackup", &first.id.to_string()));
+    assert!(traces[1..].iter().all(|trace| !trace.is_by_system()), "once, and nothing else");
     let left: Vec<_> = world.trash().await.iter().map(|one| one.backup.id).collect();
     assert_eq!((left, world.trashed_versions()), (vec![second.id], 1));
     let logs = world.logs().await;

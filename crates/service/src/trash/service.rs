@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cbr_db::{TrashPlace, TrashedBackup, Tx};
+use cbr_model::audit::Event;
 use cbr_model::backup::Backup;
 use cbr_model::resource::{BoundResource, ProtectStatus};
 use cbr_model::size::Bytes;
@@ -17,6 +18,8 @@ use crate::{Access, Error, Result};
 
 /// The most backups a list of the trash has.
 const LIST_MAX: i64 = 1000;
+/// What giving up is recorded as, when nobody asked for it.
+const PURGED: Event = Event::new("purgeBackup", "backup");
 /// The most backups one round gives up.
 const PURGES_MAX: u32 = 500;
 
@@ -140,6 +143,8 @@ impl Trash {
             if tasks.is_empty() {
                 let task = purge_backup::new_due(&self.core, &backup);
                 tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
+                let subject = Subject::new(backup.id, &backup.name);
+                self.core.record_by_system(&mut tx, backup.project, PURGED, subject).await?;
                 count += 1;
             }
         }
