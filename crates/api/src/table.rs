@@ -105,6 +105,7 @@ pub static OPERATIONS: &[Operation] = &[
     x::audit::verify::OPERATION,
     x::audit::records::OPERATION,
     x::vaults::unsubscribe::OPERATION,
+    x::vaults::usage::OPERATION,
     x::vaults::freeze::OPERATION,
     x::vaults::unfreeze::OPERATION,
     x::quotas::list::OPERATION,

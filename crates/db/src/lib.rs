@@ -93,6 +93,6 @@ pub use tokens::{Token, Tokens};
 pub use trash::{Trash, TrashPlace, TrashedBackup};
 pub use tx::Tx;
 pub use users::{FailedLogins, Users};
-pub use vault_backups::{KeptUntil, ResourceUsage, VaultBackups};
+pub use vault_backups::{KeptUntil, ResourceUsage, TakenSpace, VaultBackups};
 pub use vaults::Vaults;
 pub use verification::{DamagedSpot, Verification};

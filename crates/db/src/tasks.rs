@@ -62,6 +62,19 @@ impl Tasks<'_> {
         self.tx.execute("tasks.insert_skipped", sql).await.map(drop)
     }
 
+    /// Adds the log of something that was tried in the same transaction and is not possible.
+    pub async fn insert_failed(
+        &mut self,
+        task: &NewTask,
+        error: &OperationError,
+    ) -> Result<(), DbError> {
+        let now = self.tx.now();
+        let sql = task.insertion(OperationStatus::Failed, Some(error), now);
+        self.tx.execute("tasks.insert_failed", sql).await?;
+        let sql = Sql::new("UPDATE tasks SET started_at = $2 WHERE id = $1");
+        self.tx.execute("tasks.insert_failed", sql.bind(task.id).bind(now)).await.map(drop)
+    }
+
     /// Adds the log of something that was done in the same transaction.
     pub async fn insert_done(&mut self, task: &NewTask) -> Result<(), DbError> {
         let now = self.tx.now();

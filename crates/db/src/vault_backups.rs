@@ -20,6 +20,17 @@ pub struct KeptUntil {
     pub end: Timestamp,
 }
 
+/// What a backup, or one disk of it, takes of its vault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TakenSpace {
+    /// When it was made.
+    pub made: Timestamp,
+    /// Until when it is kept; none: for ever, or by its number.
+    pub end: Option<Timestamp>,
+    /// Its logical size.
+    pub bytes: Bytes,
+}
+
 /// What the backups of a resource take, in all vaults of a project together.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ResourceUsage {
@@ -56,6 +67,24 @@ impl VaultBackups<'_> {
                     backup: row.id("id")?,
                     auto_trigger: row.flag("auto_trigger")?,
                     end: row.time("expired_at")?,
+                })
+            })
+            .collect()
+    }
+
+    /// What each backup and each disk of a vault takes of it, oldest first.
+    pub async fn taken(&mut self, vault: VaultId) -> Result<Vec<TakenSpace>, DbError> {
+        let sql = Sql::new(
+            "SELECT created_at, expired_at, logical_bytes FROM backups
+             WHERE vault_id = $1 AND logical_bytes > 0 ORDER BY created_at, id",
+        );
+        let rows = self.tx.rows("vault_backups.taken", "backups", sql.bind(vault)).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(TakenSpace {
+                    made: row.time("created_at")?,
+                    end: row.time_opt("expired_at")?,
+                    bytes: row.bytes("logical_bytes")?,
                 })
             })
             .collect()

@@ -133,6 +133,15 @@ impl Vaults<'_> {
         self.tx.number("vaults.count", sql).await
     }
 
+    /// Capacity of all vaults of a project together.
+    pub async fn capacity(&mut self, project: ProjectId) -> Result<Gib, DbError> {
+        let sql = Sql::new(
+            "SELECT CAST(COALESCE(SUM(size_gib), 0) AS BIGINT) AS n
+             FROM vaults WHERE project_id = $1",
+        );
+        self.tx.number("vaults.capacity", sql.bind(project)).await.map(Gib)
+    }
+
     /// Capacity and used capacity of all vaults of a project together.
     pub async fn totals(&mut self, project: ProjectId) -> Result<(Gib, Bytes), DbError> {
         let sql = Sql::new("SELECT * FROM vaults WHERE project_id = $1").bind(project);

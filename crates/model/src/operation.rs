@@ -57,6 +57,8 @@ words! {
         Migrate = "migrate",
         /// Changes until when backups are kept (extension).
         UpdateExpiration = "update_expiration_time",
+        /// A vault grows by itself (VLT-73, VLT-76; extension).
+        AutoExpand = "auto_expand",
     }
 }
 
@@ -200,6 +202,13 @@ pub enum OperationDetails {
         backups: u64,
         /// The day at whose end they expire, as the caller wrote it.
         day: String,
+    },
+    /// A vault that grows by itself.
+    AutoExpand {
+        /// Its capacity before, in GB.
+        from_gb: u64,
+        /// Its capacity afterwards, in GB; the same if it could not grow.
+        to_gb: u64,
     },
     /// Taking a resource out of a vault.
     RemoveResource {

@@ -363,6 +363,25 @@ async fn orders_change_vaults() {
     assert_eq!(refused.code(), "BackupService.6109");
 }
 
+/// VLT-31, VLT-33, VLT-37, VLT-40: what a vault has, what is used of it and what is bound (extension).
+#[tokio::test]
+async fn a_vault_says_how_full_it_is() {
+    let app = App::start().await;
+    let vault = app.create_vault("a").await;
+    bind(&app, &vault, &VOLUMES).await;
+    back_up(&app, &vault, json!({})).await;
+    let answer = app.get(&format!("/x/vaults/{vault}/usage")).await.expect(200).body;
+    let usage = &answer["usage"];
+    let bytes = usage["used_bytes"].as_u64().unwrap();
+    assert!(bytes > 0);
+    let want = json!({"vault_id": vault, "capacity_gb": 100, "bound_gb": 2, "used_bytes": bytes,
+        "used_gb": 0, "used_percent": 0.0, "takes_backups": true, "auto_expand": false,
+        "forecast": {"window_days": 1, "daily_bytes": bytes, "full_at": null}});
+    assert_eq!(*usage, want);
+    let absent = app.get(&format!("/x/vaults/{ABSENT}/usage")).await.expect(404);
+    assert_eq!(absent.code(), "BackupService.6105");
+}
+
 /// QUO-01, QUO-02, QUO-06, VLT-54, contract D 6133.
 #[tokio::test]
 async fn administrators_limit_and_freeze() {
@@ -371,12 +390,30 @@ async fn administrators_limit_and_freeze() {
     let set = json!({"quota": "vaults", "limit": 1});
     let quotas = app.put("/x/quotas", &set).await.expect(200).body;
     let want = json!({"quotas": [{"quota": "vaults", "limit": 1, "used": 1},
+                                 {"quota": "capacity_gb", "limit": null, "used": 100},
+                                 {"quota": "backup_policies", "limit": 32, "used": 0},
                                  {"quota": "vault_tags", "limit": 10, "used": null}]});
     assert_eq!(quotas, want);
     assert_eq!(app.get("/x/quotas").await.expect(200).body, want);
     let refused = app.post("/vaults", &vault_body("b")).await.expect(400);
     assert_eq!(refused.code(), "BackupService.6133");
     app.put("/x/quotas", &json!({"quota": "vaults", "limit": null})).await.expect(200);
+    app.put("/x/quotas", &json!({"quota": "capacity_gb", "limit": 150})).await.expect(200);
+    let refused = app.post("/vaults", &vault_body("b")).await.expect(400);
+    assert_eq!(refused.code(), "BackupService.6133");
+    let larger = json!({"vault": {"billing": {"size": 151}}});
+    let refused = app.put(&format!("/vaults/{vault}"), &larger).await.expect(400);
+    assert_eq!(refused.code(), "BackupService.6133");
+    app.put("/x/quotas", &json!({"quota": "capacity_gb", "limit": null})).await.expect(200);
+    app.put("/x/quotas", &json!({"quota": "backup_policies", "limit": 0})).await.expect(200);
+    let policy = json!({"policy": {"name": "p", "operation_type": "backup",
+        "operation_definition": {"max_backups": 3},
+        "trigger": {"properties": {"pattern":
+            ["FREQ=WEEKLY;BYDAY=MO;BYHOUR=2;BYMINUTE=0"]}}}});
+    let refused = app.post("/policies", &policy).await.expect(400);
+    assert_eq!(refused.code(), "BackupService.6001");
+    app.put("/x/quotas", &json!({"quota": "backup_policies", "limit": null})).await.expect(200);
+    app.post("/policies", &policy).await.expect(200);
     app.create_vault("b").await;
     for bad in [
         json!({"quota": "disks", "limit": 1}),

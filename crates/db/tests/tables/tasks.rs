@@ -292,4 +292,12 @@ async fn unfinished_tasks_are_found_by_key_and_backup(database: TestDatabase) {
     let found = tx.operations().find(world.project, skipped.id).await.unwrap().unwrap();
     assert_eq!((found.status, found.error), (OperationStatus::Skipped, Some(error)));
     assert!(found.ended_at.is_some());
+
+    // VLT-76: what was tried and is not possible is a log like others.
+    let failed = world.task();
+    let error = OperationError { code: "BackupService.6114".into(), message: "full".into() };
+    tx.tasks().insert_failed(&failed, &error).await.unwrap();
+    let found = tx.operations().find(world.project, failed.id).await.unwrap().unwrap();
+    assert_eq!((found.status, found.error), (OperationStatus::Failed, Some(error)));
+    assert!(found.ended_at.is_some() && found.started_at.is_some());
 }

@@ -96,6 +96,8 @@ async fn totals_and_notices_are_those_of_the_project(database: TestDatabase) {
     tx.vaults().insert(&foreign).await.unwrap();
     assert_eq!(tx.vaults().totals(world.project).await.unwrap(), (Gib(200), Bytes(0)));
     assert_eq!(tx.vaults().count(world.project).await.unwrap(), 2);
+    assert_eq!(tx.vaults().capacity(world.project).await.unwrap(), Gib(200));
+    assert_eq!(tx.vaults().capacity(world.id()).await.unwrap(), Gib(0));
     let from = [VaultStatus::Available];
     let changed = tx.vaults().update_notices(world.project, &from, Some(false), None).await;
     assert_eq!(changed.unwrap(), [(first.id, "a".to_owned())]);
@@ -203,6 +205,12 @@ async fn backups_are_added_up_by_resource(database: TestDatabase) {
     }
     let stranger = tx.vault_backups().usage(world.id(), None, None, &page).await.unwrap();
     assert_eq!(stranger, (Vec::new(), 0));
+
+    let taken = tx.vault_backups().taken(vault.id).await.unwrap();
+    let shown: Vec<_> = taken.iter().map(|one| (one.made.0, one.end, one.bytes.0)).collect();
+    assert_eq!(shown.len(), 3);
+    assert!(shown.contains(&(11, Some(Timestamp(50)), 7)) && shown[2] == (12, None, 7));
+    assert_eq!(tx.vault_backups().taken(world.id()).await.unwrap(), []);
 
     let kept = tx.vault_backups().kept_until(vault.id).await.unwrap();
     assert_eq!((kept.len(), kept[0].end, kept[0].auto_trigger), (1, Timestamp(50), false));

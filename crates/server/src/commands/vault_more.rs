@@ -29,6 +29,11 @@ texts! {
     ask_lock(vault) "Lock vault `{vault}` for ever? Its automatic backups cannot be deleted before they expire, and no resource can leave it." | "永久锁定存储库 `{vault}`？自动备份在过期前无法删除，资源也无法移出。";
     col_quota() "QUOTA" | "配额";
     col_limit() "LIMIT" | "上限";
+    col_bound_gb() "BOUND GB" | "已绑定 GB";
+    col_used_percent() "USED %" | "使用率 %";
+    col_takes_backups() "TAKES BACKUPS" | "可备份";
+    col_daily() "PER DAY" | "日增";
+    col_full_at() "FULL AT" | "预计写满";
     value_unlimited() "unlimited" | "不限";
 }
 
@@ -49,8 +54,11 @@ pub(super) enum MoreCommand {
     },
     /// Add up capacity and used capacity of all vaults
     Summary,
-    /// Show what the backups of each disk or server take
-    Usage,
+    /// Show what the backups of each disk or server take; of a vault, how full it is and until when
+    Usage {
+        /// Name or id
+        vault: Option<String>,
+    },
     /// Say whether automatic backups take resources of a vault
     Automatic {
         /// Name or id
@@ -138,7 +146,8 @@ pub(super) async fn run(session: &Session, command: MoreCommand) -> Result<(), F
             migrate(session, &vault, &to, &resources, wait).await
         }
         MoreCommand::Summary => summary(session).await,
-        MoreCommand::Usage => usage(session).await,
+        MoreCommand::Usage { vault: None } => usage(session).await,
+        MoreCommand::Usage { vault: Some(vault) } => fullness(session, &vault).await,
         MoreCommand::Automatic { vault, take, resources } => {
             automatic(session, &vault, take, &resources).await
         }
@@ -218,6 +227,32 @@ async fn usage(session: &Session) -> Result<(), Failure> {
             (output.lang.col_type(), Show::At("/resource_type")),
             (output.lang.col_backups(), Show::At("/backup_count")),
             (output.lang.col_used(), Show::With(used)),
+        ],
+    )
+}
+
+/// How full a vault is, and when it will be.
+async fn fullness(session: &Session, name: &str) -> Result<(), Failure> {
+    let output = session.output;
+    let id = session.find_id(Noun::Vault, name).await?;
+    let path = session.client.cbr(&format!("x/vaults/{id}/usage"));
+    let answer = session.client.get(&path, Vec::new());
+    let answer = answer.await.map_err(session.failed(output.lang.what_usage()))?;
+    let used =
+        |usage: &Value| crate::output::bytes(wire::number(usage, "/used_bytes").unwrap_or(0));
+    let daily = |usage: &Value| {
+        crate::output::bytes(wire::number(usage, "/forecast/daily_bytes").unwrap_or(0))
+    };
+    output.show(
+        &answer["usage"],
+        &[
+            (output.lang.col_size_gb(), Show::At("/capacity_gb")),
+            (output.lang.col_bound_gb(), Show::At("/bound_gb")),
+            (output.lang.col_used(), Show::With(used)),
+            (output.lang.col_used_percent(), Show::At("/used_percent")),
+            (output.lang.col_takes_backups(), Show::At("/takes_backups")),
+            (output.lang.col_daily(), Show::With(daily)),
+            (output.lang.col_full_at(), Show::At("/forecast/full_at")),
         ],
     )
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use cbr_db::Tx;
 use cbr_model::identity::Domain;
-use cbr_model::policy::PolicyOperation;
 use cbr_model::policy::organization::{OrganizationPolicy, OrganizationPolicyStatus};
+use cbr_model::policy::{POLICIES_MAX, PolicyOperation};
 use cbr_model::query::{Listing, Page};
 use cbr_model::{DomainId, OrganizationPolicyId, PolicyId, ProjectId};
 use tokio::sync::Notify;
@@ -59,7 +59,7 @@ impl OrganizationPolicies {
         let doing = "creating an organization policy";
         let mut tx = self.core.change_account(access, doing).await?;
         let others = tx.organization_policies().list(policy.domain, policy.operation).await;
-        check_quota(others.map_err(db(doing))?.len() as u64, policy.operation)?;
+        check_quota(others.map_err(db(doing))?.len() as u64, POLICIES_MAX, policy.operation)?;
         tx.organization_policies().insert(&policy).await.map_err(db(doing))?;
         tx.commit(Subject::new(policy.id, &policy.name)).await?;
         self.changed.notify_one();

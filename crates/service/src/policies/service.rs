@@ -16,7 +16,7 @@ use crate::error::db;
 use crate::replication::ReplicaError;
 use crate::rules::policy as rules;
 use crate::rules::policy_binding::{self as binding, Bind};
-use crate::vaults::existing as existing_vault;
+use crate::vaults::{existing as existing_vault, policies_max};
 use crate::{Access, Error, Result};
 
 /// Use cases of policies.
@@ -37,7 +37,8 @@ impl Policies {
         let policy = rules::build(&wanted, ids, access.project(), self.core.clock.now())?;
         let mut tx = self.core.change(access, "creating a policy").await?;
         let own = tx.policies().count_own(policy.project, policy.operation).await;
-        rules::check_quota(own.map_err(db("counting policies"))?, policy.operation)?;
+        let limit = policies_max(&mut tx, access, policy.operation).await?;
+        rules::check_quota(own.map_err(db("counting policies"))?, limit, policy.operation)?;
         tx.policies().insert(&policy).await.map_err(db("adding a policy"))?;
         tx.commit(Subject::new(policy.id, &policy.name)).await?;
         Ok(policy)

@@ -26,20 +26,34 @@ pub(crate) fn check(wanted: Gib, current: Option<Gib>, allocated: Gib, used: Byt
     Ok(())
 }
 
-/// The capacity after `used` has passed `size`: 1.25 times as much, rounded up, as
-/// often as needed, never beyond the maximum. `None`: it stays.
+/// What becomes of a capacity.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Growth {
+    /// It stays what it is.
+    None,
+    /// It becomes this.
+    To(Gib),
+    /// It should grow and is as large as it may be (VLT-76).
+    AtMaximum,
+}
+
+/// What becomes of the capacity after `used` has passed `size`: 1.25 times as much, rounded up, as
+/// often as needed, never beyond `most`.
 ///
 /// Only the step that passes the limit grows it: with `used_before` over the
 /// limit already nothing happens (VLT-74).
-pub(crate) fn grown(size: Gib, used_before: Bytes, used: Bytes) -> Option<Gib> {
-    if used_before > size.bytes() || used <= size.bytes() || size >= CAPACITY_MAX {
-        return None;
+pub(crate) fn growth(size: Gib, used_before: Bytes, used: Bytes, most: Gib) -> Growth {
+    if used_before > size.bytes() || used <= size.bytes() {
+        return Growth::None;
+    }
+    if size >= most {
+        return Growth::AtMaximum;
     }
     let mut grown = size;
-    while grown.bytes() < used && grown < CAPACITY_MAX {
-        grown = Gib((grown.0.saturating_mul(5)).div_ceil(4)).min(CAPACITY_MAX);
+    while grown.bytes() < used && grown < most {
+        grown = Gib((grown.0.saturating_mul(5)).div_ceil(4)).min(most);
     }
-    Some(grown)
+    Growth::To(grown)
 }
 
 #[cfg(test)]
@@ -70,23 +84,38 @@ mod tests {
         }
     }
 
-    /// VLT-73 … VLT-76.
+    /// VLT-70, VLT-71: a capacity grows by 1 GB or more, up to the largest one and not beyond.
+    #[test]
+    fn a_vault_is_enlarged_up_to_the_maximum() {
+        let check = |wanted, current| check(Gib(wanted), Some(Gib(current)), Gib(0), Bytes(0));
+        assert!(check(101, 100).is_ok());
+        assert!(check(10_485_760, 10_485_759).is_ok());
+        assert!(check(10_485_761, 10_485_760).is_err());
+    }
+
+    /// VLT-73 … VLT-76, contract A.9.
     #[test]
     fn a_vault_grows_by_a_quarter_when_the_limit_is_passed() {
+        use Growth::{AtMaximum, None, To};
         let gib = |n: u64| Gib(n).bytes();
         #[rustfmt::skip]
         let table = [
-            // size          before          after                 new size
+            // size          before          after                 becomes
             (100,            gib(90),        gib(100),             None),
-            (100,            gib(100),       gib(101),             Some(125)),
-            (125,            gib(125),       gib(126),             Some(157)),
-            (100,            gib(0),         gib(150),             Some(157)), // twice
-            (100,            gib(101),       gib(102),             None),      // was over already
-            (10_000_000,     gib(10_000_000), gib(10_000_001),     Some(10_485_760)),
-            (10_485_760,     gib(10_485_760), gib(10_485_761),     None),
+            (100,            gib(100),       gib(101),             To(Gib(125))),
+            (125,            gib(125),       gib(126),             To(Gib(157))),
+            (100,            gib(0),         gib(150),             To(Gib(157))), // twice
+            (100,            gib(101),       gib(102),             None),         // was over already
+            (10_000_000,     gib(10_000_000), gib(10_000_001),     To(Gib(10_485_760))),
+            (10_485_760,     gib(10_485_760), gib(10_485_761),     AtMaximum),
+            (10_485_760,     gib(10_485_761), gib(10_485_762),     None),
         ];
         for (size, before, after, want) in table {
-            assert_eq!(grown(Gib(size), before, after), want.map(Gib), "{size}: {before:?}");
+            let got = growth(Gib(size), before, after, CAPACITY_MAX);
+            assert_eq!(got, want, "{size}: {before:?}");
         }
+        // What a quota leaves is a maximum as well.
+        assert_eq!(growth(Gib(100), gib(100), gib(101), Gib(110)), To(Gib(110)));
+        assert_eq!(growth(Gib(100), gib(100), gib(101), Gib(90)), AtMaximum);
     }
 }

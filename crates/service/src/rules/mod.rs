@@ -5,6 +5,7 @@
 
 pub(crate) mod binding;
 pub(crate) mod capacity;
+pub(crate) mod forecast;
 pub(crate) mod identity;
 pub(crate) mod lockout;
 pub(crate) mod migration;

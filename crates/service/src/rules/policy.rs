@@ -3,9 +3,7 @@
 use cbr_model::policy::definition::OperationDefinition;
 use cbr_model::policy::retention::{Base, Retention};
 use cbr_model::policy::schedule::Schedule;
-use cbr_model::policy::{
-    POLICIES_MAX, Policy, PolicyOperation, PolicyOrigin, START_WINDOW_MINUTES, Trigger,
-};
+use cbr_model::policy::{Policy, PolicyOperation, PolicyOrigin, START_WINDOW_MINUTES, Trigger};
 use cbr_model::{PolicyId, ProjectId, Timestamp, TriggerId};
 
 use super::vault::check_name;
@@ -72,12 +70,12 @@ pub(crate) fn check_own(policy: &Policy) -> Result<()> {
     }
 }
 
-/// POL-01: whether there may be one more.
-pub(crate) fn check_quota(existing: u64, operation: PolicyOperation) -> Result<()> {
-    if existing < POLICIES_MAX as u64 {
+/// POL-01, QUO-05: whether there may be one more, of the most there are of an operation.
+pub(crate) fn check_quota(existing: u64, limit: usize, operation: PolicyOperation) -> Result<()> {
+    if existing < limit as u64 {
         Ok(())
     } else {
-        Err(PolicyRefusal::TooMany { limit: POLICIES_MAX, operation: operation.as_str() }.into())
+        Err(PolicyRefusal::TooMany { limit, operation: operation.as_str() }.into())
     }
 }
 
@@ -157,6 +155,7 @@ pub(crate) mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use cbr_model::policy::POLICIES_MAX;
 
     pub(crate) fn wanted() -> NewPolicy {
         NewPolicy {
@@ -291,11 +290,11 @@ pub(crate) mod tests {
         assert!(matches!(refused, Err(Error::Policy(PolicyRefusal::DestinationFixed { .. }))));
     }
 
-    /// POL-01.
+    /// POL-01, QUO-05.
     #[test]
     fn there_are_32_of_each_operation() {
-        assert!(check_quota(31, PolicyOperation::Backup).is_ok());
-        let refused = check_quota(32, PolicyOperation::Backup);
+        assert!(check_quota(31, POLICIES_MAX, PolicyOperation::Backup).is_ok());
+        let refused = check_quota(32, POLICIES_MAX, PolicyOperation::Backup);
         assert!(matches!(refused, Err(Error::Policy(PolicyRefusal::TooMany { limit: 32, .. }))));
     }
 

@@ -31,7 +31,6 @@ use crate::content::disk_chain;
 use crate::core::Core;
 use crate::error::db;
 use crate::failure::Code;
-use crate::rules::capacity;
 use crate::rules::selection::{self, Taken};
 use crate::{Access, Error, backups, vaults};
 
@@ -389,20 +388,16 @@ async fn seal(
     rows::advance(tx, &backup, &|state| state.seal(content.clone())).await?;
     tx.tasks().set_details(run.id(), &details(&backup, Some(backup.incremental))).await?;
     if let Some(before) = before {
-        settle(tx, job, before).await?;
+        settle(core, tx, job, before).await?;
     }
     core.note_success(job.resource, now);
     release(tx, job).await
 }
 
 /// The vault grows if it may and must (VLT-73); the resource remembers its newest epoch.
-async fn settle(tx: &mut Tx, job: &Job, before: Vault) -> Result<(), DbError> {
+async fn settle(core: &Core, tx: &mut Tx, job: &Job, before: Vault) -> Result<(), DbError> {
     let Some(after) = tx.vaults().find(job.project, job.vault).await? else { return Ok(()) };
-    if let Some(size) = capacity::grown(after.size, before.used, after.used)
-        && after.auto_expand
-    {
-        tx.vaults().update(&Vault { size, ..after.clone() }).await?;
-    }
+    vaults::grow(core, tx, &before, &after).await?;
     if let Some(bound) = after.resources.iter().find(|bound| bound.id == job.resource)
         && bound.chain == job.chain
         && bound.epoch < job.epoch

@@ -53,14 +53,26 @@ pub(crate) fn recorded(
     operation: OperationType,
     details: OperationDetails,
 ) -> NewTask {
+    NewTask {
+        request_id: access.request_id().to_owned(),
+        ..recorded_by_itself(core, vault, operation, details)
+    }
+}
+
+/// The same for what nobody asked for.
+pub(crate) fn recorded_by_itself(
+    core: &Core,
+    vault: &Vault,
+    operation: OperationType,
+    details: OperationDetails,
+) -> NewTask {
     let id = TaskId::random(&*core.random);
     NewTask {
         operation: Some(operation),
         vault: Some(vault.id),
         vault_name: Some(vault.name.to_string()),
-        request_id: access.request_id().to_owned(),
         details,
-        ..NewTask::new(id, access.project(), "recorded", "{}".to_owned())
+        ..NewTask::new(id, vault.project, "recorded", "{}".to_owned())
     }
 }
 

@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod backup_states;
+mod capacity;
 mod catalogue;
 mod delete;
 mod exports;

@@ -1,5 +1,6 @@
 //! Vaults and what is bound to them.
 
+mod growth;
 mod migrate;
 mod orders;
 mod quotas;
@@ -7,9 +8,13 @@ mod requests;
 mod service;
 mod settings;
 mod tags;
+mod usage;
 
+pub use crate::rules::forecast::Forecast;
+pub(crate) use growth::grow;
 pub use orders::OrderChange;
 pub use quotas::QuotaUse;
+pub(crate) use quotas::policies_max;
 pub use requests::{NewVault, Prepaid, VaultChange, WantedResource};
 pub use service::Vaults;
 pub(crate) use service::existing;

@@ -10,6 +10,7 @@ use cbr_model::size::Gib;
 use cbr_model::vault::{ChargingMode, Consistency, Vault, VaultKind, VaultStatus, VaultUse};
 use cbr_model::{OrderId, VaultId};
 
+use super::quotas::check_capacity;
 use super::requests::{Prepaid, VaultChange};
 use super::service::{Vaults, existing};
 use crate::audit::Subject;
@@ -65,7 +66,9 @@ impl Vaults {
             consistency: Some(consistency),
             ..VaultChange::default()
         };
+        let before = vault.size;
         let after = rules::changed(vault, &change, tx.now())?;
+        check_capacity(&mut tx, after.project, before, after.size).await?;
         tx.vaults().update(&after).await.map_err(db("changing a vault"))?;
         let order = Order {
             product: Some(wanted.product),

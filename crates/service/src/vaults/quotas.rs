@@ -1,10 +1,12 @@
 //! Limits of a project, and vaults that an administrator bars (QUO-01 … QUO-06, VLT-54).
 
 use cbr_db::Tx;
-use cbr_model::VaultId;
+use cbr_model::policy::{POLICIES_MAX, PolicyOperation};
 use cbr_model::quota::Quota;
+use cbr_model::size::Gib;
 use cbr_model::tag::{InvalidTags, TAGS_MAX};
 use cbr_model::vault::{Vault, VaultStatus};
+use cbr_model::{ProjectId, VaultId};
 
 use super::service::{Vaults, existing};
 use crate::audit::Subject;
@@ -88,14 +90,19 @@ impl Vaults {
 }
 
 async fn all(tx: &mut Tx, access: &Access) -> Result<Vec<QuotaUse>> {
+    let project = access.project();
     let mut quotas = Vec::with_capacity(Quota::ALL.len());
     for quota in Quota::ALL {
-        let limit = tx.quotas().limit(access.project(), quota).await;
-        let limit = limit.map_err(db("reading a quota"))?;
+        let limit = limit(tx, project, quota).await?;
         let used = match quota {
             Quota::Vaults => {
-                let count = tx.vaults().count(access.project()).await;
+                let count = tx.vaults().count(project).await;
                 Some(count.map_err(db("counting vaults"))?)
+            }
+            Quota::CapacityGb => Some(capacity(tx, project).await?.0),
+            Quota::BackupPolicies => {
+                let count = tx.policies().count_own(project, PolicyOperation::Backup).await;
+                Some(count.map_err(db("counting policies"))?)
             }
             Quota::VaultTags => None,
         };
@@ -104,23 +111,65 @@ async fn all(tx: &mut Tx, access: &Access) -> Result<Vec<QuotaUse>> {
     Ok(quotas)
 }
 
+async fn limit(tx: &mut Tx, project: ProjectId, quota: Quota) -> Result<Option<u64>> {
+    tx.quotas().limit(project, quota).await.map_err(db("reading a quota"))
+}
+
+async fn capacity(tx: &mut Tx, project: ProjectId) -> Result<Gib> {
+    tx.vaults().capacity(project).await.map_err(db("adding up vaults"))
+}
+
 /// How many tags a vault of the project carries.
 pub(super) async fn tags_max(tx: &mut Tx, access: &Access) -> Result<usize> {
-    let limit = tx.quotas().limit(access.project(), Quota::VaultTags).await;
-    let limit = limit.map_err(db("reading a quota"))?;
+    let limit = limit(tx, access.project(), Quota::VaultTags).await?;
     Ok(limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(TAGS_MAX))
 }
 
-/// QUO-01, TAG-01: one more vault with so many tags, if the project may have that.
+/// How many policies of an operation the project may have. Only those for backups can be limited.
+pub(crate) async fn policies_max(
+    tx: &mut Tx,
+    access: &Access,
+    operation: PolicyOperation,
+) -> Result<usize> {
+    let limit = match operation {
+        PolicyOperation::Backup => limit(tx, access.project(), Quota::BackupPolicies).await?,
+        PolicyOperation::Replication => None,
+    };
+    Ok(limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(POLICIES_MAX))
+}
+
+/// QUO-01, TAG-01: one more vault with so many tags and so much capacity, if the project may have that.
 pub(super) async fn check(tx: &mut Tx, access: &Access, vault: &Vault) -> Result<()> {
-    let limit = tags_max(tx, access).await?;
-    if vault.tags.len() > limit {
-        return Err(InvalidTags::TooMany { limit }.into());
+    let most = tags_max(tx, access).await?;
+    if vault.tags.len() > most {
+        return Err(InvalidTags::TooMany { limit: most }.into());
     }
-    let limit = tx.quotas().limit(access.project(), Quota::Vaults).await;
-    let Some(limit) = limit.map_err(db("reading a quota"))? else { return Ok(()) };
-    let count = tx.vaults().count(access.project()).await.map_err(db("counting vaults"))?;
-    if count >= limit { Err(Error::QuotaUsedUp { what: "vaults", limit }) } else { Ok(()) }
+    if let Some(limit) = limit(tx, access.project(), Quota::Vaults).await? {
+        let count = tx.vaults().count(access.project()).await.map_err(db("counting vaults"))?;
+        if count >= limit {
+            return Err(Error::QuotaUsedUp { what: "vaults", limit });
+        }
+    }
+    check_capacity(tx, vault.project, Gib(0), vault.size).await
+}
+
+/// QUO-01: a vault of the project becomes so large, if the project may have that. One that becomes
+/// smaller always may.
+pub(super) async fn check_capacity(
+    tx: &mut Tx,
+    project: ProjectId,
+    before: Gib,
+    after: Gib,
+) -> Result<()> {
+    if after <= before {
+        return Ok(());
+    }
+    let Some(limit) = limit(tx, project, Quota::CapacityGb).await? else { return Ok(()) };
+    let others = capacity(tx, project).await?.0.saturating_sub(before.0);
+    if others.saturating_add(after.0) <= limit {
+        return Ok(());
+    }
+    Err(Error::QuotaUsedUp { what: "GB of all vaults together", limit })
 }
 
 fn check_administrator(access: &Access) -> Result<()> {

@@ -58,6 +58,8 @@ struct ExtraInfo {
     migrate: Option<MigratePart>,
     #[serde(skip_serializing_if = "Option::is_none")]
     update_expiration_time: Option<ExpirationPart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auto_expand: Option<ExpandPart>,
 }
 
 /// What every operation has.
@@ -144,6 +146,16 @@ struct ExpirationPart {
     expiration_day: String,
 }
 
+/// A vault that grew by itself, or could not.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[schema(as = OperationAutoExpand)]
+struct ExpandPart {
+    /// GB
+    size_before: u64,
+    /// GB; as before if it could not grow.
+    size: u64,
+}
+
 impl From<Log> for OperationLog {
     fn from(log: Log) -> Self {
         let extra_info = ExtraInfo::of(&log);
@@ -186,7 +198,15 @@ impl ExtraInfo {
             remove_resources: None,
             migrate: None,
             update_expiration_time: None,
+            auto_expand: None,
         };
+        extra.tell(log);
+        extra
+    }
+
+    /// What only operations of its kind have.
+    fn tell(&mut self, log: &Log) {
+        let extra = self;
         let backup = |id: &String, name: &String| {
             Some(BackupPart { backup_id: id.clone(), backup_name: name.clone() })
         };
@@ -230,6 +250,9 @@ impl ExtraInfo {
                     expiration_day: day.clone(),
                 });
             }
+            OperationDetails::AutoExpand { from_gb, to_gb } => {
+                extra.auto_expand = Some(ExpandPart { size_before: *from_gb, size: *to_gb });
+            }
             OperationDetails::RemoveResource { .. } => {
                 extra.remove_resources = Some(RemovePart {
                     fail_count: u64::from(log.error.is_some()),
@@ -238,7 +261,6 @@ impl ExtraInfo {
                 });
             }
         }
-        extra
     }
 }
 

@@ -38,7 +38,8 @@ pub(super) struct Response {
 /// One limit.
 #[derive(Debug, Serialize, ToSchema)]
 struct Quota {
-    /// `vaults`, or `vault_tags`: how many tags one vault carries.
+    /// `vaults`; `capacity_gb`: of all vaults together; `backup_policies`; `vault_tags`: how many tags one
+    /// vault carries.
     quota: &'static str,
     /// Null: no limit.
     limit: Option<u64>,

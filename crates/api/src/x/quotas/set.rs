@@ -35,7 +35,7 @@ pub(crate) const OPERATION: Operation = Operation {
 #[schema(as = SetQuotaRequest)]
 #[serde(deny_unknown_fields)]
 struct Request {
-    /// `vaults` or `vault_tags`.
+    /// `vaults`, `capacity_gb`, `backup_policies` or `vault_tags`.
     quota: String,
     /// Null: the limit for everybody.
     limit: Option<u64>,
@@ -48,8 +48,9 @@ async fn handle(
     Authorised(access): Authorised,
     JsonBody(request): JsonBody<Request>,
 ) -> Result<Json<Response>, ApiError> {
-    let quota = Quota::from_str_exact(&request.quota)
-        .ok_or_else(|| ApiError::invalid("quota", "vaults or vault_tags"))?;
+    let quota = Quota::from_str_exact(&request.quota).ok_or_else(|| {
+        ApiError::invalid("quota", "vaults, capacity_gb, backup_policies or vault_tags")
+    })?;
     let quotas = api.services.vaults.set_quota(&access, quota, request.limit).await?;
     Ok(Json(Response::from(quotas)))
 }

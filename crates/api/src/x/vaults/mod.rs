@@ -3,3 +3,4 @@
 pub(crate) mod freeze;
 pub(crate) mod unfreeze;
 pub(crate) mod unsubscribe;
+pub(crate) mod usage;
