@@ -127,7 +127,14 @@ pub async fn restore(provider: &dyn Provider, volume: ResourceId) {
     assert_eq!(status(provider, volume).await, before, "a refused restore changes nothing");
 
     target.prepare(volume, size_bytes, &name).await.expect("prepare");
+    target.withdraw(volume, &name).await.expect("withdraw");
+    target.withdraw(volume, &name).await.expect("withdraw again is a no-op");
+    assert_eq!(status(provider, volume).await, before, "nothing was written, so it is as before");
+    not_found(target.writer(volume, &name).await.map(drop), "writer after withdraw");
+
+    target.prepare(volume, size_bytes, &name).await.expect("prepare");
     target.prepare(volume, size_bytes, &name).await.expect("prepare again is a no-op");
+    target.withdraw(volume, &other).await.expect("another's withdrawal is a no-op");
     assert_eq!(status(provider, volume).await, VolumeStatus::Restoring);
     let taken = target.prepare(volume, 1, &other).await;
     assert!(matches!(taken, Err(ProviderError::InUse { .. })), "one restore at a time: {taken:?}");
@@ -175,6 +182,13 @@ pub async fn failed_restore(provider: &dyn Provider, volume: ResourceId) {
     let open = provider.source().open(volume, &DiskSelection::All, &next).await;
     assert!(open.is_err(), "half a restore is not backed up");
 
+    target.prepare(volume, 1, &next).await.expect("another restore may begin");
+    target.prepare(volume, 1, &next).await.expect("prepare again is a no-op");
+    target.withdraw(volume, &next).await.expect("withdraw");
+    let VolumeStatus::Error { why } = self::status(provider, volume).await else {
+        panic!("P1: a withdrawn restore does not mend what an earlier one left");
+    };
+    assert!(why.contains("the test gave up"), "{why}");
     target.prepare(volume, 1, &next).await.expect("another restore may begin");
     let writer = target.writer(volume, &next).await.expect("writer");
     let expected = write_pattern(&*writer, 3);

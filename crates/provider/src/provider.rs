@@ -8,7 +8,8 @@
 //! `contract.rs` is that sentence as code.
 //!
 //! A backup is `open`, `disks`, `reader` …, `confirm`, *commit*, `close`. A restore
-//! is (`power_off`,) `prepare`, `writer` …, `finish` or `abandon` (, `power_on`).
+//! is (`power_off`,) `prepare` all volumes, then `writer` …, `finish` or `abandon`, or `withdraw` if
+//! one of them cannot be prepared (, `power_on`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -107,6 +108,10 @@ pub trait RestoreTarget: Send + Sync {
 
     /// Gives up: the volume is in error until another restore into it finishes (P1).
     async fn abandon(&self, volume: ResourceId, name: &SnapshotName, why: &str) -> Result<()>;
+
+    /// Gives up before the first byte: the volume is what it was before `prepare`, also if that
+    /// was an error. Only as long as nobody wrote to it under this name.
+    async fn withdraw(&self, volume: ResourceId, name: &SnapshotName) -> Result<()>;
 
     /// Stops a server and returns once it is off (RST-07).
     async fn power_off(&self, server: ResourceId) -> Result<()>;

@@ -72,10 +72,13 @@ impl Node {
         &*self.provider
     }
 
-    /// Opens the exports there were before the restart. One that cannot be opened is tried again.
-    pub(crate) async fn open_exports(&self) -> Result<()> {
-        self.services.exports.reconcile().await.context("cannot open the exports")?;
-        Ok(())
+    /// Opens the exports there were before the restart. What fails is tried again by the sweep: a
+    /// disk somebody looks at is no reason to make no backups.
+    pub(crate) async fn open_exports(&self) {
+        if let Err(error) = self.services.exports.reconcile().await {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "not all exports are as they should be");
+        }
     }
 
     /// Gives exports out to other machines until `stopping`.

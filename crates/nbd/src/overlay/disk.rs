@@ -58,46 +58,48 @@ impl std::fmt::Debug for Overlay {
 }
 
 impl Overlay {
-    /// Opens the overlay in the folder `directory`, or begins a new one if there is none.
-    /// `base_id` says of which state of which disk `base` is; an overlay of another one is
-    /// refused. Blocks; reads the journal and nothing of the base.
-    pub fn open(base: Arc<dyn Export>, base_id: [u8; 32], directory: &Path) -> Result<Self> {
-        let failed = |source| Error::OverlayFile { path: directory.display().to_string(), source };
-        let refused = |what| Error::Overlay { path: directory.display().to_string(), what };
-        std::fs::create_dir_all(directory).map_err(failed)?;
-        let open = |name: &str| {
-            let mut options = OpenOptions::new();
-            options.read(true).write(true).create(true).truncate(false);
-            options.open(directory.join(name))
-        };
-        let journal = open("journal").map_err(failed)?;
-        if journal.try_lock().is_err() {
-            return Err(refused("is in use, or cannot be locked"));
-        }
-        let size = base.size();
-        let mut present =
-            Blocks::new(size.div_ceil(BLOCK)).ok_or(refused("the disk is too large"))?;
-        let identity = Identity { size, block: 64 << 10, base: base_id };
-        let mut any = false;
-        let mut add = |run: Range<u64>| {
-            any = true;
-            run.for_each(|block| present.add(block));
-        };
-        let journal = Journal::open(journal, identity, &mut add).map_err(|why| match why {
-            Unusable::File(source) => failed(source),
-            Unusable::What(what) => refused(what),
-        })?;
-        let data = open("data").map_err(failed)?;
-        // It has its length before the journal has its first record.
-        if any && data.metadata().map_err(failed)?.len() != size {
-            return Err(refused("the data file is missing or has another size"));
-        }
-        data.set_len(size).map_err(failed)?;
-        data.sync_all().map_err(failed)?;
+    /// Begins an overlay over `base` in the folder `directory`, which it makes; durable on
+    /// return. `base_id` says of which state of which disk `base` is. Refused where there is one
+    /// already. Blocks.
+    pub fn create(base: Arc<dyn Export>, base_id: [u8; 32], directory: &Path) -> Result<Self> {
+        let place = Place { directory, identity: identity(&*base, base_id) };
+        make_directory(directory).map_err(|source| place.failed(source))?;
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        let journal = place.locked_journal(&options)?;
+        let present = place.no_blocks()?;
+        let journal = Journal::begin(journal, place.identity).map_err(|why| place.unusable(why))?;
+        let data = place.file("data", &options)?;
+        data.set_len(base.size()).map_err(|source| place.failed(source))?;
+        data.sync_all().map_err(|source| place.failed(source))?;
         // The names of the files must survive as their contents do.
-        File::open(directory).and_then(|folder| folder.sync_all()).map_err(failed)?;
-        let writer = Mutex::new(Writer { journal, new: Vec::new(), broken: false, left: u64::MAX });
-        Ok(Self { base, data, present: RwLock::new(present), writer })
+        sync_directory(directory).map_err(|source| place.failed(source))?;
+        Ok(Self::new(base, data, present, journal))
+    }
+
+    /// Opens the overlay that was begun in the folder `directory`; one of another base is
+    /// refused. So is one whose files are missing or shorter than they were: what was written to
+    /// it is gone, and nobody may take the base for it (P2). Blocks; reads the journal and nothing
+    /// of the base.
+    pub fn open(base: Arc<dyn Export>, base_id: [u8; 32], directory: &Path) -> Result<Self> {
+        let place = Place { directory, identity: identity(&*base, base_id) };
+        let mut options = File::options();
+        options.read(true).write(true);
+        let journal = place.locked_journal(&options)?;
+        let mut present = place.no_blocks()?;
+        let mut add = |run: Range<u64>| run.for_each(|block| present.add(block));
+        let journal =
+            Journal::open(journal, place.identity, &mut add).map_err(|why| place.unusable(why))?;
+        let data = place.file("data", &options)?;
+        if data.metadata().map_err(|source| place.failed(source))?.len() != base.size() {
+            return Err(place.refused("the data file has another size"));
+        }
+        Ok(Self::new(base, data, present, journal))
+    }
+
+    fn new(base: Arc<dyn Export>, data: File, present: Blocks, journal: Journal) -> Self {
+        let writer = Writer { journal, new: Vec::new(), broken: false, left: u64::MAX };
+        Self { base, data, present: RwLock::new(present), writer: Mutex::new(writer) }
     }
 
     /// The same, but what would make it hold more than `bytes` is refused as "no space". What it
@@ -192,6 +194,72 @@ impl Overlay {
         }
         Ok(())
     }
+}
+
+/// Where an overlay lies, and what it must be of.
+struct Place<'a> {
+    directory: &'a Path,
+    identity: Identity,
+}
+
+impl Place<'_> {
+    fn failed(&self, source: io::Error) -> Error {
+        Error::OverlayFile { path: self.directory.display().to_string(), source }
+    }
+
+    fn refused(&self, what: &'static str) -> Error {
+        Error::Overlay { path: self.directory.display().to_string(), what }
+    }
+
+    fn unusable(&self, why: Unusable) -> Error {
+        match why {
+            Unusable::File(source) => self.failed(source),
+            Unusable::What(what) => self.refused(what),
+        }
+    }
+
+    fn file(&self, name: &str, options: &OpenOptions) -> Result<File> {
+        options.open(self.directory.join(name)).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => self.refused("its files are missing"),
+            _ => self.failed(source),
+        })
+    }
+
+    fn locked_journal(&self, options: &OpenOptions) -> Result<File> {
+        let journal = self.file("journal", options)?;
+        match journal.try_lock() {
+            Ok(()) => Ok(journal),
+            Err(_) => Err(self.refused("is in use, or cannot be locked")),
+        }
+    }
+
+    fn no_blocks(&self) -> Result<Blocks> {
+        let blocks = Blocks::new(self.identity.size.div_ceil(BLOCK));
+        blocks.ok_or_else(|| self.refused("the disk is too large"))
+    }
+}
+
+fn identity(base: &dyn Export, base_id: [u8; 32]) -> Identity {
+    Identity { size: base.size(), block: 64 << 10, base: base_id }
+}
+
+/// Makes a directory, and those above it that are missing, durable one by one.
+fn make_directory(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+    let above = above.unwrap_or(Path::new("."));
+    make_directory(above)?;
+    match std::fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    sync_directory(above)
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 /// Sorted blocks as runs, each of at most 2³² − 1 blocks.

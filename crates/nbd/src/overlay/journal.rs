@@ -51,33 +51,35 @@ impl From<io::Error> for Unusable {
 }
 
 impl Journal {
-    /// Opens the journal in `file`, or begins it if the file is empty or its header was never
-    /// made durable. Tells each valid run to `found`.
+    /// Begins a journal in an empty file; durable on return.
+    pub(super) fn begin(file: File, identity: Identity) -> Result<Self, Unusable> {
+        if file.metadata()?.len() != 0 {
+            return Err(Unusable::What("exists already"));
+        }
+        file.write_all_at(&encode_header(&identity), 0)?;
+        file.sync_all()?;
+        Ok(Self { file, end: HEADER_BYTES as u64, batch: 0 })
+    }
+
+    /// Opens the journal in `file` and tells each valid run to `found`.
+    ///
+    /// One whose header is not whole is refused, also an empty one: [`Self::begin`] ends before
+    /// anything is written to the disk, so this one lost what it had.
     pub(super) fn open(
         file: File,
         identity: Identity,
         found: &mut dyn FnMut(Range<u64>),
     ) -> Result<Self, Unusable> {
         let length = file.metadata()?.len();
-        let header = encode_header(&identity);
         let mut present = [0; HEADER_BYTES];
-        if length <= HEADER_BYTES as u64 {
-            // No record can have been acknowledged.
-            let whole =
-                length == HEADER_BYTES as u64 && file.read_exact_at(&mut present, 0).is_ok();
-            if whole && present != header && header_is_whole(&present) {
-                return Err(Unusable::What("belongs to another disk"));
-            }
-            file.set_len(0)?;
-            file.write_all_at(&header, 0)?;
-            file.sync_all()?;
-            return Ok(Self { file, end: HEADER_BYTES as u64, batch: 0 });
+        if length < HEADER_BYTES as u64 {
+            return Err(Unusable::What("the journal is cut off before its first record"));
         }
         file.read_exact_at(&mut present, 0)?;
         if !header_is_whole(&present) {
             return Err(Unusable::What("the journal's header is damaged"));
         }
-        if present != header {
+        if present != encode_header(&identity) {
             return Err(Unusable::What("belongs to another disk"));
         }
         let mut journal = Self { file, end: HEADER_BYTES as u64, batch: 0 };
@@ -225,7 +227,7 @@ mod tests {
     /// A journal of three batches; the last has two records.
     fn journal() -> File {
         let file = tempfile::tempfile().unwrap();
-        let mut journal = Journal::open(file.try_clone().unwrap(), IDENTITY, &mut |_| ()).unwrap();
+        let mut journal = Journal::begin(file.try_clone().unwrap(), IDENTITY).unwrap();
         journal.append(std::slice::from_ref(&(1..3))).unwrap();
         journal.append(std::slice::from_ref(&(9..10))).unwrap();
         journal.append(&[20..30, 40..41]).unwrap();
@@ -257,6 +259,18 @@ mod tests {
             file.write_all_at(&[byte[0] ^ 0x10], at as u64).unwrap();
             assert!(matches!(runs(&file), Err(Unusable::What(_))), "byte {at}");
         }
+    }
+
+    /// P2: whatever it lost, it does not become an empty journal.
+    #[test]
+    fn a_journal_without_its_header_is_refused_and_not_begun_anew() {
+        for length in 0..HEADER_BYTES as u64 {
+            let file = journal();
+            file.set_len(length).unwrap();
+            assert!(matches!(runs(&file), Err(Unusable::What(_))), "{length} bytes");
+        }
+        let begun = Journal::begin(journal(), IDENTITY);
+        assert!(matches!(begun, Err(Unusable::What("exists already"))));
     }
 
     #[test]

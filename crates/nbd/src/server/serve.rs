@@ -120,13 +120,17 @@ impl Server {
 
     async fn serve(&self, listener: impl Listener, stop: &CancellationToken) {
         let tasks = TaskTracker::new();
-        while let Some(permit) = self.free_connection(stop).await {
+        loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
                 accepted = listener.next() => accepted,
             };
             match accepted {
                 Ok(stream) => {
+                    let Some(permit) = self.free_connection(stop).await else {
+                        tracing::warn!("an NBD client is turned away: all connections are taken");
+                        continue;
+                    };
                     let (server, stop) = (self.clone(), stop.clone());
                     tasks.spawn(async move {
                         if let Err(error) = server.serve_stream(stream, stop).await {
@@ -145,9 +149,13 @@ impl Server {
         tasks.wait().await;
     }
 
+    /// A place for a client that is there: who waits for clients only must not hold what others
+    /// need for theirs. Waits until a client that does not say anything has lost its place.
     async fn free_connection(&self, stop: &CancellationToken) -> Option<OwnedSemaphorePermit> {
+        let patience = self.shared.limits.handshake * 2;
         tokio::select! {
             () = stop.cancelled() => None,
+            () = self.shared.clock.sleep(patience) => None,
             permit = Arc::clone(&self.shared.connections).acquire_owned() => permit.ok(),
         }
     }

@@ -13,7 +13,9 @@ const SIZE: usize = 5 * (64 << 10) + 999;
 
 fn open(folder: &Path) -> Overlay {
     let base = Arc::new(MemoryDisk::new(pattern(SIZE), false));
-    Overlay::open(base, [1; 32], folder).unwrap()
+    let begun = folder.join("journal").exists();
+    let overlay = if begun { Overlay::open } else { Overlay::create };
+    overlay(base, [1; 32], folder).unwrap()
 }
 
 fn contents(disk: &Overlay) -> Vec<u8> {
@@ -157,20 +159,42 @@ fn an_overlay_is_used_by_one_and_only_over_its_own_base() {
     assert_eq!(contents(&open(folder.path()))[300_000..300_004], *b"kept");
 }
 
+/// P2: whichever part is lost, the base is not given out as what was written.
 #[test]
-fn an_overlay_without_its_data_is_refused_and_not_read_as_zeroes() {
-    let folder = tempfile::tempdir().unwrap();
-    let overlay = open(folder.path());
-    overlay.write_at(5, b"kept").unwrap();
-    overlay.flush().unwrap();
-    drop(overlay);
-    std::fs::remove_file(folder.path().join("data")).unwrap();
-    let base = Arc::new(MemoryDisk::new(pattern(SIZE), false));
-    // Not even the second time: trying does not make it whole.
-    for _ in 0..2 {
-        let opened = Overlay::open(base.clone(), [1; 32], folder.path());
-        assert!(matches!(opened, Err(Error::Overlay { .. })), "{opened:?}");
+fn an_overlay_that_lost_a_file_is_refused_and_not_begun_anew() {
+    type Loss = fn(&Path);
+    let losses: [Loss; 5] = [
+        |folder| std::fs::remove_file(folder.join("data")).unwrap(),
+        |folder| std::fs::write(folder.join("data"), "").unwrap(),
+        |folder| std::fs::remove_file(folder.join("journal")).unwrap(),
+        |folder| std::fs::write(folder.join("journal"), "").unwrap(),
+        |folder| std::fs::remove_dir_all(folder).unwrap(),
+    ];
+    for (number, lose) in losses.into_iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("overlay");
+        let overlay = open(&place);
+        overlay.write_at(5, b"kept").unwrap();
+        overlay.flush().unwrap();
+        drop(overlay);
+        lose(&place);
+        let base = Arc::new(MemoryDisk::new(pattern(SIZE), false));
+        // Not even the second time: trying does not make it whole.
+        for _ in 0..2 {
+            let opened = Overlay::open(base.clone(), [1; 32], &place);
+            assert!(matches!(opened, Err(Error::Overlay { .. })), "{number}: {opened:?}");
+        }
     }
+}
+
+#[test]
+fn an_overlay_is_begun_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("a").join("b");
+    drop(open(&place));
+    let base = Arc::new(MemoryDisk::new(pattern(SIZE), false));
+    let again = Overlay::create(base, [1; 32], &place);
+    assert!(matches!(again, Err(Error::Overlay { what: "exists already", .. })), "{again:?}");
 }
 
 #[test]

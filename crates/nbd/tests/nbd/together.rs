@@ -225,6 +225,31 @@ async fn a_silent_client_does_not_keep_its_place() {
     assert_eq!(client.read(0, 512).await.unwrap(), [1; 512]);
 }
 
+/// Exports that nobody uses take no connection from one that somebody does.
+#[tokio::test(flavor = "multi_thread")]
+async fn sockets_without_clients_hold_no_connection() {
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let all = Server::new(Exports::default(), limits, clock());
+    let folder = tempfile::tempdir().unwrap();
+    let stop = CancellationToken::new();
+    let mut sockets = Vec::new();
+    for name in ["a", "b", "c"] {
+        let disk = Arc::new(MemoryDisk::new(vec![1; 512], false));
+        let server = all.with_exports(Exports::default().with("", disk));
+        let socket = folder.path().join(name);
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let until = stop.clone();
+        tokio::spawn(async move { server.serve_unix(listener, until).await });
+        sockets.push(socket);
+    }
+    for socket in sockets {
+        let client = Client::connect_unix(&socket, Wishes::new(""), clock()).await.unwrap();
+        assert_eq!(client.read(0, 512).await.unwrap(), [1; 512]);
+        client.disconnect().await.unwrap();
+    }
+    stop.cancel();
+}
+
 #[tokio::test]
 async fn a_server_that_stops_answers_what_it_has_read_and_ends() {
     let exports = Exports::default().with("", Arc::new(MemoryDisk::new(vec![1; 512], false)));

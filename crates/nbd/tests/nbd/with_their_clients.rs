@@ -44,7 +44,7 @@ async fn qemu_img_writes_into_an_overlay_of_ours() {
     }
     let folder = tempfile::tempdir().unwrap();
     let base = Arc::new(MemoryDisk::new(vec![3; SIZE], false));
-    let overlay = Overlay::open(base, [0; 32], &folder.path().join("overlay")).unwrap();
+    let overlay = Overlay::create(base, [0; 32], &folder.path().join("overlay")).unwrap();
     let served = Served::of(overlay);
     let raw = folder.path().join("raw");
     std::fs::write(&raw, pattern(SIZE)).unwrap();

@@ -42,6 +42,8 @@ pub(super) struct FakeVolume {
     pub(super) broken: Arc<Mutex<bool>>,
     /// The restore under way or failed.
     pub(super) restore: Option<(SnapshotName, Option<String>)>,
+    /// The failed restore that the one under way shall mend.
+    pub(super) failed_before: Option<(SnapshotName, Option<String>)>,
 }
 
 #[derive(Clone, Debug)]
@@ -72,6 +74,7 @@ impl FakeProvider {
             bad_byte: None,
             broken: Arc::default(),
             restore: None,
+            failed_before: None,
         };
         self.world().volumes.insert(id, volume);
     }

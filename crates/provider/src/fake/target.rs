@@ -48,7 +48,7 @@ impl RestoreTarget for FakeProvider {
             }
             Some((_, None)) => Ok(()),
             _ => {
-                found.restore = Some((*name, None));
+                found.failed_before = found.restore.replace((*name, None));
                 found.broken = Arc::default();
                 Ok(())
             }
@@ -92,6 +92,16 @@ impl RestoreTarget for FakeProvider {
             && found.restore == Some((*name, None))
         {
             found.restore = Some((*name, Some(why.to_owned())));
+        }
+        Ok(())
+    }
+
+    async fn withdraw(&self, volume: ResourceId, name: &SnapshotName) -> Result<()> {
+        let mut world = self.attempt(Operation::Abandon)?;
+        if let Some(found) = world.volumes.get_mut(&volume)
+            && found.restore == Some((*name, None))
+        {
+            found.restore = found.failed_before.take();
         }
         Ok(())
     }

@@ -53,6 +53,9 @@ pub(crate) struct RestoreMark {
     pub(crate) name: SnapshotName,
     /// Why it was given up; `None` as long as it may go on.
     pub(crate) failure: Option<String>,
+    /// Why an earlier one was given up that this one shall mend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) failed_before: Option<String>,
 }
 
 /// The power state of a server that has no commands.

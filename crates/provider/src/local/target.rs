@@ -3,7 +3,7 @@
 //! ```text
 //!             prepare                    finish
 //! (no mark) ───────────▶ mark: restoring ───────▶ (no mark)
-//!     ▲                     │ abandon
+//!     ▲                     │ abandon (withdraw: back to what was before)
 //!     │ finish of another   ▼
 //!     └──────────────── mark: failed ──▶ (prepare again)
 //! ```
@@ -55,6 +55,11 @@ impl RestoreTarget for LocalProvider {
     async fn abandon(&self, volume: ResourceId, name: &SnapshotName, why: &str) -> Result<()> {
         let (name, why) = (*name, why.to_owned());
         self.blocking("abandon a restore", move |shared| shared.abandon(volume, &name, &why)).await
+    }
+
+    async fn withdraw(&self, volume: ResourceId, name: &SnapshotName) -> Result<()> {
+        let name = *name;
+        self.blocking("withdraw a restore", move |shared| shared.withdraw(volume, &name)).await
     }
 
     async fn power_off(&self, server: ResourceId) -> Result<()> {
@@ -110,19 +115,22 @@ impl Shared {
         if size_bytes < needed_bytes {
             return Err(ProviderError::TooSmall { volume, size_bytes, needed_bytes });
         }
-        match self.state.restore(volume)? {
-            Some(RestoreMark { name: other, failure: None }) if other != *name => {
+        let failed_before = match self.state.restore(volume)? {
+            Some(RestoreMark { name: other, failure: None, .. }) if other != *name => {
                 let why = format!("another restore, {other}, is writing to it");
                 return Err(ProviderError::in_use(volume, why));
             }
-            _ => {}
-        }
+            Some(RestoreMark { failure: None, failed_before, .. }) => failed_before,
+            Some(RestoreMark { failure, .. }) => failure,
+            None => None,
+        };
         if self.handles().writers.contains_key(&(*name, volume)) {
             return Ok(());
         }
         // Locked first, marked second, written to last.
         let writer = guard::open_writer(volume, &entry.place, &Usage::scan())?;
-        self.state.set_restore(volume, &RestoreMark { name: *name, failure: None })?;
+        self.state
+            .set_restore(volume, &RestoreMark { name: *name, failure: None, failed_before })?;
         self.handles().writers.insert((*name, volume), writer);
         Ok(())
     }
@@ -166,11 +174,30 @@ impl Shared {
         let _alone = self.changing();
         self.handles().writers.remove(&(*name, volume));
         match self.state.restore(volume)? {
-            Some(RestoreMark { name: marked, failure: None }) if marked == *name => {
+            Some(RestoreMark { name: marked, failure: None, .. }) if marked == *name => {
                 let failure = Some(why.to_owned());
-                self.state.set_restore(volume, &RestoreMark { name: *name, failure })
+                let mark = RestoreMark { name: *name, failure, failed_before: None };
+                self.state.set_restore(volume, &mark)
             }
             // Finished, never begun, given up before, or another's by now.
+            _ => Ok(()),
+        }
+    }
+
+    fn withdraw(&self, volume: ResourceId, name: &SnapshotName) -> Result<()> {
+        let _alone = self.changing();
+        self.handles().writers.remove(&(*name, volume));
+        match self.state.restore(volume)? {
+            Some(mark) if mark.name == *name && mark.failure.is_none() => {
+                match mark.failed_before {
+                    None => self.state.clear_restore(volume),
+                    failure => {
+                        let mark = RestoreMark { name: *name, failure, failed_before: None };
+                        self.state.set_restore(volume, &mark)
+                    }
+                }
+            }
+            // Never begun, withdrawn before, or another's.
             _ => Ok(()),
         }
     }

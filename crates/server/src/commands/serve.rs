@@ -81,7 +81,7 @@ impl ServeArgs {
         )
         .await?;
         let metrics = telemetry::start_metrics()?;
-        node.open_exports().await?;
+        node.open_exports().await;
         if let Some(address) = config.export.listen {
             let listener = tokio::net::TcpListener::bind(address)
                 .await

@@ -99,19 +99,29 @@ impl Host {
         self.opened().contains_key(&id)
     }
 
-    /// Opens an export unless it is open. One call of this, of [`Self::remove`] or of
-    /// [`Self::shut_down`] at a time.
-    pub(crate) async fn open(&self, export: &Export, version: VersionRef) -> Result<(), Trouble> {
+    /// Opens an export unless it is open: a `new` one begins its overlay, any other one has to
+    /// find it. One call of this, of [`Self::remove`] or of [`Self::shut_down`] at a time.
+    pub(crate) async fn open(
+        &self,
+        export: &Export,
+        version: VersionRef,
+        new: bool,
+    ) -> Result<(), Trouble> {
         if self.is_open(export.id) {
             return Ok(());
         }
-        let open = self.try_open(export, version).await?;
+        let open = self.try_open(export, version, new).await?;
         self.opened().insert(export.id, open);
         self.count();
         Ok(())
     }
 
-    async fn try_open(&self, export: &Export, version: VersionRef) -> Result<Open, Trouble> {
+    async fn try_open(
+        &self,
+        export: &Export,
+        version: VersionRef,
+        new: bool,
+    ) -> Result<Open, Trouble> {
         let socket = self.socket(export.id);
         if socket.as_os_str().len() > SOCKET_NAME_MAX {
             return Err(Trouble::SocketName(socket));
@@ -126,7 +136,8 @@ impl Host {
             let overlay = writable.then(|| {
                 let identity = disk.identity();
                 let base = Arc::clone(&disk) as Arc<dyn cbr_nbd::Export>;
-                Overlay::open(base, identity, &directory)
+                let overlay = if new { Overlay::create } else { Overlay::open };
+                overlay(base, identity, &directory)
                     .map(|overlay| Arc::new(overlay.limited(settings.overlay_bytes_max)))
             });
             remove_socket(&place)?;
@@ -227,11 +238,17 @@ impl Open {
     }
 }
 
-/// For its owner alone: who can reach a socket can read the backup.
+/// For its owner alone: who can reach a socket can read the backup. Durable, as overlays below it
+/// are.
 fn make_directory(path: &Path) -> Result<(), Trouble> {
     let refused = |source| Trouble::File { doing: "make", path: path.to_owned(), source };
+    let missing: Vec<&Path> = path.ancestors().take_while(|above| !above.exists()).collect();
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(refused)?;
-    fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(refused)
+    fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(refused)?;
+    for above in missing.into_iter().chain([path]).filter_map(Path::parent) {
+        fs::File::open(above).and_then(|above| above.sync_all()).map_err(refused)?;
+    }
+    Ok(())
 }
 
 fn remove_socket(path: &Path) -> Result<(), Trouble> {

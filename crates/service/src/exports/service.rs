@@ -10,8 +10,9 @@ use std::sync::Arc;
 use cbr_db::Tx;
 use cbr_model::backup::{Backup, BackupState, Content};
 use cbr_model::export::Export;
+use cbr_model::resource::{BoundResource, ProtectStatus};
 use cbr_model::size::Bytes;
-use cbr_model::vault::VaultUse;
+use cbr_model::vault::{Vault, VaultUse};
 use cbr_model::{BackupId, ExportId, VaultId};
 use cbr_store::VersionRef;
 use tokio::net::TcpListener;
@@ -99,6 +100,7 @@ impl Exports {
         if !vault.status.allows(VaultUse::Restore) {
             return Err(Error::VaultStatusForbidsRestore { status: vault.status });
         }
+        refuse_leaving(&mut tx, &vault, &backup).await?;
         let version = exportable(&backup)?;
         let limit = self.host.settings().exports_max;
         let there = tx.exports().list_of_node(&self.core.node).await.map_err(db(doing))?;
@@ -116,7 +118,7 @@ impl Exports {
         };
         tx.exports().insert(&export).await.map_err(db(doing))?;
         tx.commit(Subject::new(backup.id, &backup.name)).await?;
-        if let Err(trouble) = self.host.open(&export, version).await {
+        if let Err(trouble) = self.host.open(&export, version, true).await {
             // Nobody has heard of it: it need not be tried again.
             self.end(&export).await?;
             return Err(Error::internal("opening an export")(trouble));
@@ -168,24 +170,27 @@ impl Exports {
             wanted.push((export, backup.map_err(db(doing))?));
         }
         drop(tx);
-        let mut done = 0;
+        let (mut done, mut failed) = (0, None);
         for (export, backup) in wanted {
             if export.closing {
-                self.end(&export).await?;
-                done += 1;
+                // One that cannot be removed must not keep the others closed.
+                match self.end(&export).await {
+                    Ok(()) => done += 1,
+                    Err(error) => failed = failed.or(Some(error)),
+                }
             } else if !self.host.is_open(export.id) {
                 let version = backup.ok_or(Error::BackupNotFound(export.backup));
                 done +=
                     u64::from(self.open_again(&export, version.and_then(|b| exportable(&b))).await);
             }
         }
-        Ok(done)
+        failed.map_or(Ok(done), Err)
     }
 
     async fn open_again(&self, export: &Export, version: Result<VersionRef>) -> bool {
         let opened = match version {
             Ok(version) => {
-                self.host.open(export, version).await.map_err(Error::internal("opening"))
+                self.host.open(export, version, false).await.map_err(Error::internal("opening"))
             }
             Err(error) => Err(error),
         };
@@ -251,6 +256,22 @@ fn exportable(backup: &Backup) -> Result<VersionRef> {
         },
         other => Err(Error::BackupNotExportable { status: other.as_str() }),
     }
+}
+
+/// Refuses a backup whose resource is being taken out: its backups go, and would wait for the
+/// export to end.
+async fn refuse_leaving(tx: &mut Tx, vault: &Vault, backup: &Backup) -> Result<()> {
+    let root = match backup.parent {
+        // The disk of a server's backup: the server is what is bound.
+        Some(parent) => existing(tx, backup.project, parent).await?.resource,
+        None => backup.resource,
+    };
+    let leaves =
+        |bound: &BoundResource| bound.id == root && bound.protect_status == ProtectStatus::Removing;
+    if vault.resources.iter().any(leaves) {
+        return Err(Error::ResourceRemoving { resource: root });
+    }
+    Ok(())
 }
 
 /// Refuses what would take an exported backup, or one of its disks, away.

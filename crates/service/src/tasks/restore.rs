@@ -1,13 +1,14 @@
 //! Writes a backup back over the disks it was made of (RST-01 … RST-27, RST-40 … RST-47).
 //!
 //! ```text
-//!   Stop ──▶ Write (once per disk) ──▶ Finish ──▶ Start ──▶ Done{success}
-//!     │        └─────────┬───────────────┘          │
-//!     │                  ▼                          ▼
-//!     │               Abandon ──▶ Done{failed}    Done{failed}: restored, but not started
-//!     └─▶ Done{failed}: nothing was touched
+//!   Stop ──▶ Prepare ──▶ Write (once per disk) ──▶ Finish ──▶ Start ──▶ Done{success}
+//!     │         │          └─────────┬───────────────┘          │
+//!     │         ▼                    ▼                          ▼
+//!     │     Withdraw              Abandon ──▶ Done{failed}    Done{failed}: restored, but not started
+//!     ▼         ▼
+//!   Done{failed}: nothing was written
 //! ```
-//! A disk is handed back only when all disks are written: until then its content
+//! No byte is written before all disks may be written, so what is refused costs nothing. A disk is handed back only when all disks are written: until then its content
 //! is nobody's, and a restore that fails leaves every disk marked (P1).
 
 use std::sync::Arc;
@@ -55,12 +56,16 @@ pub(crate) struct Job {
 pub(crate) enum RestoreTask {
     /// Shut the server down.
     Stop { job: Job },
+    /// Make sure that all disks may be written, and mark them.
+    Prepare { job: Job },
     /// Write disk `next`.
     Write { job: Job, next: usize },
     /// Hand the disks back.
     Finish { job: Job },
     /// Start the server.
     Start { job: Job },
+    /// Nothing was written: take the marks off again, and start the server if that was wished.
+    Withdraw { job: Job, failure: Failure },
     /// Mark the disks as unusable.
     Abandon { job: Job, failure: Failure },
     /// Over; `intact`: no disk was left half-written.
@@ -125,6 +130,8 @@ impl Task for RestoreTask {
         let stage = self.clone();
         let next = match self {
             Self::Stop { job } => stop(core, run, job).await,
+            Self::Prepare { job } => prepare(core, run, job).await,
+            Self::Withdraw { job, failure } => withdraw(core, run, job, failure).await,
             Self::Write { job, next } => write(core, run, job, next).await,
             Self::Finish { job } => finish(core, run, job).await,
             Self::Start { job } => start(core, job).await,
@@ -148,6 +155,7 @@ impl Task for RestoreTask {
             |job, failure, intact| Self::Done { job, outcome: Outcome::Failed(failure), intact };
         match self {
             Self::Stop { job } => done(job, failure, true),
+            Self::Prepare { job } => Self::Withdraw { job, failure },
             Self::Write { job, .. } | Self::Finish { job } => Self::Abandon { job, failure },
             Self::Start { job } => {
                 let error = &failure.error;
@@ -157,8 +165,10 @@ impl Task for RestoreTask {
                 );
                 done(job, Failure::failed(&error.code, reason), true)
             }
-            // The provider is told again by the sweep.
-            Self::Abandon { job, failure } => done(job, failure, false),
+            // The provider is told again by the sweep: then as of a restore that was lost.
+            Self::Withdraw { job, failure } | Self::Abandon { job, failure } => {
+                done(job, failure, false)
+            }
             Self::Done { .. } => self,
         }
     }
@@ -189,7 +199,37 @@ async fn stop(core: &Core, run: &TaskContext, job: Job) -> Result<RestoreTask, T
         target.power_off(job.resource).await?;
     }
     run.report_progress(WRITE_FROM);
+    Ok(RestoreTask::Prepare { job })
+}
+
+async fn prepare(core: &Core, run: &TaskContext, job: Job) -> Result<RestoreTask, Trouble> {
+    let name = SnapshotName::for_task(run.id());
+    for disk in &job.disks {
+        target(core)?.prepare(disk.volume, disk.version.disk_bytes.0, &name).await?;
+    }
     Ok(RestoreTask::Write { job, next: 0 })
+}
+
+async fn withdraw(
+    core: &Core,
+    run: &TaskContext,
+    job: Job,
+    mut failure: Failure,
+) -> Result<RestoreTask, Trouble> {
+    let name = SnapshotName::for_task(run.id());
+    for disk in &job.disks {
+        target(core)?.withdraw(disk.volume, &name).await?;
+    }
+    if job.kind == ResourceKind::Server
+        && job.power_on
+        && let Err(error) = target(core)?.power_on(job.resource).await
+    {
+        let first = failure.error.message;
+        failure.error.message =
+            format!("{first} Nothing was written, but the server did not start again: {error}");
+    }
+    metrics::counter!("cbr_restores_total", "result" => "failure").increment(1);
+    Ok(RestoreTask::Done { job, outcome: Outcome::Failed(failure), intact: true })
 }
 
 async fn write(

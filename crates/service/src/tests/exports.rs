@@ -97,6 +97,74 @@ async fn what_is_written_to_an_export_outlives_the_process_but_not_the_export() 
     assert!(!overlay.exists());
 }
 
+/// P2: an overlay that is gone is an error until the export is deleted, and never an empty disk.
+#[tokio::test]
+async fn an_export_whose_overlay_is_gone_is_not_given_out_as_if_nothing_had_been_written() {
+    for lost in ["", "journal", "data"] {
+        let world = World::new().await;
+        let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+        let backup = world.back_up(&vault).await;
+        let (exports, access) = (&world.services.exports, &world.access);
+        let export = exports.create(access, backup.id, true).await.unwrap();
+        let client = connect(&export).await;
+        client.write(10, b"acknowledged", false).await.unwrap();
+        client.flush().await.unwrap();
+        exports.shut_down().await;
+        let overlay = export.socket.with_extension("");
+        if lost.is_empty() {
+            std::fs::remove_dir_all(&overlay).unwrap();
+        } else {
+            std::fs::remove_file(overlay.join(lost)).unwrap();
+        }
+        for _ in 0..2 {
+            assert_eq!(exports.reconcile().await.unwrap(), 0, "{lost}");
+            let listed = exports.list(access, None).await.unwrap();
+            assert_eq!(listed[0].status, ExportStatus::Error, "{lost}");
+            assert!(!export.socket.exists(), "{lost}");
+        }
+        exports.delete(access, backup.id, export.export.id).await.unwrap();
+    }
+}
+
+/// One that cannot be removed keeps none of the others closed.
+#[tokio::test]
+async fn an_export_that_cannot_be_removed_does_not_stop_the_others() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let backup = world.back_up(&vault).await;
+    let (exports, access) = (&world.services.exports, &world.access);
+    let stuck = exports.create(access, backup.id, true).await.unwrap();
+    let other = exports.create(access, backup.id, false).await.unwrap();
+    exports.shut_down().await;
+    let mut tx = world.db.begin().await.unwrap();
+    tx.exports().begin_close(stuck.export.project, stuck.export.id).await.unwrap();
+    tx.commit().await.unwrap();
+    // What is no folder cannot be removed as one.
+    let overlay = stuck.socket.with_extension("");
+    std::fs::remove_dir_all(&overlay).unwrap();
+    std::fs::write(&overlay, "in the way").unwrap();
+    exports.reconcile().await.expect_err("one of them cannot be removed");
+    assert!(!content(&connect(&other).await).await.is_empty());
+    std::fs::remove_file(&overlay).unwrap();
+    assert_eq!(exports.reconcile().await.unwrap(), 1);
+}
+
+/// RES-17: a purge would wait for the export as long as it lives.
+#[tokio::test]
+async fn a_backup_of_a_resource_that_is_being_removed_is_not_exported() {
+    let world = World::new().await;
+    for (kind, resource) in [(VaultKind::Disk, VOLUME), (VaultKind::Server, SERVER)] {
+        let vault = world.vault(kind, &[resource]).await;
+        let backup = world.back_up(&vault).await;
+        let disk = backup.children.first().map_or(backup.id, |disk| disk.id);
+        let vaults = &world.services.vaults;
+        vaults.remove_resources(&world.access, vault.id, vec![id(resource)]).await.unwrap();
+        let refused = world.services.exports.create(&world.access, disk, false).await;
+        assert!(matches!(refused, Err(Error::ResourceRemoving { .. })), "{refused:?}");
+        world.settle().await;
+    }
+}
+
 /// A crash between the steps of a deletion: the next round ends it.
 #[tokio::test]
 async fn an_export_that_was_being_ended_is_ended_after_a_crash() {

@@ -149,6 +149,39 @@ async fn a_server_that_does_not_start_is_restored_all_the_same() {
     assert_eq!(world.state(backup.id).await.as_str(), "available");
 }
 
+/// P1, RST-07, RST-40: no disk of a server is written before all may be; what was refused leaves the
+/// server as it was, running.
+#[tokio::test]
+async fn a_disk_that_may_not_be_written_keeps_the_others_from_being_written() {
+    for refused in [SYSTEM_DISK, DATA_DISK] {
+        let world = World::new().await;
+        world.provider.set_server_status(id(SERVER), ServerStatus::Running);
+        let vault = world.vault(VaultKind::Server, &[SERVER]).await;
+        let backup = world.back_up(&vault).await;
+        spoil(&world, SYSTEM_DISK);
+        spoil(&world, DATA_DISK);
+        let before = [SYSTEM_DISK, DATA_DISK].map(|n| world.provider.content(id(n)));
+        world.provider.set_busy(id(refused), Some("another server has it"));
+        let log = world.restore(backup.id).await.unwrap();
+        assert_eq!(log.status, OperationStatus::Failed);
+        let message = log.error.unwrap().message;
+        assert!(message.contains("another server has it"), "{message}");
+        assert!([SYSTEM_DISK, DATA_DISK].map(|n| world.provider.content(id(n))) == before);
+        assert_eq!(world.provider.open_restores(), 0);
+        for disk in [SYSTEM_DISK, DATA_DISK] {
+            let volume = world.services.volumes.show(&world.access, id(disk)).await.unwrap();
+            assert_ne!(volume.status.as_str(), "error", "disk {disk}");
+        }
+        let server = world.services.servers.show(&world.access, id(SERVER)).await.unwrap();
+        assert_eq!(server.status.as_str(), "ACTIVE");
+        let bound = world.reread(&vault).await.resources[0].protect_status;
+        assert_eq!(bound, ProtectStatus::Available);
+
+        world.provider.set_busy(id(refused), None);
+        succeeded(&world.restore(backup.id).await.unwrap());
+    }
+}
+
 /// A provider that is away for a while only delays a restore.
 #[tokio::test]
 async fn every_call_of_a_restore_is_tried_again() {
