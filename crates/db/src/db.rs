@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cbr_env::Clock;
-use sqlx::{AnyPool, SqlSafeStr, Transaction};
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AnyPool, SqlSafeStr, Transaction};
 
 use crate::engine::Engine;
 use crate::error::DbError;
@@ -37,23 +38,26 @@ impl Db {
     /// it short and never wait in it for anything but the database; beginning a
     /// second one while holding the first waits for ever (30 s).
     pub async fn begin(&self) -> Result<Tx, DbError> {
-        self.begin_on(&self.writer, self.engine.begin_write()).await
+        self.begin_on(&self.writer, self.engine.begin_write(), self.engine.writers_lock()).await
     }
 
     /// A transaction that only reads, and sees one state from its first query on.
     pub async fn read(&self) -> Result<Tx, DbError> {
-        self.begin_on(&self.reader, self.engine.begin_read()).await
+        self.begin_on(&self.reader, self.engine.begin_read(), None).await
     }
 
-    async fn begin_on(&self, pool: &AnyPool, statement: &'static str) -> Result<Tx, DbError> {
+    async fn begin_on(
+        &self,
+        pool: &AnyPool,
+        statement: &'static str,
+        lock: Option<&'static str>,
+    ) -> Result<Tx, DbError> {
         let failed = |error| DbError::from_sqlx("begin a transaction", error);
         let connection = pool.acquire().await.map_err(failed)?;
         // On a task of its own, because a caller may go away while it waits: dropped in
         // the middle, the driver would give the connection back with an open
         // transaction, and on PostgreSQL with the lock of all writers.
-        let begun = tokio::spawn(async move {
-            Transaction::begin(connection, Some(statement.into_sql_str())).await
-        });
+        let begun = tokio::spawn(begin(connection, statement, lock));
         let inner = begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)).map_err(failed)?;
         Ok(Tx::new(inner, self.engine, self.clock.now()))
     }
@@ -70,4 +74,23 @@ impl Db {
         let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         lock.map_or(Ok(()), |mut lock| lock.mark_closed())
     }
+}
+
+/// Begins a transaction and takes its lock; one that cannot have the lock is rolled back, so that its
+/// connection is as good as before.
+async fn begin(
+    connection: PoolConnection<Any>,
+    statement: &'static str,
+    lock: Option<&'static str>,
+) -> sqlx::Result<Transaction<'static, Any>> {
+    let mut inner = Transaction::begin(connection, Some(statement.into_sql_str())).await?;
+    let Some(lock) = lock else { return Ok(inner) };
+    let locked = sqlx::raw_sql(lock).execute(&mut *inner).await;
+    if let Err(error) = locked {
+        if let Err(error) = inner.rollback().await {
+            tracing::debug!(%error, "a connection is lost with the transaction it began");
+        }
+        return Err(error);
+    }
+    Ok(inner)
 }

@@ -10,17 +10,25 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
-    /// Begins a write transaction that runs alone.
-    ///
-    /// SQLite has one writer by nature. On PostgreSQL a lock held to the end of
-    /// the transaction gives the same, and READ COMMITTED lets every statement
-    /// after it see all that was committed before.
+    /// Begins a write transaction. It runs alone once it has the [`writers_lock`](Self::writers_lock).
     pub(crate) const fn begin_write(self) -> &'static str {
         match self {
             Self::Sqlite => "BEGIN IMMEDIATE",
-            Self::Postgres => {
-                "BEGIN; SET LOCAL lock_timeout = '30s'; SELECT pg_advisory_xact_lock(4844247391)"
-            }
+            Self::Postgres => "BEGIN",
+        }
+    }
+
+    /// The first statement of a write transaction, where beginning it does not keep others out.
+    ///
+    /// SQLite has one writer by nature. On PostgreSQL a lock held to the end of
+    /// the transaction gives the same, and READ COMMITTED lets every statement
+    /// after it see all that was committed before. It may fail, by the time limit of locks;
+    /// so it must not be part of the begin: the driver rolls back only what it knows has begun.
+    pub(crate) const fn writers_lock(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            // As a text, because the driver cannot read a void.
+            Self::Postgres => Some("SELECT pg_advisory_xact_lock(4844247391)::text"),
         }
     }
 

@@ -121,11 +121,12 @@ impl DbError {
 }
 
 /// SQLite: busy, locked, I/O error, full. PostgreSQL (five characters): connection,
-/// resources, operator intervention, lock not available, serialisation, deadlock.
+/// resources, operator intervention, lock not available, serialisation, deadlock, and the two ends of
+/// a transaction that somebody else ended: it failed before, it idled too long.
 fn is_transient(code: &str) -> bool {
     if code.len() == 5 {
         return ["08", "53", "57"].iter().any(|class| code.starts_with(class))
-            || ["55P03", "40001", "40P01"].contains(&code);
+            || ["55P03", "40001", "40P01", "25P02", "25P03"].contains(&code);
     }
     // The low byte of SQLite's extended codes is the primary code.
     code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13))
@@ -137,7 +138,7 @@ mod tests {
 
     #[test]
     fn trouble_that_passes_is_told_from_trouble_that_stays() {
-        for code in ["5", "6", "10", "13", "261", "778", "08006", "53300", "57P01", "55P03"] {
+        for code in ["5", "6", "10", "13", "261", "778", "08006", "53300", "57P01", "55P03", "25P02", "25P03"] {
             assert!(is_transient(code), "{code}");
         }
         for code in ["1", "19", "2067", "23505", "42601", "22P02", ""] {

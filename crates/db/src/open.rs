@@ -39,9 +39,12 @@ const SQLITE_READER: &str = "
     PRAGMA cell_size_check = ON;
     PRAGMA query_only = ON;";
 /// A node that stops in the middle of a transaction, or whose network does, must
-/// not hold up the others for longer than this.
+/// not hold up the others for longer than this. A shorter limit that the operator gave the
+/// database or the role stands.
 const POSTGRES_SESSION: &str = "
-    SET idle_in_transaction_session_timeout = '30s';
+    SELECT set_config(name, LEAST(NULLIF(setting::bigint, 0), 30000)::text, false)
+      FROM pg_settings
+     WHERE name IN ('lock_timeout', 'idle_in_transaction_session_timeout');
     SET statement_timeout = '60s';
     SET tcp_keepalives_idle = 10;
     SET tcp_keepalives_interval = 5;

@@ -23,3 +23,4 @@ mod trash;
 mod vault_contract;
 mod vaults;
 mod verification;
+mod writers_lock;

@@ -24,7 +24,7 @@ fn clock() -> Arc<dyn Clock> {
 }
 
 /// A connection of the test's own, past the crate.
-async fn raw(database: &TestDatabase) -> AnyPool {
+pub(crate) async fn raw(database: &TestDatabase) -> AnyPool {
     sqlx::any::install_default_drivers();
     AnyPoolOptions::new().max_connections(1).connect(database.url()).await.unwrap()
 }
