@@ -36,9 +36,20 @@ impl Db {
 
     /// A transaction that may write. It waits until it is the only one, so keep
     /// it short and never wait in it for anything but the database; beginning a
-    /// second one while holding the first waits for ever (30 s).
+    /// second one while holding the first waits in vain.
     pub async fn begin(&self) -> Result<Tx, DbError> {
         self.begin_on(&self.writer, self.engine.begin_write(), self.engine.writers_lock()).await
+    }
+
+    /// A transaction that may write, beside others that do: for a heartbeat, which must come through
+    /// while somebody holds the lock of the writers. It changes one row, in one statement that
+    /// itself says when it may; no decision may rest on what it has read.
+    pub async fn begin_beside(&self) -> Result<Tx, DbError> {
+        let pool = match self.engine {
+            Engine::Sqlite => &self.writer,
+            Engine::Postgres => &self.reader,
+        };
+        self.begin_on(pool, self.engine.begin_write(), None).await
     }
 
     /// A transaction that only reads, and sees one state from its first query on.

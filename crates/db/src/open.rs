@@ -20,10 +20,16 @@ use crate::error::DbError;
 const SQLITE_MIN: (u32, u32, u32) = (3, 51, 3);
 /// Connections that read a SQLite file at the same time.
 const SQLITE_READERS: u32 = 4;
-/// Connections to a PostgreSQL server.
-const POSTGRES_CONNECTIONS: u32 = 16;
-/// How long a transaction waits for its turn.
+/// Connections to a PostgreSQL server that read. Writers have their own, so that those who wait for
+/// the lock leave none of these out.
+const POSTGRES_READERS: u32 = 12;
+/// Connections to a PostgreSQL server that write. One works, the next ones wait for the lock; more
+/// would wait there instead of here.
+const POSTGRES_WRITERS: u32 = 4;
+/// How long a transaction waits for a connection.
 const WAIT: Duration = Duration::from_secs(30);
+/// The same, where another node may hold the lock of the writers.
+const WAIT_BESIDE_OTHERS: Duration = Duration::from_secs(10);
 
 const SQLITE_WRITER: &str = "
     PRAGMA journal_mode = WAL;
@@ -38,18 +44,29 @@ const SQLITE_READER: &str = "
     PRAGMA trusted_schema = OFF;
     PRAGMA cell_size_check = ON;
     PRAGMA query_only = ON;";
-/// A node that stops in the middle of a transaction, or whose network does, must
-/// not hold up the others for longer than this. A shorter limit that the operator gave the
-/// database or the role stands.
-const POSTGRES_SESSION: &str = "
-    SELECT set_config(name, LEAST(NULLIF(setting::bigint, 0), 30000)::text, false)
-      FROM pg_settings
-     WHERE name IN ('lock_timeout', 'idle_in_transaction_session_timeout');
-    SET statement_timeout = '60s';
-    SET tcp_keepalives_idle = 10;
-    SET tcp_keepalives_interval = 5;
-    SET tcp_keepalives_count = 3;
-    SET client_min_messages = warning;";
+/// Settings of a session in which a transaction may idle for so many milliseconds, and waits for locks
+/// for ten seconds. Shorter limits that the operator gave the database or the role stand.
+macro_rules! postgres_session {
+    ($idle:literal) => {
+        concat!(
+            "SELECT set_config(name, LEAST(NULLIF(setting::bigint, 0),
+                 CASE name WHEN 'lock_timeout' THEN 10000 ELSE ",
+            $idle,
+            " END)::text, false)
+               FROM pg_settings
+              WHERE name IN ('lock_timeout', 'idle_in_transaction_session_timeout');
+             SET statement_timeout = '60s';
+             SET tcp_keepalives_idle = 10;
+             SET tcp_keepalives_interval = 5;
+             SET tcp_keepalives_count = 3;
+             SET client_min_messages = warning;"
+        )
+    };
+}
+const POSTGRES_READER: &str = postgres_session!("30000");
+/// A node that stops in the middle of a write, or whose network does, must not hold up the others for
+/// longer than this: much less than the lease of a task.
+const POSTGRES_WRITER: &str = postgres_session!("10000");
 
 /// What opening gives.
 #[derive(Debug)]
@@ -81,25 +98,31 @@ async fn open_sqlite(path: &str) -> Result<Opened, DbError> {
     // The file holds password hashes and sealed keys: created for its owner only.
     private_file(path)?;
     let url = format!("sqlite://{}?mode=rw", escape(&path.to_string_lossy()));
-    let writer = pool(&url, 1, SQLITE_WRITER).await?;
+    let writer = pool(&url, 1, SQLITE_WRITER, WAIT).await?;
     check_sqlite(&writer, lock.was_unclean).await?;
-    let reader = pool(&url, SQLITE_READERS, SQLITE_READER).await?;
+    let reader = pool(&url, SQLITE_READERS, SQLITE_READER, WAIT).await?;
     Ok(Opened { engine: Engine::Sqlite, writer, reader, lock: Some(lock) })
 }
 
 async fn open_postgres(url: &str) -> Result<Opened, DbError> {
-    let pool = pool(url, POSTGRES_CONNECTIONS, POSTGRES_SESSION).await?;
-    check_postgres(&pool).await?;
-    Ok(Opened { engine: Engine::Postgres, writer: pool.clone(), reader: pool, lock: None })
+    let reader = pool(url, POSTGRES_READERS, POSTGRES_READER, WAIT).await?;
+    check_postgres(&reader).await?;
+    let writer = pool(url, POSTGRES_WRITERS, POSTGRES_WRITER, WAIT_BESIDE_OTHERS).await?;
+    Ok(Opened { engine: Engine::Postgres, writer, reader, lock: None })
 }
 
-async fn pool(url: &str, connections: u32, session: &'static str) -> Result<AnyPool, DbError> {
+async fn pool(
+    url: &str,
+    connections: u32,
+    session: &'static str,
+    wait: Duration,
+) -> Result<AnyPool, DbError> {
     // The parser's own message would repeat the URL, and with it a password.
     let options: AnyConnectOptions =
         url.parse().map_err(|_| DbError::BadUrl("it does not parse".into()))?;
     AnyPoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(WAIT)
+        .acquire_timeout(wait)
         .after_connect(move |connection, _| {
             Box::pin(async move { connection.execute(session).await.map(drop) })
         })

@@ -114,7 +114,7 @@ impl Tasks<'_> {
             "UPDATE tasks SET status = 'running', lease_until = $3, fencing = fencing + 1,
                  attempts = attempts + 1, started_at = COALESCE(started_at, $4), updated_at = $4,
                  claimed_by = $5
-             WHERE id = $1 AND fencing = $2",
+             WHERE id = $1 AND fencing = $2 AND lease_until <= $4",
         )
         .bind(found.id)
         .bind(found.fencing)
@@ -149,7 +149,8 @@ impl Tasks<'_> {
     }
 
     /// Prolongs the lease and notes the progress. Gives whether somebody wants the
-    /// task to stop; none: the lease is lost.
+    /// task to stop; none: the lease is lost. It may run beside other writers
+    /// ([`begin_beside`](crate::Db::begin_beside)).
     pub async fn renew(
         &mut self,
         id: TaskId,

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use cbr_env::Clock;
+use cbr_db::Db;
+use cbr_env::{Clock, SystemClock};
 use cbr_model::operation::OperationStatus;
 use cbr_task::harness::{self, Ended, Fault, crash_matrix};
 use cbr_task::{Cause, Options, Outcome};
-use cbr_testkit::{TestDatabase, on_both_engines};
+use cbr_testkit::{Engine, TestDatabase, on_both_engines};
 use tokio_util::sync::CancellationToken;
 
 use crate::toy::{Act, Toy, World, entered};
@@ -129,4 +130,28 @@ async fn a_task_of_a_dead_worker_goes_on_where_it_was_saved(database: TestDataba
     assert_eq!((record.status, record.fencing), (OperationStatus::Success, 2));
     assert_eq!(world.entered("work 1").await, 1, "saved before the crash, not entered again");
     assert_eq!(world.outside.done.lock().unwrap().len(), 3);
+}
+
+/// P3, P23: another node that holds up all writers for longer than a lease costs no task its lease.
+#[tokio::test]
+async fn who_holds_up_the_writers_costs_no_lease() {
+    let Some(database) = TestDatabase::on(Engine::Postgres) else { return };
+    let other = Db::open(database.url(), Arc::new(SystemClock::default())).await.unwrap();
+    let world = World::in_real_time(database).await;
+    world.script([Act::UntilCancelled]);
+    let task = world.enqueue(1).await;
+    let lease = Duration::from_secs(2);
+    let engine = world.engine_with(Options { lease, ..World::options() });
+    let shutdown = CancellationToken::new();
+    let working = tokio::spawn(engine.run(shutdown.clone()));
+    world.until("the step runs", async || world.entered("work 0").await == 1).await;
+    let held = other.begin().await.unwrap();
+    let from = world.record(task).await.updated_at;
+    let renewed_for = async || world.record(task).await.updated_at.micros_since(from);
+    world.until("renewed beyond a lease", async || renewed_for().await > 2_000_000).await;
+    assert_eq!(world.record(task).await.fencing, 1);
+    assert_eq!(world.outside.working.load(Ordering::SeqCst), 1, "it still works");
+    held.rollback().await.unwrap();
+    shutdown.cancel();
+    working.await.unwrap();
 }
