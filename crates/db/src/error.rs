@@ -138,7 +138,10 @@ mod tests {
 
     #[test]
     fn trouble_that_passes_is_told_from_trouble_that_stays() {
-        for code in ["5", "6", "10", "13", "261", "778", "08006", "53300", "57P01", "55P03", "25P02", "25P03"] {
+        for code in [
+            "5", "6", "10", "13", "261", "778", "08006", "53300", "57P01", "55P03", "25P02",
+            "25P03",
+        ] {
             assert!(is_transient(code), "{code}");
         }
         for code in ["1", "19", "2067", "23505", "42601", "22P02", ""] {

@@ -154,6 +154,19 @@ pub struct EnterpriseProject {
     pub updated_at: Timestamp,
 }
 
+/// What a caller showed, by which it can be found again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Credential {
+    /// A password. Nothing is found by it.
+    Password,
+    /// A token, by its SHA-256.
+    Token([u8; 32]),
+    /// An access key, by its public half.
+    AccessKey(String),
+    /// A temporary access key, by its public half.
+    TemporaryKey(String),
+}
+
 /// The caller of a request, made only from a checked credential.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Caller {
@@ -170,13 +183,18 @@ pub struct Caller {
     pub agency: Option<AgencyId>,
     /// What the credential was narrowed to when it was made; none: all its user may do.
     pub narrowed_to: Option<Document>,
-    /// It is a temporary access key, which makes no lasting credential.
-    pub is_temporary_key: bool,
+    /// The credential: what is made with it is made only while it is good.
+    pub credential: Credential,
 }
 
 impl Caller {
     /// Whether it administers its account. Who acts through an agency does not, whatever it is at home.
     pub const fn is_administrator(&self) -> bool {
         self.user.is_admin && self.agency.is_none()
+    }
+
+    /// Whether its credential is a temporary access key, which makes no lasting credential.
+    pub const fn is_temporary_key(&self) -> bool {
+        matches!(self.credential, Credential::TemporaryKey(_))
     }
 }

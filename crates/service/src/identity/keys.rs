@@ -3,6 +3,7 @@
 
 use cbr_db::{AccessKey, Tx};
 use cbr_model::UserId;
+use cbr_model::identity::{Caller, Credential};
 use zeroize::Zeroizing;
 
 use super::credentials::SigningKey;
@@ -57,7 +58,8 @@ impl Identity {
         }
         let key = tx.access_keys().find(access_key).await.map_err(db(doing))?;
         let key = key.filter(|key| key.enabled).ok_or(Error::CredentialRefused)?;
-        let caller = caller_of(&mut tx, key.user, None).await?;
+        let credential = Credential::AccessKey(key.ak.clone());
+        let caller = Caller { credential, ..caller_of(&mut tx, key.user, None).await? };
         let secret = self
             .key
             .open(&key.ak, &key.sealed_secret)
@@ -86,7 +88,7 @@ impl Identity {
         let doing = "making an access key";
         check_description(&description)?;
         let caller = access.actor().caller();
-        if caller.is_temporary_key || caller.agency.is_some() || caller.project.is_some() {
+        if caller.is_temporary_key() || caller.agency.is_some() || caller.project.is_some() {
             // What is narrow or borrowed must not become whole and lasting.
             return Err(Error::Forbidden);
         }
@@ -188,7 +190,7 @@ async fn end_temporary(tx: &mut Tx, user: UserId) -> Result<()> {
 /// Refuses unless the caller may change the credentials of `user`; what ends by itself changes none
 /// that last.
 pub(super) async fn within_reach(tx: &mut Tx, access: &OwnAccess, user: UserId) -> Result<()> {
-    if access.actor().caller().is_temporary_key {
+    if access.actor().caller().is_temporary_key() {
         return Err(Error::Forbidden);
     }
     access.over(user)?;

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::credentials::{Bootstrapped, FirstAccount};
 use super::password::{Passwords, random_text};
 use super::seal::SealingKey;
+use super::sessions::still_good;
 use crate::access::Actor;
 use crate::audit::{Change, Refusals};
 use crate::error::db;
@@ -176,13 +177,16 @@ impl Identity {
     }
 
     /// Begins a transaction in which `actor` changes something of its account; it ends with a
-    /// record of it.
+    /// record of it. Its credential is looked at again, because most of what is changed here are
+    /// credentials, and one that was taken back while this waited must not live on in another.
     pub(super) async fn change<'a>(
         &self,
         actor: &'a Actor,
         doing: &'static str,
     ) -> Result<Change<'a>> {
-        Change::begin((&*self.db, &self.random), actor, None, doing).await
+        let mut change = Change::begin((&*self.db, &self.random), actor, None, doing).await?;
+        still_good(&mut change, actor.caller()).await?;
+        Ok(change)
     }
 }
 

@@ -4,7 +4,7 @@
 //! barred account look alike and cost alike.
 
 use cbr_db::{FailedLogins, Token, Tx};
-use cbr_model::identity::{Caller, Domain, GrantScope, Project, User};
+use cbr_model::identity::{Caller, Credential, Domain, GrantScope, Project, User};
 use cbr_model::{AgencyId, ProjectId, UserId};
 use zeroize::Zeroizing;
 
@@ -32,16 +32,6 @@ pub(super) enum SecondFactor {
     NotAsked,
     /// This code, if the user has a device and it is required.
     Code(Option<Zeroizing<String>>),
-}
-
-/// What was shown for a token.
-pub(super) enum Shown<'a> {
-    /// A password.
-    Password(&'a Proof),
-    /// Another token.
-    Token(&'a str),
-    /// The credential of the request itself.
-    Checked,
 }
 
 /// A password that was right.
@@ -78,7 +68,7 @@ impl Identity {
         let project = scoped_project(&mut tx, &domain, &login.scope).await?;
         drop(tx);
         let caller = Caller { project, ..whole_caller(domain, user, None) };
-        self.issue(caller, methods, Shown::Password(&proof), request).await
+        self.issue(caller, methods, Some(&proof), request).await
     }
 
     /// Records that a login of a user failed. Which part was wrong is not told, so nothing is: what
@@ -97,30 +87,22 @@ impl Identity {
         }
     }
 
-    /// Issues a token for `caller`, until its credential ends but at most for a day; not if what was
-    /// `shown` for it is void by now.
+    /// Issues a token for `caller`, until its credential ends but at most for a day; not if the
+    /// password that was shown, or else the credential, is void by now.
     pub(super) async fn issue(
         &self,
         caller: Caller,
         methods: &str,
-        shown: Shown<'_>,
+        proof: Option<&Proof>,
         request: Request,
     ) -> Result<IssuedToken> {
         let actor = Actor::new(caller, request);
         let mut tx = self.change(&actor, "issuing a token").await?;
-        let is_good = match shown {
-            Shown::Password(proof) => {
-                let phc = tx.users().password(actor.caller().user.id).await;
-                phc.map_err(db("reading a password"))? == proof.phc
+        if let Some(proof) = proof {
+            let phc = tx.users().password(actor.caller().user.id).await;
+            if phc.map_err(db("reading a password"))? != proof.phc {
+                return Err(Error::CredentialRefused);
             }
-            Shown::Token(secret) => {
-                let held = tx.tokens().find(token_digest(secret)).await;
-                held.map_err(db("reading a token"))?.is_some()
-            }
-            Shown::Checked => true,
-        };
-        if !is_good {
-            return Err(Error::CredentialRefused);
         }
         let issued_at = tx.now();
         let longest = issued_at.plus_seconds(TOKEN_SECONDS);
@@ -128,8 +110,10 @@ impl Identity {
         let expires_at = caller.expires_at.map_or(longest, |end| end.min(longest));
         caller.expires_at = Some(expires_at);
         let secret = random_text(&*self.random, TOKEN_CHARS);
+        let digest = token_digest(&secret);
+        caller.credential = Credential::Token(digest);
         let token = Token {
-            digest: token_digest(&secret),
+            digest,
             user: caller.user.id,
             project: caller.project.as_ref().map(|project| project.id),
             agency: caller.agency,
@@ -187,7 +171,8 @@ impl Identity {
     /// Whom the token speaks for, if it is good.
     pub async fn verify_token(&self, secret: &str) -> Result<VerifiedToken> {
         let mut tx = self.db.read().await.map_err(db("verifying a token"))?;
-        let token = tx.tokens().find(token_digest(secret)).await.map_err(db("reading a token"))?;
+        let digest = token_digest(secret);
+        let token = tx.tokens().find(digest).await.map_err(db("reading a token"))?;
         let token = token.ok_or(Error::CredentialRefused)?;
         let mut caller = caller_of(&mut tx, token.user, token.agency).await?;
         caller.project = match token.project {
@@ -195,6 +180,7 @@ impl Identity {
             None => None,
         };
         caller.expires_at = Some(token.expires_at);
+        caller.credential = Credential::Token(digest);
         Ok(VerifiedToken { issued_at: token.issued_at, caller, methods: token.methods })
     }
 
@@ -283,7 +269,29 @@ const fn whole_caller(domain: Domain, user: User, agency: Option<AgencyId>) -> C
         expires_at: None,
         agency,
         narrowed_to: None,
-        is_temporary_key: false,
+        credential: Credential::Password,
+    }
+}
+
+/// Refuses unless the credential of `caller` is good in this transaction: it was checked in another one,
+/// and somebody may have taken it back since. Of a password the caller says itself whether it is.
+pub(super) async fn still_good(tx: &mut Tx, caller: &Caller) -> Result<()> {
+    let doing = "looking at a credential again";
+    let is_there = match &caller.credential {
+        Credential::Password => true,
+        Credential::Token(digest) => tx.tokens().find(*digest).await.map_err(db(doing))?.is_some(),
+        Credential::AccessKey(ak) => {
+            tx.access_keys().find(ak).await.map_err(db(doing))?.is_some_and(|key| key.enabled)
+        }
+        Credential::TemporaryKey(ak) => {
+            tx.temporary_keys().find(ak).await.map_err(db(doing))?.is_some()
+        }
+    };
+    let user = tx.users().find(caller.user.id).await.map_err(db(doing))?;
+    if is_there && user.is_some_and(|user| user.enabled) {
+        Ok(())
+    } else {
+        Err(Error::CredentialRefused)
     }
 }
 

@@ -3,7 +3,7 @@
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use cbr_db::{TemporaryKey, Tx};
 use cbr_model::Timestamp;
-use cbr_model::identity::{Agency, Caller};
+use cbr_model::identity::{Agency, Caller, Credential};
 use cbr_model::permission::Document;
 use zeroize::Zeroizing;
 
@@ -11,7 +11,7 @@ use super::credentials::{DomainRef, IssuedToken, Scope, SigningKey};
 use super::password::random_text;
 use super::seal::token_digest;
 use super::service::{ACCESS_KEY_CHARS, Identity, SECRET_KEY_CHARS};
-use super::sessions::{ASSUME, Shown, caller_of, enabled_project, find_domain, scoped_project};
+use super::sessions::{ASSUME, caller_of, enabled_project, find_domain, scoped_project};
 use crate::access::{Actor, Request};
 use crate::audit::Subject;
 use crate::error::db;
@@ -76,7 +76,7 @@ impl Identity {
                 format!("it is {} to {}", SECONDS.start(), SECONDS.end()),
             ));
         }
-        if caller.is_temporary_key {
+        if caller.is_temporary_key() {
             return Err(Error::Forbidden);
         }
         let caller = match &wish.agency {
@@ -117,14 +117,14 @@ impl Identity {
         scope: &Scope,
         request: Request,
     ) -> Result<IssuedToken> {
-        if caller.is_temporary_key {
+        if caller.is_temporary_key() {
             return Err(Error::Forbidden);
         }
         let mut caller = self.assume(caller, agency).await?;
         let mut tx = self.db.read().await.map_err(db("acting through an agency"))?;
         caller.project = scoped_project(&mut tx, &caller.domain, scope).await?;
         drop(tx);
-        self.issue(caller, "assume_role", Shown::Checked, request).await
+        self.issue(caller, "assume_role", None, request).await
     }
 
     /// Issues a token of another scope for who holds one already: never for longer, and never
@@ -144,7 +144,7 @@ impl Identity {
             return Err(Error::CredentialRefused);
         }
         caller.project = wanted;
-        self.issue(caller, &held.methods, Shown::Token(secret), request).await
+        self.issue(caller, &held.methods, None, request).await
     }
 
     /// The caller as it acts through an agency. One that is absent and one that trusts somebody
@@ -190,7 +190,7 @@ impl Identity {
         };
         caller.expires_at = Some(key.expires_at);
         caller.narrowed_to = key.document;
-        caller.is_temporary_key = true;
+        caller.credential = Credential::TemporaryKey(key.ak.clone());
         let secret = self
             .key
             .open(&key.ak, &key.sealed_secret)

@@ -97,7 +97,7 @@ impl Identity {
     ) -> Result<User> {
         let doing = "changing a user";
         let caller = access.actor().caller();
-        if change.password.is_some() && (caller.is_temporary_key || caller.user.id == id) {
+        if change.password.is_some() && (caller.is_temporary_key() || caller.user.id == id) {
             // One's own needs the one before, and what ends by itself sets none: a credential that was
             // stolen or narrowed must not become a whole and lasting one.
             return Err(Error::Forbidden);
@@ -149,7 +149,7 @@ impl Identity {
     ) -> Result<()> {
         let doing = "changing a password";
         let caller = access.actor().caller();
-        if caller.user.id != id || caller.agency.is_some() || caller.is_temporary_key {
+        if caller.user.id != id || caller.agency.is_some() || caller.is_temporary_key() {
             return Err(Error::Forbidden);
         }
         if *original == *new {

@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use cbr_model::audit::Event;
-use cbr_model::identity::{Domain, Project};
+use cbr_model::identity::{Agency, Caller, Domain, Project};
 use cbr_model::query::{Page, VaultFilter};
 use cbr_model::vault::VaultKind;
-use cbr_model::{DomainId, ProjectId};
+use cbr_model::{AgencyId, DomainId, ProjectId};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::world::{VOLUME, World, enter, id};
 use crate::Request;
 
-use crate::identity::{DomainRef, FirstAccount, Login, Scope, UserRef};
+use crate::identity::{AgencyRef, DomainRef, FirstAccount, Login, Scope, TemporaryWish, UserRef};
 use crate::{Error, Result};
 
 /// A login that can be recorded.
@@ -164,7 +164,7 @@ async fn secrets_open_with_the_new_key_after_they_were_sealed_anew() {
 /// P31: also the secrets of temporary keys and the seeds of second factors follow the master key.
 #[tokio::test]
 async fn every_sealed_secret_follows_the_master_key() {
-    use crate::identity::{SealingKey, TemporaryWish, reseal};
+    use crate::identity::{SealingKey, reseal};
     let world = World::new().await;
     let identity = &world.services.identity;
     let key = identity.signing_key(&world.account.access_key, None).await.unwrap();
@@ -182,4 +182,64 @@ async fn every_sealed_secret_follows_the_master_key() {
     assert_eq!(reseal(db, &sealing(2), &sealing(9), &random).await.unwrap(), 3);
     let seen = identity.signing_key(&made.ak, Some(&made.security_token)).await.unwrap();
     assert_eq!(*seen.secret, *made.secret);
+}
+
+/// P27, IAM-13: what a caller still holds in its hand after its credential was taken back, as a request
+/// does that waits for its turn, makes no other credential.
+#[tokio::test]
+async fn what_was_taken_back_makes_no_other_credential() {
+    let world = World::new().await;
+    let identity = &world.services.identity;
+    let (user, uuid) = (world.account.user, Uuid::from_u128);
+    // Another account that trusts this one.
+    let theirs = Domain { id: DomainId::from_uuid(uuid(1)), name: "theirs".into() };
+    let mut tx = world.db.begin().await.unwrap();
+    tx.domains().insert(&theirs).await.unwrap();
+    let agency = Agency {
+        id: AgencyId::from_uuid(uuid(2)),
+        domain: theirs.id,
+        name: "help".into(),
+        trusted: Domain { id: world.account.domain, name: "acme".into() },
+        description: String::new(),
+        created_at: tx.now(),
+        expires_at: None,
+    };
+    tx.agencies().insert(&agency).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let password = world.account.password.to_string();
+    let other = identity.login(login(&password, Scope::Unscoped), asked()).await.unwrap();
+    let with_token = identity.verify_token(&other.secret).await.unwrap().caller;
+    let with_key = identity.signing_key(&world.account.access_key, None).await.unwrap().caller;
+    for caller in [&with_token, &with_key] {
+        assert!(made_with(&world, caller).await.iter().all(Result::is_ok), "still good");
+    }
+    let access = |caller: &Caller| identity.own(caller.clone(), "iam:x:y", asked());
+    let own = access(&with_token).await.unwrap();
+    identity.delete_key(&own, &world.account.access_key).await.unwrap();
+    for refused in made_with(&world, &with_key).await {
+        assert!(matches!(refused, Err(Error::CredentialRefused)), "{refused:?}");
+    }
+    let (before, after) = (Zeroizing::new(password), Zeroizing::new("Other-pass-9x".to_owned()));
+    identity.change_password(&own, user, before, after).await.unwrap();
+    for refused in made_with(&world, &with_token).await {
+        assert!(matches!(refused, Err(Error::CredentialRefused)), "{refused:?}");
+    }
+    let again = identity.rescope(&other.secret, &Scope::Unscoped, asked()).await;
+    assert!(matches!(again, Err(Error::CredentialRefused)), "{again:?}");
+}
+
+/// What can be made of a credential: a temporary key, a token through an agency, and a lasting key.
+async fn made_with(world: &World, caller: &Caller) -> [Result<()>; 3] {
+    let identity = &world.services.identity;
+    let wish = TemporaryWish { agency: None, seconds: 86_400, document: None };
+    let agency = AgencyRef { domain: DomainRef::Name("theirs".into()), name: "help".into() };
+    let own = identity.own(caller.clone(), "iam:x:y", asked()).await.unwrap();
+    let temporary = identity.create_temporary_key(caller.clone(), wish, asked()).await;
+    let assumed = identity.assume_role(caller.clone(), &agency, &Scope::Unscoped, asked()).await;
+    let lasting = identity.create_key(&own, caller.user.id, String::new()).await;
+    if let Ok(made) = &lasting {
+        identity.delete_key(&own, &made.key.ak).await.unwrap();
+    }
+    [temporary.map(drop), assumed.map(drop), lasting.map(drop)]
 }

@@ -4,7 +4,7 @@ use crate::sharing::ShareError;
 use std::time::Duration;
 
 use cbr_model::backup::Backup;
-use cbr_model::identity::{Caller, Domain, Project, User};
+use cbr_model::identity::{Caller, Credential, Domain, Project, User};
 use cbr_model::member::{Member, MemberState, MemberStatus};
 use cbr_model::query::{BackupFilter, Ownership, Page};
 use cbr_model::size::Gib;
@@ -47,7 +47,7 @@ impl World {
             expires_at: None,
             agency: None,
             narrowed_to: None,
-            is_temporary_key: false,
+            credential: Credential::Password,
         };
         let identity = &self.services.identity;
         identity.access(caller, project_id(n), None, request()).await.unwrap()
