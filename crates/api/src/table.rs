@@ -9,7 +9,7 @@ use crate::v3::{
     agents, backups, checkpoints, directory, features, members, migrates, operation_logs, orders,
     organization_policies, policies, protectables, replication, storage_usage, vault_tags, vaults,
 };
-use crate::{cts, ecs, evs, identity, system, x};
+use crate::{ces, cts, ecs, evs, identity, system, x};
 
 /// Every operation, in the order of the OpenAPI document.
 pub static OPERATIONS: &[Operation] = &[
@@ -214,6 +214,10 @@ pub static OPERATIONS: &[Operation] = &[
     // servers (contract F.4)
     ecs::list::OPERATION,
     ecs::show::OPERATION,
+    // monitoring (contract F.6)
+    ces::list_metrics::OPERATION,
+    ces::metric_data::OPERATION,
+    ces::batch_query::OPERATION,
     // traces (contract F.7)
     cts::list::OPERATION,
     cts::operations::OPERATION,

@@ -43,6 +43,10 @@ impl Row {
         self.get(column)
     }
 
+    pub(crate) fn int_opt(&self, column: &'static str) -> Result<Option<i64>, DbError> {
+        self.get(column)
+    }
+
     /// A number that cannot be negative.
     pub(crate) fn count(&self, column: &'static str) -> Result<u64, DbError> {
         u64::try_from(self.int(column)?).map_err(|error| self.inconsistent(column, error))

@@ -7,17 +7,21 @@ use sqlx::{Any, AssertSqlSafe, Transaction};
 use crate::access_keys::AccessKeys;
 use crate::agencies::Agencies;
 use crate::agents::Agents;
+use crate::alarm_records::AlarmRecords;
+use crate::alarms::Alarms;
 use crate::audit::Audit;
 use crate::backup_sizes::BackupSizes;
 use crate::backups::Backups;
 use crate::bindings::Bindings;
 use crate::checkpoints::Checkpoints;
 use crate::custom_roles::CustomRoles;
+use crate::deliveries::Deliveries;
 use crate::disk_owners::DiskOwners;
 use crate::domains::Domains;
 use crate::engine::Engine;
 use crate::enterprise_projects::EnterpriseProjects;
 use crate::error::DbError;
+use crate::events::Events;
 use crate::exports::Exports;
 use crate::grants::Grants;
 use crate::groups::Groups;
@@ -37,9 +41,12 @@ use crate::sql::Sql;
 use crate::tasks::Tasks;
 use crate::temporary_keys::TemporaryKeys;
 use crate::tokens::Tokens;
+use crate::topics::Topics;
 use crate::trash::Trash;
 use crate::users::Users;
 use crate::vault_backups::VaultBackups;
+use crate::vault_levels::VaultLevels;
+use crate::vault_points::VaultPoints;
 use crate::vaults::Vaults;
 use crate::verification::Verification;
 
@@ -194,6 +201,41 @@ impl Tx {
     /// Questions about many backups at once.
     pub const fn vault_backups(&mut self) -> VaultBackups<'_> {
         VaultBackups { tx: self }
+    }
+
+    /// How full vaults were.
+    pub const fn vault_points(&mut self) -> VaultPoints<'_> {
+        VaultPoints { tx: self }
+    }
+
+    /// Whether vaults were above their thresholds.
+    pub const fn vault_levels(&mut self) -> VaultLevels<'_> {
+        VaultLevels { tx: self }
+    }
+
+    /// What happened without a person.
+    pub const fn events(&mut self) -> Events<'_> {
+        Events { tx: self }
+    }
+
+    /// Alarm rules, what they know, and their templates.
+    pub const fn alarms(&mut self) -> Alarms<'_> {
+        Alarms { tx: self }
+    }
+
+    /// Changes of state of alarms.
+    pub const fn alarm_records(&mut self) -> AlarmRecords<'_> {
+        AlarmRecords { tx: self }
+    }
+
+    /// Topics and their subscriptions.
+    pub const fn topics(&mut self) -> Topics<'_> {
+        Topics { tx: self }
+    }
+
+    /// Messages to single subscriptions.
+    pub const fn deliveries(&mut self) -> Deliveries<'_> {
+        Deliveries { tx: self }
     }
 
     /// What disks' backups cost.

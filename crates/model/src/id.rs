@@ -152,14 +152,24 @@ ids! {
     AgentId      = Agent,      "agent",      false;
     /// A directory that an agent is to back up.
     AgentPathId  = AgentPath,  "directory",  false;
+    /// An alarm rule.
+    AlarmId      = Alarm,      "alarm",      false;
+    /// A change of state of an alarm.
+    AlarmRecordId = AlarmRecord, "alarm record", false;
+    /// Conditions to make alarms from.
+    AlarmTemplateId = AlarmTemplate, "alarm template", false;
     /// One resource's result in a checkpoint.
     BackupId     = Backup,     "backup",     false;
     /// The restore points of one resource in one vault, as the store knows them.
     ChainId      = Chain,      "chain",      false;
     /// One run over a vault.
     CheckpointId = Checkpoint, "checkpoint", false;
+    /// A message to one subscription.
+    DeliveryId   = Delivery,   "delivery",   false;
     /// An account.
     DomainId     = Domain,     "domain",     true;
+    /// Something that happened.
+    EventId      = Event,      "event",      false;
     /// A backup given out as a disk.
     ExportId     = Export,     "export",     false;
     /// The offer of a backup to another project.
@@ -178,8 +188,12 @@ ids! {
     ResourceId   = Resource,   "resource",   false;
     /// What users may do: a policy of identity and access.
     RoleId       = Role,       "role",       true;
+    /// Somebody who is told what is sent to a topic.
+    SubscriptionId = Subscription, "subscription", false;
     /// A task; the API shows it as an operation log.
     TaskId       = Task,       "task",       false;
+    /// Something that messages are sent to.
+    TopicId      = Topic,      "topic",      false;
     /// A record of a change.
     TraceId      = Trace,      "trace",      false;
     /// When a policy runs.

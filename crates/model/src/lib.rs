@@ -4,15 +4,18 @@
 //! or a database: what a rule needs, it is given.
 
 pub mod agent;
+pub mod alarm;
 pub mod audit;
 pub mod backup;
 pub mod checkpoint;
+pub mod event;
 pub mod export;
 pub mod id;
 pub mod identity;
 pub mod integrity;
 pub mod member;
 pub mod metadata;
+pub mod metric;
 pub mod name;
 pub mod operation;
 pub mod order;
@@ -23,11 +26,13 @@ pub mod quota;
 pub mod resource;
 pub mod size;
 pub mod tag;
+pub mod topic;
 pub mod vault;
 
 pub use cbr_env::Timestamp;
 pub use id::{
-    AgencyId, AgentId, AgentPathId, BackupId, ChainId, CheckpointId, DomainId, ExportId, GroupId,
-    MemberId, OrderId, OrganizationPolicyId, PolicyId, ProjectId, ResourceId, RoleId, TaskId,
+    AgencyId, AgentId, AgentPathId, AlarmId, AlarmRecordId, AlarmTemplateId, BackupId, ChainId,
+    CheckpointId, DeliveryId, DomainId, EventId, ExportId, GroupId, MemberId, OrderId,
+    OrganizationPolicyId, PolicyId, ProjectId, ResourceId, RoleId, SubscriptionId, TaskId, TopicId,
     TraceId, TriggerId, UserId, VaultId,
 };

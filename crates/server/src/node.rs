@@ -53,6 +53,7 @@ impl Node {
             node: name,
             exports: config.export.settings(&data.exports_path())?,
             undo_days: config.repository.undo_days(),
+            monitoring: config.monitor.options(),
         });
         Ok(Self { world, db, provider, services })
     }
@@ -123,6 +124,8 @@ impl Node {
         let verification = Arc::clone(&self.services.verification);
         let verify = config.verify.options();
         let store_watch = Arc::clone(&self.services.store_watch);
+        let (monitoring, stop_monitoring) =
+            (Arc::clone(&self.services.monitoring), stopping.clone());
         let (stop_engine, stop_sweeps) = (stopping.clone(), stopping.clone());
         let (stop_scrub, stop_watch) = (stopping.clone(), stopping.clone());
         async move {
@@ -143,7 +146,9 @@ impl Node {
                 }
             });
             let watching = tokio::spawn(async move { store_watch.run(stop_watch).await });
+            let measuring = tokio::spawn(async move { monitoring.run(stop_monitoring).await });
             engine.run(stop_engine).await;
+            measuring.abort();
             watching.abort();
             tidying.abort();
             scrubbing.abort();

@@ -11,6 +11,7 @@ use cbr_task::{Engine, Options, Wake};
 use crate::core::Core;
 use crate::exports::{ExportSettings, Host};
 use crate::identity::SealingKey;
+use crate::monitoring::{MonitorOptions, Monitoring};
 use crate::resources::Resources;
 use crate::store_watch::StoreWatch;
 use crate::sweeps::Sweeps;
@@ -52,6 +53,8 @@ pub struct Deps {
     pub exports: ExportSettings,
     /// For how many days what is deleted can be taken back; none: it is gone at once.
     pub undo_days: u32,
+    /// How long what is measured is kept.
+    pub monitoring: MonitorOptions,
 }
 
 /// The use cases, for those who call them.
@@ -97,6 +100,8 @@ pub struct Services {
     pub verification: Arc<Verification>,
     /// Whether the object store still does what it did.
     pub store_watch: Arc<StoreWatch>,
+    /// How full vaults are over time.
+    pub monitoring: Arc<Monitoring>,
     /// What is tidied up from time to time.
     pub sweeps: Arc<Sweeps>,
     core: Arc<Core>,
@@ -105,8 +110,8 @@ pub struct Services {
 impl Services {
     /// The use cases over `deps`.
     pub fn new(deps: Deps) -> Self {
-        let Deps { db, clock, random, repository, provider, sealing_key, node, exports, undo_days } =
-            deps;
+        let Deps { db, clock, random, repository, provider, sealing_key, node, exports, .. } = deps;
+        let (undo_days, monitoring) = (deps.undo_days, deps.monitoring);
         let identity = Arc::new(Identity::new(
             Arc::clone(&db),
             Arc::clone(&clock),
@@ -139,6 +144,7 @@ impl Services {
             catalogue: Arc::new(Catalogue::new(Arc::clone(&core))),
             verification: Arc::new(Verification::new(Arc::clone(&core))),
             store_watch: Arc::new(StoreWatch::new(Arc::clone(&core))),
+            monitoring: Arc::new(Monitoring::new(Arc::clone(&core), monitoring)),
             sweeps: Arc::new(Sweeps::new(
                 Arc::clone(&core),
                 Arc::clone(&trash),

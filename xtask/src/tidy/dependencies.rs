@@ -72,6 +72,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("tower-http", &["cbr-api", "cbr-server"]),
     ("utoipa", &["cbr-api"]),
     ("reqwest", &["cbr-server", "cbr-store"]),
+    ("lettre", &["cbr-server"]),
     ("object_store", &["cbr-store"]),
     ("clap", &["cbr-server"]),
     ("anyhow", &["cbr-server", "xtask"]),

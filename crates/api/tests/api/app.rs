@@ -80,6 +80,7 @@ impl App {
             node: "node-1".to_owned(),
             exports: ExportSettings::within(exports.path().join("exports")),
             undo_days: 3,
+            monitoring: cbr_service::monitoring::MonitorOptions::default(),
         });
         let first = FirstAccount {
             domain_name: DOMAIN_NAME.into(),
@@ -101,6 +102,11 @@ impl App {
         };
         app.token = app.insert_token(app.account.user, app.account.project, "own").await;
         app
+    }
+
+    /// Measures vaults as the service does in the background; says how many.
+    pub(crate) async fn measure(&self) -> u64 {
+        self.services.monitoring.sample().await.unwrap()
     }
 
     /// Whatever needs the database fails from now on.

@@ -156,7 +156,8 @@ async fn what_is_recorded_is_listed() {
 /// nothing, or nothing of a project.
 #[test]
 fn every_operation_that_changes_something_has_its_event() {
-    let exceptions = ["WhatIfBackupsDeleted", "ShowVaultResourceInstances", "CheckAgent"];
+    let exceptions =
+        ["WhatIfBackupsDeleted", "ShowVaultResourceInstances", "CheckAgent", "BatchListMetricData"];
     let is_wrong = |operation: &&cbr_api::operation::Operation| {
         let is_exception = exceptions.contains(&operation.name);
         operation.event.is_some() != (operation.is_mutating() && !is_exception)

@@ -18,6 +18,7 @@ mod filters;
 mod generated;
 mod identity;
 mod members;
+mod monitoring;
 mod organization_policies;
 mod people;
 mod policies;

@@ -21,6 +21,7 @@ mod tasks;
 mod transactions;
 mod trash;
 mod vault_contract;
+mod vault_points;
 mod vaults;
 mod verification;
 mod writers_lock;

@@ -28,6 +28,7 @@ pub(crate) mod serve;
 mod session;
 pub(crate) mod task;
 pub(crate) mod vault;
+mod vault_metrics;
 mod vault_more;
 mod vault_policy;
 mod vault_tags;

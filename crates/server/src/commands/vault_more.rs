@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::session::Session;
 use super::vault::{bound_ids, reread, show};
+use super::vault_metrics::{self, MetricsArgs};
 use crate::client::lookup::Noun;
 use crate::client::wait::WaitArgs;
 use crate::client::wire;
@@ -103,6 +104,8 @@ pub(super) enum MoreCommand {
         #[arg(long, value_name = "QUOTA=NUMBER", value_parser = limit)]
         set: Option<(String, Option<u64>)>,
     },
+    /// Show how full a vault was over time
+    Metrics(MetricsArgs),
     /// Bar a vault: no backups into it, no restores from it (for administrators)
     Freeze {
         /// Name or id
@@ -157,6 +160,7 @@ pub(super) async fn run(session: &Session, command: MoreCommand) -> Result<(), F
             make_prepaid(session, &vaults, &period).await
         }
         MoreCommand::Quota { set } => quota(session, set).await,
+        MoreCommand::Metrics(args) => vault_metrics::run(session, args).await,
         MoreCommand::Freeze { vault, reason } => {
             freeze(session, &vault, "freeze", &json!({"scene": reason})).await
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AccountConfig, Compatibility, DatabaseConfig, ExportConfig, HttpConfig, LogConfig,
-    RepositoryConfig, S3Config, TasksConfig, VerifyConfig,
+    MonitorConfig, RepositoryConfig, S3Config, TasksConfig, VerifyConfig,
 };
 
 /// The example that `cbr config example` prints.
@@ -32,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) tasks: TasksConfig,
     /// How what is stored is read again.
     pub(crate) verify: VerifyConfig,
+    /// How long what is measured is kept.
+    pub(crate) monitor: MonitorConfig,
     /// What the service says about its work.
     pub(crate) log: LogConfig,
     /// Volumes and servers of this host; without a pool, one in the data directory.
@@ -115,6 +117,7 @@ impl Config {
         self.export.validate()?;
         self.tasks.validate()?;
         self.verify.validate()?;
+        self.monitor.validate()?;
         self.log.validate()?;
         self.local.validate().map_err(|error| ConfigError::invalid("local", error.to_string()))?;
         self.check_trash()
@@ -244,6 +247,7 @@ mod tests {
             ("[export]\nlisten = \"0.0.0.0:10809\"", "export.certificate_file"),
             ("[tasks]\nworkers = 0", "tasks.workers"),
             ("[verify]\npass_days = 0", "verify.pass_days"),
+            ("[monitor]\nslot_days = 0", "monitor.slot_days"),
             ("[log]\nfilter = \"info,,=\"", "log.filter"),
             ("[[local.pools]]\nname = \"a\"\npath = \"b\"", "pools[0].path"),
         ];

@@ -29,6 +29,7 @@ use crate::content::{reference, versions};
 use crate::core::Core;
 use crate::exports::ExportSettings;
 use crate::identity::{Bootstrapped, FirstAccount, SealingKey};
+use crate::monitoring::MonitorOptions;
 use crate::resources::Resources;
 use crate::rules::vault::tests::wanted;
 use crate::vaults::{NewVault, WantedResource};
@@ -179,6 +180,7 @@ impl World {
             node: "node".to_owned(),
             exports: ExportSettings::within(exports.path().join("exports")),
             undo_days: store.undo_days,
+            monitoring: MonitorOptions::default(),
         });
         let first = FirstAccount {
             domain_name: "acme".into(),

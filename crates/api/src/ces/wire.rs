@@ -1,0 +1,128 @@
+//! Metrics on the wire (contract F.6).
+
+use cbr_model::metric::{DIMENSION, DataPoint, Filter, Metric, NAMESPACE, PERIODS};
+use cbr_model::{Timestamp, VaultId};
+use cbr_service::monitoring::{MetricKey, MetricQuery};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use crate::error::ApiError;
+
+/// What a metric is of.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = MetricDimension)]
+pub(super) struct Dimension {
+    /// `instance_id`
+    pub(super) name: String,
+    /// Id of a vault.
+    pub(super) value: String,
+}
+
+impl Dimension {
+    /// The dimension of a vault.
+    pub(super) fn of(vault: VaultId) -> Self {
+        Self { name: DIMENSION.to_owned(), value: vault.to_string() }
+    }
+}
+
+/// One metric of one vault.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MetricOfVault)]
+pub(super) struct MetricOfVault {
+    namespace: &'static str,
+    metric_name: &'static str,
+    unit: &'static str,
+    dimensions: Vec<Dimension>,
+}
+
+impl From<MetricKey> for MetricOfVault {
+    fn from(key: MetricKey) -> Self {
+        Self {
+            namespace: NAMESPACE,
+            metric_name: key.metric.as_str(),
+            unit: key.metric.unit(),
+            dimensions: vec![Dimension::of(key.vault)],
+        }
+    }
+}
+
+/// Where a list goes on after this metric.
+pub(super) fn marker(key: MetricKey) -> String {
+    format!("{NAMESPACE}.{}.{DIMENSION}:{}", key.metric.as_str(), key.vault)
+}
+
+/// A metric by its name, in the namespace there is.
+pub(super) fn metric(namespace: &str, name: &str) -> Result<Metric, ApiError> {
+    if namespace != NAMESPACE {
+        return Err(ApiError::invalid("namespace", format_args!("there is one, `{NAMESPACE}`")));
+    }
+    Metric::from_str_exact(name).ok_or_else(|| {
+        let known = Metric::ALL.map(Metric::as_str).join(", ");
+        ApiError::invalid("metric_name", format_args!("one of {known}"))
+    })
+}
+
+/// The vault that a dimension names; `None`: it is no id, so there is nothing of it.
+pub(super) fn vault(name: &str, value: &str) -> Result<Option<VaultId>, ApiError> {
+    if name != DIMENSION {
+        return Err(ApiError::invalid("dim.0", format_args!("the dimension is `{DIMENSION}`")));
+    }
+    Ok(value.parse().ok())
+}
+
+/// A dimension as a query says it: `instance_id,<id>`.
+pub(super) fn dimension(text: &str) -> Result<Option<VaultId>, ApiError> {
+    let form =
+        || ApiError::invalid("dim.0", format_args!("write it as {DIMENSION},<id of a vault>"));
+    let (name, value) = text.split_once(',').ok_or_else(form)?;
+    vault(name, value)
+}
+
+/// Which values: a filter, a period, and times in milliseconds.
+pub(super) fn query(
+    filter: &str,
+    period: u32,
+    from: i64,
+    to: i64,
+) -> Result<MetricQuery, ApiError> {
+    let filter = Filter::from_str_exact(filter)
+        .ok_or_else(|| ApiError::invalid("filter", "average, max, min, sum or variance"))?;
+    if !PERIODS.contains(&period) {
+        let why = "1, 300, 1200, 3600, 14400 or 86400 seconds";
+        return Err(ApiError::invalid("period", why));
+    }
+    let at = |millis: i64| Timestamp(millis.saturating_mul(1000));
+    Ok(MetricQuery { period, filter, from: at(from), to: at(to) })
+}
+
+/// A value: under the name of its filter, with its time in milliseconds.
+pub(super) fn point(point: DataPoint, filter: Filter, unit: Option<&str>) -> Value {
+    let mut fields = Map::new();
+    fields.insert(filter.as_str().to_owned(), json!(point.value));
+    fields.insert("timestamp".to_owned(), json!(point.begin.saturating_mul(1000)));
+    if let Some(unit) = unit {
+        fields.insert("unit".to_owned(), json!(unit));
+    }
+    Value::Object(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// MON-01, contract F.6.
+    #[test]
+    fn a_metric_is_named_by_namespace_name_and_dimension() {
+        assert_eq!(metric("SYS.CBR", "vault_util").unwrap(), Metric::VaultUtil);
+        assert_eq!(metric("SYS.ECS", "vault_util").unwrap_err().status(), 400);
+        assert_eq!(metric("SYS.CBR", "cpu_util").unwrap_err().status(), 400);
+        let id = "5b0c7f6e-0d0f-4c3a-9d5e-0c7e3f1b2a01";
+        assert_eq!(dimension(&format!("instance_id,{id}")).unwrap().unwrap().to_string(), id);
+        assert_eq!(dimension("instance_id,web").unwrap(), None);
+        assert_eq!(dimension("instance_id").unwrap_err().status(), 400);
+        assert_eq!(dimension(&format!("disk,{id}")).unwrap_err().status(), 400);
+        assert_eq!(query("mean", 300, 0, 1).unwrap_err().status(), 400);
+        assert_eq!(query("max", 900, 0, 1).unwrap_err().status(), 400);
+    }
+}

@@ -1,0 +1,100 @@
+//! Table `events`: what happened without a person. Whoever makes something happen adds it here in
+//! the same transaction; alarms and notices are made of it afterwards, once.
+
+use cbr_model::event::{CbrEvent, EventKind};
+use cbr_model::query::{Listing, Page};
+use cbr_model::{EventId, ProjectId, Timestamp};
+
+use crate::error::DbError;
+use crate::listing::{Listed, SortKey};
+use crate::row::Row;
+use crate::sql::Sql;
+use crate::tx::Tx;
+
+/// The table of events.
+#[derive(Debug)]
+pub struct Events<'t> {
+    pub(crate) tx: &'t mut Tx,
+}
+
+impl Events<'_> {
+    /// Adds what happened in this transaction.
+    pub async fn insert(&mut self, event: &CbrEvent) -> Result<(), DbError> {
+        let sql = Sql::new(
+            "INSERT INTO events (id, project_id, kind, vault_id, resource_id, resource_name, detail,
+                 created_at, handled)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)",
+        )
+        .bind(event.id)
+        .bind(event.project)
+        .bind(event.kind.as_str())
+        .bind(event.vault)
+        .bind(event.resource.as_ref())
+        .bind(&event.resource_name)
+        .bind(&event.detail)
+        .bind(event.at);
+        self.tx.execute("events.insert", sql).await.map(drop)
+    }
+
+    /// The oldest events that nothing was made of yet, at most `limit`.
+    pub async fn open(&mut self, limit: u32) -> Result<Vec<CbrEvent>, DbError> {
+        let sql =
+            Sql::new("SELECT * FROM events WHERE handled = 0 ORDER BY created_at, id LIMIT $1");
+        let rows = self.tx.rows("events.open", "events", sql.bind(limit)).await?;
+        rows.iter().map(event).collect()
+    }
+
+    /// Notes that alarms and notices were made of an event.
+    pub async fn set_handled(&mut self, event: EventId) -> Result<(), DbError> {
+        let sql = Sql::new("UPDATE events SET handled = 1 WHERE id = $1").bind(event);
+        self.tx.execute("events.set_handled", sql).await.map(drop)
+    }
+
+    /// A page of a project's events, newest first; of one kind.
+    pub async fn list(
+        &mut self,
+        project: ProjectId,
+        kind: Option<EventKind>,
+        page: &Page,
+    ) -> Result<Listing<CbrEvent>, DbError> {
+        let mut sql = Sql::new("FROM events t WHERE t.project_id = $1").bind(project);
+        sql.and_equal("t.kind", kind.map(EventKind::as_str));
+        let listed = Listed {
+            name: "events.list",
+            table: "events",
+            project,
+            matching: sql,
+            keys: vec![SortKey::newest("t.created_at"), SortKey::id(false)],
+        };
+        let (rows, total) = listed.page(self.tx, page).await?;
+        Ok(Listing { rows: rows.iter().map(event).collect::<Result<_, _>>()?, total })
+    }
+
+    /// How many events of each kind there are.
+    pub async fn counts(&mut self) -> Result<Vec<(EventKind, u64)>, DbError> {
+        let sql = Sql::new("SELECT kind, COUNT(*) AS n FROM events GROUP BY kind");
+        let rows = self.tx.rows("events.counts", "events", sql).await?;
+        rows.iter()
+            .map(|row| Ok((row.word("kind", EventKind::from_str_exact)?, row.count("n")?)))
+            .collect()
+    }
+
+    /// Forgets what happened before a time and was handled; says how many.
+    pub async fn forget(&mut self, before: Timestamp) -> Result<u64, DbError> {
+        let sql = Sql::new("DELETE FROM events WHERE handled = 1 AND created_at < $1");
+        self.tx.execute("events.forget", sql.bind(before)).await
+    }
+}
+
+fn event(row: &Row) -> Result<CbrEvent, DbError> {
+    Ok(CbrEvent {
+        id: row.id("id")?,
+        project: row.id("project_id")?,
+        kind: row.word("kind", EventKind::from_str_exact)?,
+        vault: row.id_opt("vault_id")?,
+        resource: row.text_opt("resource_id")?,
+        resource_name: row.text("resource_name")?,
+        detail: row.text("detail")?,
+        at: row.time("created_at")?,
+    })
+}

@@ -1,0 +1,97 @@
+//! How full vaults were.
+
+use std::sync::Arc;
+
+use cbr_model::Timestamp;
+use cbr_model::metric::{Filter, Metric, Width, measured, series};
+use cbr_model::size::{Bytes, GIB, Gib};
+use cbr_testkit::{TestDatabase, on_both_engines};
+
+use crate::builders::World;
+
+on_both_engines! {
+    a_slot_is_kept_once_and_rolled_up_once,
+    two_nodes_measure_a_slot_once,
+    what_is_too_old_is_forgotten_in_pieces,
+}
+
+/// MON-02, MON-03: the first measurement of a vault and slot counts; its hour and day know it.
+async fn a_slot_is_kept_once_and_rolled_up_once(database: TestDatabase) {
+    let world = World::on(database).await;
+    let (vault, other) = (world.stored_vault("v").await, world.stored_vault("w").await);
+    let mut tx = world.begin().await;
+    let due = tx.vault_points().due(96, 10).await.unwrap();
+    assert_eq!(due.len(), 2);
+    for (slot, gib) in [(96, 10), (97, 20), (97, 99), (100, 30)] {
+        let summaries = measured(Gib(gib).bytes(), vault.size);
+        let is_first =
+            tx.vault_points().record((vault.project, vault.id), slot, &summaries).await.unwrap();
+        assert_eq!(is_first, gib != 99, "{gib}");
+    }
+    let due = tx.vault_points().due(96, 10).await.unwrap();
+    assert_eq!(due.iter().map(|vault| vault.id).collect::<Vec<_>>(), [other.id]);
+    tx.commit().await.unwrap();
+
+    let mut tx = world.read().await;
+    let owner = (vault.project, vault.id);
+    let mut of = async |width, range, filter| {
+        let points = tx.vault_points().list(owner, width, range, 100).await.unwrap();
+        let values = series(&points, Metric::UsedVaultSize, 1, filter);
+        values.into_iter().map(|point| (point.begin, point.value)).collect::<Vec<_>>()
+    };
+    let slots = of(Width::Slot, (0, 1000), Filter::Max).await;
+    assert_eq!(slots, [(86_400, 10.0), (87_300, 20.0), (90_000, 30.0)]);
+    assert_eq!(of(Width::Slot, (97, 97), Filter::Max).await, [(87_300, 20.0)]);
+    let hours = of(Width::Hour, (0, 1000), Filter::Average).await;
+    assert_eq!(hours, [(86_400, 15.0), (90_000, 30.0)]);
+    assert_eq!(of(Width::Day, (0, 1000), Filter::Sum).await, [(86_400, 60.0)]);
+    let owner = (world.id(), vault.id);
+    let anothers = tx.vault_points().list(owner, Width::Slot, (0, 1000), 100).await.unwrap();
+    assert!(anothers.is_empty(), "another project sees nothing");
+}
+
+/// MON-02: whoever measures, there is one row and one contribution to the hour.
+async fn two_nodes_measure_a_slot_once(database: TestDatabase) {
+    let world = World::on(database).await;
+    let vault = world.stored_vault("v").await;
+    let nodes = [1_u64, 2, 3, 4].map(|n| {
+        let (db, vault) = (Arc::clone(&world.db), vault.clone());
+        tokio::spawn(async move {
+            let mut tx = db.begin().await.unwrap();
+            let summaries = measured(Bytes(n * GIB), vault.size);
+            let owner = (vault.project, vault.id);
+            let is_first = tx.vault_points().record(owner, 5, &summaries).await.unwrap();
+            tx.commit().await.unwrap();
+            is_first
+        })
+    });
+    let mut firsts = 0;
+    for node in nodes {
+        firsts += u32::from(node.await.unwrap());
+    }
+    assert_eq!(firsts, 1);
+    let mut tx = world.read().await;
+    let owner = (vault.project, vault.id);
+    let hour = tx.vault_points().list(owner, Width::Hour, (0, 10), 10).await.unwrap();
+    let (sum, max) = (Filter::Sum, Filter::Max);
+    let value = |filter| series(&hour, Metric::UsedVaultSize, 3600, filter)[0].value;
+    assert!((value(sum) - value(max)).abs() < 1e-9, "one value");
+}
+
+async fn what_is_too_old_is_forgotten_in_pieces(database: TestDatabase) {
+    let world = World::on(database).await;
+    world.clock.set(Timestamp(0));
+    let vault = world.stored_vault("v").await;
+    let mut tx = world.begin().await;
+    for slot in 0..10 {
+        let summaries = measured(Bytes(1), vault.size);
+        tx.vault_points().record((vault.project, vault.id), slot, &summaries).await.unwrap();
+    }
+    assert_eq!(tx.vault_points().forget(Width::Slot, 7, 4).await.unwrap(), 4);
+    assert_eq!(tx.vault_points().forget(Width::Slot, 7, 4).await.unwrap(), 3);
+    assert_eq!(tx.vault_points().forget(Width::Slot, 7, 4).await.unwrap(), 0);
+    let owner = (vault.project, vault.id);
+    assert_eq!(tx.vault_points().list(owner, Width::Slot, (0, 99), 99).await.unwrap().len(), 3);
+    assert_eq!(tx.vault_points().list(owner, Width::Hour, (0, 99), 99).await.unwrap().len(), 3);
+    tx.commit().await.unwrap();
+}

@@ -1,0 +1,133 @@
+//! Topics, their subscriptions, and what is sent to them (MON-07).
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::id::{DeliveryId, ProjectId, SubscriptionId, TopicId};
+use crate::operation::words;
+
+/// Most topics of a project.
+pub const TOPICS_MAX: usize = 100;
+/// Most subscriptions of a topic.
+pub const SUBSCRIPTIONS_MAX: usize = 100;
+
+words! {
+    /// How a subscription is reached.
+    Protocol {
+        /// Mail.
+        Email = "email",
+        /// A POST without TLS.
+        Http = "http",
+        /// A POST with TLS.
+        Https = "https",
+        /// A text message, through a gateway of the operator.
+        Sms = "sms",
+    }
+}
+
+/// Something that messages are sent to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Topic {
+    /// Its id.
+    pub id: TopicId,
+    /// Its project.
+    pub project: ProjectId,
+    /// Its name; one of a kind in the project.
+    pub name: String,
+    /// What mails name as their sender.
+    pub display_name: String,
+    /// Whether notices about the project's vaults go here (MON-10).
+    pub takes_notices: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Somebody who is told what is sent to a topic.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Subscription {
+    /// Its id.
+    pub id: SubscriptionId,
+    /// Its project.
+    pub project: ProjectId,
+    /// The topic.
+    pub topic: TopicId,
+    /// How it is reached.
+    pub protocol: Protocol,
+    /// Where.
+    pub endpoint: String,
+    /// Free text.
+    pub remark: String,
+    /// What its signatures and its confirmation are made of, sealed.
+    pub sealed_root: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When the one at its end agreed; nothing is sent before.
+    pub confirmed_at: Option<Timestamp>,
+}
+
+/// A text in both languages.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Text {
+    /// In one line.
+    pub subject: String,
+    /// In full.
+    pub body: String,
+}
+
+/// A message.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Message {
+    /// What kind of message: `alarm`, `recovery`, `notice`, `confirmation` or `published`.
+    pub kind: String,
+    /// In English.
+    pub en: Text,
+    /// In Chinese; none: the English text is what somebody wrote.
+    pub zh: Option<Text>,
+    /// Particulars for programs.
+    pub particulars: std::collections::BTreeMap<String, String>,
+}
+
+words! {
+    /// How far a message to one subscription is.
+    DeliveryStatus {
+        /// It will be sent, or sent again.
+        Waiting = "waiting",
+        /// The other side has taken it.
+        Sent = "sent",
+        /// Nobody takes it; somebody has to look.
+        Dead = "dead",
+    }
+}
+
+/// A message to one subscription.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Delivery {
+    /// Its id; the receiver can tell repetitions by it.
+    pub id: DeliveryId,
+    /// Its project.
+    pub project: ProjectId,
+    /// The topic's name then.
+    pub topic_name: String,
+    /// The subscription.
+    pub subscription: SubscriptionId,
+    /// How it is reached.
+    pub protocol: Protocol,
+    /// Where.
+    pub endpoint: String,
+    /// What is said.
+    pub message: Message,
+    /// Whether it asks for agreement.
+    pub is_confirmation: bool,
+    /// How far it is.
+    pub status: DeliveryStatus,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Why it was not taken the last time.
+    pub error: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was sent or given up.
+    pub ended_at: Option<Timestamp>,
+}

@@ -1,0 +1,66 @@
+//! Measures every vault once in each slot, and forgets what is too old.
+
+use cbr_model::metric::{Width, measured, slot_at};
+
+use super::service::Monitoring;
+use crate::Result;
+use crate::error::db;
+
+/// Vaults that are measured in one transaction: others want to write as well.
+const PAGE: u32 = 100;
+/// Rows that are forgotten in one transaction.
+const FORGET: u32 = 5000;
+const DAY_SECONDS: i64 = 86_400;
+
+impl Monitoring {
+    /// Measures every vault that has not been measured in the slot of now, by whatever node
+    /// (MON-02, MON-03); says how many.
+    pub async fn sample(&self) -> Result<u64> {
+        let doing = "measuring vaults";
+        let slot = slot_at(self.core.clock.now());
+        let mut count = 0;
+        loop {
+            let mut tx = self.core.db.read().await.map_err(db(doing))?;
+            let is_due = !tx.vault_points().due(slot, 1).await.map_err(db(doing))?.is_empty();
+            drop(tx);
+            if !is_due {
+                return Ok(count);
+            }
+            let mut tx = self.core.db.begin().await.map_err(db(doing))?;
+            let due = tx.vault_points().due(slot, PAGE).await.map_err(db(doing))?;
+            for vault in &due {
+                let owner = (vault.project, vault.id);
+                let summaries = measured(vault.used, vault.size);
+                let is_first = tx.vault_points().record(owner, slot, &summaries).await;
+                count += u64::from(is_first.map_err(db(doing))?);
+            }
+            tx.commit().await.map_err(db(doing))?;
+        }
+    }
+
+    /// Forgets what was measured too long ago to be kept; says how many rows.
+    pub async fn forget_points(&self) -> Result<u64> {
+        let doing = "forgetting old measurements";
+        let now = self.core.clock.now();
+        let mut count = 0;
+        for width in Width::ALL {
+            let days = match width {
+                Width::Slot => self.options.slot_days,
+                Width::Hour => self.options.hour_days,
+                Width::Day => self.options.day_days,
+            };
+            let before = width.slot_at(now.plus_seconds(-i64::from(days) * DAY_SECONDS));
+            loop {
+                let mut tx = self.core.db.begin().await.map_err(db(doing))?;
+                let gone = tx.vault_points().forget(width, before, FORGET).await;
+                let gone = gone.map_err(db(doing))?;
+                tx.commit().await.map_err(db(doing))?;
+                count += gone;
+                if gone < u64::from(FORGET) {
+                    break;
+                }
+            }
+        }
+        Ok(count)
+    }
+}

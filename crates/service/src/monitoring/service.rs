@@ -1,0 +1,53 @@
+//! What monitoring is made of, and its round.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::requests::MonitorOptions;
+use crate::Result;
+use crate::core::Core;
+
+/// How often it is looked whether there is something to do. Nothing depends on it: a slot is measured
+/// once, however often somebody looks.
+const EVERY: Duration = Duration::from_secs(5);
+/// Of so many rounds, one forgets what is too old: every hour.
+const FORGET_ROUNDS: u64 = 720;
+
+/// Monitoring.
+#[derive(Debug)]
+pub struct Monitoring {
+    pub(super) core: Arc<Core>,
+    pub(super) options: MonitorOptions,
+}
+
+impl Monitoring {
+    pub(crate) const fn new(core: Arc<Core>, options: MonitorOptions) -> Self {
+        Self { core, options }
+    }
+
+    /// Works until `shutdown`.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        for round in 0_u64.. {
+            report("measure", self.sample().await);
+            if round % FORGET_ROUNDS == 0 {
+                report("forget", self.forget_points().await);
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.core.clock.sleep(EVERY) => {}
+            }
+        }
+    }
+}
+
+fn report(part: &'static str, result: Result<u64>) {
+    match result {
+        Ok(0) => {}
+        Ok(count) => tracing::debug!(part, count, "monitoring"),
+        Err(error) => {
+            tracing::warn!(part, error = &error as &dyn std::error::Error, "monitoring failed");
+        }
+    }
+}
