@@ -61,6 +61,7 @@ async fn start(folder: &Path) -> (Router, String) {
         node: "node-1".to_owned(),
         exports: ExportSettings::within(folder.join("exports")),
         undo_days: 3,
+        monitoring: cbr_service::monitoring::MonitorOptions::default(),
     });
     let first = FirstAccount {
         domain_name: "acme".into(),
