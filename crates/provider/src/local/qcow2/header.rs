@@ -30,6 +30,10 @@ pub(crate) struct Header {
     pub(crate) cluster_bytes: u64,
     /// How many snapshots the image holds inside; they forbid writing to it.
     pub(crate) internal_snapshots: u32,
+    /// Where the L1 table begins in the file.
+    pub(super) l1_offset: u64,
+    /// How many entries the L1 table has; at least one for every L2 table the disk may have.
+    pub(super) l1_entries: u64,
 }
 
 /// Why an image is not used, and what to do.
@@ -84,8 +88,24 @@ impl Header {
             return Err(damaged(format!("claims {size_bytes} bytes, more than 64 TiB")));
         }
         check_tables(bytes, cluster, size_bytes, file_bytes)?;
-        Ok(Self { size_bytes, cluster_bytes: cluster, internal_snapshots: u32_at(bytes, 60) })
+        Ok(Self {
+            size_bytes,
+            cluster_bytes: cluster,
+            internal_snapshots: u32_at(bytes, 60),
+            l1_offset: u64_at(bytes, 40),
+            l1_entries: u64::from(u32_at(bytes, 36)),
+        })
     }
+
+    /// How many entries of the L1 table the disk reaches.
+    pub(super) fn l1_entries_needed(&self) -> u64 {
+        l1_entries_needed(self.size_bytes, self.cluster_bytes)
+    }
+}
+
+/// One entry leads to one cluster of entries, each of which leads to one cluster of data.
+fn l1_entries_needed(size_bytes: u64, cluster: u64) -> u64 {
+    size_bytes.div_ceil(cluster * (cluster / 8))
 }
 
 /// Nothing else is ever opened because an image says so.
@@ -152,9 +172,7 @@ fn check_tables(
         }
     };
     let entries = u64::from(u32_at(bytes, 36));
-    // One entry leads to one cluster of entries, each of which leads to one cluster of data.
-    let needed = size_bytes.div_ceil(cluster * (cluster / 8));
-    if entries < needed {
+    if entries < l1_entries_needed(size_bytes, cluster) {
         return Err(damaged("has too small an L1 table"));
     }
     table(u64_at(bytes, 40), entries * 8, L1_TABLE_BYTES_MAX, "L1 table")?;
@@ -162,7 +180,7 @@ fn check_tables(
     table(u64_at(bytes, 48), clusters * cluster, REFCOUNT_TABLE_BYTES_MAX, "reference count table")
 }
 
-fn damaged(why: impl Into<String>) -> Unusable {
+pub(super) fn damaged(why: impl Into<String>) -> Unusable {
     Unusable { why: why.into(), remedy: "check it with `qemu-img check`" }
 }
 
@@ -206,7 +224,13 @@ mod tests {
     #[test]
     fn a_sound_header_is_accepted() {
         let header = Header::parse(&sound(), 1 << 20).unwrap();
-        let expected = Header { size_bytes: GIB, cluster_bytes: 1 << 16, internal_snapshots: 0 };
+        let expected = Header {
+            size_bytes: GIB,
+            cluster_bytes: 1 << 16,
+            internal_snapshots: 0,
+            l1_offset: 3 << 16,
+            l1_entries: 2,
+        };
         assert_eq!(header, expected);
     }
 

@@ -17,6 +17,7 @@ use imago::qcow2::Qcow2;
 use imago::{DenyImplicitOpenGate, FormatAccess};
 
 use super::header::Header;
+use super::tables;
 use crate::disk::{DiskReader, DiskWriter, Ranges, check_bounds};
 use crate::local::raw::Broken;
 
@@ -44,15 +45,13 @@ pub fn qcow2_image(file: File, size_bytes: u64) -> io::Result<Box<dyn DiskWriter
 #[derive(Debug)]
 pub(crate) struct Qcow2Reader {
     access: Access,
-    /// The end of the file. Its last cluster need not be written to its end.
-    file_end: u64,
 }
 
 impl Qcow2Reader {
     pub(crate) fn new(file: File) -> io::Result<Self> {
-        let file_bytes = file.metadata()?.len();
-        let (access, header) = open(file, false)?;
-        Ok(Self { access, file_end: file_bytes.next_multiple_of(header.cluster_bytes) })
+        let header = check_header(&file)?;
+        tables::check_for_reading(&file, &header)?;
+        Ok(Self { access: open(file, false)? })
     }
 }
 
@@ -64,19 +63,8 @@ impl DiskReader for Qcow2Reader {
     fn allocated(&self) -> io::Result<Vec<Range<u64>>> {
         let mut ranges = Ranges::default();
         walk(&self.access, 0..self.access.size(), |range, place| {
-            match place {
-                Place::Zero => {}
-                // What lies beyond the end of the file would read as zeros and be wrong.
-                Place::File(offset)
-                    if offset.saturating_add(range.end - range.start) > self.file_end =>
-                {
-                    let missing = range.start + self.file_end.saturating_sub(offset);
-                    return Err(io::Error::new(
-                        io::ErrorKind::InvalidData,
-                        format!("the qcow2 image is cut off: byte {missing} is missing"),
-                    ));
-                }
-                Place::File(_) | Place::Compressed => ranges.push(range),
+            if place == Place::File {
+                ranges.push(range);
             }
             Ok(())
         })?;
@@ -101,11 +89,18 @@ pub(crate) struct Qcow2Writer {
 
 impl Qcow2Writer {
     pub(crate) fn new(file: File) -> io::Result<Self> {
-        let (access, _) = open(file, true)?;
+        let header = check_header(&file)?;
+        if header.internal_snapshots > 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the qcow2 image holds internal snapshots; delete them with `qemu-img snapshot -d`",
+            ));
+        }
+        let access = open(file, true)?;
         let size_bytes = access.size();
         let mut is_known_zero = true;
         walk(&access, 0..size_bytes, |_, place| {
-            is_known_zero &= matches!(place, Place::Zero);
+            is_known_zero &= place == Place::Zero;
             Ok(())
         })?;
         let (access, broken) = (Mutex::new(Some(access)), Broken::default());
@@ -169,7 +164,7 @@ impl DiskWriter for Qcow2Writer {
 fn deallocate(access: &mut Access, range: Range<u64>) -> io::Result<()> {
     let mut data = Ranges::default();
     walk(access, range, |range, place| {
-        if !matches!(place, Place::Zero) {
+        if place == Place::File {
             data.push(range);
         }
         Ok(())
@@ -195,13 +190,12 @@ fn write_zeros(access: &Access, range: Range<u64>) -> io::Result<()> {
 }
 
 /// Where a piece of the disk lies.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// Nowhere: it reads as zeros.
     Zero,
-    /// In the file, at this offset.
-    File(u64),
-    /// In the file, compressed.
-    Compressed,
+    /// In the file, compressed or not.
+    File,
 }
 
 /// Visits the pieces of `range` in order.
@@ -215,8 +209,7 @@ fn walk(
         let (mapping, length) = isolated(|| access.get_mapping(offset, range.end - offset))?;
         let place = match mapping {
             Mapping::Zero { .. } => Place::Zero,
-            Mapping::Raw { offset, .. } => Place::File(offset),
-            Mapping::Special { .. } => Place::Compressed,
+            Mapping::Raw { .. } | Mapping::Special { .. } => Place::File,
             _ => break,
         };
         let end = offset.saturating_add(length).min(range.end);
@@ -229,16 +222,13 @@ fn walk(
     Ok(())
 }
 
-fn open(file: File, writable: bool) -> io::Result<(Access, Header)> {
-    let header = Header::read(&file)?
-        .map_err(|unusable| io::Error::new(io::ErrorKind::InvalidData, unusable))?;
-    if writable && header.internal_snapshots > 0 {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "the qcow2 image holds internal snapshots; delete them with `qemu-img snapshot -d`",
-        ));
-    }
-    let access = isolated(|| {
+fn check_header(file: &File) -> io::Result<Header> {
+    Header::read(file)?.map_err(|unusable| io::Error::new(io::ErrorKind::InvalidData, unusable))
+}
+
+/// Opens an image whose header and tables were checked.
+fn open(file: File, writable: bool) -> io::Result<Access> {
+    isolated(|| {
         // The header names no other file, and if it did: nothing is opened.
         let image = Qcow2::<ImageFile>::builder(ImageFile::try_from(file)?)
             .backing(None)
@@ -246,8 +236,7 @@ fn open(file: File, writable: bool) -> io::Result<(Access, Header)> {
             .write(writable)
             .open(DenyImplicitOpenGate::default())?;
         Ok(FormatAccess::new(image))
-    })?;
-    Ok((access, header))
+    })
 }
 
 /// Runs a call into the library and turns a panic of it into an error.
@@ -288,5 +277,34 @@ mod tests {
             let answer = Qcow2Reader::new(open()).and_then(|reader| reader.allocated());
             assert!(answer.is_err(), "{clusters} clusters are missing: {answer:?}");
         }
+    }
+
+    /// P1: the L2 table itself is lost, and with it all it leads to.
+    #[test]
+    fn an_image_whose_file_ends_before_an_l2_table_is_refused() {
+        const GIB: u64 = 1 << 30;
+        let image = tempfile::NamedTempFile::new().unwrap();
+        let open = || File::options().read(true).write(true).open(image.path()).unwrap();
+        create(open(), 2 * GIB).unwrap();
+        let writer = Qcow2Writer::new(open()).unwrap();
+        for offset in [0, 2 * GIB - CLUSTER] {
+            writer.write_at(offset, &[7; 512]).unwrap();
+        }
+        writer.flush().unwrap();
+        drop(writer);
+        let mut tables = Vec::new();
+        let header = check_header(&open()).unwrap();
+        tables::visit(&open(), &header, header.l1_entries, |piece| {
+            if let tables::Piece::Table(offset) = piece {
+                tables.push(offset);
+            }
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(tables.len(), 2);
+        assert_eq!(Qcow2Reader::new(open()).unwrap().allocated().unwrap().len(), 2);
+        open().set_len(tables[1]).unwrap();
+        let error = Qcow2Reader::new(open()).unwrap_err();
+        assert!(error.to_string().contains("its L2 table at"), "{error}");
     }
 }

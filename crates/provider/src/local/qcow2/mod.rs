@@ -6,6 +6,7 @@
 
 mod header;
 mod image;
+mod tables;
 
 pub(crate) use header::Header;
 pub use image::qcow2_image;
