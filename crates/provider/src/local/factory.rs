@@ -65,7 +65,7 @@ impl Shared {
         file: &str,
         format: VolumeFormat,
     ) -> io::Result<()> {
-        let temporary = format!(".{file}.new");
+        let temporary = unfinished(file);
         directory.remove_file(&temporary)?;
         let image = directory.create_file(&temporary)?;
         match format {
@@ -163,6 +163,11 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// The name of an image until it is whole.
+pub(crate) fn unfinished(file: &str) -> String {
+    format!(".{file}.new")
 }
 
 fn check_size(size_bytes: u64) -> Result<()> {

@@ -6,13 +6,17 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use cbr_model::ResourceId;
 
+use super::durable::Directory;
+use super::factory::unfinished;
 use super::in_use::Usage;
-use super::lock;
 use super::place::{Access, Fingerprint, Place};
+use super::{lock, qcow2};
 use crate::disk::{DiskReader, DiskWriter};
 use crate::error::{Doing, ProviderError, Result};
 
@@ -53,15 +57,72 @@ impl ReadGuard {
     }
 }
 
+/// What an interrupted restore left: of so many bytes nothing is needed, they are written anew.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Nobodys {
+    /// From the beginning of the disk.
+    pub(crate) bytes: u64,
+    /// The size of the whole disk.
+    pub(crate) disk_bytes: u64,
+}
+
 /// Opens a disk that nobody uses for writing; it stays locked as long as the writer exists.
+///
+/// An image that the interruption damaged is made anew if it holds nothing but what is nobody's.
+/// So the restore goes on.
 pub(crate) fn open_writer(
     volume: ResourceId,
     place: &Place,
     usage: &Usage,
+    nobodys: Option<Nobodys>,
 ) -> Result<Arc<dyn DiskWriter>> {
     let remedy = "stop what uses it before restoring";
     let file = claim(volume, place, Access::Write, usage, remedy)?;
-    place.writer(file).map_err(|error| unreadable(volume, error))
+    let opened = file.try_clone().and_then(|clone| place.writer(clone));
+    match (opened, place, nobodys) {
+        (Err(why), Place::File { directory, file: name, .. }, Some(nobodys))
+            if qcow2::Inconsistent::is_cause_of(&why) && nobodys.is_all_of(&file) =>
+        {
+            tracing::warn!(volume.id = %volume, error = &why as &dyn std::error::Error,
+                "an interrupted restore left a damaged image; it is made anew");
+            let doing = || format!("make the image of volume {volume} anew");
+            let image = renew(directory, name, &file, nobodys.disk_bytes).doing(doing)?;
+            place.writer(image)
+        }
+        (opened, ..) => opened,
+    }
+    .map_err(|error| unreadable(volume, error))
+}
+
+impl Nobodys {
+    /// What cannot be told is not assumed.
+    fn is_all_of(self, image: &File) -> bool {
+        self.bytes >= self.disk_bytes
+            || qcow2::is_empty_from(image, self.bytes).unwrap_or_else(|error| {
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "a damaged image is kept"
+                );
+                false
+            })
+    }
+}
+
+/// Replaces a locked qcow2 image by an empty one, which is locked before it has the name. At
+/// every moment there is the old or the new one, so a power cut leaves a volume of known size.
+fn renew(directory: &Path, name: &str, old: &File, size_bytes: u64) -> io::Result<File> {
+    let directory = Directory::open(directory)?;
+    let temporary = unfinished(name);
+    directory.remove_file(&temporary)?;
+    let image = directory.create_file(&temporary)?;
+    lock::lock_for_writing(&image)?;
+    let like = old.metadata()?;
+    image.set_permissions(like.permissions())?;
+    std::os::unix::fs::fchown(&image, Some(like.uid()), Some(like.gid()))?;
+    qcow2::create(image.try_clone()?, size_bytes)?;
+    image.sync_all()?;
+    directory.rename(&temporary, name)?;
+    Ok(image)
 }
 
 /// Makes sure that nobody uses a disk that is about to be deleted.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cbr_model::ResourceId;
 
-use super::guard;
+use super::guard::{self, Nobodys};
 use super::in_use::Usage;
 use super::service::{LocalProvider, Shared};
 use super::state::{Power, RestoreMark};
@@ -115,7 +115,9 @@ impl Shared {
         if size_bytes < needed_bytes {
             return Err(ProviderError::TooSmall { volume, size_bytes, needed_bytes });
         }
-        let failed_before = match self.state.restore(volume)? {
+        let mark = self.state.restore(volume)?;
+        let was_begun = mark.is_some();
+        let failed_before = match mark {
             Some(RestoreMark { name: other, failure: None, .. }) if other != *name => {
                 let why = format!("another restore, {other}, is writing to it");
                 return Err(ProviderError::in_use(volume, why));
@@ -127,8 +129,12 @@ impl Shared {
         if self.handles().writers.contains_key(&(*name, volume)) {
             return Ok(());
         }
+        // Where a restore began before, what is overwritten now is nobody's: an image that the
+        // interruption damaged need not be mended first. One that was prepared and not written to
+        // is not damaged: it was sound when it was marked.
+        let nobodys = was_begun.then_some(Nobodys { bytes: needed_bytes, disk_bytes: size_bytes });
         // Locked first, marked second, written to last.
-        let writer = guard::open_writer(volume, &entry.place, &Usage::scan())?;
+        let writer = guard::open_writer(volume, &entry.place, &Usage::scan(), nobodys)?;
         self.state
             .set_restore(volume, &RestoreMark { name: *name, failure: None, failed_before })?;
         self.handles().writers.insert((*name, volume), writer);
@@ -147,7 +153,7 @@ impl Shared {
         // After a restart of ours: somebody may have taken the volume meanwhile.
         let catalogue = self.catalogue()?;
         let place = &catalogue.volume(volume)?.place;
-        let writer = guard::open_writer(volume, place, &Usage::scan())?;
+        let writer = guard::open_writer(volume, place, &Usage::scan(), None)?;
         self.handles().writers.insert((*name, volume), Arc::clone(&writer));
         Ok(writer)
     }

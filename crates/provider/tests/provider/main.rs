@@ -17,3 +17,5 @@ mod qemu;
 mod storage;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod torn_image;

@@ -34,6 +34,12 @@ pub(crate) struct Header {
     pub(super) l1_offset: u64,
     /// How many entries the L1 table has; at least one for every L2 table the disk may have.
     pub(super) l1_entries: u64,
+    /// Where the table of reference counts begins in the file.
+    pub(super) refcounts_offset: u64,
+    /// How long that table is.
+    pub(super) refcounts_bytes: u64,
+    /// A reference count has 2 to the power of this many bits; at most 6.
+    pub(super) refcount_order: u32,
 }
 
 /// Why an image is not used, and what to do.
@@ -64,10 +70,10 @@ impl Header {
             return Err(damaged("does not begin with a qcow2 header"));
         }
         let version = u32_at(bytes, 4);
-        let (features, header_bytes) = match version {
-            2 => (0, VERSION_2_BYTES as u64),
+        let (features, refcount_order, header_bytes) = match version {
+            2 => (0, 4, VERSION_2_BYTES as u64),
             3 if bytes.len() >= VERSION_3_BYTES => {
-                (u64_at(bytes, 72), u64::from(u32_at(bytes, 100)))
+                (u64_at(bytes, 72), u32_at(bytes, 96), u64::from(u32_at(bytes, 100)))
             }
             3 => return Err(damaged("is cut off")),
             other => return Err(damaged(format!("has the unknown version {other}"))),
@@ -83,6 +89,9 @@ impl Header {
         if header_bytes > cluster || (version == 3 && header_bytes < VERSION_3_BYTES as u64) {
             return Err(damaged("has an impossible header length"));
         }
+        if refcount_order > 6 {
+            return Err(damaged(format!("has reference counts of 2^{refcount_order} bits")));
+        }
         let size_bytes = u64_at(bytes, 24);
         if size_bytes > DISK_BYTES_MAX {
             return Err(damaged(format!("claims {size_bytes} bytes, more than 64 TiB")));
@@ -94,6 +103,9 @@ impl Header {
             internal_snapshots: u32_at(bytes, 60),
             l1_offset: u64_at(bytes, 40),
             l1_entries: u64::from(u32_at(bytes, 36)),
+            refcounts_offset: u64_at(bytes, 48),
+            refcounts_bytes: u64::from(u32_at(bytes, 56)) * cluster,
+            refcount_order,
         })
     }
 
@@ -230,6 +242,9 @@ mod tests {
             internal_snapshots: 0,
             l1_offset: 3 << 16,
             l1_entries: 2,
+            refcounts_offset: 1 << 16,
+            refcounts_bytes: 1 << 16,
+            refcount_order: 4,
         };
         assert_eq!(header, expected);
     }
@@ -237,7 +252,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         // P29; the first two are CVE-2024-32498.
-        let cases: [(usize, &[u8], &str); 15] = [
+        let cases: [(usize, &[u8], &str); 16] = [
             (8, &0x80_u64.to_be_bytes(), "backing file"),
             (72, &EXTERNAL_DATA.to_be_bytes(), "another file"),
             (0, b"QFI\0", "does not begin"),
@@ -250,6 +265,7 @@ mod tests {
             (40, &(1_u64 << 40).to_be_bytes(), "cut off"),
             (40, &1_u64.to_be_bytes(), "impossible place"),
             (56, &u32::MAX.to_be_bytes(), "reference count table"),
+            (96, &7_u32.to_be_bytes(), "reference counts of 2^7 bits"),
             (32, &1_u32.to_be_bytes(), "encrypted"),
             (72, &DIRTY.to_be_bytes(), "not closed cleanly"),
             (72, &(1_u64 << 40).to_be_bytes(), "unknown features"),

@@ -17,7 +17,7 @@ use imago::qcow2::Qcow2;
 use imago::{DenyImplicitOpenGate, FormatAccess};
 
 use super::header::Header;
-use super::tables;
+use super::{occupancy, tables};
 use crate::disk::{DiskReader, DiskWriter, Ranges, check_bounds};
 use crate::local::raw::Broken;
 
@@ -96,13 +96,9 @@ impl Qcow2Writer {
                 "the qcow2 image holds internal snapshots; delete them with `qemu-img snapshot -d`",
             ));
         }
+        let is_known_zero = occupancy::check_for_writing(&file, &header)?.is_zero;
         let access = open(file, true)?;
         let size_bytes = access.size();
-        let mut is_known_zero = true;
-        walk(&access, 0..size_bytes, |_, place| {
-            is_known_zero &= place == Place::Zero;
-            Ok(())
-        })?;
         let (access, broken) = (Mutex::new(Some(access)), Broken::default());
         Ok(Self { access, size_bytes, is_known_zero, broken })
     }
@@ -294,7 +290,7 @@ mod tests {
         drop(writer);
         let mut tables = Vec::new();
         let header = check_header(&open()).unwrap();
-        tables::visit(&open(), &header, header.l1_entries, |piece| {
+        tables::visit(&open(), &header, header.l1_entries, |_, piece| {
             if let tables::Piece::Table(offset) = piece {
                 tables.push(offset);
             }

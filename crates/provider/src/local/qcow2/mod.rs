@@ -6,8 +6,11 @@
 
 mod header;
 mod image;
+mod occupancy;
 mod tables;
 
 pub(crate) use header::Header;
 pub use image::qcow2_image;
 pub(crate) use image::{Qcow2Reader, Qcow2Writer, create};
+pub(crate) use occupancy::Inconsistent;
+pub(crate) use tables::is_empty_from;

@@ -12,7 +12,7 @@ use std::os::unix::fs::FileExt;
 use super::header::{Header, Unusable, damaged};
 
 /// The bits of an entry that say where something begins.
-const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
+pub(super) const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
 const COMPRESSED: u64 = 1 << 62;
 const READS_AS_ZERO: u64 = 1;
 
@@ -34,31 +34,54 @@ pub(super) enum Piece {
 
 /// Fails unless everything is in the file that has to be read for the content of the disk.
 pub(super) fn check_for_reading(file: &File, header: &Header) -> io::Result<()> {
-    visit(file, header, header.l1_entries_needed(), |_| Ok(()))
+    visit(file, header, header.l1_entries_needed(), |_, _| Ok(()))
 }
 
-/// Visits every L2 table that the first `l1_entries` lead to, each followed by what it names.
-/// Fails at the first thing that is not in the file.
+/// Whether the tables place nothing at or beyond this byte of the disk, where it would be lost
+/// with them.
+pub(crate) fn is_empty_from(file: &File, offset: u64) -> io::Result<bool> {
+    let header = Header::read(file)?.map_err(invalid)?;
+    let mut is_empty = true;
+    visit(file, &header, header.l1_entries, |at, piece| {
+        let is_content = matches!(piece, Piece::Data(_) | Piece::Compressed(_));
+        is_empty &= !is_content || at + header.cluster_bytes <= offset;
+        Ok(())
+    })?;
+    Ok(is_empty)
+}
+
+/// Visits every L2 table that the first `l1_entries` lead to, each followed by what it names, and
+/// says where on the disk it lies. Fails at the first thing that is not in the file.
 pub(super) fn visit(
     file: &File,
     header: &Header,
     l1_entries: u64,
-    mut visit: impl FnMut(Piece) -> io::Result<()>,
+    mut visit: impl FnMut(u64, Piece) -> io::Result<()>,
 ) -> io::Result<()> {
     let reach = Reach { file_bytes: file.metadata()?.len(), cluster: header.cluster_bytes };
+    let per_table = header.cluster_bytes / 8 * header.cluster_bytes;
     // At most 32 MiB, the header was checked for that.
     let l1 = read(file, header.l1_offset, l1_entries * 8)?;
-    for table in words(&l1).map(|entry| entry & OFFSET).filter(|offset| *offset != 0) {
+    for (entry, begin) in words(&l1).zip((0..).step_by(step(per_table)?)) {
+        let table = entry & OFFSET;
+        if table == 0 {
+            continue;
+        }
         reach.check(&Piece::Table(table)).map_err(invalid)?;
-        visit(Piece::Table(table))?;
-        for entry in words(&read(file, table, header.cluster_bytes)?) {
+        visit(begin, Piece::Table(table))?;
+        let l2 = read(file, table, header.cluster_bytes)?;
+        for (entry, at) in words(&l2).zip((begin..).step_by(step(header.cluster_bytes)?)) {
             if let Some(piece) = parse(entry, header.cluster_bytes) {
                 reach.check(&piece).map_err(invalid)?;
-                visit(piece)?;
+                visit(at, piece)?;
             }
         }
     }
     Ok(())
+}
+
+fn step(bytes: u64) -> io::Result<usize> {
+    usize::try_from(bytes).map_err(io::Error::other)
 }
 
 /// What an entry of an L2 table names; `None` for a cluster that is nowhere and reads as zeros.
@@ -112,18 +135,18 @@ impl Reach {
     }
 }
 
-fn read(file: &File, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+pub(super) fn read(file: &File, offset: u64, length: u64) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
     file.read_exact_at(&mut bytes, offset)?;
     Ok(bytes)
 }
 
 /// The entries of a table.
-fn words(table: &[u8]) -> impl Iterator<Item = u64> {
+pub(super) fn words(table: &[u8]) -> impl Iterator<Item = u64> {
     table.as_chunks::<8>().0.iter().map(|entry| u64::from_be_bytes(*entry))
 }
 
-fn invalid(unusable: Unusable) -> io::Error {
+pub(super) fn invalid(unusable: Unusable) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, unusable)
 }
 
