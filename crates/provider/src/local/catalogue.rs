@@ -33,7 +33,10 @@ pub(crate) const DEVICES_POOL: &str = "block_devices";
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) id: ResourceId,
+    /// What people see. Of a volume of ours its users chose it, so it decides nothing.
     pub(crate) name: String,
+    /// Whether a user of the service made the volume.
+    pub(crate) is_ours: bool,
     pub(crate) description: String,
     pub(crate) created_at: Timestamp,
     pub(crate) place: Place,
@@ -76,6 +79,22 @@ impl Sidecar {
     /// The name of the description of a file.
     pub(crate) fn file_name(file: &str) -> String {
         format!("{file}.cbr.json")
+    }
+}
+
+impl Entry {
+    /// Whether this is its `pool/file`, or the name of a block device in the configuration.
+    fn is_at(&self, wanted: &str) -> bool {
+        match &self.place {
+            Place::File { file, .. } => {
+                wanted.split_once('/') == Some((self.pool.as_str(), file.as_str()))
+            }
+            Place::Device { .. } => {
+                wanted.strip_prefix(DEVICES_POOL).and_then(|rest| rest.strip_prefix('/'))
+                    == Some(self.name.as_str())
+                    || wanted == self.name
+            }
+        }
     }
 }
 
@@ -169,6 +188,7 @@ fn file_entry(
     let mut entry = Entry {
         id: derived_id(&["file", &pool.name, file]),
         name: file.to_owned(),
+        is_ours: false,
         description: String::new(),
         created_at: birth(&opened.metadata()?),
         place,
@@ -180,6 +200,7 @@ fn file_entry(
         match serde_json::from_slice::<Sidecar>(&bytes) {
             Ok(description) if description.file == file => {
                 entry.id = description.id;
+                entry.is_ours = true;
                 entry.name = description.name;
                 entry.description = description.description;
                 entry.created_at = description.created_at;
@@ -205,6 +226,7 @@ fn device_entry(device: &BlockDeviceConfig) -> Entry {
     Entry {
         id: derived_id(&["device", &device.name]),
         name: device.name.clone(),
+        is_ours: false,
         description: String::new(),
         created_at: created_at.as_ref().map_or(Timestamp(0), birth),
         place,
@@ -243,20 +265,28 @@ fn server_entry(server: &ServerConfig, entries: &[Entry]) -> ServerEntry {
     ServerEntry { id: server_id(&server.name), config: server.clone(), volumes, problem }
 }
 
+/// The volume a configuration means: by its id, else by its place, else by its bare name.
+///
+/// The names of volumes of ours are not looked at: whoever may create a volume could put it into
+/// a server of others, or that server into fault, by the name it chooses (P26).
 fn find(wanted: &str, entries: &[Entry]) -> std::result::Result<ResourceId, String> {
-    let is_meant = |entry: &&Entry| {
-        entry.id.to_string() == wanted
-            || entry.name == wanted
-            || wanted
-                .split_once('/')
-                .is_some_and(|(pool, name)| pool == entry.pool && name == entry.name)
-    };
-    let mut found = entries.iter().filter(is_meant);
-    match (found.next(), found.next()) {
-        (None, _) => Err(format!("there is no volume `{wanted}`")),
-        (Some(entry), None) => Ok(entry.id),
-        (Some(_), Some(_)) => Err(format!("there is more than one volume `{wanted}`: use the id")),
+    let ways: [&dyn Fn(&Entry) -> bool; 3] =
+        [&|entry| entry.id.to_string() == wanted, &|entry| entry.is_at(wanted), &|entry| {
+            !entry.is_ours && entry.name == wanted
+        }];
+    for is_meant in ways {
+        let mut found = entries.iter().filter(|entry| is_meant(entry));
+        match (found.next(), found.next()) {
+            (None, _) => {}
+            (Some(entry), None) => return Ok(entry.id),
+            (Some(_), Some(_)) => {
+                return Err(format!("there is more than one volume `{wanted}`: use the id"));
+            }
+        }
     }
+    Err(format!(
+        "there is no volume `{wanted}`; one that was created is meant by its id or by pool/file"
+    ))
 }
 
 /// Parts are joined by `/`, which no part but the last may contain.

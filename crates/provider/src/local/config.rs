@@ -81,7 +81,8 @@ pub struct BlockDeviceConfig {
 pub struct ServerConfig {
     /// Unique, also over all nodes: the id of the server derives from it.
     pub name: String,
-    /// Ids or names of volumes (`name` or `pool/name`), the system disk first.
+    /// The volumes, the system disk first: ids, `pool/file`, names of block devices, or names of
+    /// files that the operator put into a pool.
     pub volumes: Vec<String>,
     /// Starts the server.
     #[serde(default)]

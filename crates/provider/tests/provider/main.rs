@@ -12,6 +12,8 @@ mod fake;
 #[cfg(test)]
 mod in_use;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod qemu;
 #[cfg(test)]
 mod storage;
