@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::OFlags;
@@ -60,6 +60,11 @@ impl Place {
                 Ok(device)
             }
         }
+    }
+
+    /// Whether it lies in this directory or in one beneath it.
+    pub(crate) fn is_beneath(&self, path: &Path) -> bool {
+        matches!(self, Self::File { directory, .. } if directory.starts_with(path))
     }
 
     /// Who uses what was opened, apart from locks.

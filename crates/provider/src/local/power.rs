@@ -9,6 +9,7 @@ use cbr_model::ResourceId;
 
 use super::catalogue::ServerEntry;
 use super::command::{self, Outcome};
+use super::config::ServerConfig;
 use super::service::LocalProvider;
 use super::state::Power;
 use crate::error::{ProviderError, Result};
@@ -37,7 +38,7 @@ impl LocalProvider {
                 })
                 .await;
         };
-        let outcome = self.run("ask for the state", server, argv).await?;
+        let outcome = self.run("ask for the state", &server.config, argv).await?;
         Ok(parse_status(&outcome.stdout)
             .unwrap_or_else(|| ServerStatus::Fault { why: outcome.describe() }))
     }
@@ -65,7 +66,7 @@ impl LocalProvider {
             Power::Stopped => ("stop", &server.config.stop),
         };
         if let Some(argv) = argv {
-            self.succeed(verb, server, argv).await?;
+            self.succeed(verb, &server.config, argv).await?;
         }
         if server.config.status.is_none() {
             let id = server.id;
@@ -89,22 +90,25 @@ impl LocalProvider {
     }
 
     /// Holds the writes of a server.
-    pub(crate) async fn freeze(&self, server: &ServerEntry) -> Result<()> {
-        match &server.config.freeze {
+    pub(crate) async fn freeze(&self, server: &ServerConfig) -> Result<()> {
+        match &server.freeze {
             Some(argv) => self.succeed("freeze", server, argv).await,
             None => Ok(()),
         }
     }
 
     /// Lets the writes of a server go on. Harmless when nothing is held.
-    pub(crate) async fn thaw(&self, server: &ServerEntry) -> Result<()> {
-        let Some(argv) = &server.config.thaw else { return Ok(()) };
+    ///
+    /// Needs nothing but the configuration: a server stands still until this was done, whatever
+    /// else cannot be reached.
+    pub(crate) async fn thaw(&self, server: &ServerConfig) -> Result<()> {
+        let Some(argv) = &server.thaw else { return Ok(()) };
         let mut attempt = 1;
         loop {
             match self.succeed("thaw", server, argv).await {
                 Err(error) if attempt < THAW_ATTEMPTS => {
                     tracing::warn!(
-                        server.name = server.config.name,
+                        server.name = server.name,
                         attempt,
                         error = &error as &dyn std::error::Error,
                         "thawing failed, trying again"
@@ -123,18 +127,18 @@ impl LocalProvider {
             .await
     }
 
-    async fn succeed(&self, verb: &str, server: &ServerEntry, argv: &[String]) -> Result<()> {
+    async fn succeed(&self, verb: &str, server: &ServerConfig, argv: &[String]) -> Result<()> {
         let outcome = self.run(verb, server, argv).await?;
         if outcome.succeeded {
             return Ok(());
         }
-        let doing = format!("{verb} server {}", server.config.name);
+        let doing = format!("{verb} server {}", server.name);
         Err(ProviderError::unavailable(doing, outcome.describe()))
     }
 
-    async fn run(&self, verb: &str, server: &ServerEntry, argv: &[String]) -> Result<Outcome> {
-        let doing = format!("{verb} server {}", server.config.name);
-        command::run(&doing, argv, server.config.timeout(), &*self.shared.clock).await
+    async fn run(&self, verb: &str, server: &ServerConfig, argv: &[String]) -> Result<Outcome> {
+        let doing = format!("{verb} server {}", server.name);
+        command::run(&doing, argv, server.timeout(), &*self.shared.clock).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! The local provider as one object, and what its parts share.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,7 +15,7 @@ use super::durable::Directory;
 use super::guard::ReadGuard;
 use super::state::State;
 use crate::disk::DiskWriter;
-use crate::error::{Doing, ProviderError, Result};
+use crate::error::{ProviderError, Result};
 use crate::provider::{BackupSource, Factory, Inventory, Provider, RestoreTarget};
 use crate::snapshot::{Leftover, LeftoverKind, SnapshotName};
 
@@ -99,26 +100,25 @@ impl Shared {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The names of the snapshots that have copies in a pool.
-    fn copies(&self) -> Result<Vec<SnapshotName>> {
+    /// The names of the snapshots that have copies in the pools that can be read. Those in others
+    /// are found when they can be read again.
+    fn copies(&self) -> Vec<SnapshotName> {
         let mut names = Vec::new();
         for pool in &self.config.pools {
-            let doing = || format!("list the snapshots in pool {}", pool.name);
-            let directory = Directory::open(&pool.path).doing(doing)?;
-            match directory.subdirectory(SNAPSHOTS) {
-                Ok(snapshots) => {
-                    let found = snapshots.directory_names().doing(doing)?;
-                    names.extend(found.iter().filter_map(|name| name.parse::<SnapshotName>().ok()));
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error).doing(doing),
+            match copies_in(&pool.path) {
+                Ok(found) => names.extend(found),
+                Err(error) => tracing::warn!(
+                    pool.name = pool.name,
+                    error = &error as &dyn std::error::Error,
+                    "the snapshots in a pool cannot be listed; what is left in it stays for now"
+                ),
             }
         }
-        Ok(names)
+        names
     }
 
     fn leftovers(&self) -> Result<Vec<Leftover>> {
-        let mut snapshots = self.copies()?;
+        let mut snapshots = self.copies();
         let records = self.state.snapshots.names()?;
         snapshots.extend(records.iter().filter_map(|name| name.parse::<SnapshotName>().ok()));
         snapshots.sort_unstable();
@@ -139,6 +139,15 @@ impl Shared {
             .map(|(volume, _)| volume)
             .collect())
     }
+}
+
+fn copies_in(pool: &Path) -> io::Result<Vec<SnapshotName>> {
+    let snapshots = match Directory::open(pool)?.subdirectory(SNAPSHOTS) {
+        Ok(snapshots) => snapshots,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    Ok(snapshots.directory_names()?.iter().filter_map(|name| name.parse().ok()).collect())
 }
 
 #[async_trait]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cbr_model::ResourceId;
 
+use super::catalogue::server_id;
 use super::service::{LocalProvider, Shared};
 use super::state::{DiskRecord, SnapshotRecord};
 use super::take::Plan;
@@ -109,7 +110,7 @@ impl LocalProvider {
             None => None,
         };
         if let Some(server) = frozen {
-            self.freeze(server).await?;
+            self.freeze(&server.config).await?;
         }
         let copied = *name;
         let taken = self
@@ -119,7 +120,7 @@ impl LocalProvider {
             .await;
         if let Some(server) = frozen {
             // Also when taking failed: nothing may keep the server standing still.
-            self.thaw(server).await?;
+            self.thaw(&server.config).await?;
         }
         drop(alone);
         let disks = self.settle(name, taken?).await?;
@@ -152,19 +153,15 @@ impl LocalProvider {
 
     /// Thaws after a crash. A server that is no longer configured cannot be thawed by us.
     async fn thaw_again(&self, server: ResourceId) -> Result<()> {
-        match self.server_entry(server).await {
-            Ok(server) => {
-                let lock = self.shared.freezing(server.id);
-                let _alone = lock.lock().await;
-                self.thaw(&server).await
-            }
-            Err(error) if error.is_not_found() => {
-                tracing::warn!(server.id = %server,
-                    "a server that may be frozen is no longer configured; thaw it by hand");
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
+        let servers = &self.shared.config.servers;
+        let Some(config) = servers.iter().find(|config| server_id(&config.name) == server) else {
+            tracing::warn!(server.id = %server,
+                "a server that may be frozen is no longer configured; thaw it by hand");
+            return Ok(());
+        };
+        let lock = self.shared.freezing(server);
+        let _alone = lock.lock().await;
+        self.thaw(config).await
     }
 
     async fn settle(

@@ -187,14 +187,27 @@ impl Shared {
     }
 
     /// Removes everything a snapshot left, and its record last.
+    ///
+    /// A pool that cannot be read does not keep the copies in the others, and if the record says
+    /// that the snapshot has none there, it does not matter at all.
     pub(crate) fn undo(&self, name: &SnapshotName) -> Result<()> {
         let _alone = self.changing();
         self.handles().readers.retain(|(open, _), _| open != name);
+        let disks = self.state.snapshot(name)?.and_then(|record| record.disks);
+        let mut failed = None;
         for pool in &self.config.pools {
-            remove_copies(&pool.path, name)
-                .doing(|| format!("remove snapshot {name} from pool {}", pool.name))?;
+            let may_have_copies = disks
+                .as_ref()
+                .is_none_or(|disks| disks.iter().any(|record| record.place.is_beneath(&pool.path)));
+            let removed = remove_copies(&pool.path, name)
+                .doing(|| format!("remove snapshot {name} from pool {}", pool.name));
+            if let Err(error) = removed
+                && may_have_copies
+            {
+                failed.get_or_insert(error);
+            }
         }
-        self.state.snapshots.remove(&name.to_string())
+        failed.map_or_else(|| self.state.snapshots.remove(&name.to_string()), Err)
     }
 }
 

@@ -3,11 +3,12 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use cbr_model::ResourceId;
 use cbr_provider::contract;
-use cbr_provider::local::ServerConfig;
+use cbr_provider::local::{PoolConfig, ServerConfig};
 use cbr_provider::{
     BackupSource, DiskSelection, Inventory, LocalConfig, LocalProvider, Provider, RestoreTarget,
-    ServerStatus,
+    ServerStatus, SnapshotName,
 };
 use tempfile::TempDir;
 
@@ -82,6 +83,12 @@ fn two_disks(path: &Path, machine: &Machine) -> LocalConfig {
     LocalConfig { servers: vec![machine.config(&["a.raw", "b.raw"])], ..pool(path) }
 }
 
+/// What a crash leaves between freezing and thawing.
+fn begun(state: &Path, name: &SnapshotName, server: ResourceId) {
+    let record = format!(r#"{{"resource":"{server}","frozen":"{server}","disks":null}}"#);
+    std::fs::write(state.join(format!("snapshots/{name}.json")), record).unwrap();
+}
+
 async fn status(provider: &LocalProvider) -> ServerStatus {
     provider.server(id(provider, "web").await).await.unwrap().status
 }
@@ -136,22 +143,55 @@ async fn a_thaw_that_fails_is_repeated_and_a_lost_one_is_made_up_for_after_a_cra
     assert_eq!(machine.log(), ["freeze", "thaw", "thaw"]);
     provider.close(&name).await.unwrap();
 
-    // The process dies while the server is frozen: here the future is dropped.
-    machine.make("hang-thaw");
-    let opening = provider.open(web, &DiskSelection::All, &name);
-    let cut = tokio::time::timeout(std::time::Duration::from_secs(2), opening).await;
-    assert!(cut.is_err(), "it should have hung in thaw");
-    assert!(machine.is_frozen());
-    std::fs::remove_file(machine.file("hang-thaw")).unwrap();
+    // The process died while the server was frozen: the record says so.
+    begun(state.path(), &name, web);
+    machine.make("frozen");
     drop(provider);
     let provider = open(&config, state.path());
-    machine.log();
     let left = provider.leftovers().await.unwrap();
     assert_eq!(left.len(), 1, "the orphan sweep finds it: {left:?}");
     provider.open(web, &DiskSelection::All, &name).await.unwrap();
     assert_eq!(machine.log(), ["thaw", "freeze", "thaw"]);
     assert!(!machine.is_frozen());
     provider.close(&name).await.unwrap();
+    assert!(provider.leftovers().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_pool_that_cannot_be_read_keeps_no_server_frozen_and_no_copy_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, state) = (dir.path().join("pool"), dir.path().join("state"));
+    std::fs::create_dir(&path).unwrap();
+    let machine = Machine::new("shut off");
+    let config = two_disks(&path, &machine);
+    let provider = open(&config, &state);
+    let web = id(&provider, "web").await;
+    let (begun_name, whole) = (contract::random_name(), contract::random_name());
+    provider.open(web, &DiskSelection::All, &whole).await.unwrap();
+    begun(&state, &begun_name, web);
+    machine.make("frozen");
+    let copies = path.join(".cbr-snapshots").join(begun_name.to_string());
+    std::fs::create_dir_all(&copies).unwrap();
+    std::fs::write(copies.join("copy.raw"), "x").unwrap();
+
+    // A disk is not mounted today; its pool comes first.
+    let mut degraded = config.clone();
+    let lost =
+        PoolConfig { name: "lost".into(), path: "/nonexistent".into(), ..config.pools[0].clone() };
+    degraded.pools.insert(0, lost);
+    let provider = open(&degraded, &state);
+    assert_eq!(provider.leftovers().await.unwrap().len(), 2, "the sweep finds what it can");
+    provider.close(&whole).await.unwrap();
+    let error = provider.close(&begun_name).await.unwrap_err();
+    assert!(error.is_retryable() && error.to_string().contains("pool lost"), "{error}");
+    assert_eq!(machine.log(), ["thaw"]);
+    assert!(!machine.is_frozen());
+    assert!(!copies.exists());
+
+    // There may be a copy in the lost pool, so the record stays until that was looked at.
+    let provider = open(&config, &state);
+    assert_eq!(provider.leftovers().await.unwrap().len(), 1);
+    provider.close(&begun_name).await.unwrap();
     assert!(provider.leftovers().await.unwrap().is_empty());
 }
 
