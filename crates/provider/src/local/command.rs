@@ -5,6 +5,8 @@
 //! killed.
 
 use std::fmt::Write as _;
+use std::io;
+use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -61,16 +63,9 @@ pub(crate) async fn run(
     let unavailable = |why: String| ProviderError::unavailable(doing, why);
     let (program, arguments) =
         argv.split_first().ok_or_else(|| unavailable("the command is empty".into()))?;
-    let mut child = Command::new(program)
-        .args(arguments)
-        .env_clear()
-        .env("PATH", SEARCH_PATH)
-        .env("LC_ALL", "C")
-        .current_dir("/")
-        .stdin(Stdio::null())
+    let mut child = Command::from(prepared(program, arguments))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .process_group(0)
         .spawn()
         .map_err(|error| unavailable(format!("cannot start {program}: {error}")))?;
     let group = ProcessGroup(child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)));
@@ -111,6 +106,25 @@ pub(crate) async fn run(
         stderr: String::from_utf8_lossy(&stderr).into_owned(),
         ending: format!("{program} ended with {status}"),
     })
+}
+
+/// Starts `argv` and does not wait for it: for when there is nobody left to wait.
+pub(crate) fn start(argv: &[String]) -> io::Result<()> {
+    let (program, arguments) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    prepared(program, arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map(drop)
+}
+
+fn prepared(program: &str, arguments: &[String]) -> std::process::Command {
+    let mut command = std::process::Command::new(program);
+    command
+        .args(arguments)
+        .env_clear()
+        .env("PATH", SEARCH_PATH)
+        .env("LC_ALL", "C")
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .process_group(0);
+    command
 }
 
 /// Kills the group when dropped.

@@ -192,7 +192,7 @@ impl Inventory for LocalProvider {
 
     async fn pools(&self) -> Result<Vec<Pool>> {
         self.blocking("list pools", |shared| {
-            let _alone = shared.changing();
+            let _alone = shared.probing();
             shared.config.pools.iter().map(Shared::pool_of).collect()
         })
         .await

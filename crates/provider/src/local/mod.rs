@@ -13,6 +13,7 @@ mod command;
 mod config;
 mod durable;
 mod factory;
+mod freeze;
 mod guard;
 mod in_use;
 mod inventory;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use cbr_env::Clock;
 use cbr_model::ResourceId;
+use tokio::sync::OwnedMutexGuard;
 
 use super::catalogue::Catalogue;
 use super::config::LocalConfig;
@@ -38,9 +39,15 @@ pub(crate) struct Shared {
     /// One per server, held from freezing to thawing: the thaw of one snapshot must not
     /// end the freeze of another.
     freezing: Mutex<HashMap<ResourceId, Arc<tokio::sync::Mutex<()>>>>,
-    /// Held while the state or a pool is changed, so that looking and acting are one.
-    changing: Mutex<()>,
+    /// Held while the state or a pool is changed, so that looking and acting are one. Whoever
+    /// needs both takes the lock of a freezing first.
+    changing: Arc<tokio::sync::Mutex<()>>,
+    /// Held while pools are tried out. Not the one above, which a freeze holds: lists go on.
+    probing: Mutex<()>,
 }
+
+/// The proof that nobody else changes the state or a pool.
+pub(crate) type Changing = OwnedMutexGuard<()>;
 
 /// What is open in this process.
 #[derive(Debug, Default)]
@@ -63,7 +70,8 @@ impl LocalProvider {
             state: State::open(state)?,
             handles: Mutex::default(),
             freezing: Mutex::default(),
-            changing: Mutex::default(),
+            changing: Arc::default(),
+            probing: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -96,8 +104,18 @@ impl Shared {
         Arc::clone(locks.entry(server).or_default())
     }
 
-    pub(crate) fn changing(&self) -> MutexGuard<'_, ()> {
-        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn probing(&self) -> MutexGuard<'_, ()> {
+        self.probing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for everybody else; only in work that runs by [`LocalProvider::blocking`].
+    pub(crate) fn changing(&self) -> Changing {
+        Arc::clone(&self.changing).blocking_lock_owned()
+    }
+
+    /// The same, without holding up a thread.
+    pub(crate) async fn changing_soon(&self) -> Changing {
+        Arc::clone(&self.changing).lock_owned().await
     }
 
     /// The names of the snapshots that have copies in the pools that can be read. Those in others

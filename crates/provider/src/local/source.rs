@@ -104,26 +104,16 @@ impl LocalProvider {
             disks: None,
         };
         self.store(name, record.clone()).await?;
-        let lock = frozen.map(|server| self.shared.freezing(server.id));
-        let alone = match &lock {
-            Some(lock) => Some(lock.lock().await),
-            None => None,
-        };
-        if let Some(server) = frozen {
-            self.freeze(&server.config).await?;
-        }
-        let copied = *name;
-        let taken = self
-            .blocking("take a snapshot", move |shared| {
-                shared.take(&plan, &copied, running.as_deref())
+        let prepared = *name;
+        let plan = self
+            .blocking("prepare a snapshot", move |_| {
+                plan.make_ready(&prepared)?;
+                Ok(plan)
             })
-            .await;
-        if let Some(server) = frozen {
-            // Also when taking failed: nothing may keep the server standing still.
-            self.thaw(&server.config).await?;
-        }
-        drop(alone);
-        let disks = self.settle(name, taken?).await?;
+            .await?;
+        let frozen = frozen.map(|server| server.config.clone());
+        let disks = self.take_whole(plan, *name, frozen, running).await?;
+        let disks = self.settle(name, disks).await?;
         self.store(name, SnapshotRecord { frozen: None, disks: Some(disks), ..record }).await
     }
 

@@ -1,10 +1,10 @@
 //! Taking the disks of a snapshot, and giving them back.
 //!
 //! ```text
-//! plan ─▶ record "begun" ─▶ (freeze) ─▶ take each disk ─▶ (thaw) ─▶ settle ─▶ record "open"
+//! plan ─▶ record "begun" ─▶ make ready ─▶ (freeze) ─▶ take each disk ─▶ (thaw) ─▶ settle ─▶ record "open"
 //! ```
 //! A crash at any arrow leaves a record or a directory by which [`Shared::undo`]
-//! finds everything. Not here: the commands of the server (`power.rs`).
+//! finds everything. Not here: freezing and thawing (`freeze.rs`).
 
 use std::fs::File;
 use std::io;
@@ -21,7 +21,7 @@ use super::durable::Directory;
 use super::guard::{ReadGuard, unreadable};
 use super::in_use::Usage;
 use super::place::{Access, Place};
-use super::service::{SNAPSHOTS, Shared};
+use super::service::{Changing, SNAPSHOTS, Shared};
 use super::state::DiskRecord;
 use crate::disk::DiskReader;
 use crate::error::{Doing, ProviderError, Result};
@@ -59,6 +59,21 @@ impl Plan {
     pub(crate) fn len(&self) -> usize {
         self.disks.len()
     }
+
+    /// Does beforehand what takes time: makes the directories of the copies, durably, and writes
+    /// out what the cache of this host holds of the images, which a copy would wait for.
+    pub(crate) fn make_ready(&self, name: &SnapshotName) -> Result<()> {
+        for disk in &self.disks {
+            let Place::File { directory, file, .. } = &disk.entry.place else { continue };
+            let doing = || format!("prepare snapshot {name} of volume {}", disk.entry.id);
+            let pool = Directory::open(directory).doing(doing)?;
+            pool.open_file(file, false).and_then(|image| image.sync_all()).doing(doing)?;
+            pool.make_subdirectory(SNAPSHOTS)
+                .and_then(|snapshots| snapshots.make_subdirectory(&name.to_string()))
+                .doing(doing)?;
+        }
+        Ok(())
+    }
 }
 
 impl Shared {
@@ -81,14 +96,15 @@ impl Shared {
 
     /// Takes every disk, as quickly as possible: the server may be standing still.
     ///
-    /// `running` says why the disks may not be read in place.
+    /// `running` says why the disks may not be read in place. The lock was taken before the
+    /// server was frozen: waiting for it would be waiting in a frozen server.
     pub(crate) fn take(
         &self,
         plan: &Plan,
         name: &SnapshotName,
         running: Option<&str>,
+        _alone: &Changing,
     ) -> Result<Vec<DiskRecord>> {
-        let _alone = self.changing();
         let mut usage = None;
         let mut records = Vec::new();
         for disk in &plan.disks {
@@ -265,8 +281,8 @@ fn copy(disk: &Planned, name: &SnapshotName) -> Result<Option<DiskRecord>> {
     let extension = if *format == VolumeFormat::Qcow2 { "qcow2" } else { "raw" };
     let copy = format!("{}.{extension}", disk.entry.id);
     let copies = pool
-        .make_subdirectory(SNAPSHOTS)
-        .and_then(|snapshots| snapshots.make_subdirectory(&name.to_string()))
+        .subdirectory(SNAPSHOTS)
+        .and_then(|snapshots| snapshots.subdirectory(&name.to_string()))
         .doing(doing)?;
     copies.remove_file(&copy).doing(doing)?;
     let target = copies.create_file(&copy).doing(doing)?;

@@ -2,7 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use cbr_env::{Clock as _, SystemClock};
 use cbr_model::ResourceId;
 use cbr_provider::contract;
 use cbr_provider::local::{PoolConfig, ServerConfig};
@@ -23,7 +25,7 @@ const SCRIPT: &str = r#"#!/bin/sh
 cd "$(dirname "$0")"
 echo "$1" >> log
 test -e "fail-$1" && { rm "fail-$1"; echo "told to fail" >&2; exit 1; }
-test -e "hang-$1" && exec sleep 60
+test -e "hang-$1" && { rm "hang-$1"; exec sleep 60; }
 case "$1" in
 start) echo running > power ;;
 stop) (sleep 1; echo "shut off" > power) > /dev/null 2>&1 & ;;
@@ -210,6 +212,58 @@ async fn two_snapshots_of_a_server_do_not_end_each_others_freeze() {
     assert_eq!(machine.log(), ["freeze", "thaw", "freeze", "thaw"]);
     provider.close(&one).await.unwrap();
     provider.close(&two).await.unwrap();
+}
+
+async fn until(what: impl Fn() -> bool) {
+    for _ in 0..2000 {
+        if what() {
+            return;
+        }
+        SystemClock::default().sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it did not come");
+}
+
+#[tokio::test]
+async fn a_server_is_thawed_though_who_asked_for_the_snapshot_went_away() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("pool")).unwrap();
+    let machine = Machine::new("running");
+    let config = two_disks(&dir.path().join("pool"), &machine);
+    let provider = open(&config, &dir.path().join("state"));
+    let web = id(&provider, "web").await;
+    let name = contract::random_name();
+    let all = DiskSelection::All;
+    tokio::select! {
+        opened = provider.open(web, &all, &name) => panic!("too fast: {opened:?}"),
+        () = until(|| machine.is_frozen()) => {}
+    }
+    until(|| !machine.is_frozen()).await;
+    assert_eq!(machine.log(), ["freeze", "thaw"]);
+    provider.close(&name).await.unwrap();
+}
+
+#[test]
+fn a_server_is_thawed_though_the_service_ends_in_the_middle() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("pool")).unwrap();
+    let machine = Machine::new("running");
+    let config = two_disks(&dir.path().join("pool"), &machine);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    machine.make("hang-thaw");
+    runtime.block_on(async {
+        let provider = open(&config, &dir.path().join("state"));
+        let web = id(&provider, "web").await;
+        let (name, all) = (contract::random_name(), DiskSelection::All);
+        tokio::select! {
+            opened = provider.open(web, &all, &name) => panic!("it should hang: {opened:?}"),
+            () = until(|| !machine.file("hang-thaw").exists()) => {}
+        }
+    });
+    assert!(machine.is_frozen());
+    runtime.shutdown_background();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(until(|| !machine.is_frozen()));
 }
 
 #[tokio::test]
