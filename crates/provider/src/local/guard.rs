@@ -45,7 +45,7 @@ impl ReadGuard {
 
     /// The state of the disk now.
     pub(crate) fn fingerprint(&self, volume: ResourceId) -> Result<Fingerprint> {
-        Fingerprint::take(&self.file).doing(|| format!("examine volume {volume}"))
+        Fingerprint::take(&self.file).map_err(|error| unreadable(volume, error))
     }
 
     /// Fails if the disk is no longer what it was.

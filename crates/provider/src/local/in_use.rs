@@ -154,10 +154,31 @@ impl std::fmt::Display for Process {
     }
 }
 
-/// How many sectors have been written to a block device since it was there; `None` if unknown.
-pub(crate) fn sectors_written(number: u64) -> Option<u64> {
-    let statistics = fs::read_to_string(format!("{}/stat", system_path(number))).ok()?;
-    statistics.split_whitespace().nth(6)?.parse().ok()
+/// How often a block device has been changed since it was there, by the kernel's count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Changes {
+    /// Sectors written.
+    pub(crate) written: u64,
+    /// Sectors discarded; `None` before Linux 4.18, which does not count them.
+    pub(crate) discarded: Option<u64>,
+}
+
+/// What the kernel has counted; `None` if it does not count, or does not say.
+pub(crate) fn changes(number: u64) -> Option<Changes> {
+    let path = system_path(number);
+    // A partition is counted if its disk is.
+    let switch = fs::read_to_string(format!("{path}/queue/iostats"))
+        .or_else(|_| fs::read_to_string(format!("{path}/../queue/iostats")));
+    counted(&switch.ok()?, &fs::read_to_string(format!("{path}/stat")).ok()?)
+}
+
+/// Reads `queue/iostats` and `stat` of a block device.
+fn counted(switch: &str, statistics: &str) -> Option<Changes> {
+    if switch.trim().parse::<u64>().ok()? == 0 {
+        return None;
+    }
+    let field = |index| statistics.split_whitespace().nth(index)?.parse().ok();
+    Some(Changes { written: field(6)?, discarded: field(13) })
 }
 
 /// The device numbers of the partitions of a whole disk.
@@ -208,6 +229,18 @@ mod tests {
         child.wait().unwrap();
         assert!(why.unwrap().contains(&format!("process {}", child.id())));
         assert_eq!(Usage::scan().of_file(&ours), None);
+    }
+
+    #[test]
+    fn a_device_that_is_not_counted_is_known_as_such() {
+        let line = "1 2 3 4 5 6 77 8 9 10 11 12 13 144 15 16 17\n";
+        let changes = Changes { written: 77, discarded: Some(144) };
+        assert_eq!(counted("1\n", line), Some(changes));
+        assert_eq!(counted("0\n", line), None, "switched off: the figures stand still");
+        assert_eq!(counted("", line), None);
+        assert_eq!(counted("1\n", "1 2 3 4 5 6"), None);
+        let old = Changes { written: 77, discarded: None };
+        assert_eq!(counted("1\n", "1 2 3 4 5 6 77 8 9 10 11\n"), Some(old));
     }
 
     #[test]

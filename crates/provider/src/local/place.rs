@@ -10,7 +10,7 @@ use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::durable::Directory;
-use super::in_use::{Usage, sectors_written};
+use super::in_use::{Usage, changes};
 use super::qcow2::{Header, Qcow2Reader, Qcow2Writer};
 use super::raw::{RawReader, RawWriter, size_of};
 use crate::disk::{DiskReader, DiskWriter};
@@ -118,17 +118,30 @@ impl Place {
 
 /// What changes when a disk is written to.
 ///
-/// Of a file: size and times. Of a device: the kernel's count of written sectors,
-/// which begins anew at a restart of the host; a backup that spans one is refused.
+/// Of a file: size and times. Of a device: the kernel's counts of sectors written and discarded,
+/// which begin anew at a restart of the host; a backup that spans one is refused.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Fingerprint {
-    File { inode: u64, size_bytes: u64, modified: (i64, i64), changed: (i64, i64) },
-    Device { number: u64, size_bytes: u64, sectors_written: Option<u64> },
+    File {
+        inode: u64,
+        size_bytes: u64,
+        modified: (i64, i64),
+        changed: (i64, i64),
+    },
+    Device {
+        number: u64,
+        size_bytes: u64,
+        /// `None` in records of older versions where nothing was counted: shows no change.
+        sectors_written: Option<u64>,
+        /// `None` where the kernel does not count them, and in records of older versions.
+        #[serde(default)]
+        sectors_discarded: Option<u64>,
+    },
 }
 
 impl Fingerprint {
-    /// The state of the disk now.
+    /// The state of the disk now. Invalid data: nothing would show a change.
     pub(crate) fn take(file: &File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         if !metadata.file_type().is_block_device() {
@@ -141,17 +154,35 @@ impl Fingerprint {
         }
         // Written through the cache of the device and not yet counted.
         file.sync_all()?;
+        let changes = changes(metadata.rdev()).ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the kernel does not count what is written to the device, so a change during the \
+                 backup would not be noticed; switch it on with `echo 1 > \
+                 /sys/block/DEVICE/queue/iostats`",
+            )
+        })?;
         Ok(Self::Device {
             number: metadata.rdev(),
             size_bytes: size_of(file)?,
-            sectors_written: sectors_written(metadata.rdev()),
+            sectors_written: Some(changes.written),
+            sectors_discarded: changes.discarded,
         })
     }
 
     /// What differs, for people; `None` if nothing.
     pub(crate) fn difference(&self, now: &Self) -> Option<&'static str> {
         match (self, now) {
-            _ if self == now => None,
+            (
+                Self::Device { number, size_bytes, sectors_written: Some(written), .. },
+                Self::Device { number: n, size_bytes: s, sectors_written: Some(w), .. },
+            ) if (number, size_bytes, written) == (n, s, w) => {
+                (!self.discarded_as_much_as(now)).then_some("sectors of the device were discarded")
+            }
+            (Self::Device { sectors_written: None, .. }, _) => {
+                Some("the kernel did not count what was written to the device")
+            }
+            (Self::File { .. }, Self::File { .. }) if self == now => None,
             (Self::File { inode, .. }, Self::File { inode: other, .. }) if inode != other => {
                 Some("the file was replaced")
             }
@@ -163,5 +194,44 @@ impl Fingerprint {
             (Self::File { .. }, Self::File { .. }) => Some("the file was written to"),
             _ => Some("the device was written to, or the host was restarted"),
         }
+    }
+
+    /// Where it was not counted before, nothing is known about it.
+    fn discarded_as_much_as(&self, now: &Self) -> bool {
+        match (self, now) {
+            (
+                Self::Device { sectors_discarded: Some(before), .. },
+                Self::Device { sectors_discarded, .. },
+            ) => sectors_discarded.as_ref() == Some(before),
+            _ => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(sectors_written: Option<u64>, sectors_discarded: Option<u64>) -> Fingerprint {
+        Fingerprint::Device { number: 1, size_bytes: 512, sectors_written, sectors_discarded }
+    }
+
+    #[test]
+    fn a_device_that_nobody_counts_is_never_unchanged() {
+        // P1: not knowing is not the same as nothing.
+        assert!(device(None, None).difference(&device(None, None)).is_some());
+        assert!(device(Some(5), None).difference(&device(None, None)).is_some());
+        assert_eq!(device(Some(5), Some(6)).difference(&device(Some(5), Some(6))), None);
+        assert_eq!(device(Some(5), None).difference(&device(Some(5), Some(6))), None);
+        for other in [device(Some(6), Some(6)), device(Some(5), Some(7)), device(Some(5), None)] {
+            assert!(device(Some(5), Some(6)).difference(&other).is_some(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn records_of_older_versions_are_read() {
+        let text = r#"{"device":{"number":1,"size_bytes":512,"sectors_written":5}}"#;
+        let read: Fingerprint = serde_json::from_str(text).unwrap();
+        assert_eq!(read, device(Some(5), None));
     }
 }
