@@ -143,6 +143,9 @@ pub(crate) enum Fingerprint {
 impl Fingerprint {
     /// The state of the disk now. Invalid data: nothing would show a change.
     pub(crate) fn take(file: &File) -> io::Result<Self> {
+        // Of a device: written through its cache and not yet counted. Of a file: whoever has it
+        // in memory changes its times again only once what was changed before is written out.
+        file.sync_all()?;
         let metadata = file.metadata()?;
         if !metadata.file_type().is_block_device() {
             return Ok(Self::File {
@@ -152,8 +155,6 @@ impl Fingerprint {
                 changed: (metadata.ctime(), metadata.ctime_nsec()),
             });
         }
-        // Written through the cache of the device and not yet counted.
-        file.sync_all()?;
         let changes = changes(metadata.rdev()).ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::InvalidData,

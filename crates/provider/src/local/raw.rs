@@ -142,13 +142,16 @@ pub(crate) fn size_of(mut file: &File) -> io::Result<u64> {
 
 /// Where a file has data, at most the first `ranges_max` ranges.
 ///
-/// Block devices and file systems that do not know have data everywhere.
+/// Block devices and file systems that do not know have data everywhere. Holes are believed only
+/// once everything is written out: where a file system gives out space late, what is still in
+/// the cache may lie in a hole (P25).
 fn data_ranges(file: &File, size_bytes: u64, ranges_max: usize) -> io::Result<Vec<Range<u64>>> {
     let mut ranges = Ranges::default();
     if file.metadata()?.file_type().is_block_device() {
         ranges.push(0..size_bytes);
         return Ok(ranges.into_vec());
     }
+    file.sync_all()?;
     let mut offset = 0;
     for _ in 0..ranges_max {
         let start = match seek(file, SeekFrom::Data(offset)) {
@@ -228,5 +231,50 @@ mod tests {
         assert!(writer.write_at(1000, &[1]).is_err());
         assert!(writer.write_at(0, &[1]).is_err());
         assert!(writer.flush().is_err());
+    }
+
+    /// The child of the next test.
+    const TRACED: &str = "CBR_TEST_TRACED_IMAGE";
+
+    #[test]
+    fn holes_are_asked_for_only_after_everything_is_written_out() {
+        // P25
+        if let Some(path) = std::env::var_os(TRACED) {
+            let file = File::options().read(true).write(true).open(path).unwrap();
+            let reader = RawReader::new(file.try_clone().unwrap()).unwrap();
+            reader.allocated().unwrap();
+            RawWriter::new(file).unwrap();
+            return;
+        }
+        let image = tempfile::NamedTempFile::new().unwrap();
+        image.as_file().write_all_at(&[7; 4096], 1 << 20).unwrap();
+        let trace = tempfile::NamedTempFile::new().unwrap();
+        let traced = std::process::Command::new("strace")
+            .args(["-f", "-y", "-e", "trace=fsync,lseek", "-o"])
+            .arg(trace.path())
+            .arg(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "local::raw::tests::holes_are_asked_for_only_after_everything_is_written_out",
+            ])
+            .env(TRACED, image.path())
+            .output();
+        if !traced.as_ref().is_ok_and(|traced| traced.status.success()) {
+            use std::io::Write as _;
+            let _ = writeln!(std::io::stderr(), "skipped: order of syncing: no strace: {traced:?}");
+            return;
+        }
+        let name = image.path().to_str().unwrap();
+        let trace = std::fs::read_to_string(trace.path()).unwrap();
+        let calls: Vec<_> = trace
+            .lines()
+            .filter(|line| line.contains(name))
+            .filter_map(|line| {
+                ["fsync(", "SEEK_DATA", "SEEK_HOLE"].into_iter().find(|call| line.contains(call))
+            })
+            .collect();
+        let expected = ["fsync(", "SEEK_DATA", "SEEK_HOLE", "SEEK_DATA"];
+        assert!(calls.starts_with(&expected), "the reader: {calls:?}");
+        assert!(calls[4..].starts_with(&expected[..3]), "the writer: {calls:?}");
     }
 }
