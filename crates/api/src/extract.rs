@@ -226,6 +226,10 @@ id_parameters! {
     ProjectInPath: Project = "id", ProjectNotFound;
     /// `{role_id}`
     RoleInPath: Role = "role_id", IdentityNotFound;
+    /// `{delivery_id}`
+    DeliveryInPath: Delivery = "delivery_id", TopicNotFound;
+    /// `{subscription_id}`
+    SubscriptionInPath: Subscription = "subscription_id", TopicNotFound;
     /// `{source_project_id}`
     SourceProjectInPath: Project = "source_project_id", ProjectNotFound;
     /// `{server_id}`

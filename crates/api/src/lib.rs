@@ -29,6 +29,7 @@ mod guard;
 mod identity;
 mod percent;
 mod query;
+mod smn;
 mod state;
 mod system;
 mod time;

@@ -9,7 +9,7 @@ use crate::v3::{
     agents, backups, checkpoints, directory, features, members, migrates, operation_logs, orders,
     organization_policies, policies, protectables, replication, storage_usage, vault_tags, vaults,
 };
-use crate::{ces, cts, ecs, evs, identity, system, x};
+use crate::{ces, cts, ecs, evs, identity, smn, system, x};
 
 /// Every operation, in the order of the OpenAPI document.
 pub static OPERATIONS: &[Operation] = &[
@@ -218,6 +218,38 @@ pub static OPERATIONS: &[Operation] = &[
     ces::list_metrics::OPERATION,
     ces::metric_data::OPERATION,
     ces::batch_query::OPERATION,
+    ces::alarms::CREATE,
+    ces::alarms::LIST,
+    ces::alarms::SHOW,
+    ces::alarms::UPDATE,
+    ces::alarms::SWITCH,
+    ces::alarms::DELETE,
+    ces::rules::CREATE,
+    ces::rules::LIST,
+    ces::rules::SWITCH,
+    ces::rules::DELETE,
+    ces::history::LIST,
+    ces::history::LIST_V2,
+    ces::templates::CREATE,
+    ces::templates::LIST,
+    ces::templates::SHOW,
+    ces::templates::DELETE,
+    // topics, and who is told
+    smn::topics::CREATE,
+    smn::topics::LIST,
+    smn::topics::SHOW,
+    smn::topics::UPDATE,
+    smn::topics::DELETE,
+    smn::topics::PUBLISH,
+    smn::subscriptions::SUBSCRIBE,
+    smn::subscriptions::LIST,
+    smn::subscriptions::LIST_OF_TOPIC,
+    smn::subscriptions::UNSUBSCRIBE,
+    smn::confirm::SHOW,
+    smn::confirm::CONFIRM,
+    smn::deliveries::LIST,
+    smn::deliveries::RETRY,
+    smn::deliveries::EVENTS,
     // traces (contract F.7)
     cts::list::OPERATION,
     cts::operations::OPERATION,

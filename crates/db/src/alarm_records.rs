@@ -46,7 +46,7 @@ impl AlarmRecords<'_> {
             let sql = Sql::new(
                 "UPDATE alarm_records SET ended_at = $4
                  WHERE alarm_id = $1 AND condition = $2 AND resource_id = $3
-                     AND status = 'alarm' AND ended_at IS NULL",
+                     AND status = 'alarm' AND ended_at IS NULL AND on_event = 0",
             )
             .bind(record.alarm)
             .bind(record.condition)
@@ -78,7 +78,7 @@ impl AlarmRecords<'_> {
     pub(crate) async fn close_all(&mut self, rule: AlarmId) -> Result<(), DbError> {
         let sql = Sql::new(
             "UPDATE alarm_records SET ended_at = $2
-             WHERE alarm_id = $1 AND status = 'alarm' AND ended_at IS NULL",
+             WHERE alarm_id = $1 AND status = 'alarm' AND ended_at IS NULL AND on_event = 0",
         );
         let now = self.tx.now();
         self.tx.execute("alarm_records.close_all", sql.bind(rule).bind(now)).await.map(drop)

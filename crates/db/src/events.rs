@@ -23,7 +23,7 @@ impl Events<'_> {
         let sql = Sql::new(
             "INSERT INTO events (id, project_id, kind, vault_id, resource_id, resource_name, detail,
                  created_at, handled)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0) ON CONFLICT (id) DO NOTHING",
         )
         .bind(event.id)
         .bind(event.project)
@@ -44,10 +44,10 @@ impl Events<'_> {
         rows.iter().map(event).collect()
     }
 
-    /// Notes that alarms and notices were made of an event.
-    pub async fn set_handled(&mut self, event: EventId) -> Result<(), DbError> {
-        let sql = Sql::new("UPDATE events SET handled = 1 WHERE id = $1").bind(event);
-        self.tx.execute("events.set_handled", sql).await.map(drop)
+    /// Notes that alarms and notices are made of an event; says whether nobody had before.
+    pub async fn set_handled(&mut self, event: EventId) -> Result<bool, DbError> {
+        let sql = Sql::new("UPDATE events SET handled = 1 WHERE id = $1 AND handled = 0");
+        self.tx.execute_one("events.set_handled", sql.bind(event)).await
     }
 
     /// A page of a project's events, newest first; of one kind.

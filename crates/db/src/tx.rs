@@ -25,6 +25,7 @@ use crate::events::Events;
 use crate::exports::Exports;
 use crate::grants::Grants;
 use crate::groups::Groups;
+use crate::last_backups::LastBackups;
 use crate::members::Members;
 use crate::mfa_devices::MfaDevices;
 use crate::migration::Migration;
@@ -211,6 +212,11 @@ impl Tx {
     /// Whether vaults were above their thresholds.
     pub const fn vault_levels(&mut self) -> VaultLevels<'_> {
         VaultLevels { tx: self }
+    }
+
+    /// The newest backups of what is bound.
+    pub const fn last_backups(&mut self) -> LastBackups<'_> {
+        LastBackups { tx: self }
     }
 
     /// What happened without a person.

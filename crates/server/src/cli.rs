@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::agent::AgentArgs;
+use crate::commands::alarm::AlarmArgs;
 use crate::commands::audit::AuditArgs;
 use crate::commands::backup::BackupArgs;
 use crate::commands::config::ConfigArgs;
@@ -15,6 +16,7 @@ use crate::commands::repo::RepoArgs;
 use crate::commands::restore::RestoreArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::task::{CheckpointArgs, TaskArgs};
+use crate::commands::topic::TopicArgs;
 use crate::commands::vault::VaultArgs;
 use crate::commands::volume::{ServerArgs, VolumeArgs};
 use crate::output::Format;
@@ -65,6 +67,8 @@ pub(crate) enum Command {
     Restore(RestoreArgs),
     Checkpoint(CheckpointArgs),
     Task(TaskArgs),
+    Alarm(AlarmArgs),
+    Topic(TopicArgs),
     Iam(IamArgs),
     Audit(AuditArgs),
     Login(LoginArgs),

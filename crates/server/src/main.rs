@@ -6,6 +6,7 @@ mod cli;
 mod client;
 mod commands;
 mod config;
+mod courier;
 mod data_dir;
 mod failure;
 mod image;
@@ -53,6 +54,8 @@ fn run(command: Command, output: Output) -> anyhow::Result<()> {
         Command::Server(args) => block_on(args.run(output)),
         Command::Backup(args) => block_on(args.run(output)),
         Command::Agent(args) => block_on(args.run(output)),
+        Command::Alarm(args) => block_on(args.run(output)),
+        Command::Topic(args) => block_on(args.run(output)),
         Command::Restore(args) => block_on(args.run(output)),
         Command::Checkpoint(args) => block_on(args.run(output)),
         Command::Task(args) => block_on(args.run(output)),

@@ -8,10 +8,12 @@ use cbr_api::settings::RenderMetrics;
 use cbr_db::Db;
 use cbr_provider::Provider;
 use cbr_service::identity::SealingKey;
+use cbr_service::topics::Courier;
 use cbr_service::{Catalogue, Deps, Identity, Services};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Compatibility, Config};
+use crate::courier::HouseCourier;
 use crate::data_dir::DataDir;
 use crate::wiring;
 use crate::world::World;
@@ -25,6 +27,7 @@ pub(crate) struct Node {
     world: World,
     db: Arc<Db>,
     provider: Arc<dyn Provider>,
+    courier: Arc<HouseCourier>,
     services: Services,
 }
 
@@ -43,6 +46,7 @@ impl Node {
             tokio::task::spawn_blocking(open).await.context("opening the repository failed")??
         };
         let provider: Arc<dyn Provider> = wiring::provider(data, config, &world)?;
+        let courier = Arc::new(HouseCourier::new(&config.notify, Arc::clone(&world.clock))?);
         let services = Services::new(Deps {
             db: Arc::clone(&db),
             clock: Arc::clone(&world.clock),
@@ -54,8 +58,9 @@ impl Node {
             exports: config.export.settings(&data.exports_path())?,
             undo_days: config.repository.undo_days(),
             monitoring: config.monitor.options(),
+            courier: Arc::clone(&courier) as Arc<dyn Courier>,
         });
-        Ok(Self { world, db, provider, services })
+        Ok(Self { world, db, provider, courier, services })
     }
 
     /// Accounts and keys.
@@ -94,6 +99,7 @@ impl Node {
 
     /// The API for clients that reach it at `url`.
     pub(crate) fn router(&self, config: &Config, url: &str, metrics: RenderMetrics) -> Router {
+        self.courier.set_public_url(url);
         let http = &config.http;
         let settings = cbr_api::Settings {
             public_url: url.to_owned(),
@@ -120,6 +126,11 @@ impl Node {
             ..cbr_task::Options::default()
         };
         let engine = self.services.engine(options);
+        let carriers = cbr_task::Options {
+            workers: usize::try_from(config.notify.workers).unwrap_or(1),
+            ..cbr_task::Options::default()
+        };
+        let (courier, stop_courier) = (self.services.courier_engine(carriers), stopping.clone());
         let sweeps = Arc::clone(&self.services.sweeps);
         let verification = Arc::clone(&self.services.verification);
         let verify = config.verify.options();
@@ -147,7 +158,11 @@ impl Node {
             });
             let watching = tokio::spawn(async move { store_watch.run(stop_watch).await });
             let measuring = tokio::spawn(async move { monitoring.run(stop_monitoring).await });
+            let carrying = tokio::spawn(courier.run(stop_courier));
             engine.run(stop_engine).await;
+            if let Err(error) = carrying.await {
+                tracing::error!(%error, "the courier ended unexpectedly");
+            }
             measuring.abort();
             watching.abort();
             tidying.abort();

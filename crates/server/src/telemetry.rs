@@ -50,4 +50,46 @@ mod tests {
         assert_eq!(without_nan(text.into()), "# TYPE age gauge\nage{resource=\"b\"} 6\n");
         assert_eq!(without_nan("age 5\n".into()), "age 5\n");
     }
+
+    /// Names of numbers in a text.
+    fn names(text: &str) -> impl Iterator<Item = &str> {
+        let is_of_name = |c: char| c.is_ascii_lowercase() || c == '_';
+        text.match_indices("cbr_").filter_map(move |(at, _)| {
+            let is_whole = !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+            let rest = &text[at..];
+            let end = rest.find(|c: char| !is_of_name(c)).unwrap_or(rest.len());
+            is_whole.then_some(&rest[..end])
+        })
+    }
+
+    /// All texts in a folder and those in it.
+    fn texts(folder: &std::path::Path, ending: &str, all: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                texts(&path, ending, all);
+            } else if path.extension().is_some_and(|found| found == ending) {
+                all.push_str(&std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+
+    /// Issue 5.5: alert rules and the dashboard name nothing that is not shown.
+    #[test]
+    fn every_number_of_rules_and_dashboard_is_exported() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let (mut wanted, mut sources) = (String::new(), String::new());
+        texts(&root.join("deploy/prometheus"), "yml", &mut wanted);
+        texts(&root.join("deploy/grafana"), "json", &mut wanted);
+        for part in ["api", "service", "server", "store"] {
+            texts(&root.join("crates").join(part).join("src"), "rs", &mut sources);
+        }
+        let mut count = 0;
+        for name in names(&wanted) {
+            assert!(sources.contains(&format!("\"{name}\"")), "{name} is shown by nobody");
+            count += 1;
+        }
+        assert!(count > 30, "{count} names");
+        assert!(!sources.contains(&["\"cbr_no", "_such\""].concat()));
+    }
 }

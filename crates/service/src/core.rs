@@ -9,7 +9,9 @@ use cbr_store::Repository;
 use cbr_task::Wake;
 
 use crate::audit::Change;
+use crate::identity::SealingKey;
 use crate::resources::Resources;
+use crate::topics::Courier;
 use crate::{Access, Result};
 
 /// What the use cases and tasks are made of. Nothing in it decides anything.
@@ -24,6 +26,10 @@ pub(crate) struct Core {
     pub(crate) wake: Wake,
     /// For how many days what is deleted can be taken back; none: it is gone at once.
     pub(crate) undo_days: u32,
+    /// Carries messages out of the house.
+    pub(crate) courier: Arc<dyn Courier>,
+    /// Seals secrets in the database.
+    pub(crate) sealing: Arc<SealingKey>,
 }
 
 impl std::fmt::Debug for Core {

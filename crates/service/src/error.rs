@@ -7,9 +7,11 @@ use cbr_model::vault::{VaultKind, VaultStatus};
 use cbr_model::{BackupId, CheckpointId, ExportId, ProjectId, ResourceId, TaskId, VaultId};
 
 use crate::agents::AgentError;
+use crate::alarms::AlarmError;
 use crate::policies::PolicyRefusal;
 use crate::replication::ReplicaError;
 use crate::sharing::ShareError;
+use crate::topics::TopicError;
 
 /// Why a use case was refused or failed.
 ///
@@ -358,6 +360,12 @@ pub enum Error {
     /// An agent does not allow it.
     #[error(transparent)]
     Agent(#[from] AgentError),
+    /// About alarms.
+    #[error(transparent)]
+    Alarm(#[from] AlarmError),
+    /// About topics.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
     /// A share does not allow it.
     #[error(transparent)]
     Share(#[from] ShareError),

@@ -10,6 +10,7 @@
 
 pub mod access;
 pub mod agents;
+pub mod alarms;
 pub mod audit;
 pub mod backups;
 mod card;
@@ -39,6 +40,7 @@ pub mod sweeps;
 mod tasks;
 #[cfg(test)]
 mod tests;
+pub mod topics;
 pub mod trash;
 pub mod vaults;
 pub mod verification;
@@ -46,6 +48,7 @@ pub mod volumes;
 
 pub use access::{Access, AccountAccess, Actor, OwnAccess, Request};
 pub use agents::Agents;
+pub use alarms::Alarms;
 pub use audit::Audit;
 pub use backups::Backups;
 pub use catalogue::Catalogue;
@@ -65,6 +68,7 @@ pub use services::{Deps, Services};
 pub use sharing::Sharing;
 pub use store_watch::StoreWatch;
 pub use sweeps::Sweeps;
+pub use topics::Topics;
 pub use trash::Trash;
 pub use vaults::Vaults;
 pub use verification::Verification;

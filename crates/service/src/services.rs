@@ -25,11 +25,12 @@ use crate::tasks::purge_backup::PurgeBackupTask;
 use crate::tasks::restore::RestoreTask;
 use crate::tasks::undelete_backup::UndeleteTask;
 use crate::tasks::verify_backup::VerifyTask;
+use crate::topics::{Courier, DeliverTask};
 use crate::verification::Verification;
 use crate::{
-    Agents, Audit, Backups, Catalogue, Checkpoints, Directory, Exports, Identity, Operations,
-    OrganizationPolicies, Policies, Protectables, Replication, Servers, Sharing, Trash, Vaults,
-    Volumes,
+    Agents, Alarms, Audit, Backups, Catalogue, Checkpoints, Directory, Exports, Identity,
+    Operations, OrganizationPolicies, Policies, Protectables, Replication, Servers, Sharing,
+    Topics, Trash, Vaults, Volumes,
 };
 
 /// What the service is built on.
@@ -55,6 +56,8 @@ pub struct Deps {
     pub undo_days: u32,
     /// How long what is measured is kept.
     pub monitoring: MonitorOptions,
+    /// Carries messages out of the house.
+    pub courier: Arc<dyn Courier>,
 }
 
 /// The use cases, for those who call them.
@@ -102,6 +105,10 @@ pub struct Services {
     pub store_watch: Arc<StoreWatch>,
     /// How full vaults are over time.
     pub monitoring: Arc<Monitoring>,
+    /// Alarms over metrics and events.
+    pub alarms: Arc<Alarms>,
+    /// Topics, and who is told what is sent to them.
+    pub topics: Arc<Topics>,
     /// What is tidied up from time to time.
     pub sweeps: Arc<Sweeps>,
     core: Arc<Core>,
@@ -111,21 +118,33 @@ impl Services {
     /// The use cases over `deps`.
     pub fn new(deps: Deps) -> Self {
         let Deps { db, clock, random, repository, provider, sealing_key, node, exports, .. } = deps;
-        let (undo_days, monitoring) = (deps.undo_days, deps.monitoring);
+        let (undo_days, monitoring, courier) = (deps.undo_days, deps.monitoring, deps.courier);
+        let sealing = Arc::new(sealing_key);
         let identity = Arc::new(Identity::new(
             Arc::clone(&db),
             Arc::clone(&clock),
             Arc::clone(&random),
-            sealing_key,
+            Arc::clone(&sealing),
         ));
         let host = Host::new(exports, Arc::clone(&repository), Arc::clone(&clock));
         let resources = Resources::new(provider, Arc::clone(&db));
         let wake = Wake::default();
-        let core =
-            Arc::new(Core { db, clock, random, repository, resources, node, wake, undo_days });
+        let core = Arc::new(Core {
+            db,
+            clock,
+            random,
+            repository,
+            resources,
+            node,
+            wake,
+            undo_days,
+            courier,
+            sealing,
+        });
         let exports = Arc::new(Exports::new(Arc::clone(&core), host));
         let backups = Arc::new(Backups::new(Arc::clone(&core)));
         let trash = Arc::new(Trash::new(Arc::clone(&core)));
+        let alarms = Arc::new(Alarms::new(Arc::clone(&core)));
         let organization_policies = Arc::new(OrganizationPolicies::new(Arc::clone(&core)));
         Self {
             audit: Arc::new(Audit::new(Arc::clone(&core))),
@@ -144,7 +163,13 @@ impl Services {
             catalogue: Arc::new(Catalogue::new(Arc::clone(&core))),
             verification: Arc::new(Verification::new(Arc::clone(&core))),
             store_watch: Arc::new(StoreWatch::new(Arc::clone(&core))),
-            monitoring: Arc::new(Monitoring::new(Arc::clone(&core), monitoring)),
+            monitoring: Arc::new(Monitoring::new(
+                Arc::clone(&core),
+                Arc::clone(&alarms),
+                monitoring,
+            )),
+            topics: Arc::new(Topics::new(Arc::clone(&core))),
+            alarms,
             sweeps: Arc::new(Sweeps::new(
                 Arc::clone(&core),
                 Arc::clone(&trash),
@@ -161,7 +186,15 @@ impl Services {
         }
     }
 
-    /// An engine that knows all kinds of tasks and is woken by these use cases.
+    /// An engine that only carries messages, so that they wait for no backup.
+    pub fn courier_engine(&self, options: Options) -> Engine {
+        let options = Options { node: self.core.node.clone(), ..options };
+        let (db, clock) = (Arc::clone(&self.core.db), Arc::clone(&self.core.clock));
+        Engine::new(db, clock, self.core.wake.clone(), options)
+            .register::<DeliverTask>(Arc::clone(&self.core))
+    }
+
+    /// An engine that knows all other kinds of tasks and is woken by these use cases.
     /// Its node is that of the services, whatever `options` say.
     pub fn engine(&self, options: Options) -> Engine {
         let options = Options { node: self.core.node.clone(), ..options };

@@ -62,6 +62,7 @@ async fn start(folder: &Path) -> (Router, String) {
         exports: ExportSettings::within(folder.join("exports")),
         undo_days: 3,
         monitoring: cbr_service::monitoring::MonitorOptions::default(),
+        courier: Arc::new(cbr_service::topics::RecordingCourier::default()),
     });
     let first = FirstAccount {
         domain_name: "acme".into(),

@@ -139,6 +139,12 @@ codes! {
     VaultNotHybrid        = BAD_REQUEST,            "BackupService.7300", "the vault cannot be synchronised";
     MigrationNotFound     = NOT_FOUND,              "BackupService.4001", "a migration from the predecessor services does not exist";
 
+    // --- alarms and topics
+    AlarmNotFound         = NOT_FOUND,              "CES.0404",           "the alarm rule or the template does not exist";
+    AlarmConflict         = CONFLICT,               "CES.0409",           "there are too many alarms, or one like it; the message says which";
+    TopicNotFound         = NOT_FOUND,              "SMN.0404",           "the topic, the subscription or the delivery does not exist";
+    TopicConflict         = CONFLICT,               "SMN.0409",           "there are too many of these, or one like it, or its state forbids it; the message says which";
+
     // --- tasks
     OperationNotFound     = NOT_FOUND,              "BackupService.6500", "the operation log does not exist";
     JobNotFound           = NOT_FOUND,              "BackupService.6501", "the job does not exist";

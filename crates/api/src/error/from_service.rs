@@ -3,10 +3,12 @@
 use cbr_model::tag::InvalidTags;
 use cbr_service::Error;
 use cbr_service::agents::AgentError;
+use cbr_service::alarms::AlarmError;
 use cbr_service::error::VaultRefusal;
 use cbr_service::policies::PolicyRefusal;
 use cbr_service::replication::ReplicaError;
 use cbr_service::sharing::ShareError;
+use cbr_service::topics::TopicError;
 
 use super::{ApiError, ErrorCode};
 
@@ -89,6 +91,8 @@ const fn code(error: &Error) -> ErrorCode {
         E::VolumeStatusForbidsRestore { .. } => C::VolumeForbidsRestore,
         E::ServerStatusForbidsRestore { .. } => C::ServerForbidsRestore,
         E::Agent(error) => of_agent(error),
+        E::Alarm(error) => of_alarm(error),
+        E::Topic(error) => of_topic(error),
         E::Share(error) => of_share(error),
         E::Replica(error) => of_replica(error),
         E::BackupNotDescribed { .. } => C::BackupNotDescribed,
@@ -111,6 +115,23 @@ const fn of_agent(error: &AgentError) -> ErrorCode {
         AgentError::NotFound(_) => ErrorCode::AgentNotFound,
         AgentError::Illegal { .. } => ErrorCode::AgentIllegal,
         AgentError::TooManyPaths { .. } => ErrorCode::TooManyPaths,
+    }
+}
+
+const fn of_alarm(error: &AlarmError) -> ErrorCode {
+    use AlarmError as E;
+    match error {
+        E::NotFound { .. } => ErrorCode::AlarmNotFound,
+        E::TemplateTaken(_) | E::TooMany { .. } | E::BuiltIn => ErrorCode::AlarmConflict,
+    }
+}
+
+const fn of_topic(error: &TopicError) -> ErrorCode {
+    use TopicError as E;
+    match error {
+        E::NotFound { .. } => ErrorCode::TopicNotFound,
+        E::Taken { .. } | E::TooMany { .. } | E::Conflict(_) => ErrorCode::TopicConflict,
+        E::AskedOften(_) => ErrorCode::TooManyRequests,
     }
 }
 

@@ -45,27 +45,27 @@ pub(super) const fn own(
 
 impl Operation {
     /// The same, recorded as `name` of a `resource_type`.
-    pub(super) const fn records(self, name: &'static str, resource_type: &'static str) -> Self {
+    pub(crate) const fn records(self, name: &'static str, resource_type: &'static str) -> Self {
         Self { event: Some(Event::new(name, resource_type)), ..self }
     }
 
     /// The same, with this status of success.
-    pub(super) const fn succeeds_with(self, success: u16) -> Self {
+    pub(crate) const fn succeeds_with(self, success: u16) -> Self {
         Self { success, ..self }
     }
 
     /// The same, with a body.
-    pub(super) const fn takes(self, body: SchemaOf) -> Self {
+    pub(crate) const fn takes(self, body: SchemaOf) -> Self {
         Self { request: Some(body), ..self }
     }
 
     /// The same, with an answer.
-    pub(super) const fn gives(self, body: SchemaOf) -> Self {
+    pub(crate) const fn gives(self, body: SchemaOf) -> Self {
         Self { response: Some(body), ..self }
     }
 
     /// The same, with query parameters.
-    pub(super) const fn reads(self, query: &'static [Parameter]) -> Self {
+    pub(crate) const fn reads(self, query: &'static [Parameter]) -> Self {
         Self { query, ..self }
     }
 }

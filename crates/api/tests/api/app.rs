@@ -14,6 +14,7 @@ use cbr_model::{DomainId, ProjectId, ResourceId, UserId};
 use cbr_provider::fake::FakeProvider;
 use cbr_service::exports::ExportSettings;
 use cbr_service::identity::{Bootstrapped, FirstAccount, SealingKey};
+use cbr_service::topics::RecordingCourier;
 use cbr_service::{Deps, Services};
 use cbr_store::backend::MemoryBackend;
 use cbr_store::{MasterKey, Repository};
@@ -39,6 +40,7 @@ pub(crate) const VOLUMES: [&str; 2] =
 pub(crate) struct App {
     pub(crate) router: Router,
     pub(crate) clock: ManualClock,
+    pub(crate) courier: Arc<RecordingCourier>,
     services: Services,
     pub(crate) provider: Arc<FakeProvider>,
     db: Arc<Db>,
@@ -70,6 +72,7 @@ impl App {
             provider.write(id, 70_000, format!("content of disk {i}").as_bytes());
         }
         let exports = tempfile::tempdir().unwrap();
+        let courier = Arc::new(RecordingCourier::default());
         let services = Services::new(Deps {
             db: Arc::clone(&db),
             clock: Arc::clone(&shared),
@@ -81,6 +84,7 @@ impl App {
             exports: ExportSettings::within(exports.path().join("exports")),
             undo_days: 3,
             monitoring: cbr_service::monitoring::MonitorOptions::default(),
+            courier: courier.clone(),
         });
         let first = FirstAccount {
             domain_name: DOMAIN_NAME.into(),
@@ -92,6 +96,7 @@ impl App {
         let mut app = Self {
             router,
             clock,
+            courier,
             services,
             provider,
             db,
@@ -107,6 +112,17 @@ impl App {
     /// Measures vaults as the service does in the background; says how many.
     pub(crate) async fn measure(&self) -> u64 {
         self.services.monitoring.sample().await.unwrap()
+    }
+
+    /// Decides alarms as the service does in the background.
+    pub(crate) async fn decide(&self) {
+        self.services.alarms.evaluate().await.unwrap();
+        self.services.alarms.handle_events().await.unwrap();
+    }
+
+    /// Carries every message that is due.
+    pub(crate) async fn carry(&self) {
+        self.services.courier_engine(cbr_task::Options::default()).run_due().await.unwrap();
     }
 
     /// Whatever needs the database fails from now on.

@@ -5,6 +5,7 @@
 
 mod access;
 mod agents;
+mod alarms;
 mod answers;
 mod app;
 mod audit;
@@ -26,6 +27,7 @@ mod protocol;
 mod replication;
 mod second_factor;
 mod things;
+mod topics;
 mod trash;
 mod vault_contract;
 mod vault_tags;

@@ -7,6 +7,7 @@
 
 mod access;
 mod agents;
+mod alarms;
 mod backups;
 mod builders;
 mod exports;

@@ -79,6 +79,6 @@ mod tests {
         assert_eq!(needed(&condition(3600, 1), 6), (Width::Hour, 0, 0));
         assert_eq!(needed(&condition(86_400, 2), 200), (Width::Day, 0, 1));
         let (width, from, to) = needed(&condition(1200, 3), 5);
-        assert_eq!((width, from, to), (Width::Slot, 1, 3));
+        assert_eq!((width, from, to), (Width::Slot, 1, 5), "from 1200 s to 4800 s");
     }
 }

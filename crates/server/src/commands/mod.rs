@@ -1,6 +1,7 @@
 //! One file per command. A command reads its arguments, does its work and writes its result.
 
 pub(crate) mod agent;
+pub(crate) mod alarm;
 pub(crate) mod audit;
 pub(crate) mod backup;
 mod backup_share;
@@ -27,6 +28,7 @@ pub(crate) mod restore;
 pub(crate) mod serve;
 mod session;
 pub(crate) mod task;
+pub(crate) mod topic;
 pub(crate) mod vault;
 mod vault_metrics;
 mod vault_more;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AccountConfig, Compatibility, DatabaseConfig, ExportConfig, HttpConfig, LogConfig,
-    MonitorConfig, RepositoryConfig, S3Config, TasksConfig, VerifyConfig,
+    MonitorConfig, NotifyConfig, RepositoryConfig, S3Config, TasksConfig, VerifyConfig,
 };
 
 /// The example that `cbr config example` prints.
@@ -34,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) verify: VerifyConfig,
     /// How long what is measured is kept.
     pub(crate) monitor: MonitorConfig,
+    /// How messages leave the house.
+    pub(crate) notify: NotifyConfig,
     /// What the service says about its work.
     pub(crate) log: LogConfig,
     /// Volumes and servers of this host; without a pool, one in the data directory.
@@ -97,6 +99,7 @@ impl Config {
     pub(crate) fn shows_password(&self, path: Option<&Path>) -> bool {
         let Some(about) = path.and_then(|path| std::fs::metadata(path).ok()) else { return false };
         let has_secret = self.database.is_inline()
+            || self.notify.is_inline()
             || self.repository.s3.as_ref().is_some_and(S3Config::is_inline);
         has_secret && about.permissions().mode() & 0o007 != 0
     }
@@ -118,6 +121,7 @@ impl Config {
         self.tasks.validate()?;
         self.verify.validate()?;
         self.monitor.validate()?;
+        self.notify.validate()?;
         self.log.validate()?;
         self.local.validate().map_err(|error| ConfigError::invalid("local", error.to_string()))?;
         self.check_trash()
@@ -208,6 +212,13 @@ mod tests {
             "directory",
             "public_address",
             "client_ca_file",
+            "smtp_host",
+            "smtp_user",
+            "smtp_password_file",
+            "from",
+            "ca_file",
+            "sms_url",
+            "sms_secret_file",
         ];
         let bucket = ["endpoint", "bucket", "prefix", "region", "access_key", "secret_key"];
         let bucket = bucket.into_iter().chain([
@@ -247,6 +258,8 @@ mod tests {
             ("[export]\nlisten = \"0.0.0.0:10809\"", "export.certificate_file"),
             ("[tasks]\nworkers = 0", "tasks.workers"),
             ("[verify]\npass_days = 0", "verify.pass_days"),
+            ("[notify]\nfrom = \"a@example.org\"", "notify.from"),
+            ("[notify]\nallow_networks = [\"10\"]", "notify.allow_networks"),
             ("[monitor]\nslot_days = 0", "monitor.slot_days"),
             ("[log]\nfilter = \"info,,=\"", "log.filter"),
             ("[[local.pools]]\nname = \"a\"\npath = \"b\"", "pools[0].path"),

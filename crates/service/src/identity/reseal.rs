@@ -9,6 +9,7 @@ use cbr_env::Random;
 use super::mfa::owner_of;
 use super::seal::SealingKey;
 use crate::error::db;
+use crate::topics::owner_of as subscription_owner;
 use crate::{Error, Result};
 
 /// Seals every secret in the database with `new` that is sealed with `old`; says how many.
@@ -51,6 +52,12 @@ pub async fn reseal(
         if let Some(sealed) = resealed(&owner_of(device.user), &device.sealed_seed)? {
             device.sealed_seed = sealed;
             tx.mfa_devices().update(&device).await.map_err(db(doing))?;
+            changed += 1;
+        }
+    }
+    for (id, sealed) in tx.topics().sealed().await.map_err(db(doing))? {
+        if let Some(sealed) = resealed(&subscription_owner(id), &sealed)? {
+            tx.topics().reseal(id, &sealed).await.map_err(db(doing))?;
             changed += 1;
         }
     }

@@ -51,7 +51,7 @@ pub struct Identity {
     pub(super) db: Arc<Db>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,
-    pub(super) key: SealingKey,
+    pub(super) key: Arc<SealingKey>,
     pub(super) passwords: Passwords,
     pub(super) refusals: Refusals,
 }
@@ -61,7 +61,7 @@ impl Identity {
         db: Arc<Db>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
-        key: SealingKey,
+        key: Arc<SealingKey>,
     ) -> Self {
         let refusals = Refusals::new(Arc::clone(&db), Arc::clone(&clock), Arc::clone(&random));
         Self { db, clock, random, key, passwords: Passwords::default(), refusals }

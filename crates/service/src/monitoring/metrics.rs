@@ -95,7 +95,8 @@ fn check(keys: &[MetricKey], query: MetricQuery) -> Result<()> {
     Ok(())
 }
 
-async fn all_vaults(tx: &mut Tx, project: ProjectId) -> Result<Vec<VaultId>> {
+/// All vaults of a project.
+pub(crate) async fn all_vaults(tx: &mut Tx, project: ProjectId) -> Result<Vec<VaultId>> {
     let mut ids = Vec::new();
     let mut page = Page::default();
     loop {

@@ -4,6 +4,7 @@ use cbr_model::metric::{Width, measured, slot_at};
 
 use super::service::Monitoring;
 use crate::Result;
+use crate::alarms::note_usage;
 use crate::error::db;
 
 /// Vaults that are measured in one transaction: others want to write as well.
@@ -33,6 +34,7 @@ impl Monitoring {
                 let summaries = measured(vault.used, vault.size);
                 let is_first = tx.vault_points().record(owner, slot, &summaries).await;
                 count += u64::from(is_first.map_err(db(doing))?);
+                note_usage(&mut tx, vault).await.map_err(db(doing))?;
             }
             tx.commit().await.map_err(db(doing))?;
         }

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::gauges::Shown;
 use super::requests::MonitorOptions;
-use crate::Result;
 use crate::core::Core;
+use crate::{Alarms, Result};
 
 /// How often it is looked whether there is something to do. Nothing depends on it: a slot is measured
 /// once, however often somebody looks.
 const EVERY: Duration = Duration::from_secs(5);
+/// Of so many rounds, one shows numbers to Prometheus: every minute.
+const SHOW_ROUNDS: u64 = 12;
 /// Of so many rounds, one forgets what is too old: every hour.
 const FORGET_ROUNDS: u64 = 720;
 
@@ -19,20 +22,28 @@ const FORGET_ROUNDS: u64 = 720;
 #[derive(Debug)]
 pub struct Monitoring {
     pub(super) core: Arc<Core>,
+    alarms: Arc<Alarms>,
     pub(super) options: MonitorOptions,
+    pub(super) shown: Shown,
 }
 
 impl Monitoring {
-    pub(crate) const fn new(core: Arc<Core>, options: MonitorOptions) -> Self {
-        Self { core, options }
+    pub(crate) fn new(core: Arc<Core>, alarms: Arc<Alarms>, options: MonitorOptions) -> Self {
+        Self { core, alarms, options, shown: Shown::default() }
     }
 
     /// Works until `shutdown`.
     pub async fn run(&self, shutdown: CancellationToken) {
         for round in 0_u64.. {
             report("measure", self.sample().await);
+            report("alarms", self.alarms.evaluate().await);
+            report("events", self.alarms.handle_events().await);
+            if round % SHOW_ROUNDS == 0 {
+                report("numbers", self.show().await);
+            }
             if round % FORGET_ROUNDS == 0 {
                 report("forget", self.forget_points().await);
+                report("forget history", self.alarms.forget().await);
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,

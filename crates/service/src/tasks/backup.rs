@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use cbr_db::{DbError, NewTask, Tx};
 use cbr_model::backup::{Backup, BackupState, Content};
 use cbr_model::checkpoint::{Checkpoint, SkippedResource};
+use cbr_model::event::EventKind;
 use cbr_model::operation::{OperationDetails, OperationError, OperationResource, OperationType};
 use cbr_model::resource::{ProtectStatus, ResourceKind};
 use cbr_model::vault::Vault;
@@ -24,6 +25,7 @@ use super::disk_bytes::Share;
 use super::disk_copy::{DiskCopy, Made, undo};
 use super::trouble::Trouble;
 use super::{order, rows};
+use crate::alarms::{NewEvent, note_usage};
 use crate::card::{
     AccountCard, BackupCard, Card, CheckpointCard, DiskCard, ResourceCard, VaultCard,
 };
@@ -199,6 +201,7 @@ impl Task for BackupTask {
                 let reason = &failure.error.message;
                 let fail = |state: BackupState| state.fail(reason.clone());
                 rows::advance_all(tx, job.project, job.backup, &fail).await?;
+                failed(tx, job, reason).await?;
                 release(tx, job).await
             }
             Self::Open { .. } | Self::Copy { .. } | Self::Undo { .. } | Self::Done { .. } => Ok(()),
@@ -394,10 +397,28 @@ async fn seal(
     release(tx, job).await
 }
 
+/// MON-08: somebody is to hear of it.
+async fn failed(tx: &mut Tx, job: &Job, reason: &str) -> Result<(), DbError> {
+    let backup = tx.backups().find(job.project, job.backup).await?;
+    let event = NewEvent {
+        project: job.project,
+        kind: EventKind::BackupFailed,
+        vault: Some(job.vault),
+        resource: Some(job.resource.to_string()),
+        resource_name: backup.map(|backup| backup.resource_name).unwrap_or_default(),
+        detail: reason.to_owned(),
+    };
+    event.raise(tx).await
+}
+
 /// The vault grows if it may and must (VLT-73); the resource remembers its newest epoch.
 async fn settle(core: &Core, tx: &mut Tx, job: &Job, before: Vault) -> Result<(), DbError> {
     let Some(after) = tx.vaults().find(job.project, job.vault).await? else { return Ok(()) };
     vaults::grow(core, tx, &before, &after).await?;
+    // It may just have grown.
+    if let Some(grown) = tx.vaults().find(job.project, job.vault).await? {
+        note_usage(tx, &grown).await?;
+    }
     if let Some(bound) = after.resources.iter().find(|bound| bound.id == job.resource)
         && bound.chain == job.chain
         && bound.epoch < job.epoch

@@ -19,5 +19,6 @@ pub(crate) mod restore;
 pub(crate) mod rows;
 mod trash;
 mod trouble;
+pub(crate) use trouble::Trouble;
 pub(crate) mod undelete_backup;
 pub(crate) mod verify_backup;

@@ -1,5 +1,6 @@
 //! The use cases and tasks on the provider's fake, a store in memory and a real database.
 
+mod alarms;
 mod audit;
 mod backup;
 mod backup_states;
@@ -17,6 +18,7 @@ mod rules;
 mod sharing;
 mod store_watch;
 mod sweeps;
+mod topics;
 mod trash;
 mod vaults;
 mod verification;

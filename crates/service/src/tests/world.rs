@@ -32,6 +32,7 @@ use crate::identity::{Bootstrapped, FirstAccount, SealingKey};
 use crate::monitoring::MonitorOptions;
 use crate::resources::Resources;
 use crate::rules::vault::tests::wanted;
+use crate::topics::{Courier, RecordingCourier};
 use crate::vaults::{NewVault, WantedResource};
 use crate::{Access, Deps, Request, Result, Services};
 
@@ -73,6 +74,7 @@ pub(super) struct World {
     pub(super) provider: Arc<FakeProvider>,
     pub(super) store: Store,
     pub(super) clock: ManualClock,
+    pub(super) courier: Arc<RecordingCourier>,
     pub(super) db: Arc<Db>,
     random: Arc<dyn Random>,
     _keep: (TestDatabase, tempfile::TempDir),
@@ -170,6 +172,7 @@ impl World {
         let db = Db::open(keep.url(), Arc::new(clock.clone())).await.unwrap();
         let db = Arc::new(db);
         let exports = tempfile::tempdir().unwrap();
+        let courier = Arc::new(RecordingCourier::default());
         let services = Services::new(Deps {
             db: Arc::clone(&db),
             clock: Arc::new(clock.clone()),
@@ -181,6 +184,7 @@ impl World {
             exports: ExportSettings::within(exports.path().join("exports")),
             undo_days: store.undo_days,
             monitoring: MonitorOptions::default(),
+            courier: Arc::clone(&courier) as Arc<dyn Courier>,
         });
         let first = FirstAccount {
             domain_name: "acme".into(),
@@ -196,6 +200,7 @@ impl World {
             provider,
             store,
             clock,
+            courier,
             db,
             random,
             _keep: (keep, exports),
@@ -214,6 +219,8 @@ impl World {
             node: "node".to_owned(),
             wake: cbr_task::Wake::default(),
             undo_days: self.store.undo_days,
+            courier: Arc::clone(&self.courier) as Arc<dyn Courier>,
+            sealing: Arc::new(SealingKey::new(&Zeroizing::new([9; 32]))),
         })
     }
 
@@ -235,6 +242,7 @@ impl World {
     pub(super) async fn settle(&self) {
         loop {
             self.services.engine(Options::default()).run_due().await.unwrap();
+            self.services.courier_engine(Options::default()).run_due().await.unwrap();
             let unfinished = self.db.read().await.unwrap().tasks().list_unfinished().await;
             if unfinished.unwrap().is_empty() {
                 return;

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use cbr_db::{DamagedSpot, DbError, StoredDisk, Tx};
+use cbr_model::event::EventKind;
 use cbr_model::integrity::{Integrity, IntegrityState};
 use cbr_store::format::place::Place;
 use cbr_store::{DomainId, Problem, VersionRef};
 
+use crate::alarms::NewEvent;
 use crate::content::reference;
 
 /// What is wrong in one domain, and which of its versions were just read wholly.
@@ -46,6 +48,21 @@ pub(crate) async fn apply_domain(tx: &mut Tx, finding: &Finding) -> Result<(), D
     Ok(())
 }
 
+/// MON-08: somebody is to hear of it.
+async fn damaged(tx: &mut Tx, disk: &StoredDisk, lost: &[(u64, u64)]) -> Result<(), DbError> {
+    let backup = tx.backups().find(disk.project, disk.backup).await?;
+    let bytes: u64 = lost.iter().map(|(from, to)| to - from).sum();
+    let event = NewEvent {
+        project: disk.project,
+        kind: EventKind::DamageFound,
+        vault: backup.as_ref().map(|backup| backup.vault),
+        resource: Some(disk.backup.to_string()),
+        resource_name: backup.map(|backup| backup.name.to_string()).unwrap_or_default(),
+        detail: format!("{bytes} bytes in {} ranges cannot be restored", lost.len()),
+    };
+    event.raise(tx).await
+}
+
 /// The mark of one disk's backup.
 async fn mark(
     tx: &mut Tx,
@@ -65,6 +82,7 @@ async fn mark(
                 bytes = lost.iter().map(|(from, to)| to - from).sum::<u64>(),
                 "a backup is damaged"
             );
+            damaged(tx, disk, lost).await?;
         }
         let verified_at = before.verified_at;
         Integrity { state: IntegrityState::Damaged, verified_at, lost: lost.clone() }
