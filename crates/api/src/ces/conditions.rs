@@ -166,7 +166,7 @@ pub(super) enum Wanted {
     /// Receivers.
     One(Receivers),
     /// Lists of receivers.
-    Many(Vec<Self>),
+    Many(Vec<Receivers>),
 }
 
 /// Receivers of a kind.
@@ -187,19 +187,18 @@ pub(super) fn topics(
     wanted: &[Wanted],
     project: ProjectId,
 ) -> Result<Vec<String>, ApiError> {
+    let lists = wanted.iter().map(|one| match one {
+        Wanted::One(receivers) => std::slice::from_ref(receivers),
+        Wanted::Many(many) => many.as_slice(),
+    });
     let mut names = Vec::new();
-    for one in wanted {
-        match one {
-            Wanted::Many(many) => names.extend(topics(key, many, project)?),
-            Wanted::One(receivers) => {
-                if receivers.kind != NOTIFICATION {
-                    let why = "the type is `notification`: topics are told, nothing is started";
-                    return Err(ApiError::invalid(key, why));
-                }
-                for text in &receivers.notification_list {
-                    names.push(urn::topic(text, project)?);
-                }
-            }
+    for receivers in lists.flatten() {
+        if receivers.kind != NOTIFICATION {
+            let why = "the type is `notification`: topics are told, nothing is started";
+            return Err(ApiError::invalid(key, why));
+        }
+        for text in &receivers.notification_list {
+            names.push(urn::topic(text, project)?);
         }
     }
     Ok(names)
