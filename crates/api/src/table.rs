@@ -99,6 +99,7 @@ pub static OPERATIONS: &[Operation] = &[
     x::verify_backup::OPERATION,
     x::what_if::OPERATION,
     x::retention_preview::OPERATION,
+    x::policy_runs::OPERATION,
     x::trash::list::OPERATION,
     x::trash::undelete::OPERATION,
     x::trash::purge::OPERATION,

@@ -22,8 +22,8 @@ impl OrganizationPolicies<'_> {
         let sql = Sql::new(
             "INSERT INTO organization_policies (id, domain_id, name, description, effective_scope,
                  operation, policy_enabled, policy_name, patterns, start_window_minutes,
-                 definition, status, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+                 definition, status, created_at, updated_at, time_zone)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         )
         .bind(policy.id)
         .bind(policy.domain)
@@ -38,7 +38,8 @@ impl OrganizationPolicies<'_> {
         .bind(to_json(&policy.definition))
         .bind(policy.status.as_str())
         .bind(policy.created_at)
-        .bind(policy.updated_at);
+        .bind(policy.updated_at)
+        .bind(policy.trigger.zone.name());
         self.tx.execute("organization_policies.insert", sql).await.map(drop)
     }
 
@@ -80,7 +81,7 @@ impl OrganizationPolicies<'_> {
         let sql = Sql::new(
             "UPDATE organization_policies SET name = $3, description = $4, effective_scope = $5,
                  policy_enabled = $6, policy_name = $7, patterns = $8, start_window_minutes = $9,
-                 definition = $10, status = $11, updated_at = $12
+                 definition = $10, status = $11, updated_at = $12, time_zone = $13
              WHERE domain_id = $1 AND id = $2",
         )
         .bind(policy.domain)
@@ -94,7 +95,8 @@ impl OrganizationPolicies<'_> {
         .bind(policy.trigger.start_window_minutes)
         .bind(to_json(&policy.definition))
         .bind(policy.status.as_str())
-        .bind(self.tx.now());
+        .bind(self.tx.now())
+        .bind(policy.trigger.zone.name());
         self.tx.execute_one("organization_policies.update", sql).await
     }
 

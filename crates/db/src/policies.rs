@@ -23,8 +23,8 @@ impl Policies<'_> {
         let sql = Sql::new(
             "INSERT INTO policies (id, project_id, name, enabled, operation, origin,
                  organization_policy_id, trigger_id, patterns, start_window_minutes, definition,
-                 created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                 created_at, updated_at, time_zone)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         )
         .bind(policy.id)
         .bind(policy.project)
@@ -38,7 +38,8 @@ impl Policies<'_> {
         .bind(policy.trigger.start_window_minutes)
         .bind(to_json(&policy.definition))
         .bind(policy.created_at)
-        .bind(policy.updated_at);
+        .bind(policy.updated_at)
+        .bind(policy.trigger.zone.name());
         self.tx.execute("policies.insert", sql).await.map(drop)
     }
 
@@ -98,7 +99,7 @@ impl Policies<'_> {
         let sql = Sql::new(
             "UPDATE policies SET name = $3, enabled = $4, origin = $5,
                  organization_policy_id = $6, patterns = $7, start_window_minutes = $8,
-                 definition = $9, updated_at = $10
+                 definition = $9, updated_at = $10, time_zone = $11
              WHERE project_id = $1 AND id = $2",
         )
         .bind(policy.project)
@@ -110,7 +111,8 @@ impl Policies<'_> {
         .bind(to_json(&policy.trigger.patterns))
         .bind(policy.trigger.start_window_minutes)
         .bind(to_json(&policy.definition))
-        .bind(self.tx.now());
+        .bind(self.tx.now())
+        .bind(policy.trigger.zone.name());
         self.tx.execute_one("policies.update", sql).await
     }
 
@@ -131,7 +133,8 @@ impl Policies<'_> {
         policy_rows::load(self.tx, &rows).await
     }
 
-    /// Lets a policy work for a vault, in place of the one of the same operation.
+    /// Lets a policy work for a vault, in place of the one of the same operation; when it is next due
+    /// is to be planned.
     pub async fn bind(
         &mut self,
         vault: VaultId,
@@ -145,7 +148,7 @@ impl Policies<'_> {
              VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (vault_id, operation) DO UPDATE SET policy_id = excluded.policy_id,
                  destination_vault_id = excluded.destination_vault_id,
-                 bound_at = excluded.bound_at",
+                 bound_at = excluded.bound_at, next_run_at = 0",
         )
         .bind(vault)
         .bind(policy)

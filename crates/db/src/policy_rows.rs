@@ -80,5 +80,6 @@ fn trigger(row: &Row) -> Result<Trigger, DbError> {
     Ok(Trigger {
         patterns: row.json("patterns")?,
         start_window_minutes: row.small_opt("start_window_minutes")?,
+        zone: row.parsed("time_zone")?,
     })
 }

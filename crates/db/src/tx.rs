@@ -34,9 +34,12 @@ use crate::operations::Operations;
 use crate::orders::Orders;
 use crate::organization_policies::OrganizationPolicies;
 use crate::policies::Policies;
+use crate::policy_runs::PolicyRuns;
 use crate::projects::Projects;
 use crate::quotas::Quotas;
+use crate::retention::Retention;
 use crate::row::Row;
+use crate::schedules::Schedules;
 use crate::settings::Settings;
 use crate::sql::Sql;
 use crate::tasks::Tasks;
@@ -182,6 +185,21 @@ impl Tx {
     /// Policies, and the vaults they work for.
     pub const fn policies(&mut self) -> Policies<'_> {
         Policies { tx: self }
+    }
+
+    /// When policies are due.
+    pub const fn schedules(&mut self) -> Schedules<'_> {
+        Schedules { tx: self }
+    }
+
+    /// What became of the occurrences of policies.
+    pub const fn policy_runs(&mut self) -> PolicyRuns<'_> {
+        PolicyRuns { tx: self }
+    }
+
+    /// Which backups are at the end of their time, and what keeps others longer.
+    pub const fn retention(&mut self) -> Retention<'_> {
+        Retention { tx: self }
     }
 
     /// Policies of whole accounts.

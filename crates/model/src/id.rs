@@ -182,6 +182,8 @@ ids! {
     OrganizationPolicyId = OrganizationPolicy, "organization policy", false;
     /// A schedule with its retention.
     PolicyId     = Policy,     "policy",     false;
+    /// An occurrence of a policy for a vault.
+    PolicyRunId  = PolicyRun,  "policy run", false;
     /// A tenant's project.
     ProjectId    = Project,    "project",    true;
     /// A protected or protectable thing.

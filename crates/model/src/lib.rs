@@ -24,6 +24,7 @@ pub mod policy;
 pub mod query;
 pub mod quota;
 pub mod resource;
+pub mod retention;
 pub mod size;
 pub mod tag;
 pub mod topic;
@@ -33,6 +34,6 @@ pub use cbr_env::Timestamp;
 pub use id::{
     AgencyId, AgentId, AgentPathId, AlarmId, AlarmRecordId, AlarmTemplateId, BackupId, ChainId,
     CheckpointId, DeliveryId, DomainId, EventId, ExportId, GroupId, MemberId, OrderId,
-    OrganizationPolicyId, PolicyId, ProjectId, ResourceId, RoleId, SubscriptionId, TaskId, TopicId,
+    OrganizationPolicyId, PolicyId, PolicyRunId, ProjectId, ResourceId, RoleId, SubscriptionId, TaskId, TopicId,
     TraceId, TriggerId, UserId, VaultId,
 };

@@ -11,6 +11,7 @@ use crate::id::{AgentId, BackupId, CheckpointId, PolicyId, ResourceId, VaultId};
 use crate::member::MemberStatus;
 use crate::operation::{OperationStatus, OperationType};
 use crate::policy::PolicyOperation;
+use crate::policy::run::RunState;
 use crate::resource::ResourceKind;
 use crate::vault::{VaultKind, VaultStatus};
 
@@ -107,6 +108,21 @@ pub struct PolicyFilter {
     pub operation: Option<PolicyOperation>,
     /// Works for this vault.
     pub vault: Option<VaultId>,
+}
+
+/// Which occurrences of policies. Empty lists and `None` do not filter.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PolicyRunFilter {
+    /// Of this policy.
+    pub policy: Option<PolicyId>,
+    /// For this vault.
+    pub vault: Option<VaultId>,
+    /// That became one of these.
+    pub states: Vec<RunState>,
+    /// Due then or later.
+    pub from: Option<Timestamp>,
+    /// Due then or earlier.
+    pub until: Option<Timestamp>,
 }
 
 /// A column backups can be sorted by (contract A.4).

@@ -132,6 +132,8 @@ impl Node {
         };
         let (courier, stop_courier) = (self.services.courier_engine(carriers), stopping.clone());
         let sweeps = Arc::clone(&self.services.sweeps);
+        let schedules = Arc::clone(&self.services.schedules);
+        let stop_schedules = stopping.clone();
         let verification = Arc::clone(&self.services.verification);
         let verify = config.verify.options();
         let store_watch = Arc::clone(&self.services.store_watch);
@@ -156,6 +158,8 @@ impl Node {
                     verification.run(options, stop_scrub).await;
                 }
             });
+            // Apart from the sweeps, which may take long.
+            let scheduling = tokio::spawn(async move { schedules.run(stop_schedules).await });
             let watching = tokio::spawn(async move { store_watch.run(stop_watch).await });
             let measuring = tokio::spawn(async move { monitoring.run(stop_monitoring).await });
             let carrying = tokio::spawn(courier.run(stop_courier));
@@ -164,6 +168,7 @@ impl Node {
                 tracing::error!(%error, "the courier ended unexpectedly");
             }
             measuring.abort();
+            scheduling.abort();
             watching.abort();
             tidying.abort();
             scrubbing.abort();

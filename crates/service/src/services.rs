@@ -29,7 +29,7 @@ use crate::topics::{Courier, DeliverTask};
 use crate::verification::Verification;
 use crate::{
     Agents, Alarms, Audit, Backups, Catalogue, Checkpoints, Directory, Exports, Identity,
-    Operations, OrganizationPolicies, Policies, Protectables, Replication, Servers, Sharing,
+    Operations, OrganizationPolicies, Policies, Protectables, Replication, Schedules, Servers, Sharing,
     Topics, Trash, Vaults, Volumes,
 };
 
@@ -75,6 +75,8 @@ pub struct Services {
     pub organization_policies: Arc<OrganizationPolicies>,
     /// What vaults could take.
     pub protectables: Arc<Protectables>,
+    /// Policies at work.
+    pub schedules: Arc<Schedules>,
     /// Runs.
     pub checkpoints: Arc<Checkpoints>,
     /// Backups.
@@ -150,6 +152,7 @@ impl Services {
             audit: Arc::new(Audit::new(Arc::clone(&core))),
             vaults: Arc::new(Vaults::new(Arc::clone(&core))),
             policies: Arc::new(Policies::new(Arc::clone(&core))),
+            schedules: Arc::new(Schedules::new(Arc::clone(&core))),
             protectables: Arc::new(Protectables::new(Arc::clone(&core))),
             checkpoints: Arc::new(Checkpoints::new(Arc::clone(&core))),
             backups: Arc::clone(&backups),

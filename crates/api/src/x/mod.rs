@@ -5,6 +5,7 @@ pub(crate) mod backup_integrity;
 pub(crate) mod backup_sizes;
 pub(crate) mod cancel_operation;
 pub(crate) mod exports;
+pub(crate) mod policy_runs;
 pub(crate) mod quotas;
 pub(crate) mod retention_preview;
 pub(crate) mod trash;

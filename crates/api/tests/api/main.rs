@@ -23,6 +23,7 @@ mod monitoring;
 mod organization_policies;
 mod people;
 mod policies;
+mod policy_runs;
 mod protocol;
 mod replication;
 mod second_factor;

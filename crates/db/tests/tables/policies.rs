@@ -36,6 +36,7 @@ fn policy(world: &World, name: &str) -> Policy {
         trigger: Trigger {
             patterns: vec!["FREQ=DAILY;BYHOUR=06;BYMINUTE=00".into(), "as it \"was\"".into()],
             start_window_minutes: Some(60),
+            zone: "Asia/Kathmandu".parse().unwrap(),
         },
         definition: OperationDefinition {
             max_backups: Some(-1),
@@ -84,7 +85,8 @@ async fn an_update_writes_everything_that_can_change(database: TestDatabase) {
     let mut policy = stored(&world, "a").await;
     policy.name = Name::new("b").unwrap();
     policy.enabled = false;
-    policy.trigger = Trigger { patterns: vec!["x".into()], start_window_minutes: None };
+    let zone = PolicyZone::default();
+    policy.trigger = Trigger { patterns: vec!["x".into()], start_window_minutes: None, zone };
     policy.definition = OperationDefinition::default();
     policy.origin = PolicyOrigin::OrganizationRemoved;
     world.clock.advance(Duration::from_secs(1));

@@ -191,12 +191,16 @@ impl OperationDefinition {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Trigger;
+    use super::super::zone::PolicyZone;
     use super::*;
     use crate::Timestamp;
 
     fn schedule(hours: &str) -> Schedule {
         let pattern = format!("FREQ=DAILY;INTERVAL=1;BYHOUR={hours};BYMINUTE=00");
-        Schedule::new(&[pattern], Timestamp(0)).unwrap()
+        let zone = PolicyZone::default();
+        let trigger = Trigger { patterns: vec![pattern], start_window_minutes: None, zone };
+        Schedule::new(&trigger, Timestamp(0)).unwrap()
     }
 
     fn read(json: &str) -> OperationDefinition {

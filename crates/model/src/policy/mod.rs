@@ -3,6 +3,7 @@
 //! ```text
 //!   Policy ── trigger ──▶ patterns (pattern) ──▶ all runs (schedule)
 //!     │
+//!     │                          └──▶ what became of each of them (run)
 //!     └── operation definition, as it was sent (definition) ──▶ Retention, checked (retention)
 //!   OrganizationPolicy ── a copy in every project of the account ──▶ Policy (organization)
 //! ```
@@ -12,6 +13,7 @@ mod invalid;
 pub mod organization;
 pub mod pattern;
 pub mod retention;
+pub mod run;
 pub mod schedule;
 pub mod zone;
 
@@ -20,6 +22,7 @@ use crate::id::{OrganizationPolicyId, PolicyId, ProjectId, TriggerId, VaultId};
 use crate::name::Name;
 use crate::operation::words;
 use definition::OperationDefinition;
+use zone::PolicyZone;
 
 pub use invalid::InvalidPolicy;
 
@@ -58,6 +61,8 @@ pub struct Trigger {
     pub patterns: Vec<String>,
     /// The starts of a run's backups are spread over so many minutes; none: they start at once.
     pub start_window_minutes: Option<u32>,
+    /// Where the times of the patterns are told (POL-10); the contract has UTC only.
+    pub zone: PolicyZone,
 }
 
 /// A policy with the vaults it works for.

@@ -1,7 +1,9 @@
 //! When a policy runs: all its patterns together (POL-09 … POL-21, contract B.9).
 
 use super::InvalidPolicy;
+use super::Trigger;
 use super::pattern::{Days, Pattern};
+use super::zone::PolicyZone;
 use crate::Timestamp;
 
 /// The most patterns of a policy (contract B.9).
@@ -15,20 +17,25 @@ const DAY_MINUTES: i64 = 24 * 60;
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 /// No pattern waits longer for its next day.
 const DAYS_BETWEEN_RUNS_MAX: i64 = super::pattern::INTERVAL_MAX;
+/// No zone sets its clocks further than this, in days.
+const ZONE_LEAP_DAYS: i64 = 2;
 /// For how many days the distance of full backups is looked at: the schedules of weekly patterns
 /// and of any intervals up to ten days repeat within it.
 const FULL_CHECK_DAYS_MAX: i64 = 2_520;
 
-/// When a policy runs. It has at least one pattern, and its runs are at least an hour apart.
+/// When a policy runs. It has at least one pattern, and its runs are at least an hour apart by the
+/// clocks of its zone. Where those are set, two of them may be closer; two that fall together are one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Schedule {
     patterns: Vec<Pattern>,
     start: Timestamp,
+    zone: PolicyZone,
 }
 
 impl Schedule {
-    /// The schedule of these patterns, of a policy created at `start`.
-    pub fn new(texts: &[String], start: Timestamp) -> Result<Self, InvalidPolicy> {
+    /// The schedule of a policy created at `start`.
+    pub fn new(trigger: &Trigger, start: Timestamp) -> Result<Self, InvalidPolicy> {
+        let texts = &trigger.patterns;
         if texts.is_empty() || texts.len() > PATTERNS_MAX {
             let reason = format!("1 to {PATTERNS_MAX} are needed, {} were given", texts.len());
             return Err(InvalidPolicy::new("pattern", reason));
@@ -38,7 +45,7 @@ impl Schedule {
             Pattern::parse(text).map_err(refused)
         };
         let patterns = texts.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-        let schedule = Self { patterns, start };
+        let schedule = Self { patterns, start, zone: trigger.zone };
         schedule.check_gaps(texts)?;
         Ok(schedule)
     }
@@ -48,10 +55,19 @@ impl Schedule {
     /// `None` only at the end of time.
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
         let after = after.max(self.start);
-        let today = day_of(after);
-        (today..=today + DAYS_BETWEEN_RUNS_MAX)
-            .flat_map(|day| self.minutes_on(day).into_iter().map(move |minute| (day, minute)))
-            .find_map(|(day, minute)| instant(day, minute).filter(|at| *at > after))
+        let first_on = |day: i64| {
+            let instants = self
+                .minutes_on(day)
+                .into_iter()
+                .filter_map(move |minute| self.instant(day, minute));
+            instants.filter(|at| *at > after).min()
+        };
+        let today = self.day_of(after);
+        let mut days = today - ZONE_LEAP_DAYS..=today + DAYS_BETWEEN_RUNS_MAX + ZONE_LEAP_DAYS;
+        let (day, first) = days.find_map(|day| first_on(day).map(|at| (day, at)))?;
+        // A time that its day does not have comes later than the first one of the next.
+        let later = (day + 1..=day + ZONE_LEAP_DAYS).filter_map(first_on);
+        Some(later.fold(first, Timestamp::min))
     }
 
     /// The next `count` runs after `after`.
@@ -62,7 +78,7 @@ impl Schedule {
     /// Whether a full backup every `interval` + 1 runs keeps a day between two of them (POL-19,
     /// POL-20); if not, how many runs there are in some 24 hours.
     pub fn check_full_interval(&self, interval: u32) -> Result<(), usize> {
-        let first = day_of(self.start);
+        let first = self.day_of(self.start);
         let all: Vec<i64> = (0..=self.full_check_days())
             .flat_map(|day| {
                 let minutes = self.minutes_on(first + day).into_iter();
@@ -86,11 +102,20 @@ impl Schedule {
 
     /// The minutes of a day's runs, earliest first.
     fn minutes_on(&self, day: i64) -> Vec<i64> {
-        let first = day_of(self.start);
+        let first = self.day_of(self.start);
         let due = self.patterns.iter().filter(|pattern| pattern.days().include(day, first));
         let mut minutes: Vec<i64> = due.flat_map(Pattern::minutes).collect();
         minutes.sort_unstable();
         minutes
+    }
+
+    /// The zone's day of an instant: days since 1970-01-01.
+    fn day_of(&self, at: Timestamp) -> i64 {
+        self.zone.local_seconds(at).div_euclid(DAY_SECONDS)
+    }
+
+    fn instant(&self, day: i64, minute: i64) -> Option<Timestamp> {
+        self.zone.instant(day.checked_mul(DAY_SECONDS)?.checked_add(minute * 60)?)
     }
 
     /// Any two runs, of whatever patterns and days, must be an hour apart.
@@ -98,7 +123,7 @@ impl Schedule {
     /// Whether two patterns ever meet on the same or neighbouring days follows from their periods
     /// (Chinese remainder theorem), so no calendar has to be walked through.
     fn check_gaps(&self, texts: &[String]) -> Result<(), InvalidPolicy> {
-        let first = day_of(self.start);
+        let first = self.day_of(self.start);
         let mut seen: Vec<Point> = Vec::new();
         for (index, pattern) in self.patterns.iter().enumerate() {
             let (days, period) = (pattern.days(), pattern.days().period());
@@ -156,16 +181,6 @@ const fn gcd(a: i64, b: i64) -> i64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// The day of an instant: days since 1970-01-01, UTC.
-const fn day_of(at: Timestamp) -> i64 {
-    at.seconds().div_euclid(DAY_SECONDS)
-}
-
-fn instant(day: i64, minute: i64) -> Option<Timestamp> {
-    let seconds = day.checked_mul(DAY_SECONDS)?.checked_add(minute * 60)?;
-    seconds.checked_mul(1_000_000).map(Timestamp)
-}
-
 #[cfg(test)]
 mod tests {
     use cbr_env::{RandomExt as _, SeededRandom};
@@ -177,8 +192,12 @@ mod tests {
     const MONDAY: Timestamp = Timestamp(1_722_852_000_000_000);
 
     fn schedule(patterns: &[&str]) -> Result<Schedule, InvalidPolicy> {
-        let texts: Vec<String> = patterns.iter().map(|text| (*text).to_owned()).collect();
-        Schedule::new(&texts, MONDAY)
+        Schedule::new(&trigger(patterns, PolicyZone::default()), MONDAY)
+    }
+
+    fn trigger(patterns: &[&str], zone: PolicyZone) -> Trigger {
+        let patterns = patterns.iter().map(|text| (*text).to_owned()).collect();
+        Trigger { patterns, start_window_minutes: None, zone }
     }
 
     /// Hours after Monday 00:00.
@@ -278,8 +297,9 @@ mod tests {
         for _ in 0..400 {
             let texts = [pattern(), pattern()];
             let parsed = texts.iter().map(|text| Pattern::parse(text).unwrap()).collect();
-            let calendar = Schedule { patterns: parsed, start: MONDAY };
-            let first = day_of(MONDAY);
+            let calendar =
+                Schedule { patterns: parsed, start: MONDAY, zone: PolicyZone::default() };
+            let first = calendar.day_of(MONDAY);
             // Twice the period of all days and weeks.
             let runs: Vec<i64> = (0..2 * 420)
                 .flat_map(|day| {
@@ -287,7 +307,8 @@ mod tests {
                 })
                 .collect();
             let is_close = runs.windows(2).any(|pair| pair[1] - pair[0] < GAP_MIN_MINUTES);
-            assert_eq!(Schedule::new(&texts, MONDAY).is_err(), is_close, "{texts:?}");
+            let given: Vec<&str> = texts.iter().map(String::as_str).collect();
+            assert_eq!(schedule(&given).is_err(), is_close, "{texts:?}");
             *(if is_close { &mut refused } else { &mut allowed }) += 1;
         }
         assert!(refused > 40 && allowed > 40, "{refused} refused, {allowed} allowed");
@@ -380,6 +401,36 @@ mod tests {
             let schedule = schedule(patterns).unwrap();
             assert_eq!(schedule.check_full_interval(interval), expected, "{patterns:?}");
         }
+    }
+
+    /// POL-10, P16: by the clocks of the policy's zone; when they are set, nothing runs twice and
+    /// nothing is lost, and two that fall together are one.
+    #[test]
+    fn times_are_those_of_the_zone_also_when_its_clocks_are_set() {
+        let at = |text: &str| {
+            let time = chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap();
+            Timestamp(time.and_utc().timestamp_micros())
+        };
+        let runs = |patterns: &[&str], after: &str, count: usize| {
+            let trigger = trigger(patterns, "Europe/Berlin".parse().unwrap());
+            Schedule::new(&trigger, at("2026-01-01 00:00")).unwrap().upcoming(at(after), count)
+        };
+        let forward = runs(&[&daily(1, "2")], "2026-03-27 12:00", 3);
+        let expected = ["2026-03-28 01:00", "2026-03-29 01:00", "2026-03-30 00:00"].map(at);
+        assert_eq!(forward, expected, "02:00 does not come on the 29th: it is 03:00 then");
+        let back = runs(&[&daily(1, "2")], "2026-10-24 12:00", 2);
+        assert_eq!(back, ["2026-10-25 00:00", "2026-10-26 01:00"].map(at), "the first of two");
+        // 02:30 is 03:30 then, after 03:15; and where 02:00 and 03:00 are both asked for, they are one.
+        let order = ["FREQ=DAILY;BYHOUR=2;BYMINUTE=0", "FREQ=DAILY;BYHOUR=3;BYMINUTE=15"];
+        let sorted = runs(&order, "2026-03-29 00:30", 2);
+        assert_eq!(sorted, ["2026-03-29 01:00", "2026-03-29 01:15"].map(at));
+        let together = runs(&[&daily(1, "2,3")], "2026-03-28 23:30", 2);
+        assert_eq!(together, ["2026-03-29 01:00", "2026-03-30 00:00"].map(at));
+        // The day of creation is the zone's: 23:30 UTC on 31 December is the 1st there.
+        let trigger = trigger(&[&daily(3, "2")], "Europe/Berlin".parse().unwrap());
+        let third = Schedule::new(&trigger, at("2025-12-31 23:30")).unwrap();
+        let two = third.upcoming(at("2025-12-31 23:30"), 2);
+        assert_eq!(two, ["2026-01-01 01:00", "2026-01-04 01:00"].map(at));
     }
 
     /// P24: no instant makes it run on for ever or fail.

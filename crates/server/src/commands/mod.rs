@@ -16,6 +16,7 @@ mod keys;
 pub(crate) mod login;
 pub(crate) mod manual;
 pub(crate) mod policy;
+mod policy_runs;
 mod policy_text;
 mod rebuild;
 pub(crate) mod repo;

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
+use super::policy_runs::{RunsArgs, runs};
 use super::session::Session;
 use crate::client::lookup::{self, Noun};
 use crate::client::{ConnectionArgs, wire};
@@ -41,6 +42,8 @@ enum PolicyCommand {
     },
     /// Show which backups of a vault would be removed now, and why the others stay
     Preview(PreviewArgs),
+    /// Show what became of each time at which policies were due, the latest first
+    Runs(RunsArgs),
 }
 
 /// What a policy does.
@@ -64,7 +67,7 @@ impl Operation {
 /// When a policy runs.
 #[derive(Debug, Args)]
 struct Times {
-    /// Run at this time of day, UTC (repeatable)
+    /// Run at this time of day, in the policy's zone (repeatable)
     #[arg(long, value_name = "HH:MM", value_parser = time_of_day)]
     at: Vec<(u8, u8)>,
     /// Run on these days of the week only, as MO,TH; else every day
@@ -76,6 +79,9 @@ struct Times {
     /// Run by this rule instead: FREQ=DAILY;INTERVAL=1;BYHOUR=06;BYMINUTE=00 (repeatable)
     #[arg(long, value_name = "RULE", conflicts_with = "at")]
     pattern: Vec<String>,
+    /// Tell the times in this zone of the tz database, as Europe/Berlin; else in UTC
+    #[arg(long, value_name = "ZONE")]
+    at_zone: Option<String>,
 }
 
 impl Times {
@@ -245,6 +251,7 @@ impl PolicyArgs {
             PolicyCommand::Update(args) => update(&session, args).await,
             PolicyCommand::Delete { policy, yes } => delete(&session, &policy, yes).await,
             PolicyCommand::Preview(args) => preview(&session, args).await,
+            PolicyCommand::Runs(args) => runs(&session, args).await,
         }
     }
 }
@@ -261,6 +268,9 @@ async fn create(session: &Session, args: CreateArgs) -> Result<(), Failure> {
     set("destination_region", args.destination_region.map(Value::from));
     set("destination_project_id", args.destination_project.map(Value::from));
     let mut properties = json!({"pattern": args.times.patterns()});
+    if let Some(zone) = &args.times.at_zone {
+        properties["time_zone"] = zone.as_str().into();
+    }
     if let Some(minutes) = args.start_window {
         properties["start_window_minutes"] = minutes.into();
     }
@@ -335,10 +345,13 @@ fn changes(args: &UpdateArgs, before: &Value) -> Map<String, Value> {
         policy.insert("enabled".into(), json!(enabled));
     }
     let patterns = args.times.patterns();
-    if !patterns.is_empty() || args.start_window.is_some() {
+    if !patterns.is_empty() || args.start_window.is_some() || args.times.at_zone.is_some() {
         let kept = &before["trigger"]["properties"]["pattern"];
         let pattern = if patterns.is_empty() { kept.clone() } else { json!(patterns) };
         let mut properties = json!({"pattern": pattern});
+        if let Some(zone) = &args.times.at_zone {
+            properties["time_zone"] = zone.as_str().into();
+        }
         if let Some(minutes) = args.start_window {
             properties["start_window_minutes"] =
                 if minutes == 0 { Value::Null } else { minutes.into() };
@@ -429,13 +442,14 @@ async fn preview(session: &Session, args: PreviewArgs) -> Result<(), Failure> {
 
 fn show(output: Output, policy: &Value) -> Result<(), Failure> {
     let lang = output.lang;
-    let particulars: [Column; 8] = [
+    let particulars: [Column; 9] = [
         (lang.col_id(), Show::At("/id")),
         (lang.col_name(), Show::At("/name")),
         (lang.col_type(), Show::At("/operation_type")),
         (lang.col_origin(), Show::At("/policy_type")),
         (lang.col_enabled(), Show::At("/enabled")),
         (lang.col_runs(), Show::With(|policy| lines(policy, "/trigger/properties/pattern"))),
+        (lang.col_zone(), Show::With(zone)),
         (lang.col_keeps(), Show::With(keeps)),
         (
             lang.col_vaults(),
@@ -446,6 +460,12 @@ fn show(output: Output, policy: &Value) -> Result<(), Failure> {
         ),
     ];
     output.show(policy, &particulars)
+}
+
+fn zone(policy: &Value) -> String {
+    policy
+        .pointer("/trigger/properties/time_zone")
+        .map_or_else(|| "UTC".to_owned(), |zone| wire::text(zone, ""))
 }
 
 fn lines(thing: &Value, pointer: &str) -> String {

@@ -7,7 +7,15 @@ use crate::text::{Lang, texts};
 texts! {
     noun_backup_policy() "policy" | "策略";
     col_origin() "ORIGIN" | "来源";
-    col_runs() "RUNS (UTC)" | "执行时间 (UTC)";
+    col_runs() "RUNS" | "执行时间";
+    col_zone() "TIME ZONE" | "时区";
+    noun_policy_run() "policy runs" | "策略执行记录";
+    col_scheduled() "DUE (UTC)" | "计划时间 (UTC)";
+    col_policy() "POLICY" | "策略";
+    col_backups_started() "BACKUPS" | "备份数";
+    col_state() "STATE" | "结果";
+    col_left_out() "LEFT OUT" | "跳过";
+    col_why() "WHY" | "原因";
     col_keeps() "KEEPS" | "保留规则";
     col_vaults() "VAULTS" | "存储库";
     col_kept_until() "KEPT UNTIL (UTC)" | "保留至 (UTC)";

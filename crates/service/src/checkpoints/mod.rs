@@ -1,5 +1,6 @@
 //! Checkpoints: runs over a vault.
 
+pub(crate) mod run;
 mod service;
 mod views;
 

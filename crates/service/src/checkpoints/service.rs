@@ -3,23 +3,23 @@
 use std::sync::Arc;
 
 use cbr_db::Tx;
+use cbr_model::CheckpointId;
 use cbr_model::backup::{Backup, BackupState};
 use cbr_model::checkpoint::{Checkpoint, CheckpointStatus};
-use cbr_model::name::{Name, check_description};
+use cbr_model::name::check_description;
 use cbr_model::query::{BackupFilter, Page};
-use cbr_model::resource::{BoundResource, ProtectStatus, ResourceKind};
+use cbr_model::resource::{BoundResource, ProtectStatus};
 use cbr_model::vault::Vault;
-use cbr_model::{BackupId, CheckpointId, ResourceId, Timestamp};
 
+use super::run::{self, FullBackups, Run};
 use super::views::{CheckpointView, NewCheckpoint};
 use crate::audit::Subject;
 use crate::core::Core;
 use crate::error::db;
 use crate::resources::Native;
-use crate::rules::selection::{self, Selection, Taken};
+use crate::rules::selection;
 use crate::rules::vault::check_name;
 use crate::rules::{names, retention};
-use crate::tasks::backup as task;
 use crate::vaults::existing;
 use crate::{Access, Error, Result, policies};
 
@@ -27,17 +27,6 @@ use crate::{Access, Error, Result, policies};
 #[derive(Debug)]
 pub struct Checkpoints {
     core: Arc<Core>,
-}
-
-/// What of a run is settled before its resources are looked at.
-struct Run<'a> {
-    access: &'a Access,
-    checkpoint: Checkpoint,
-    base: Name,
-    is_full: bool,
-    is_automatic: bool,
-    /// When its backups end; stamped on them (RET-20).
-    expired_at: Option<Timestamp>,
 }
 
 impl Checkpoints {
@@ -74,8 +63,9 @@ impl Checkpoints {
             let made = run.checkpoint.created_at;
             run.expired_at = policies::end_of(&mut tx, project, vault.id, made).await?;
         }
-        let id = self.start(&mut tx, &vault, run, selection).await?;
-        keep_metadata(&mut tx, access, id, &seen).await?;
+        let id = run.checkpoint.id;
+        run.start(&self.core, &mut tx, &vault, selection).await?;
+        run::keep_metadata(&mut tx, access.project(), id, &seen).await?;
         let view = view(&mut tx, access, id).await?;
         tx.commit(Subject::new(vault.id, &vault.name)).await?;
         self.core.wake();
@@ -104,101 +94,14 @@ impl Checkpoints {
         };
         let (made, days) = (checkpoint.created_at, checkpoint.retention_days);
         Ok(Run {
-            access,
+            origin: access.into(),
             expired_at: retention::expires_at(made, days),
             checkpoint,
             base,
-            is_full: !wanted.incremental,
+            fulls: if wanted.incremental { FullBackups::None } else { FullBackups::All },
             is_automatic: wanted.auto_trigger,
+            due: None,
         })
-    }
-
-    async fn start(
-        &self,
-        tx: &mut Tx,
-        vault: &Vault,
-        mut run: Run<'_>,
-        selection: Selection,
-    ) -> Result<CheckpointId> {
-        run.checkpoint.skipped = selection.skipped;
-        let checkpoint = &run.checkpoint;
-        tx.checkpoints().insert(checkpoint).await.map_err(db("adding a checkpoint"))?;
-        for skipped in &checkpoint.skipped {
-            let (log, error) = task::skipped(&self.core, run.access, vault, checkpoint, skipped);
-            let added = tx.tasks().insert_skipped(&log, &error).await;
-            added.map_err(db("adding an operation log"))?;
-        }
-        let count = selection.taken.len();
-        for (index, taken) in selection.taken.iter().enumerate() {
-            let name = names::backup_name(&run.base, index, count);
-            let backup = self.backup(&run, taken, name);
-            tx.backups().insert(&backup).await.map_err(db("adding a backup"))?;
-            let from = [ProtectStatus::Available, ProtectStatus::Error];
-            let (resource, to) = (taken.bound.id, ProtectStatus::Protecting);
-            let is_changed = tx.bindings().change_status(vault.id, resource, &from, to).await;
-            if !is_changed.map_err(db("changing a resource's status"))? {
-                return Err(Error::ResourceBackingUp(resource));
-            }
-            let (bound, candidate) = (&taken.bound, &taken.candidate);
-            let left_out = candidate.left_out(&bound.exclude_volumes, &bound.include_volumes);
-            let seen = BoundResource {
-                name: candidate.name.clone(),
-                size: candidate.size_without(&left_out),
-                ..taken.bound.clone()
-            };
-            let changed = tx.bindings().update(vault.id, &seen).await;
-            changed.map_err(db("changing a binding"))?;
-            let task = task::new(&self.core, run.access, vault, &backup, taken, run.is_full);
-            tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
-        }
-        Ok(checkpoint.id)
-    }
-
-    fn backup(&self, run: &Run<'_>, taken: &Taken, name: Name) -> Backup {
-        let Taken { bound, candidate, exclude_volumes } = taken;
-        let created_at = run.checkpoint.created_at;
-        let disks: Vec<_> = candidate.included(exclude_volumes).collect();
-        let mut backup = Backup {
-            id: BackupId::random(&*self.core.random),
-            project: run.checkpoint.project,
-            vault: run.checkpoint.vault,
-            checkpoint: run.checkpoint.id,
-            parent: None,
-            name,
-            description: run.checkpoint.description.clone(),
-            resource: bound.id,
-            resource_name: candidate.name.clone(),
-            resource_kind: bound.kind,
-            resource_size: candidate.size_without(exclude_volumes),
-            resource_az: candidate.az.clone(),
-            state: BackupState::Protecting,
-            // Known once the store has looked for something to build on.
-            incremental: false,
-            auto_trigger: run.is_automatic,
-            system_disk: disks.iter().any(|disk| disk.is_system_disk),
-            created_at,
-            updated_at: created_at,
-            protected_at: None,
-            expired_at: run.expired_at,
-            children: Vec::new(),
-        };
-        if bound.kind == ResourceKind::Server {
-            backup.children = disks
-                .iter()
-                .map(|disk| Backup {
-                    id: BackupId::random(&*self.core.random),
-                    parent: Some(backup.id),
-                    name: names::disk_backup_name(&backup.name, &disk.name),
-                    resource: disk.id,
-                    resource_name: disk.name.clone(),
-                    resource_kind: ResourceKind::Volume,
-                    resource_size: disk.size.gib_rounded_up(),
-                    system_disk: disk.is_system_disk,
-                    ..backup.clone()
-                })
-                .collect();
-        }
-        backup
     }
 
     /// One run; absent once its last backup is gone (contract C24).
@@ -206,25 +109,6 @@ impl Checkpoints {
         let mut tx = self.core.db.read().await.map_err(db("reading a checkpoint"))?;
         view(&mut tx, access, id).await
     }
-}
-
-/// Writes down with each backup how its resource is set up (contract C34).
-async fn keep_metadata(
-    tx: &mut Tx,
-    access: &Access,
-    checkpoint: CheckpointId,
-    seen: &[(ResourceId, Option<Native>)],
-) -> Result<()> {
-    let filter = BackupFilter { checkpoint: Some(checkpoint), ..BackupFilter::default() };
-    let backups = tx.backups().list(access.project(), &filter, &Page::default()).await;
-    for backup in backups.map_err(db("listing backups"))?.rows {
-        let native = seen.iter().find(|(id, _)| *id == backup.resource);
-        if let Some(native) = native.and_then(|(_, native)| native.as_ref()) {
-            let kept = tx.backups().set_metadata(backup.id, &native.metadata()).await;
-            kept.map_err(db("keeping the metadata of a backup"))?;
-        }
-    }
-    Ok(())
 }
 
 async fn view(tx: &mut Tx, access: &Access, id: CheckpointId) -> Result<CheckpointView> {

@@ -4,9 +4,9 @@ use cbr_db::Tx;
 use cbr_model::policy::organization::{OrganizationPolicy, OrganizationPolicyStatus};
 
 use super::service::OrganizationPolicies;
-use crate::Result;
 use crate::error::db;
 use crate::rules::organization_policy::{Step, steps};
+use crate::{Result, schedules};
 
 const DOING: &str = "copying organization policies";
 
@@ -50,6 +50,7 @@ impl OrganizationPolicies {
                 Step::Make(copy) => tx.policies().insert(&copy).await.map_err(db(DOING))?,
                 Step::Change(copy) => {
                     tx.policies().update(&copy).await.map_err(db(DOING))?;
+                    schedules::replan(&mut tx, &copy).await?;
                 }
             }
         }

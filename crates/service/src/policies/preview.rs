@@ -89,7 +89,7 @@ impl Policies {
 }
 
 /// The policy that backs the vault up, if one does.
-async fn bound_backup_policy(
+pub(super) async fn bound_backup_policy(
     tx: &mut Tx,
     project: ProjectId,
     vault: VaultId,

@@ -25,6 +25,8 @@ pub struct NewTrigger {
     pub patterns: Vec<String>,
     /// 60 to 480, or none.
     pub start_window_minutes: Option<i64>,
+    /// The zone of the tz database in which the times are told; none: UTC (POL-10).
+    pub zone: Option<String>,
 }
 
 /// A change of a policy; `None` leaves as it is (contract C43).
@@ -47,6 +49,8 @@ pub struct TriggerChange {
     pub patterns: Vec<String>,
     /// What becomes of the window.
     pub start_window: WindowChange,
+    /// The zone in which the times are told; none: it stays as it is.
+    pub zone: Option<String>,
 }
 
 /// What becomes of the window over which starts are spread.

@@ -8,6 +8,7 @@ use cbr_model::query::{Listing, Page, PolicyFilter};
 use cbr_model::vault::{Vault, VaultUse};
 use cbr_model::{PolicyId, ProjectId, TriggerId, VaultId};
 
+use super::preview::bound_backup_policy;
 use super::refusal::PolicyRefusal;
 use super::requests::{NewPolicy, PolicyChange};
 use crate::audit::Subject;
@@ -17,7 +18,7 @@ use crate::replication::ReplicaError;
 use crate::rules::policy as rules;
 use crate::rules::policy_binding::{self as binding, Bind};
 use crate::vaults::{existing as existing_vault, policies_max};
-use crate::{Access, Error, Result};
+use crate::{Access, Error, Result, schedules};
 
 /// Use cases of policies.
 #[derive(Debug)]
@@ -72,6 +73,7 @@ impl Policies {
         let before = existing(&mut tx, access.project(), policy).await?;
         let after = rules::changed(before, &change, tx.now())?;
         tx.policies().update(&after).await.map_err(db("changing a policy"))?;
+        schedules::replan(&mut tx, &after).await?;
         tx.commit(Subject::new(after.id, &after.name)).await?;
         Ok(after)
     }
@@ -81,6 +83,10 @@ impl Policies {
         let mut tx = self.core.change(access, "deleting a policy").await?;
         let policy = existing(&mut tx, access.project(), policy).await?;
         rules::check_own(&policy)?;
+        for bound in &policy.vaults {
+            let vault = existing_vault(&mut tx, policy.project, bound.vault).await?;
+            schedules::give_up(&mut tx, &policy, &vault).await?;
+        }
         let deleted = tx.policies().delete(policy.project, policy.id).await;
         deleted.map_err(db("deleting a policy"))?;
         tx.commit(Subject::new(policy.id, &policy.name)).await
@@ -120,6 +126,7 @@ impl Policies {
         if !vault.status.allows(VaultUse::UnbindPolicy) {
             return Err(Error::VaultStatus { status: vault.status });
         }
+        schedules::give_up(&mut tx, &policy, &vault).await?;
         let was_bound = tx.policies().unbind(vault.id, policy.id).await;
         if !was_bound.map_err(db("unbinding a policy"))? {
             return Err(PolicyRefusal::NotBound { policy: policy.id, vault: vault.id }.into());
@@ -136,8 +143,12 @@ pub(crate) async fn existing(tx: &mut Tx, project: ProjectId, id: PolicyId) -> R
 
 /// Lets a backup policy work for a vault.
 pub(crate) async fn bind_in(tx: &mut Tx, vault: &Vault, policy: &Policy) -> Result<()> {
+    if let Some(before) = bound_backup_policy(tx, vault.project, vault.id).await? {
+        schedules::give_up(tx, &before, vault).await?;
+    }
     let bound = tx.policies().bind(vault.id, policy.id, policy.operation, None).await;
-    bound.map_err(db("binding a policy"))
+    bound.map_err(db("binding a policy"))?;
+    schedules::plan_bound(tx, policy, vault.id).await
 }
 
 /// Why replicas cannot go to `to`: no vault here takes replicas, and no other region is known. The

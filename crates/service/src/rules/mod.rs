@@ -6,10 +6,12 @@
 pub(crate) mod binding;
 pub(crate) mod capacity;
 pub(crate) mod forecast;
+pub(crate) mod fulls;
 pub(crate) mod identity;
 pub(crate) mod lockout;
 pub(crate) mod migration;
 pub(crate) mod names;
+pub(crate) mod occurrences;
 pub(crate) mod organization_policy;
 pub(crate) mod password;
 pub(crate) mod policy;

@@ -10,6 +10,12 @@ pub(crate) fn default_backup_name(is_automatic: bool, random: &dyn Random) -> Na
     Name::new(format!("{prefix}_{digits}")).expect("letters, `_` and hexadecimal digits")
 }
 
+/// The name of a vault's automatic backups: its prefix, and `autobk_xxxx`.
+pub(crate) fn automatic_backup_name(prefix: &str, random: &dyn Random) -> Name {
+    let name = default_backup_name(true, random);
+    if prefix.is_empty() { name } else { joined(prefix, name.as_str()) }
+}
+
 /// The name of the `index`th of `count` backups of a run: `-0001` … when there are several.
 ///
 /// The base gives way so that the name stays within its length.

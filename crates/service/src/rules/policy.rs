@@ -3,6 +3,7 @@
 use cbr_model::policy::definition::OperationDefinition;
 use cbr_model::policy::retention::{Base, Retention};
 use cbr_model::policy::schedule::Schedule;
+use cbr_model::policy::zone::PolicyZone;
 use cbr_model::policy::{Policy, PolicyOperation, PolicyOrigin, START_WINDOW_MINUTES, Trigger};
 use cbr_model::{PolicyId, ProjectId, Timestamp, TriggerId};
 
@@ -82,7 +83,8 @@ pub(crate) fn check_quota(existing: u64, limit: usize, operation: PolicyOperatio
 /// The trigger that was asked for. Its patterns are looked at by [`check`].
 pub(crate) fn new_trigger(wanted: &NewTrigger) -> Result<Trigger> {
     let window = wanted.start_window_minutes.map(check_window).transpose()?;
-    Ok(Trigger { patterns: wanted.patterns.clone(), start_window_minutes: window })
+    let zone = wanted.zone.as_deref().map(check_zone).transpose()?.unwrap_or_default();
+    Ok(Trigger { patterns: wanted.patterns.clone(), start_window_minutes: window, zone })
 }
 
 /// The trigger after a change.
@@ -92,7 +94,8 @@ pub(crate) fn changed_trigger(before: &Trigger, change: &TriggerChange) -> Resul
         WindowChange::Off => None,
         WindowChange::Minutes(minutes) => Some(check_window(minutes)?),
     };
-    Ok(Trigger { patterns: change.patterns.clone(), start_window_minutes: window })
+    let zone = change.zone.as_deref().map(check_zone).transpose()?.unwrap_or(before.zone);
+    Ok(Trigger { patterns: change.patterns.clone(), start_window_minutes: window, zone })
 }
 
 /// Whether trigger and definition are possible, each and together.
@@ -102,7 +105,7 @@ pub(crate) fn check(
     definition: &OperationDefinition,
     created_at: Timestamp,
 ) -> Result<()> {
-    let schedule = Schedule::new(&trigger.patterns, created_at)?;
+    let schedule = Schedule::new(trigger, created_at)?;
     definition.check(operation, &schedule)?;
     Retention::read(definition)?;
     Ok(())
@@ -138,6 +141,10 @@ pub(crate) fn warnings(definition: &OperationDefinition) -> Result<Vec<String>> 
     Ok(warnings)
 }
 
+fn check_zone(text: &str) -> Result<PolicyZone> {
+    text.parse().map_err(|error| Error::invalid("time_zone", error))
+}
+
 fn check_window(minutes: i64) -> Result<u32> {
     let field = "start_window_minutes";
     u32::try_from(minutes).ok().filter(|_| START_WINDOW_MINUTES.contains(&minutes)).ok_or_else(
@@ -165,6 +172,7 @@ pub(crate) mod tests {
             trigger: NewTrigger {
                 patterns: vec!["FREQ=DAILY;INTERVAL=1;BYHOUR=06;BYMINUTE=00".into()],
                 start_window_minutes: None,
+                zone: None,
             },
             definition: OperationDefinition { max_backups: Some(5), ..Default::default() },
         }
@@ -240,7 +248,11 @@ pub(crate) mod tests {
         assert_eq!(Policy { updated_at: Timestamp(0), ..after }, before);
         let patterns = vec!["FREQ=DAILY;BYHOUR=7;BYMINUTE=0".to_owned()];
         let trigger = |window| PolicyChange {
-            trigger: Some(TriggerChange { patterns: patterns.clone(), start_window: window }),
+            trigger: Some(TriggerChange {
+                patterns: patterns.clone(),
+                start_window: window,
+                zone: None,
+            }),
             ..Default::default()
         };
         let window = |change: &PolicyChange| {

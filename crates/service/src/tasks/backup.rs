@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::disk_bytes::Share;
 use super::disk_copy::{DiskCopy, Made, undo};
+use super::order::Origin;
 use super::trouble::Trouble;
 use super::{order, rows};
 use crate::alarms::{NewEvent, note_usage};
@@ -34,7 +35,7 @@ use crate::core::Core;
 use crate::error::db;
 use crate::failure::Code;
 use crate::rules::selection::{self, Taken};
-use crate::{Access, Error, backups, vaults};
+use crate::{Error, backups, vaults};
 
 /// Per cent reached when the snapshot is open: below 10 (BAK-11).
 const OPENED: u8 = 9;
@@ -57,6 +58,22 @@ pub(crate) struct Job {
     /// In the resource's order.
     pub(crate) disks: Vec<JobDisk>,
     pub(crate) created_at: Timestamp,
+    /// When a policy had it due. Tasks of older versions do not say.
+    #[serde(default)]
+    pub(crate) due_at: Option<Timestamp>,
+}
+
+/// How a run wants a backup to be made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner<'a> {
+    /// Who wants it.
+    pub(crate) origin: Origin<'a>,
+    /// It shares nothing with what there is.
+    pub(crate) is_full: bool,
+    /// When a policy had it due.
+    pub(crate) due_at: Option<Timestamp>,
+    /// Not before this time.
+    pub(crate) run_at: Timestamp,
 }
 
 /// One disk to be backed up.
@@ -96,15 +113,14 @@ pub(crate) enum BackupTask {
 /// The task that makes `backup` of a resource a run has taken.
 pub(crate) fn new(
     core: &Core,
-    access: &Access,
     vault: &Vault,
     backup: &Backup,
     taken: &Taken,
-    is_full: bool,
+    manner: Manner<'_>,
 ) -> NewTask {
     let bound = &taken.bound;
     // An independent full shares nothing with what there is (BAK-38, BAK-39).
-    let epoch = bound.epoch + u32::from(is_full && bound.backup_count > 0);
+    let epoch = bound.epoch + u32::from(manner.is_full && bound.backup_count > 0);
     let own = JobDisk { backup: backup.id, volume: backup.resource };
     let children = backup.children.iter();
     let disks = match backup.resource_kind {
@@ -124,9 +140,10 @@ pub(crate) fn new(
         epoch,
         disks,
         created_at: backup.created_at,
+        due_at: manner.due_at,
     };
     let first = BackupTask::Open { job };
-    let task = order::new_in_vault(core, access, vault, OperationType::Backup, &first);
+    let task = order::new_in_vault(core, manner.origin, vault, OperationType::Backup, &first);
     let resource = OperationResource {
         id: backup.resource,
         name: backup.resource_name.clone(),
@@ -136,6 +153,7 @@ pub(crate) fn new(
         checkpoint: Some(backup.checkpoint),
         backup: Some(backup.id),
         details: details(backup, None),
+        run_at: manner.run_at,
         ..order::on_resource(core, task, resource)
     }
 }
@@ -143,30 +161,42 @@ pub(crate) fn new(
 /// The log of a resource that a run left out (TSK-08).
 pub(crate) fn skipped(
     core: &Core,
-    access: &Access,
+    origin: Origin<'_>,
     vault: &Vault,
     checkpoint: &Checkpoint,
     skipped: &SkippedResource,
 ) -> (NewTask, OperationError) {
+    let (log, error) = left_out(core, origin, vault, skipped, checkpoint.created_at);
+    (NewTask { checkpoint: Some(checkpoint.id), ..log }, error)
+}
+
+/// The log of a resource that was left out `at` that time, also where no run came of it.
+pub(crate) fn left_out(
+    core: &Core,
+    origin: Origin<'_>,
+    vault: &Vault,
+    skipped: &SkippedResource,
+    at: Timestamp,
+) -> (NewTask, OperationError) {
     let error = OperationError { code: skipped.code.clone(), message: skipped.reason.clone() };
     let job = Job {
-        project: checkpoint.project,
+        project: origin.project,
         vault: vault.id,
-        checkpoint: checkpoint.id,
-        backup: BackupId::from_uuid(checkpoint.id.as_uuid()),
+        checkpoint: CheckpointId::from_uuid(skipped.id.as_uuid()),
+        backup: BackupId::from_uuid(skipped.id.as_uuid()),
         resource: skipped.id,
         kind: skipped.kind,
         chain: ChainId::from_uuid(skipped.id.as_uuid()),
         epoch: 0,
         disks: Vec::new(),
-        created_at: checkpoint.created_at,
+        created_at: at,
+        due_at: None,
     };
     let only = BackupTask::Done { job, outcome: Outcome::Skipped(error.clone()) };
-    let task = order::new_in_vault(core, access, vault, OperationType::Backup, &only);
+    let task = order::new_in_vault(core, origin, vault, OperationType::Backup, &only);
     let resource =
         OperationResource { id: skipped.id, name: skipped.name.clone(), kind: skipped.kind };
-    let log = NewTask { checkpoint: Some(checkpoint.id), resource: Some(resource), ..task };
-    (log, error)
+    (NewTask { resource: Some(resource), ..task }, error)
 }
 
 fn details(backup: &Backup, incremental: Option<bool>) -> OperationDetails {
@@ -392,6 +422,13 @@ async fn seal(
     tx.tasks().set_details(run.id(), &details(&backup, Some(backup.incremental))).await?;
     if let Some(before) = before {
         settle(core, tx, job, before).await?;
+    }
+    if backup.incremental {
+        if backup.auto_trigger {
+            tx.schedules().note_incremental(job.chain).await?;
+        }
+    } else {
+        tx.schedules().note_full(job.chain, job.due_at.unwrap_or(job.created_at)).await?;
     }
     core.note_success(job.resource, now);
     release(tx, job).await

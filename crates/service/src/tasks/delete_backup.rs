@@ -14,8 +14,8 @@ use cbr_model::{BackupId, ProjectId};
 use cbr_task::{Failure, Outcome, StepError, Task, TaskContext};
 use serde::{Deserialize, Serialize};
 
+use super::order::Origin;
 use super::{order, rows, trash};
-use crate::Access;
 use crate::content;
 use crate::core::Core;
 
@@ -46,12 +46,17 @@ pub(crate) enum DeleteTask {
 }
 
 /// The task that deletes `backup`.
-pub(crate) fn new(core: &Core, access: &Access, vault: &Vault, backup: &Backup) -> NewTask {
+pub(crate) fn new<'a>(
+    core: &Core,
+    origin: impl Into<Origin<'a>>,
+    vault: &Vault,
+    backup: &Backup,
+) -> NewTask {
     let versions = content::versions(backup);
     let undo = core.undo_days > 0 && !versions.is_empty();
     let job = Job { project: backup.project, backup: backup.id, versions, undo };
     let first = if undo { DeleteTask::Mark { job } } else { DeleteTask::Erase { job } };
-    let task = order::new_in_vault(core, access, vault, OperationType::Delete, &first);
+    let task = order::new_in_vault(core, origin, vault, OperationType::Delete, &first);
     order::on_deleted(task, backup)
 }
 

@@ -4,11 +4,35 @@ use cbr_db::NewTask;
 use cbr_model::backup::Backup;
 use cbr_model::operation::{OperationDetails, OperationResource, OperationType};
 use cbr_model::vault::Vault;
-use cbr_model::{ResourceId, TaskId};
+use cbr_model::{PolicyId, ProjectId, ResourceId, TaskId};
 use cbr_task::Task;
 
 use crate::Access;
 use crate::core::Core;
+
+/// For whom a task is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin<'a> {
+    /// The project of what it works on.
+    pub(crate) project: ProjectId,
+    /// The request that wants it; empty: nobody asked.
+    pub(crate) request_id: &'a str,
+    /// The policy that wants it.
+    pub(crate) policy: Option<PolicyId>,
+}
+
+impl Origin<'static> {
+    /// A policy, or, if there is none, what was agreed before.
+    pub(crate) const fn policy(project: ProjectId, policy: Option<PolicyId>) -> Self {
+        Self { project, request_id: "", policy }
+    }
+}
+
+impl<'a> From<&'a Access> for Origin<'a> {
+    fn from(access: &'a Access) -> Self {
+        Self { project: access.project(), request_id: access.request_id(), policy: None }
+    }
+}
 
 /// Of the tasks on one resource only one is at work (BAK-25, RST-27).
 pub(crate) fn resource_key(resource: ResourceId) -> String {
@@ -21,18 +45,19 @@ pub(crate) fn erase_key(resource: ResourceId) -> String {
     format!("erase:{resource}")
 }
 
-/// A task of the caller that begins at `first`.
-pub(super) fn new<T: Task>(core: &Core, access: &Access, first: &T) -> NewTask {
+/// A task that begins at `first`.
+pub(super) fn new<'a, T: Task>(core: &Core, origin: impl Into<Origin<'a>>, first: &T) -> NewTask {
+    let origin = origin.into();
     let id = TaskId::random(&*core.random);
-    let task = cbr_task::new_task(id, access.project(), first)
+    let task = cbr_task::new_task(id, origin.project, first)
         .expect("stages consist of texts, numbers and lists, which are JSON");
-    NewTask { request_id: access.request_id().to_owned(), ..task }
+    NewTask { request_id: origin.request_id.to_owned(), policy: origin.policy, ..task }
 }
 
 /// The same, shown as an operation log of a vault.
-pub(super) fn new_in_vault<T: Task>(
+pub(super) fn new_in_vault<'a, T: Task>(
     core: &Core,
-    access: &Access,
+    origin: impl Into<Origin<'a>>,
     vault: &Vault,
     operation: OperationType,
     first: &T,
@@ -41,7 +66,7 @@ pub(super) fn new_in_vault<T: Task>(
         operation: Some(operation),
         vault: Some(vault.id),
         vault_name: Some(vault.name.to_string()),
-        ..new(core, access, first)
+        ..new(core, origin, first)
     }
 }
 

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use cbr_db::{DbError, NewTask, Tx};
 use cbr_model::backup::{Backup, StoredVersion};
 use cbr_model::operation::OperationType;
+use cbr_model::retention::{Hold, HoldKind};
 use cbr_model::vault::Vault;
 use cbr_model::{BackupId, ProjectId, VaultId};
 use cbr_store::{ChainRef, Error as StoreError, Repository};
@@ -70,7 +71,13 @@ impl Task for UndeleteTask {
     async fn enter(&self, _core: &Core, _run: &TaskContext, tx: &mut Tx) -> Result<(), DbError> {
         match self {
             Self::Done { job, outcome: Outcome::Success } => {
-                tx.trash().take_back(job.project, job.backup, job.vault).await.map(drop)
+                if tx.trash().take_back(job.project, job.backup, job.vault).await? {
+                    // Or the next check would remove what somebody has just wanted back.
+                    let (kind, since) = (HoldKind::TakenBack, tx.now());
+                    let hold = Hold { kind, note: String::new(), since };
+                    tx.retention().hold(job.backup, &hold).await?;
+                }
+                Ok(())
             }
             Self::Mark { .. } | Self::Restore { .. } | Self::Done { .. } => Ok(()),
         }

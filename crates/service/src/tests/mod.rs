@@ -15,6 +15,7 @@ mod members;
 mod migration;
 mod restore;
 mod rules;
+mod schedules;
 mod sharing;
 mod store_watch;
 mod sweeps;

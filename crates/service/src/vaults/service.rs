@@ -258,7 +258,7 @@ pub(crate) async fn existing(tx: &mut Tx, project: ProjectId, id: VaultId) -> Re
     vault.ok_or(Error::VaultNotFound(id))
 }
 
-async fn facts(
+pub(super) async fn facts(
     tx: &mut Tx,
     wanted: &[WantedResource],
     candidates: Vec<Option<Candidate>>,

@@ -1,5 +1,6 @@
 //! A policy and its parts on the wire (contract C.0, C.M `Policy`).
 
+use cbr_model::policy::zone::PolicyZone;
 use cbr_model::policy::{self, PolicyOperation};
 use cbr_service::policies::{NewTrigger, TriggerChange, WindowChange};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -53,6 +54,9 @@ pub(crate) struct TriggerProperties {
     start_time: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     start_window_minutes: Option<u32>,
+    /// Extension: the zone in which the times are told; absent: UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_zone: Option<&'static str>,
 }
 
 /// When a policy to be made runs.
@@ -72,6 +76,9 @@ pub(crate) struct TriggerPropertiesCreate {
     /// 60 to 480: starts are spread over so many minutes.
     #[serde(skip_serializing_if = "Option::is_none")]
     start_window_minutes: Option<i64>,
+    /// Extension: the zone of the tz database in which the times are told, `Europe/Berlin`; absent: UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_zone: Option<String>,
 }
 
 /// A change of when a policy runs.
@@ -90,6 +97,8 @@ pub(crate) struct TriggerPropertiesUpdate {
     #[serde(default, deserialize_with = "window")]
     #[schema(value_type = Option<i64>)]
     start_window_minutes: WindowChange,
+    /// Extension: the zone in which the times are told; absent leaves it as it is.
+    time_zone: Option<String>,
 }
 
 impl From<policy::Policy> for Policy {
@@ -109,6 +118,7 @@ impl From<policy::Policy> for Policy {
                     pattern: policy.trigger.patterns,
                     start_time: time::format_blank(policy.created_at),
                     start_window_minutes: policy.trigger.start_window_minutes,
+                    time_zone: shown(policy.trigger.zone),
                 },
             },
             operation_definition: policy.definition.into(),
@@ -130,6 +140,7 @@ impl From<policy::Trigger> for TriggerCreate {
         let properties = TriggerPropertiesCreate {
             pattern: trigger.patterns,
             start_window_minutes: trigger.start_window_minutes.map(i64::from),
+            time_zone: shown(trigger.zone).map(str::to_owned),
         };
         Self { properties }
     }
@@ -137,16 +148,23 @@ impl From<policy::Trigger> for TriggerCreate {
 
 impl From<TriggerCreate> for NewTrigger {
     fn from(trigger: TriggerCreate) -> Self {
-        let TriggerPropertiesCreate { pattern, start_window_minutes } = trigger.properties;
-        Self { patterns: pattern, start_window_minutes }
+        let TriggerPropertiesCreate { pattern, start_window_minutes, time_zone } =
+            trigger.properties;
+        Self { patterns: pattern, start_window_minutes, zone: time_zone }
     }
 }
 
 impl From<TriggerUpdate> for TriggerChange {
     fn from(trigger: TriggerUpdate) -> Self {
-        let TriggerPropertiesUpdate { pattern, start_window_minutes } = trigger.properties;
-        Self { patterns: pattern, start_window: start_window_minutes }
+        let TriggerPropertiesUpdate { pattern, start_window_minutes, time_zone } =
+            trigger.properties;
+        Self { patterns: pattern, start_window: start_window_minutes, zone: time_zone }
     }
+}
+
+/// The contract has UTC only, and does not say so.
+fn shown(zone: PolicyZone) -> Option<&'static str> {
+    (!zone.is_utc()).then(|| zone.name())
 }
 
 /// What a policy does, in the contract's word.
@@ -187,7 +205,11 @@ mod tests {
             origin: PolicyOrigin::Custom,
             organization: None,
             trigger_id: id.parse().unwrap(),
-            trigger: policy::Trigger { patterns: vec![pattern], start_window_minutes: None },
+            trigger: policy::Trigger {
+                patterns: vec![pattern],
+                start_window_minutes: None,
+                zone: PolicyZone::default(),
+            },
             definition: OperationDefinition {
                 max_backups: Some(5),
                 retention_duration_days: Some(-1),

@@ -5,4 +5,4 @@ mod examples;
 mod manual;
 pub(crate) mod plan;
 
-pub(crate) use manual::{check_days, expires_at};
+pub(crate) use manual::{FOR_EVER, check_days, expires_at};
