@@ -34,6 +34,6 @@ pub use cbr_env::Timestamp;
 pub use id::{
     AgencyId, AgentId, AgentPathId, AlarmId, AlarmRecordId, AlarmTemplateId, BackupId, ChainId,
     CheckpointId, DeliveryId, DomainId, EventId, ExportId, GroupId, MemberId, OrderId,
-    OrganizationPolicyId, PolicyId, PolicyRunId, ProjectId, ResourceId, RoleId, SubscriptionId, TaskId, TopicId,
-    TraceId, TriggerId, UserId, VaultId,
+    OrganizationPolicyId, PolicyId, PolicyRunId, ProjectId, ResourceId, RoleId, SubscriptionId,
+    TaskId, TopicId, TraceId, TriggerId, UserId, VaultId,
 };

@@ -29,8 +29,8 @@ use crate::topics::{Courier, DeliverTask};
 use crate::verification::Verification;
 use crate::{
     Agents, Alarms, Audit, Backups, Catalogue, Checkpoints, Directory, Exports, Identity,
-    Operations, OrganizationPolicies, Policies, Protectables, Replication, Schedules, Servers, Sharing,
-    Topics, Trash, Vaults, Volumes,
+    Operations, OrganizationPolicies, Policies, Protectables, Replication, Schedules, Servers,
+    Sharing, Topics, Trash, Vaults, Volumes,
 };
 
 /// What the service is built on.

@@ -125,6 +125,11 @@ impl App {
         self.services.courier_engine(cbr_task::Options::default()).run_due().await.unwrap();
     }
 
+    /// Starts what is due; says how many occurrences were decided.
+    pub(crate) async fn sweep_policies(&self) -> u64 {
+        self.services.schedules.sweep().await.unwrap()
+    }
+
     /// Whatever needs the database fails from now on.
     pub(crate) async fn close_database(&self) {
         self.db.close().await.unwrap();

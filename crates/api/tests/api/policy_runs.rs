@@ -31,9 +31,9 @@ async fn what_a_policy_did_is_listed() {
     let body = json!({"resources": disks});
     app.post(&format!("/vaults/{vault}/addresources"), &body).await.expect(200);
     let policy = bound_policy(&app, &vault).await;
-    assert_eq!(app.services.schedules.sweep().await.unwrap(), 0, "nothing is due");
+    assert_eq!(app.sweep_policies().await, 0, "nothing is due");
     app.clock.advance(Duration::from_hours(1));
-    assert_eq!(app.services.schedules.sweep().await.unwrap(), 1);
+    assert_eq!(app.sweep_policies().await, 1);
     app.settle().await;
     let runs = app.get(&format!("/x/policy-runs?policy_id={policy}")).await.expect(200).body;
     assert_eq!(runs["count"], 1);
@@ -60,7 +60,7 @@ async fn the_list_is_filtered_and_what_is_no_filter_is_refused() {
     let vault = app.create_vault("vault-a").await;
     let policy = bound_policy(&app, &vault).await;
     app.clock.advance(Duration::from_hours(3));
-    app.services.schedules.sweep().await.unwrap();
+    app.sweep_policies().await;
     let count = async |filter: &str| {
         let answer = app.get(&format!("/x/policy-runs?{filter}")).await.expect(200).body;
         answer["count"].as_u64().unwrap()

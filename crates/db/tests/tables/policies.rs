@@ -8,6 +8,7 @@ use cbr_model::identity::Domain;
 use cbr_model::name::Name;
 use cbr_model::policy::definition::{AdvancedRule, AdvancedRules, OperationDefinition};
 use cbr_model::policy::organization::{OrganizationPolicy, OrganizationPolicyStatus};
+use cbr_model::policy::zone::PolicyZone;
 use cbr_model::policy::{AssociatedVault, Policy, PolicyOperation, PolicyOrigin, Trigger};
 use cbr_model::query::{Page, PolicyFilter, VaultFilter};
 use cbr_testkit::{TestDatabase, on_both_engines};

@@ -105,15 +105,14 @@ impl PolicyZone {
     /// come, when they are set forward, is told as if they had not been: RFC 5545, 3.3.5.
     pub fn instant(self, local: i64) -> Option<Timestamp> {
         let naive = DateTime::from_timestamp(local, 0)?.naive_utc();
-        let seconds = match self.0.offset_from_local_datetime(&naive).earliest() {
-            Some(offset) => local.checked_sub(i64::from(offset.fix().local_minus_utc()))?,
+        let offset = self.0.offset_from_local_datetime(&naive).earliest();
+        let ahead = if let Some(offset) = offset {
+            i64::from(offset.fix().local_minus_utc())
+        } else {
             // No zone skips more than a day.
-            None => {
-                let before = naive.checked_sub_signed(TimeDelta::days(2))?;
-                local.checked_sub(self.offset_at(&before))?
-            }
+            self.offset_at(&naive.checked_sub_signed(TimeDelta::days(2))?)
         };
-        seconds.checked_mul(1_000_000).map(Timestamp)
+        local.checked_sub(ahead)?.checked_mul(1_000_000).map(Timestamp)
     }
 
     fn offset_at(self, utc: &NaiveDateTime) -> i64 {

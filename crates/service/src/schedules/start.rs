@@ -27,6 +27,12 @@ use crate::{Error, Result, policies, vaults};
 /// What the provider says about the resources of a vault.
 type Seen = Vec<(ResourceId, Option<Native>)>;
 
+/// A policy and a vault it works for.
+struct Bound {
+    policy: Policy,
+    vault: Vault,
+}
+
 /// What becomes of the occurrence.
 enum Fate {
     Start(Selection),
@@ -57,15 +63,16 @@ impl Schedules {
         }
         let mut count = note_missed(&mut tx, &policy, &vault, &due.missed).await?;
         let run = row(&policy, &vault, live, RunState::Refused, &tx);
-        let run = match fate(&vault, &seen)? {
+        let bound = Bound { policy, vault };
+        let run = match fate(&bound.vault, &seen)? {
             Fate::Refuse(reason, message) => PolicyRun { reason, message, ..run },
-            Fate::Skip(skipped) => self.skip(&mut tx, &policy, &vault, run, &skipped).await?,
+            Fate::Skip(skipped) => self.skip(&mut tx, &bound, run, &skipped).await?,
             Fate::Start(selection) => {
-                let decided = self.begin(&mut tx, &policy, &vault, run, selection, &seen).await?;
+                let decided = self.begin(&mut tx, &bound, run, selection, &seen).await?;
                 let Some(run) = decided else {
                     // It was started before a clock was set back.
                     tx.rollback().await.map_err(db(doing))?;
-                    return self.pass_over(binding, &policy, &vault, due).await;
+                    return self.pass_over(binding, &bound, due).await;
                 };
                 run
             }
@@ -78,18 +85,12 @@ impl Schedules {
 
     /// The occurrence has been decided already: only what was missed is written down, and the next one
     /// planned.
-    async fn pass_over(
-        &self,
-        binding: &DueBinding,
-        policy: &Policy,
-        vault: &Vault,
-        due: &Due,
-    ) -> Result<u64> {
+    async fn pass_over(&self, binding: &DueBinding, bound: &Bound, due: &Due) -> Result<u64> {
         let mut tx = self.core.db.begin().await.map_err(db("planning a policy"))?;
         if !is_current(&mut tx, binding).await? {
             return Ok(0);
         }
-        let count = note_missed(&mut tx, policy, vault, &due.missed).await?;
+        let count = note_missed(&mut tx, &bound.policy, &bound.vault, &due.missed).await?;
         plan(&mut tx, binding, due.next).await?;
         tx.commit().await.map_err(db("planning a policy"))?;
         Ok(count)
@@ -122,12 +123,12 @@ impl Schedules {
     async fn begin(
         &self,
         tx: &mut Tx,
-        policy: &Policy,
-        vault: &Vault,
+        bound: &Bound,
         run: PolicyRun,
         selection: Selection,
         seen: &Seen,
     ) -> Result<Option<PolicyRun>> {
+        let Bound { policy, vault } = bound;
         let before = tx.policy_runs().find(&run).await.map_err(db("reading an occurrence"))?;
         let is_open = |state| matches!(state, RunState::Waiting | RunState::Missed);
         if before.is_some_and(|before| !is_open(before.state)) {
@@ -180,11 +181,11 @@ impl Schedules {
     async fn skip(
         &self,
         tx: &mut Tx,
-        policy: &Policy,
-        vault: &Vault,
+        bound: &Bound,
         run: PolicyRun,
         skipped: &[SkippedResource],
     ) -> Result<PolicyRun> {
+        let Bound { policy, vault } = bound;
         let origin = Origin::policy(policy.project, Some(policy.id));
         for left_out in skipped {
             let (log, error) = task::left_out(&self.core, origin, vault, left_out, tx.now());

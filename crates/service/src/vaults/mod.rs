@@ -1,7 +1,7 @@
 //! Vaults and what is bound to them.
 
-mod growth;
 mod auto_bind;
+mod growth;
 mod migrate;
 mod orders;
 mod quotas;
@@ -12,8 +12,8 @@ mod tags;
 mod usage;
 
 pub use crate::rules::forecast::Forecast;
-pub(crate) use growth::grow;
 pub(crate) use auto_bind::bind_unprotected;
+pub(crate) use growth::grow;
 pub use orders::OrderChange;
 pub use quotas::QuotaUse;
 pub(crate) use quotas::policies_max;
