@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use cbr_db::{DueBinding, Tx};
+use cbr_model::audit::Event;
 use cbr_model::checkpoint::{Checkpoint, SkippedResource};
 use cbr_model::policy::Policy;
 use cbr_model::policy::retention::Retention;
@@ -12,6 +13,7 @@ use cbr_model::{CheckpointId, ResourceId, Timestamp};
 
 use super::plan::row;
 use super::service::{Schedules, is_current, note, note_missed, plan};
+use crate::audit::Subject;
 use crate::checkpoints::run::{self, Due as RunDue, FullBackups, Run};
 use crate::error::db;
 use crate::resources::Native;
@@ -23,6 +25,9 @@ use crate::rules::selection::{self, Selection, Taken};
 use crate::tasks::backup as task;
 use crate::tasks::order::Origin;
 use crate::{Error, Result, policies, vaults};
+
+/// What a started run is recorded as.
+const STARTED: Event = Event::new("executePolicy", "vault");
 
 /// What the provider says about the resources of a vault.
 type Seen = Vec<(ResourceId, Option<Native>)>;
@@ -74,6 +79,8 @@ impl Schedules {
                     tx.rollback().await.map_err(db(doing))?;
                     return self.pass_over(binding, &bound, due).await;
                 };
+                let subject = Subject::new(&bound.vault.id, &bound.vault.name);
+                self.core.record_by_system(&mut tx, binding.project, STARTED, subject).await?;
                 run
             }
         };

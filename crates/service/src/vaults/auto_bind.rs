@@ -1,16 +1,21 @@
 //! A vault that binds unprotected resources by itself (RES-30, RES-31).
 
 use cbr_model::ChainId;
+use cbr_model::audit::Event;
 use cbr_model::resource::ResourceKind;
 use cbr_model::vault::{Vault, VaultUse};
 
 use super::requests::WantedResource;
 use super::service::{existing, facts};
 use crate::Result;
+use crate::audit::Subject;
 use crate::core::Core;
 use crate::error::db;
 use crate::resources::{server_candidate, volume_candidate};
 use crate::rules::binding::{self, Candidate};
+
+/// What it is recorded as.
+const BOUND: Event = Event::new("addResources", "vault");
 
 /// Binds what is in no vault and matches the vault's rules, as far as it has room; says how many.
 ///
@@ -47,6 +52,8 @@ pub(crate) async fn bind_unprotected(core: &Core, vault: &Vault) -> Result<u64> 
                     tracing::info!(
                         vault.id = %vault.id, resource.id = %resource.id, "bound by its vault"
                     );
+                    let subject = Subject::new(vault.id, &vault.name);
+                    core.record_by_system(&mut tx, vault.project, BOUND, subject).await?;
                     count += 1;
                 }
             }
