@@ -79,7 +79,7 @@ impl Schedules {
                     tx.rollback().await.map_err(db(doing))?;
                     return self.pass_over(binding, &bound, due).await;
                 };
-                let subject = Subject::new(&bound.vault.id, &bound.vault.name);
+                let subject = Subject::new(bound.vault.id, &bound.vault.name);
                 self.core.record_by_system(&mut tx, binding.project, STARTED, subject).await?;
                 run
             }
