@@ -449,7 +449,7 @@ fn show(output: Output, policy: &Value) -> Result<(), Failure> {
         (lang.col_origin(), Show::At("/policy_type")),
         (lang.col_enabled(), Show::At("/enabled")),
         (lang.col_runs(), Show::With(|policy| lines(policy, "/trigger/properties/pattern"))),
-        (lang.col_zone(), Show::With(zone)),
+        (lang.col_time_zone(), Show::With(zone)),
         (lang.col_keeps(), Show::With(keeps)),
         (
             lang.col_vaults(),

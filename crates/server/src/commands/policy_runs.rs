@@ -45,7 +45,7 @@ pub(super) async fn runs(session: &Session, args: RunsArgs) -> Result<(), Failur
         .map_err(session.failed(lang.what_list(lang.noun_policy_run())))?;
     let columns: [Column; 7] = [
         (lang.col_scheduled(), Show::At("/scheduled_at")),
-        (lang.col_policy(), Show::At("/policy_name")),
+        (lang.col_run_policy(), Show::At("/policy_name")),
         (lang.col_vault(), Show::At("/vault_name")),
         (lang.col_state(), Show::At("/state")),
         (lang.col_backups_started(), Show::At("/started_count")),

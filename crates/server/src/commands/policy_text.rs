@@ -8,10 +8,10 @@ texts! {
     noun_backup_policy() "policy" | "策略";
     col_origin() "ORIGIN" | "来源";
     col_runs() "RUNS" | "执行时间";
-    col_zone() "TIME ZONE" | "时区";
+    col_time_zone() "TIME ZONE" | "时区";
     noun_policy_run() "policy runs" | "策略执行记录";
     col_scheduled() "DUE (UTC)" | "计划时间 (UTC)";
-    col_policy() "POLICY" | "策略";
+    col_run_policy() "POLICY" | "策略";
     col_backups_started() "BACKUPS" | "备份数";
     col_state() "STATE" | "结果";
     col_left_out() "LEFT OUT" | "跳过";
