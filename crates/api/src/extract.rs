@@ -210,6 +210,8 @@ id_parameters! {
     ExportInPath: Export = "export_id", ExportNotFound;
     /// `{group_id}`
     GroupInPath: Group = "group_id", IdentityNotFound;
+    /// `{image_id}`
+    ImageInPath: Image = "image_id", ImageNotFound;
     /// `{instance_id}` of a protectable
     InstanceInPath: Resource = "instance_id", ResourceNotFound;
     /// `{job_id}` of a neighbour service

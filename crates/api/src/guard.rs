@@ -102,12 +102,15 @@ impl Guard {
             return Ok(());
         }
         let caller = self.authenticate(parts, body).await?;
-        let project = project_of_path(parts).await;
+        let project = match admission {
+            Admission::OwnProject => own_project(parts, &caller).ok(),
+            _ => project_of_path(parts).await,
+        };
         let request = self.request(parts, None)?;
         known.0 = Some(Asking { caller: caller.clone(), project, request });
         let identity = &self.api.services.identity;
         match (admission, self.operation.action) {
-            (Admission::Project, _) => {
+            (Admission::Project | Admission::OwnProject, _) => {
                 let access = self.enter(parts, caller.clone(), body).await?;
                 parts.extensions.insert(access);
             }
@@ -204,9 +207,13 @@ impl Guard {
         caller: Caller,
         body: &Bytes,
     ) -> Result<Access, ApiError> {
-        // A client without a project id sends the literal `{project_id}` (contract A.1).
-        let invalid = || ApiError::invalid("project_id", "it must be 32 hexadecimal digits");
-        let project = project_of_path(parts).await.ok_or_else(invalid)?;
+        let project = match self.operation.admission {
+            Admission::OwnProject => own_project(parts, &caller)?,
+            // A client without a project id sends the literal `{project_id}` (contract A.1).
+            _ => project_of_path(parts).await.ok_or_else(|| {
+                ApiError::invalid("project_id", "it must be 32 hexadecimal digits")
+            })?,
+        };
         let request = self.request(parts, Some(body))?;
         let action = self.operation.action;
         let entered = self.api.services.identity.access(caller, project, action, request);
@@ -247,6 +254,21 @@ impl Guard {
 async fn project_of_path(parts: &mut Parts) -> Option<ProjectId> {
     let params = parts.extract::<RawPathParams>().await.ok()?;
     params.iter().find(|(name, _)| *name == "project_id").and_then(|(_, value)| value.parse().ok())
+}
+
+/// The project of a request whose path has none (contract F.2). A key is good for many, so its requests
+/// name one in a header (contract A.2); a token is for one.
+fn own_project(parts: &Parts, caller: &Caller) -> Result<ProjectId, ApiError> {
+    const NAME: &str = "X-Project-Id";
+    match parts.headers.get(NAME) {
+        Some(value) => {
+            let project = value.to_str().ok().and_then(|text| text.parse().ok());
+            project.ok_or_else(|| ApiError::invalid(NAME, "it must be 32 hexadecimal digits"))
+        }
+        None => caller.project.as_ref().map(|project| project.id).ok_or_else(|| {
+            ApiError::invalid(NAME, "the header, or a token for a project, must say which project")
+        }),
+    }
 }
 
 fn text<'a>(parts: &'a Parts, body: &'a Bytes) -> RequestText<'a> {

@@ -27,6 +27,8 @@ mod evs;
 mod extract;
 mod guard;
 mod identity;
+mod ims;
+mod jobs;
 mod percent;
 mod query;
 mod smn;

@@ -73,6 +73,8 @@ pub enum Admission {
     Account,
     /// Who has a good credential for the project of the path.
     Project,
+    /// Who has a good credential for the project that `X-Project-Id` names, or else the credential.
+    OwnProject,
 }
 
 /// A query parameter.

@@ -9,7 +9,7 @@ use crate::v3::{
     agents, backups, checkpoints, directory, features, members, migrates, operation_logs, orders,
     organization_policies, policies, protectables, replication, storage_usage, vault_tags, vaults,
 };
-use crate::{ces, cts, ecs, evs, identity, smn, system, x};
+use crate::{ces, cts, ecs, evs, identity, ims, jobs, smn, system, x};
 
 /// Every operation, in the order of the OpenAPI document.
 pub static OPERATIONS: &[Operation] = &[
@@ -211,7 +211,7 @@ pub static OPERATIONS: &[Operation] = &[
     evs::create::OPERATION,
     evs::create::OPERATION_V2,
     evs::delete::OPERATION,
-    evs::job::OPERATION,
+    jobs::show::OPERATION,
     // servers (contract F.4)
     ecs::list::OPERATION,
     ecs::show::OPERATION,
@@ -251,6 +251,17 @@ pub static OPERATIONS: &[Operation] = &[
     smn::deliveries::LIST,
     smn::deliveries::RETRY,
     smn::deliveries::EVENTS,
+    // images (contract F.2)
+    ims::create::OPERATION,
+    ims::list::OPERATION,
+    ims::update::OPERATION,
+    ims::delete::OPERATION,
+    ims::glance::LIST,
+    ims::glance::SHOW,
+    ims::tags::ACT,
+    ims::tags::LIST,
+    ims::quota::OPERATION,
+    jobs::show_image::OPERATION,
     // traces (contract F.7)
     cts::list::OPERATION,
     cts::operations::OPERATION,

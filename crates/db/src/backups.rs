@@ -100,6 +100,17 @@ impl Backups<'_> {
         Ok(backup_rows::load(self.tx, &rows).await?.pop())
     }
 
+    /// These backups with their children, whoever's they are: for what a project made of them.
+    pub async fn find_all(&mut self, ids: &[BackupId]) -> Result<Vec<Backup>, DbError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut sql = Sql::new("SELECT * FROM backups WHERE 1 = 1");
+        sql.and_one_of("id", ids.iter().copied());
+        let rows = self.tx.rows("backups.find_all", "backups", sql).await?;
+        backup_rows::load(self.tx, &rows).await
+    }
+
     /// A page of a project's backups, or of those it was offered, with their children (contract C27).
     pub async fn list(
         &mut self,
@@ -121,7 +132,8 @@ impl Backups<'_> {
 
     /// Writes what can change of a backup (not of its children) if its status is
     /// `expected`; says whether it was. Also sets `updated_at` to now, and withdraws what is shared
-    /// of a backup whose deletion begins (SHR-11).
+    /// of a backup whose deletion begins (SHR-11). The deletion of a good backup that has an image
+    /// never begins, whoever wants it (IMG-06).
     ///
     /// Identity, place and creation time of a backup never change.
     pub async fn update(&mut self, backup: &Backup, expected: &str) -> Result<bool, DbError> {
@@ -131,7 +143,9 @@ impl Backups<'_> {
                  resource_size_gib = $7, status = $8, content = $9, error = $10,
                  logical_bytes = $11, incremental = $12, system_disk = $13, protected_at = $14,
                  expired_at = $15, updated_at = $16
-             WHERE project_id = $1 AND id = $2 AND status = $3",
+             WHERE project_id = $1 AND id = $2 AND status = $3
+             AND ($8 <> 'deleting' OR $3 = 'error' OR NOT EXISTS (
+                 SELECT 1 FROM images i WHERE i.backup_id = $2 OR i.backup_id = $17))",
         )
         .bind(backup.project)
         .bind(backup.id)
@@ -148,7 +162,8 @@ impl Backups<'_> {
         .bind(backup.system_disk)
         .bind(backup.protected_at)
         .bind(backup.expired_at)
-        .bind(self.tx.now());
+        .bind(self.tx.now())
+        .bind(backup.parent);
         let is_changed = self.tx.execute_one("backups.update", sql).await?;
         // A restore changes nothing of what is stored.
         let is_restore = [state.status, expected].contains(&"restoring");
@@ -158,6 +173,7 @@ impl Backups<'_> {
         }
         if is_changed && state.status == "deleting" {
             self.tx.members().withdraw(backup.id).await?;
+            self.tx.images().forget(backup.id).await?;
         }
         Ok(is_changed)
     }

@@ -10,6 +10,14 @@ use crate::row::Row;
 use crate::sql::Sql;
 use crate::tx::Tx;
 
+/// Offers, each with the image the recipient made of the backup.
+macro_rules! members {
+    () => {
+        "SELECT m.*, (SELECT i.id FROM images i WHERE i.backup_id = m.backup_id
+             AND i.project_id = m.dest_project_id) AS image_id FROM backup_members m"
+    };
+}
+
 /// The table of members.
 #[derive(Debug)]
 pub struct Members<'t> {
@@ -37,7 +45,7 @@ impl Members<'_> {
     /// All offers of a backup, in the order in which they were made.
     pub async fn of_backup(&mut self, backup: BackupId) -> Result<Vec<Member>, DbError> {
         let sql =
-            Sql::new("SELECT * FROM backup_members WHERE backup_id = $1 ORDER BY created_at, id");
+            Sql::new(concat!(members!(), " WHERE m.backup_id = $1 ORDER BY m.created_at, m.id"));
         self.all("members.of_backup", sql.bind(backup)).await
     }
 
@@ -48,7 +56,7 @@ impl Members<'_> {
         recipient: ProjectId,
     ) -> Result<Option<Member>, DbError> {
         let sql =
-            Sql::new("SELECT * FROM backup_members WHERE backup_id = $1 AND dest_project_id = $2");
+            Sql::new(concat!(members!(), " WHERE m.backup_id = $1 AND m.dest_project_id = $2"));
         let found = self.all("members.find", sql.bind(backup).bind(recipient)).await?;
         Ok(found.into_iter().next())
     }
@@ -62,9 +70,9 @@ impl Members<'_> {
         if backups.is_empty() {
             return Ok(Vec::new());
         }
-        let mut sql = Sql::new("SELECT * FROM backup_members WHERE dest_project_id = $1");
+        let mut sql = Sql::new(concat!(members!(), " WHERE m.dest_project_id = $1"));
         sql = sql.bind(recipient);
-        sql.and_one_of("backup_id", backups.iter().copied());
+        sql.and_one_of("m.backup_id", backups.iter().copied());
         self.all("members.received", sql).await
     }
 
@@ -75,11 +83,11 @@ impl Members<'_> {
         recipient: ProjectId,
         backup: BackupId,
     ) -> Result<Option<(Backup, VaultId)>, DbError> {
-        let member = Sql::new(
-            "SELECT m.* FROM backup_members m
-             JOIN backups t ON m.backup_id = COALESCE(t.parent_id, t.id)
-             WHERE t.id = $1 AND m.dest_project_id = $2 AND m.status = 'accepted'",
-        );
+        let member = Sql::new(concat!(
+            members!(),
+            " JOIN backups t ON m.backup_id = COALESCE(t.parent_id, t.id)
+             WHERE t.id = $1 AND m.dest_project_id = $2 AND m.status = 'accepted'"
+        ));
         let member = member.bind(backup).bind(recipient);
         let member = self.all("members.granted", member).await?.pop();
         let Some(vault) = member.and_then(|member| member.state.vault()) else { return Ok(None) };
@@ -190,6 +198,7 @@ fn member(row: &Row) -> Result<Member, DbError> {
         backup: row.id("backup_id")?,
         recipient: row.id("dest_project_id")?,
         state,
+        image: row.id_opt("image_id")?,
         created_at: row.time("created_at")?,
         updated_at: row.time_opt("updated_at")?,
     })

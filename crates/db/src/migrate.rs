@@ -27,6 +27,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (17, include_str!("../migrations/0017_agents.sql")),
     (18, include_str!("../migrations/0018_runs.sql")),
     (20, include_str!("../migrations/0020_monitoring.sql")),
+    (21, include_str!("../migrations/0021_neighbours.sql")),
     (22, include_str!("../migrations/0022_refusals.sql")),
 ];
 

@@ -25,6 +25,7 @@ use crate::events::Events;
 use crate::exports::Exports;
 use crate::grants::Grants;
 use crate::groups::Groups;
+use crate::images::Images;
 use crate::last_backups::LastBackups;
 use crate::members::Members;
 use crate::mfa_devices::MfaDevices;
@@ -35,6 +36,7 @@ use crate::orders::Orders;
 use crate::organization_policies::OrganizationPolicies;
 use crate::policies::Policies;
 use crate::policy_runs::PolicyRuns;
+use crate::predefined_tags::PredefinedTags;
 use crate::projects::Projects;
 use crate::quotas::Quotas;
 use crate::retention::Retention;
@@ -135,6 +137,16 @@ impl Tx {
     /// Who was granted which policies.
     pub const fn grants(&mut self) -> Grants<'_> {
         Grants { tx: self }
+    }
+
+    /// Images made of backups.
+    pub const fn images(&mut self) -> Images<'_> {
+        Images { tx: self }
+    }
+
+    /// Tags that accounts have defined beforehand.
+    pub const fn predefined_tags(&mut self) -> PredefinedTags<'_> {
+        PredefinedTags { tx: self }
     }
 
     /// What accounts let others do in their name.

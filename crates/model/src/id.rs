@@ -172,6 +172,8 @@ ids! {
     EventId      = Event,      "event",      false;
     /// A backup given out as a disk.
     ExportId     = Export,     "export",     false;
+    /// A whole server's image, made of a backup.
+    ImageId      = Image,      "image",      false;
     /// The offer of a backup to another project.
     MemberId     = Member,     "member",     false;
     /// What was agreed about paying for a vault.

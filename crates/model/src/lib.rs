@@ -12,6 +12,7 @@ pub mod event;
 pub mod export;
 pub mod id;
 pub mod identity;
+pub mod image;
 pub mod integrity;
 pub mod member;
 pub mod metadata;
@@ -33,7 +34,7 @@ pub mod vault;
 pub use cbr_env::Timestamp;
 pub use id::{
     AgencyId, AgentId, AgentPathId, AlarmId, AlarmRecordId, AlarmTemplateId, BackupId, ChainId,
-    CheckpointId, DeliveryId, DomainId, EventId, ExportId, GroupId, MemberId, OrderId,
+    CheckpointId, DeliveryId, DomainId, EventId, ExportId, GroupId, ImageId, MemberId, OrderId,
     OrganizationPolicyId, PolicyId, PolicyRunId, ProjectId, ResourceId, RoleId, SubscriptionId,
     TaskId, TopicId, TraceId, TriggerId, UserId, VaultId,
 };

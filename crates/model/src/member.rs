@@ -10,7 +10,7 @@
 //! The owner of the backup may take the offer back in every state. Nothing becomes pending again.
 
 use crate::Timestamp;
-use crate::id::{BackupId, MemberId, ProjectId, VaultId};
+use crate::id::{BackupId, ImageId, MemberId, ProjectId, VaultId};
 
 /// Most projects a backup is shared with (SHR-04).
 pub const MEMBERS_MAX: usize = 10;
@@ -26,6 +26,8 @@ pub struct Member {
     pub recipient: ProjectId,
     /// What that project made of it.
     pub state: MemberState,
+    /// The image that project made of it; none: it made none.
+    pub image: Option<ImageId>,
     /// When it was offered.
     pub created_at: Timestamp,
     /// When the recipient last decided; none: not yet.

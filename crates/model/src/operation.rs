@@ -55,6 +55,8 @@ words! {
         Purge = "purge",
         /// Moves a resource with its backups to another vault (TSK-07).
         Migrate = "migrate",
+        /// Makes an image of a server (TSK-07).
+        Image = "image",
         /// Changes until when backups are kept (extension).
         UpdateExpiration = "update_expiration_time",
         /// A vault grows by itself (VLT-73, VLT-76; extension).

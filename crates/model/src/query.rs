@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::Timestamp;
 use crate::agent::AgentStatus;
-use crate::id::{AgentId, BackupId, CheckpointId, PolicyId, ResourceId, VaultId};
+use crate::id::{AgentId, BackupId, CheckpointId, ImageId, PolicyId, ResourceId, VaultId};
 use crate::member::MemberStatus;
 use crate::operation::{OperationStatus, OperationType};
 use crate::policy::PolicyOperation;
@@ -204,6 +204,25 @@ pub struct BackupFilter {
     pub member_status: Option<MemberStatus>,
     /// Most significant first; empty: newest first.
     pub sort: Vec<BackupSort>,
+}
+
+/// Which images. Empty lists and `None` do not filter.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ImageFilter {
+    /// One of these.
+    pub ids: Vec<ImageId>,
+    /// Made of this backup.
+    pub backup: Option<BackupId>,
+    /// Name is.
+    pub name: Option<String>,
+    /// Carries a tag with this key.
+    pub tag_key: Option<String>,
+    /// Protected from deletion.
+    pub protected: Option<bool>,
+    /// Belongs to this enterprise project.
+    pub enterprise_project: Option<String>,
+    /// The status of its backup is one of these words.
+    pub backup_statuses: Vec<&'static str>,
 }
 
 /// Which operation logs (contract C51). Empty lists and `None` do not filter.

@@ -9,6 +9,7 @@ use crate::commands::backup::BackupArgs;
 use crate::commands::config::ConfigArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::iam::IamArgs;
+use crate::commands::image::ImageArgs;
 use crate::commands::login::{LoginArgs, ProfileArgs};
 use crate::commands::manual::{CompletionsArgs, ManArgs};
 use crate::commands::policy::PolicyArgs;
@@ -62,6 +63,7 @@ pub(crate) enum Command {
     Policy(PolicyArgs),
     Volume(VolumeArgs),
     Server(ServerArgs),
+    Image(ImageArgs),
     Backup(BackupArgs),
     Agent(AgentArgs),
     Restore(RestoreArgs),

@@ -51,6 +51,7 @@ fn run(command: Command, output: Output) -> anyhow::Result<()> {
         Command::Vault(args) => block_on(args.run(output)),
         Command::Policy(args) => block_on(args.run(output)),
         Command::Volume(args) => block_on(args.run(output)),
+        Command::Image(args) => block_on(args.run(output)),
         Command::Server(args) => block_on(args.run(output)),
         Command::Backup(args) => block_on(args.run(output)),
         Command::Agent(args) => block_on(args.run(output)),

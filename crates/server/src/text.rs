@@ -62,6 +62,7 @@ texts! {
     noun_backup() "backup" | "备份";
     noun_volume() "disk" | "云硬盘";
     noun_server() "server" | "云服务器";
+    noun_image() "image" | "镜像";
     noun_resource() "resource" | "资源";
     noun_task() "task" | "任务";
     noun_export() "export" | "导出";
@@ -112,6 +113,7 @@ texts! {
     col_uri() "URI" | "地址";
     col_network_uri() "FROM ELSEWHERE" | "远程地址";
     col_socket() "SOCKET" | "套接字";
+    col_protected() "PROTECTED" | "保护";
     col_backup_id() "BACKUP ID" | "备份 ID";
     col_changed() "CHANGED" | "变化量";
     col_unique() "UNIQUE" | "独占";
@@ -280,6 +282,8 @@ texts! {
     ask_delete_backup(backups) "Delete {backups}? This cannot be undone." | "删除 {backups}？此操作不可撤销。";
     ask_delete_backup_undo(backups, days) "Delete {backups}? For {days} days `cbr backup undelete` takes it back." | "删除 {backups}？{days} 天内可用 `cbr backup undelete` 恢复。";
     ask_delete_volume(volume) "Delete disk `{volume}` and its content?" | "删除云硬盘 `{volume}` 及其内容？";
+    ask_delete_image(image) "Delete image `{image}`? Its backup stays." | "删除镜像 `{image}`？其备份保留。";
+    ask_delete_image_with_backup(image) "Delete image `{image}` AND the backup it is made of?" | "删除镜像 `{image}` 及其备份？";
     ask_unbind(resources, vault) "Take {resources} out of vault `{vault}` and delete their backups in it?" | "将 {resources} 移出存储库 `{vault}` 并删除其备份？";
     ask_restore(target, backup) "Overwrite `{target}` with backup `{backup}`?" | "用备份 `{backup}` 覆盖 `{target}`？";
     ask_unmount(backup) "End the export of `{backup}` and forget what was written to it?" | "结束 `{backup}` 的导出并丢弃写入的内容？";

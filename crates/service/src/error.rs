@@ -8,6 +8,7 @@ use cbr_model::{BackupId, CheckpointId, ExportId, ProjectId, ResourceId, TaskId,
 
 use crate::agents::AgentError;
 use crate::alarms::AlarmError;
+use crate::images::ImageError;
 use crate::policies::PolicyRefusal;
 use crate::replication::ReplicaError;
 use crate::sharing::ShareError;
@@ -366,6 +367,9 @@ pub enum Error {
     /// About topics.
     #[error(transparent)]
     Topic(#[from] TopicError),
+    /// Of an image, or because of one.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// A share does not allow it.
     #[error(transparent)]
     Share(#[from] ShareError),

@@ -36,6 +36,8 @@ pub(crate) enum Code {
     BackupsNotDeletable,
     /// The backup is gone.
     BackupNotFound,
+    /// No image came to be.
+    ImageFailed,
     /// The resource's state does not allow a backup.
     ResourceStatus,
     /// The disk is gone.
@@ -71,6 +73,7 @@ impl Code {
             Self::DestinationFull => "BackupService.6129",
             Self::ResourceRemoving => "BackupService.6134",
             Self::BackupNotFound => "BackupService.6200",
+            Self::ImageFailed => "BackupService.6212",
             Self::ResourceStatus => "BackupService.6215",
             Self::VolumeNotFound => "BackupService.7000",
             Self::VolumeStatus => "BackupService.7003",

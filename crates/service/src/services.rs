@@ -16,6 +16,7 @@ use crate::resources::Resources;
 use crate::store_watch::StoreWatch;
 use crate::sweeps::Sweeps;
 use crate::tasks::backup::BackupTask;
+use crate::tasks::create_image::CreateImage;
 use crate::tasks::create_volume::CreateVolume;
 use crate::tasks::delete_backup::DeleteTask;
 use crate::tasks::delete_volume::DeleteVolume;
@@ -28,9 +29,9 @@ use crate::tasks::verify_backup::VerifyTask;
 use crate::topics::{Courier, DeliverTask};
 use crate::verification::Verification;
 use crate::{
-    Agents, Alarms, Audit, Backups, Catalogue, Checkpoints, Directory, Exports, Identity,
-    Operations, OrganizationPolicies, Policies, Protectables, Replication, Schedules, Servers,
-    Sharing, Topics, Trash, Vaults, Volumes,
+    Agents, Alarms, Audit, Backups, Catalogue, Checkpoints, Directory, Exports, Identity, Images,
+    Jobs, Operations, OrganizationPolicies, Policies, Protectables, Replication, Schedules,
+    Servers, Sharing, Topics, Trash, Vaults, Volumes,
 };
 
 /// What the service is built on.
@@ -81,6 +82,8 @@ pub struct Services {
     pub checkpoints: Arc<Checkpoints>,
     /// Backups.
     pub backups: Arc<Backups>,
+    /// Images of servers.
+    pub images: Arc<Images>,
     /// Agents of hosts.
     pub agents: Arc<Agents>,
     /// Backups shared between projects.
@@ -97,6 +100,8 @@ pub struct Services {
     pub operations: Arc<Operations>,
     /// Disks.
     pub volumes: Arc<Volumes>,
+    /// Jobs of the neighbour services.
+    pub jobs: Arc<Jobs>,
     /// Servers.
     pub servers: Arc<Servers>,
     /// The operator's.
@@ -145,6 +150,7 @@ impl Services {
         });
         let exports = Arc::new(Exports::new(Arc::clone(&core), host));
         let backups = Arc::new(Backups::new(Arc::clone(&core)));
+        let checkpoints = Arc::new(Checkpoints::new(Arc::clone(&core)));
         let trash = Arc::new(Trash::new(Arc::clone(&core)));
         let alarms = Arc::new(Alarms::new(Arc::clone(&core)));
         let organization_policies = Arc::new(OrganizationPolicies::new(Arc::clone(&core)));
@@ -154,7 +160,8 @@ impl Services {
             policies: Arc::new(Policies::new(Arc::clone(&core))),
             schedules: Arc::new(Schedules::new(Arc::clone(&core))),
             protectables: Arc::new(Protectables::new(Arc::clone(&core))),
-            checkpoints: Arc::new(Checkpoints::new(Arc::clone(&core))),
+            images: Arc::new(Images::new(Arc::clone(&core), Arc::clone(&checkpoints))),
+            checkpoints,
             backups: Arc::clone(&backups),
             agents: Arc::new(Agents::new(Arc::clone(&core))),
             sharing: Arc::new(Sharing::new(Arc::clone(&core))),
@@ -162,6 +169,7 @@ impl Services {
             directory: Arc::new(Directory::new(Arc::clone(&core))),
             operations: Arc::new(Operations::new(Arc::clone(&core))),
             volumes: Arc::new(Volumes::new(Arc::clone(&core))),
+            jobs: Arc::new(Jobs::new(Arc::clone(&core))),
             servers: Arc::new(Servers::new(Arc::clone(&core))),
             catalogue: Arc::new(Catalogue::new(Arc::clone(&core))),
             verification: Arc::new(Verification::new(Arc::clone(&core))),
@@ -214,5 +222,6 @@ impl Services {
             .register::<MigrateTask>(core())
             .register::<CreateVolume>(core())
             .register::<DeleteVolume>(core())
+            .register::<CreateImage>(core())
     }
 }

@@ -98,6 +98,18 @@ codes! {
     BackupInUse           = BAD_REQUEST,            "BackupService.6216", "the backup is in use and cannot be deleted";
     BackupLocked          = BAD_REQUEST,            "BackupService.6220", "an automatic backup in a locked vault cannot be deleted by hand";
 
+    // --- images
+    BackupHasImage        = BAD_REQUEST,            "BackupService.6204", "an image was made of the backup; it must be deleted first";
+    BackupNotOfServer     = BAD_REQUEST,            "BackupService.6207", "backups of this kind make no images";
+    BackupForbidsImage    = BAD_REQUEST,            "BackupService.6208", "the status of the backup does not allow an image of it";
+    BackupLacksSystemDisk = BAD_REQUEST,            "BackupService.6209", "the backup does not contain the system disk, so it makes no image";
+    ImageMadeAlready      = BAD_REQUEST,            "BackupService.6210", "an image was made of the backup already";
+    ImageNotMade          = BAD_REQUEST,            "BackupService.6212", "the image cannot be made";
+    RecipientHasImage     = BAD_REQUEST,            "BackupService.6710", "a project the backup is shared with made an image of it";
+    ImageNotFound         = NOT_FOUND,              "CBRX.0040",          "the image does not exist";
+    ImageProtected        = CONFLICT,               "CBRX.0041",          "the image is protected from deletion";
+    ImageInUse            = CONFLICT,               "CBRX.0042",          "the image is being made, or something is being made from it";
+
     // --- restores
     TargetTooSmall        = BAD_REQUEST,            "BackupService.2001", "the target disk is smaller than the backup";
     ResourceBackingUp     = BAD_REQUEST,            "BackupService.2002", "the resource is being backed up; restore later";

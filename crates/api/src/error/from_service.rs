@@ -5,6 +5,7 @@ use cbr_service::Error;
 use cbr_service::agents::AgentError;
 use cbr_service::alarms::AlarmError;
 use cbr_service::error::VaultRefusal;
+use cbr_service::images::ImageError;
 use cbr_service::policies::PolicyRefusal;
 use cbr_service::replication::ReplicaError;
 use cbr_service::sharing::ShareError;
@@ -93,6 +94,7 @@ const fn code(error: &Error) -> ErrorCode {
         E::Agent(error) => of_agent(error),
         E::Alarm(error) => of_alarm(error),
         E::Topic(error) => of_topic(error),
+        E::Image(error) => of_image(error),
         E::Share(error) => of_share(error),
         E::Replica(error) => of_replica(error),
         E::BackupNotDescribed { .. } => C::BackupNotDescribed,
@@ -132,6 +134,24 @@ const fn of_topic(error: &TopicError) -> ErrorCode {
         E::NotFound { .. } => ErrorCode::TopicNotFound,
         E::Taken { .. } | E::TooMany { .. } | E::Conflict(_) => ErrorCode::TopicConflict,
         E::AskedOften(_) => ErrorCode::TooManyRequests,
+    }
+}
+
+const fn of_image(error: &ImageError) -> ErrorCode {
+    use ErrorCode as C;
+    use ImageError as E;
+    match error {
+        E::NotFound(_) => C::ImageNotFound,
+        E::NotOfServer { .. } => C::BackupNotOfServer,
+        E::BackupStatus { .. } => C::BackupForbidsImage,
+        E::WithoutSystemDisk(_) => C::BackupLacksSystemDisk,
+        E::MadeAlready { .. } => C::ImageMadeAlready,
+        E::VaultOverbound { .. } => C::VaultFull,
+        E::BackupHeld { .. } => C::BackupHasImage,
+        E::HeldByRecipient { .. } => C::RecipientHasImage,
+        E::Protected(_) => C::ImageProtected,
+        E::InUse { .. } => C::ImageInUse,
+        E::NotBackedUp(_) => C::ImageNotMade,
     }
 }
 

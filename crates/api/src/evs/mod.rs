@@ -2,7 +2,6 @@
 
 pub(crate) mod create;
 pub(crate) mod delete;
-pub(crate) mod job;
 pub(crate) mod list;
 pub(crate) mod show;
 pub(crate) mod wire;

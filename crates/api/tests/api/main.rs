@@ -18,6 +18,7 @@ mod exports;
 mod filters;
 mod generated;
 mod identity;
+mod images;
 mod members;
 mod monitoring;
 mod organization_policies;

@@ -12,6 +12,7 @@ mod backups;
 mod builders;
 mod exports;
 mod identity;
+mod images;
 mod migration;
 mod object_claims;
 mod opening;

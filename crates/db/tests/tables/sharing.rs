@@ -43,6 +43,7 @@ fn offer(world: &World, backup: BackupId, recipient: ProjectId) -> Member {
         id: world.id(),
         backup,
         recipient,
+        image: None,
         state: MemberState::Pending,
         created_at: Timestamp(20),
         updated_at: None,

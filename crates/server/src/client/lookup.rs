@@ -26,6 +26,8 @@ pub(crate) enum Noun {
     Server,
     /// A policy.
     Policy,
+    /// An image of a server.
+    Image,
 }
 
 impl Noun {
@@ -37,6 +39,7 @@ impl Noun {
             Self::Volume => lang.noun_volume(),
             Self::Server => lang.noun_server(),
             Self::Policy => lang.noun_backup_policy(),
+            Self::Image => lang.noun_image(),
         }
     }
 
@@ -47,6 +50,7 @@ impl Noun {
             Self::Volume => "/volumes",
             Self::Server => "/servers",
             Self::Policy => "/policies",
+            Self::Image => "/images",
         }
     }
 
@@ -57,6 +61,8 @@ impl Noun {
             Self::Volume => "/volume",
             Self::Server => "/server",
             Self::Policy => "/policy",
+            // The object is the whole answer.
+            Self::Image => "",
         }
     }
 
@@ -67,6 +73,7 @@ impl Noun {
             Self::Vault => client.cbr("vaults"),
             Self::Backup => client.cbr("backups"),
             Self::Policy => client.cbr("policies"),
+            Self::Image => "/v2/cloudimages".to_owned(),
             Self::Volume => format!("/v2/{project}/cloudvolumes/detail"),
             Self::Server => format!("/v1/{project}/cloudservers/detail"),
         }
@@ -79,6 +86,7 @@ impl Noun {
             Self::Vault => client.cbr(&format!("vaults/{id}")),
             Self::Backup => client.cbr(&format!("backups/{id}")),
             Self::Policy => client.cbr(&format!("policies/{id}")),
+            Self::Image => format!("/v2/images/{id}"),
             Self::Volume => format!("/v2/{project}/cloudvolumes/{id}"),
             Self::Server => format!("/v1/{project}/cloudservers/{id}"),
         }

@@ -111,6 +111,11 @@ impl Client {
         Ok(self.send(Method::DELETE, path, Query::new(), None).await?.body)
     }
 
+    /// Deletes something as the body says.
+    pub(crate) async fn delete_with(&self, path: &str, body: &Value) -> Result<Value, ApiError> {
+        Ok(self.send(Method::DELETE, path, Query::new(), Some(body)).await?.body)
+    }
+
     async fn only_project(&self, lang: Lang) -> Result<String, Failure> {
         let what = || lang.what_find_project();
         let body = self
@@ -188,6 +193,10 @@ impl Client {
             ("x-client-token".to_owned(), self.world.random.uuid().to_string()),
             ("x-sdk-date".to_owned(), date.clone()),
         ];
+        // A key is good for many projects, and not every path says which (contract F.2).
+        if !self.project.is_empty() {
+            headers.insert(3, ("x-project-id".to_owned(), self.project.clone()));
+        }
         let authorization = signer::authorization(
             &signer::Request {
                 method: method.as_str(),

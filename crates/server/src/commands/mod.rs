@@ -12,6 +12,7 @@ pub(crate) mod config;
 pub(crate) mod doctor;
 mod export;
 pub(crate) mod iam;
+pub(crate) mod image;
 mod keys;
 pub(crate) mod login;
 pub(crate) mod manual;

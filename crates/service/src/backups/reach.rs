@@ -8,7 +8,7 @@ use cbr_model::backup::{Backup, BackupState, Content, StoredVersion};
 use cbr_model::member::Member;
 use cbr_model::metadata::BackupMetadata;
 use cbr_model::vault::{VaultStatus, VaultUse};
-use cbr_model::{BackupId, ProjectId, VaultId};
+use cbr_model::{BackupId, ImageId, ProjectId, VaultId};
 
 use super::service::Backups;
 use crate::error::db;
@@ -24,6 +24,8 @@ pub struct Surroundings {
     pub offers: BTreeMap<BackupId, Member>,
     /// The enterprise projects of the vaults; one that is not here is `0`.
     pub enterprise_projects: BTreeMap<VaultId, String>,
+    /// Backups with an image, and the project's own image of each.
+    pub images: BTreeMap<BackupId, Option<ImageId>>,
 }
 
 /// A backup with how its resource was set up.
@@ -49,7 +51,9 @@ impl Backups {
         let received = offers.values().filter_map(|offer| offer.state.vault());
         let vaults = own.iter().map(|backup| backup.vault).chain(received).collect();
         let found = tx.vaults().enterprise_projects(vaults).await.map_err(db(doing))?;
-        Ok(Surroundings { project: access.project(), offers, enterprise_projects: found })
+        let ids: Vec<BackupId> = backups.iter().map(|backup| backup.id).collect();
+        let images = tx.images().of_backups(access.project(), &ids).await.map_err(db(doing))?;
+        Ok(Surroundings { project: access.project(), offers, enterprise_projects: found, images })
     }
 
     /// How the resource was set up when the backup was made (contract C34); not before it is complete.
@@ -69,7 +73,12 @@ impl Backups {
 impl Surroundings {
     /// Those of a project's own backups, of whose vaults nothing is known.
     pub const fn of_own(project: ProjectId) -> Self {
-        Self { project, offers: BTreeMap::new(), enterprise_projects: BTreeMap::new() }
+        Self {
+            project,
+            offers: BTreeMap::new(),
+            enterprise_projects: BTreeMap::new(),
+            images: BTreeMap::new(),
+        }
     }
 
     /// The offer of a backup, or of the server's backup it is a disk of.
@@ -105,7 +114,7 @@ pub(crate) async fn existing(tx: &mut Tx, project: ProjectId, id: BackupId) -> R
 }
 
 /// The project's own backup, or one that it accepted.
-pub(super) async fn visible(tx: &mut Tx, project: ProjectId, id: BackupId) -> Result<Backup> {
+pub(crate) async fn visible(tx: &mut Tx, project: ProjectId, id: BackupId) -> Result<Backup> {
     let backup = tx.backups().find(project, id).await.map_err(db("reading a backup"))?;
     if let Some(backup) = backup {
         return Ok(backup);
@@ -174,6 +183,7 @@ mod tests {
             backup: backup.id,
             recipient: project,
             state,
+            image: None,
             created_at: Timestamp(0),
             updated_at: None,
         };

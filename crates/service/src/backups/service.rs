@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use cbr_db::Tx;
 use cbr_model::backup::{Backup, BackupState};
+use cbr_model::name::Name;
 use cbr_model::query::{BackupFilter, Listing, Ownership, Page};
 use cbr_model::resource::{ProtectStatus, ResourceKind};
 use cbr_model::vault::{Vault, VaultUse};
@@ -16,6 +17,7 @@ use crate::audit::Subject;
 use crate::core::Core;
 use crate::error::db;
 use crate::exports::refuse_exported;
+use crate::images::refuse_imaged;
 use crate::rules::restore;
 use crate::rules::vault::check_name;
 use crate::tasks::{delete_backup, restore as restore_task, rows};
@@ -84,32 +86,10 @@ impl Backups {
     /// Deletes it with its children (contract C30); done by the task whose id is returned.
     pub async fn delete(&self, access: &Access, id: BackupId) -> Result<TaskId> {
         let mut tx = self.core.change(access, "deleting a backup").await?;
-        let backup = existing(&mut tx, access.project(), id).await;
-        let backup = backup.map_err(|error| match error {
-            Error::Share(ShareError::BackupReceived(_)) => {
-                Error::BackupNotDeletable { status: "shared with you" }
-            }
-            other => other,
-        })?;
-        let vault = existing_vault(&mut tx, access.project(), backup.vault).await?;
-        check_deletable(&backup, &vault, tx.now())?;
-        refuse_exported(&mut tx, &backup).await?;
-        if rows::is_used(&mut tx, &backup, None).await.map_err(db("listing tasks"))? {
-            let is_read = rows::is_used_by_others(&mut tx, &backup).await;
-            let is_read = is_read.map_err(db("listing tasks"))?;
-            return Err(if is_read {
-                Error::Share(ShareError::ShareInUse(id))
-            } else {
-                Error::BackupInUse(id)
-            });
-        }
-        begin_delete(&mut tx, &backup).await?;
-        let task = delete_backup::new(&self.core, access, &vault, &backup);
-        let id = task.id;
-        tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
-        tx.commit(Subject::new(backup.id, &backup.name)).await?;
+        let (task, name) = begin_deletion(&self.core, access, &mut tx, id).await?;
+        tx.commit(Subject::new(id, name)).await?;
         self.core.wake();
-        Ok(id)
+        Ok(task)
     }
 
     /// Restores it (contract C31); done by the task whose id is returned.
@@ -158,6 +138,39 @@ impl Backups {
         self.core.wake();
         Ok(id)
     }
+}
+
+/// Begins the deletion of a backup in the caller's transaction; the task that does it, and the
+/// backup's name.
+pub(crate) async fn begin_deletion(
+    core: &Core,
+    access: &Access,
+    tx: &mut Tx,
+    id: BackupId,
+) -> Result<(TaskId, Name)> {
+    let backup = existing(tx, access.project(), id).await.map_err(|error| match error {
+        Error::Share(ShareError::BackupReceived(_)) => {
+            Error::BackupNotDeletable { status: "shared with you" }
+        }
+        other => other,
+    })?;
+    let vault = existing_vault(tx, access.project(), backup.vault).await?;
+    check_deletable(&backup, &vault, tx.now())?;
+    refuse_imaged(tx, &backup).await?;
+    refuse_exported(tx, &backup).await?;
+    if rows::is_used(tx, &backup, None).await.map_err(db("listing tasks"))? {
+        let is_read = rows::is_used_by_others(tx, &backup).await;
+        let is_read = is_read.map_err(db("listing tasks"))?;
+        return Err(if is_read {
+            Error::Share(ShareError::ShareInUse(id))
+        } else {
+            Error::BackupInUse(id)
+        });
+    }
+    begin_delete(tx, &backup).await?;
+    let task = delete_backup::new(core, access, &vault, &backup);
+    tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
+    Ok((task.id, backup.name))
 }
 
 /// BAK-70, VLT-57, Y.2, contract C30.

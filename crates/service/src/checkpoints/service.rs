@@ -13,7 +13,7 @@ use cbr_model::vault::Vault;
 
 use super::run::{self, FullBackups, Run};
 use super::views::{CheckpointView, NewCheckpoint};
-use crate::audit::Subject;
+use crate::audit::{Change, Subject};
 use crate::core::Core;
 use crate::error::db;
 use crate::resources::Native;
@@ -36,6 +36,18 @@ impl Checkpoints {
 
     /// Starts a run: one backup and one task for each resource (contract C23).
     pub async fn create(&self, access: &Access, wanted: NewCheckpoint) -> Result<CheckpointView> {
+        let (tx, vault, view) = self.begin(access, wanted).await?;
+        tx.commit(Subject::new(vault.id, &vault.name)).await?;
+        self.core.wake();
+        Ok(view)
+    }
+
+    /// The same in a transaction that the caller ends.
+    pub(crate) async fn begin<'a>(
+        &self,
+        access: &'a Access,
+        wanted: NewCheckpoint,
+    ) -> Result<(Change<'a>, Vault, CheckpointView)> {
         let mut run = self.run(access, &wanted)?;
         let project = access.project();
         let mut tx = self.core.db.read().await.map_err(db("starting a backup"))?;
@@ -67,9 +79,7 @@ impl Checkpoints {
         run.start(&self.core, &mut tx, &vault, selection).await?;
         run::keep_metadata(&mut tx, access.project(), id, &seen).await?;
         let view = view(&mut tx, access, id).await?;
-        tx.commit(Subject::new(vault.id, &vault.name)).await?;
-        self.core.wake();
-        Ok(view)
+        Ok((tx, vault, view))
     }
 
     fn run<'a>(&self, access: &'a Access, wanted: &NewCheckpoint) -> Result<Run<'a>> {

@@ -6,7 +6,7 @@ use cbr_model::policy::definition::OperationDefinition;
 use cbr_model::policy::retention::Retention;
 use cbr_model::policy::{Policy, PolicyOperation};
 use cbr_model::query::{BackupFilter, PAGE_LIMIT_MAX, Page, PolicyFilter};
-use cbr_model::{PolicyId, ProjectId, ResourceId, Timestamp, VaultId};
+use cbr_model::{BackupId, PolicyId, ProjectId, ResourceId, Timestamp, VaultId};
 
 use super::refusal::PolicyRefusal;
 use super::service::{Policies, existing};
@@ -77,7 +77,12 @@ impl Policies {
         };
         let rule = rule(policy, request.definition.as_ref())?;
         let backups = backups(&mut tx, project, vault.id, request.resource).await?;
-        let candidates: Vec<Candidate> = backups.iter().map(candidate).collect();
+        let ids: Vec<BackupId> = backups.iter().map(|backup| backup.id).collect();
+        let imaged = tx.images().of_backups(project, &ids).await.map_err(db(doing))?;
+        let candidates: Vec<Candidate> = backups
+            .iter()
+            .map(|backup| candidate(backup, imaged.contains_key(&backup.id)))
+            .collect();
         let verdicts = plan(&candidates, rule.governing(), tx.now());
         let backups = backups
             .into_iter()
@@ -175,7 +180,7 @@ fn rule(policy: Option<Policy>, wanted: Option<&OperationDefinition>) -> Result<
     })
 }
 
-fn candidate(backup: &Backup) -> Candidate {
+fn candidate(backup: &Backup, has_image: bool) -> Candidate {
     Candidate {
         id: backup.id,
         resource: backup.resource,
@@ -187,7 +192,6 @@ fn candidate(backup: &Backup) -> Candidate {
             BackupState::Error { .. } => Condition::Failed,
             _ => Condition::Busy,
         },
-        // No image can be made yet.
-        has_image: false,
+        has_image,
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod capacity;
 pub(crate) mod forecast;
 pub(crate) mod fulls;
 pub(crate) mod identity;
+pub(crate) mod image;
 pub(crate) mod lockout;
 pub(crate) mod migration;
 pub(crate) mod names;

@@ -102,8 +102,10 @@ fn matches(member: &Member, filter: &MemberFilter) -> bool {
     filter.recipient.is_none_or(|id| id == member.recipient)
         && filter.vault.is_none_or(|id| member.state.vault() == Some(id))
         && (filter.statuses.is_empty() || filter.statuses.contains(&member.state.status()))
-        // Nobody has made an image: there are none.
-        && filter.image.is_none()
+        && filter
+            .image
+            .as_ref()
+            .is_none_or(|id| member.image.is_some_and(|it| it.to_string() == *id))
 }
 
 /// By what is wanted, then newest first, then by id: a total order.

@@ -26,7 +26,7 @@ pub enum Decision {
 pub struct MemberFilter {
     /// This project.
     pub recipient: Option<ProjectId>,
-    /// It made this image of it. There are no images.
+    /// It made this image of it.
     pub image: Option<String>,
     /// In one of these statuses.
     pub statuses: Vec<MemberStatus>,

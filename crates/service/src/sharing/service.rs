@@ -16,6 +16,7 @@ use crate::audit::Subject;
 use crate::backups::existing;
 use crate::core::Core;
 use crate::error::db;
+use crate::images::ImageError;
 use crate::rules::sharing as rules;
 use crate::vaults::existing as existing_vault;
 use crate::{Access, Error, Result};
@@ -52,6 +53,7 @@ impl Sharing {
                 backup: id,
                 recipient,
                 state: MemberState::Pending,
+                image: None,
                 created_at: tx.now(),
                 updated_at: None,
             };
@@ -143,6 +145,11 @@ impl Sharing {
         if members.iter().any(|member| member.recipient == access.project()) {
             let reason = "only the owner of the backup takes it back; reject it instead";
             return Err(Error::Share(ShareError::MemberNotChanged { reason: reason.to_owned() }));
+        }
+        // Contract C39: what the recipient's image is made of stays readable.
+        let mut images = members.iter().filter(|member| member.recipient == recipient);
+        if let Some(image) = images.find_map(|member| member.image) {
+            return Err(ImageError::HeldByRecipient { backup: id, image }.into());
         }
         if !tx.members().delete(id, recipient).await.map_err(db("taking a share back"))? {
             return Err(Error::Share(ShareError::MemberNotFound {

@@ -6,6 +6,7 @@
 //! Success and failure leave by the same door: a last stage that carries the outcome.
 
 pub(crate) mod backup;
+pub(crate) mod create_image;
 pub(crate) mod create_volume;
 pub(crate) mod delete_backup;
 pub(crate) mod delete_volume;

@@ -18,10 +18,11 @@ use super::world::{
     DATA_DISK, SECOND_VOLUME, SERVER, SYSTEM_DISK, VOLUME, World, id, in_place, request, run,
 };
 use crate::identity::PROVIDER_PROJECT;
+use crate::jobs::JobStatus;
 use crate::rules::vault::tests::wanted;
 use crate::sharing::{Decision, MemberFilter, Recipients};
 use crate::vaults::NewVault;
-use crate::volumes::{NewVolumeRequest, VolumeFilter, VolumeJobStatus};
+use crate::volumes::{NewVolumeRequest, VolumeFilter};
 use crate::{Access, Error, Result};
 
 fn project_id(n: u128) -> ProjectId {
@@ -125,8 +126,8 @@ async fn a_recipient_makes_a_disk_of_its_own_from_what_it_accepted() {
 
     let started = volumes.create(&friend, disk_of(backup.id)).await.unwrap();
     world.settle().await;
-    let job = volumes.job(&friend, started.job).await.unwrap();
-    assert_eq!(job.status, VolumeJobStatus::Success);
+    let job = world.services.jobs.show(&friend, started.job).await.unwrap();
+    assert_eq!(job.status, JobStatus::Success);
     let source = world.provider.content(id(VOLUME));
     assert!(world.provider.content(started.volume)[..source.len()] == source);
     let list = async |access: &Access| {
@@ -271,8 +272,8 @@ async fn nothing_is_deleted_under_a_recipient_that_reads() {
     let out = vec![id(VOLUME)];
     world.services.vaults.remove_resources(&world.access, theirs.id, out).await.unwrap();
     world.settle().await;
-    let job = world.services.volumes.job(&friend, started.job).await.unwrap();
-    assert_eq!(job.status, VolumeJobStatus::Success);
+    let job = world.services.jobs.show(&friend, started.job).await.unwrap();
+    assert_eq!(job.status, JobStatus::Success);
     let source = world.provider.content(id(VOLUME));
     assert!(world.provider.content(started.volume)[..source.len()] == source);
     assert!(world.backups().await.is_empty(), "and then it went");
@@ -291,8 +292,8 @@ async fn a_disk_that_a_recipient_could_not_make_leaves_no_owner() {
     world.provider.fail(Operation::Prepare, 1, Fault::Refused);
     let started = world.services.volumes.create(&friend, disk_of(backup.id)).await.unwrap();
     world.settle().await;
-    let job = world.services.volumes.job(&friend, started.job).await.unwrap();
-    assert_eq!(job.status, VolumeJobStatus::Fail);
+    let job = world.services.jobs.show(&friend, started.job).await.unwrap();
+    assert_eq!(job.status, JobStatus::Fail);
     let mut tx = world.db.read().await.unwrap();
     assert!(tx.disk_owners().all().await.unwrap().is_empty());
     drop(tx);
@@ -316,8 +317,8 @@ async fn a_disk_that_could_not_be_removed_stays_its_owners() {
     world.provider.fail(Operation::Delete, 1, Fault::Refused);
     let started = world.services.volumes.create(&friend, disk_of(backup.id)).await.unwrap();
     world.settle().await;
-    let job = world.services.volumes.job(&friend, started.job).await.unwrap();
-    assert_eq!(job.status, VolumeJobStatus::Fail);
+    let job = world.services.jobs.show(&friend, started.job).await.unwrap();
+    assert_eq!(job.status, JobStatus::Fail);
     let seen = async |access: &Access| {
         let shown = world.services.volumes.show(access, started.volume).await;
         shown.is_ok()

@@ -11,6 +11,7 @@ mod exports;
 mod faults;
 mod half_way;
 mod identity;
+mod images;
 mod members;
 mod migration;
 mod restore;

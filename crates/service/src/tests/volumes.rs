@@ -10,10 +10,11 @@ use cbr_task::{Options, Outcome};
 
 use super::world::{SERVER, SYSTEM_DISK, VOLUME, World, id};
 use crate::Error;
+use crate::jobs::{JobStatus, JobWork};
 use crate::protectables::ProtectableFilter;
 use crate::tasks::create_volume::CreateVolume;
 use crate::tasks::delete_volume::DeleteVolume;
-use crate::volumes::{NewVolumeRequest, VolumeFilter, VolumeJobStatus, VolumeStatus};
+use crate::volumes::{NewVolumeRequest, VolumeFilter, VolumeStatus};
 
 fn empty() -> NewVolumeRequest {
     NewVolumeRequest {
@@ -44,8 +45,9 @@ async fn a_disk_made_from_a_backup_has_its_content() {
     let in_use = world.services.backups.delete(&world.access, backup.id).await;
     assert!(matches!(in_use, Err(Error::BackupInUse(_))), "it is being read");
     world.settle().await;
-    let job = world.services.volumes.job(&world.access, started.job).await.unwrap();
-    assert_eq!((job.status, job.volume), (VolumeJobStatus::Success, started.volume));
+    let job = world.services.jobs.show(&world.access, started.job).await.unwrap();
+    assert_eq!(job.status, JobStatus::Success);
+    assert!(matches!(job.work, JobWork::CreateVolume(disk) if disk.id == started.volume));
     let source = world.provider.content(id(SYSTEM_DISK));
     assert!(world.provider.content(started.volume)[..source.len()] == source);
     let made = world.services.volumes.show(&world.access, started.volume).await.unwrap();
@@ -62,8 +64,8 @@ async fn a_disk_that_cannot_be_filled_goes_again() {
     let wanted = NewVolumeRequest { backup: Some(backup.id), ..empty() };
     let started = world.services.volumes.create(&world.access, wanted).await.unwrap();
     world.settle().await;
-    let job = world.services.volumes.job(&world.access, started.job).await.unwrap();
-    assert_eq!(job.status, VolumeJobStatus::Fail);
+    let job = world.services.jobs.show(&world.access, started.job).await.unwrap();
+    assert_eq!(job.status, JobStatus::Fail);
     let gone = world.services.volumes.show(&world.access, started.volume).await;
     assert!(matches!(gone, Err(Error::VolumeNotFound(_))));
 }
@@ -82,8 +84,8 @@ async fn a_disk_that_was_handed_over_is_not_written_again() {
     assert_eq!(world.provider.open_restores(), 0, "it is handed over");
     world.provider.write(started.volume, 0, b"its owner's");
     world.settle().await;
-    let job = world.services.volumes.job(&world.access, started.job).await.unwrap();
-    assert_eq!(job.status, VolumeJobStatus::Success);
+    let job = world.services.jobs.show(&world.access, started.job).await.unwrap();
+    assert_eq!(job.status, JobStatus::Success);
     assert!(world.provider.content(started.volume).starts_with(b"its owner's"));
 }
 
@@ -145,8 +147,8 @@ async fn a_disk_is_deleted_unless_something_uses_it() {
     world.settle().await;
     let job = world.services.volumes.delete(&world.access, id(VOLUME)).await.unwrap();
     world.settle().await;
-    let job = world.services.volumes.job(&world.access, job).await.unwrap();
-    assert_eq!(job.status, VolumeJobStatus::Success);
+    let job = world.services.jobs.show(&world.access, job).await.unwrap();
+    assert_eq!(job.status, JobStatus::Success);
     let gone = world.services.volumes.show(&world.access, id(VOLUME)).await;
     assert!(matches!(gone, Err(Error::VolumeNotFound(_))));
     // RES-19, RES-20: its backups stay, and so does its place in the vault.

@@ -20,6 +20,7 @@ use crate::error::VaultRefusal;
 use crate::error::db;
 use crate::exports::refuse_exported_in_vault;
 use crate::identity::check_enterprise_project;
+use crate::images::refuse_imaged_in_vault;
 use crate::rules::binding::{self, Candidate, Facts};
 use crate::rules::{policy_binding, tags as tag_rules, vault as rules};
 use crate::tasks::purge;
@@ -143,6 +144,7 @@ impl Vaults {
                 return Err(Error::VaultKept { reason });
             }
         }
+        refuse_imaged_in_vault(&mut tx, vault.id, |_| true).await?;
         refuse_exported_in_vault(&mut tx, vault.id, |_| true).await?;
         let (from, to) = ([VaultStatus::Available, VaultStatus::Error], VaultStatus::Deleting);
         let is_changed = tx.vaults().change_status(vault.project, vault.id, &from, to).await;
@@ -207,6 +209,7 @@ impl Vaults {
         }
         let wanted: BTreeSet<ResourceId> = resources.iter().copied().collect();
         let of_these = |backup: &Backup| wanted.contains(&backup.resource);
+        refuse_imaged_in_vault(&mut tx, vault.id, |resource| wanted.contains(&resource)).await?;
         refuse_exported_in_vault(&mut tx, vault.id, of_these).await?;
         for &resource in &wanted {
             let bound = vault.resources.iter().find(|bound| bound.id == resource);

@@ -6,6 +6,5 @@ mod views;
 pub use service::Volumes;
 pub(crate) use service::view;
 pub use views::{
-    AttachmentView, NewVolumeRequest, VolumeFilter, VolumeJob, VolumeJobKind, VolumeJobStarted,
-    VolumeJobStatus, VolumeStatus, VolumeView,
+    AttachmentView, NewVolumeRequest, VolumeFilter, VolumeJobStarted, VolumeStatus, VolumeView,
 };

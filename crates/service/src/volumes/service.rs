@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use cbr_db::TaskRecord;
 use cbr_model::name::check_description;
-use cbr_model::operation::OperationStatus;
 use cbr_model::query::{Listing, Page};
 use cbr_model::resource::ProtectStatus;
 use cbr_model::size::Gib;
@@ -12,12 +11,12 @@ use cbr_model::{ResourceId, TaskId, Timestamp};
 use cbr_provider::{Pool, Volume};
 
 use super::views::{
-    AttachmentView, NewVolumeRequest, VolumeFilter, VolumeJob, VolumeJobKind, VolumeJobStarted,
-    VolumeJobStatus, VolumeStatus, VolumeView,
+    AttachmentView, NewVolumeRequest, VolumeFilter, VolumeJobStarted, VolumeStatus, VolumeView,
 };
 use crate::audit::Subject;
 use crate::core::Core;
 use crate::error::db;
+use crate::jobs::stage;
 use crate::paging::cut;
 use crate::resources::{owner, refused};
 use crate::tasks::create_volume::{self, CreateVolume};
@@ -173,42 +172,6 @@ impl Volumes {
         self.core.wake();
         Ok(job)
     }
-
-    /// One job.
-    pub async fn job(&self, access: &Access, id: TaskId) -> Result<VolumeJob> {
-        let mut tx = self.core.db.read().await.map_err(db("reading a job"))?;
-        let task = tx.operations().find(access.project(), id).await;
-        let task = task.map_err(db("reading a job"))?.ok_or(Error::OperationNotFound(id))?;
-        let (kind, subject) = match task.kind.as_str() {
-            create_volume::KIND => {
-                (VolumeJobKind::Create, stage::<CreateVolume>(&task)?.into_subject())
-            }
-            delete_volume::KIND => {
-                (VolumeJobKind::Delete, stage::<DeleteVolume>(&task)?.into_subject())
-            }
-            _ => return Err(Error::OperationNotFound(id)),
-        };
-        let status = match task.status {
-            OperationStatus::Waiting => VolumeJobStatus::Init,
-            OperationStatus::Running => VolumeJobStatus::Running,
-            OperationStatus::Success => VolumeJobStatus::Success,
-            OperationStatus::Failed | OperationStatus::Timeout | OperationStatus::Skipped => {
-                VolumeJobStatus::Fail
-            }
-        };
-        Ok(VolumeJob {
-            id,
-            kind,
-            status,
-            volume: subject.id,
-            volume_name: subject.name,
-            size: subject.size,
-            volume_type: subject.pool,
-            began_at: task.created_at,
-            ended_at: task.ended_at,
-            failure: task.error.map(|error| (error.code, error.message)),
-        })
-    }
 }
 
 /// A disk as its provider sees it.
@@ -307,8 +270,4 @@ fn pool<'a>(pools: &'a [Pool], wanted: &NewVolumeRequest) -> Result<&'a Pool> {
         Some(zone) => Error::invalid("availability_zone", format!("no pool in {zone}")),
         None => Error::Unsupported("making disks without a pool"),
     })
-}
-
-fn stage<T: serde::de::DeserializeOwned>(task: &TaskRecord) -> Result<T> {
-    serde_json::from_str(&task.stage).map_err(Error::internal("reading the stage of a job"))
 }

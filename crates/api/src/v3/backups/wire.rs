@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use cbr_model::BackupId;
 use cbr_model::backup::{self, BackupState};
 use cbr_model::resource::ResourceKind;
+use cbr_model::{BackupId, ImageId};
 use cbr_service::backups::{Extras, Surroundings};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -72,7 +72,7 @@ pub(crate) struct ExtendInfo {
     is_multi_az: bool,
 }
 
-/// An image made from a backup. There are none yet.
+/// The image the project made of a backup.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 pub(crate) struct ImageData {
     image_id: String,
@@ -95,7 +95,7 @@ impl Backup {
         Self {
             id: backup.id.to_string(),
             name: backup.name.to_string(),
-            extend_info: ExtendInfo::of(&backup),
+            extend_info: ExtendInfo::of(&backup, around.images.get(&backup.id).copied().flatten()),
             description: backup.description,
             checkpoint_id: backup.checkpoint.to_string(),
             vault_id: vault.map(|id| id.to_string()),
@@ -150,7 +150,7 @@ impl Backup {
 }
 
 impl ExtendInfo {
-    fn of(backup: &backup::Backup) -> Self {
+    fn of(backup: &backup::Backup, image: Option<ImageId>) -> Self {
         let is_server = backup.resource_kind == ResourceKind::Server;
         let is_restorable =
             matches!(backup.state, BackupState::Available { .. } | BackupState::Restoring { .. });
@@ -160,7 +160,7 @@ impl ExtendInfo {
             contain_system_disk: backup.system_disk,
             encrypted: false,
             system_disk: !is_server && backup.system_disk,
-            os_images_data: None,
+            os_images_data: image.map(|id| vec![ImageData { image_id: id.to_string() }]),
             snapshot_id: None,
             support_lld: false,
             supported_restore_mode: if is_restorable { "backup" } else { "na" },

@@ -27,7 +27,7 @@ pub(crate) const OPERATION: Operation = Operation {
     success: 200,
     query: &[
         parameter("dest_project_id", Form::Text, "This project."),
-        parameter("image_id", Form::Text, "Who made this image of it: nobody."),
+        parameter("image_id", Form::Text, "Who made this image of it."),
         parameter("status", Form::Texts, "pending, accepted or rejected."),
         parameter("vault_id", Form::Text, "Accepted into this vault."),
         parameter("sort", Form::Text, "key[:asc|desc], separated by commas."),

@@ -30,7 +30,7 @@ impl From<member::Member> for Member {
             dest_project_id: member.recipient.to_string(),
             status: member.state.status().as_str(),
             vault_id: member.state.vault().map(|id| id.to_string()),
-            image_id: None,
+            image_id: member.image.map(|id| id.to_string()),
             created_at: time::format(member.created_at),
             updated_at: member.updated_at.map(time::format),
         }
@@ -55,6 +55,7 @@ mod tests {
             backup: id.parse().unwrap(),
             recipient: project.parse().unwrap(),
             state: MemberState::Pending,
+            image: None,
             created_at: time::parse(at).unwrap(),
             updated_at: None,
         };
