@@ -42,6 +42,8 @@ struct Tables {
     copy_run: &'static str,
     /// `$1`: the new run, `$2`: the run, `$3`: its vault, `$4`: the resource.
     use_copy: &'static str,
+    /// `$1`: the run. What took only what moves is nothing any more.
+    drop_empty: &'static str,
     /// `$1`: the other vault, `$2`: the vault, `$3`: the resource.
     move_runs: &'static str,
     /// The same.
@@ -67,6 +69,13 @@ macro_rules! tables {
                 $backups,
                 " SET checkpoint_id = $1
                  WHERE checkpoint_id = $2 AND vault_id = $3 AND root_resource_id = $4"
+            ),
+            drop_empty: concat!(
+                "DELETE FROM ",
+                $runs,
+                " WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM ",
+                $backups,
+                " b WHERE b.checkpoint_id = $1)"
             ),
             move_runs: concat!(
                 "UPDATE ",
@@ -139,6 +148,8 @@ impl Migration<'_> {
                 self.tx.execute("migration.copy_run", sql).await?;
                 let sql = Sql::new(tables.use_copy).bind(copy).bind(run).bind(from).bind(resource);
                 self.tx.execute("migration.use_copy", sql).await?;
+                let sql = Sql::new(tables.drop_empty).bind(run);
+                self.tx.execute("migration.drop_empty", sql).await?;
             }
         }
         Ok(())

@@ -76,6 +76,10 @@ pub enum Bug {
     NewChainUnknown,
     /// While two master keys open a repository both make tenants keys.
     TwoMakersOfKeys,
+    /// A purge that was decided before the version was taken out of the trash is put after that, and counts.
+    PurgeOutlivesUndelete,
+    /// What is in the trash keeps nothing from being swept.
+    TrashIsGarbage,
 }
 
 #[cfg(feature = "planted-bugs")]

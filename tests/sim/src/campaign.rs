@@ -29,6 +29,15 @@ pub struct Summary {
 
 /// Runs all of `seeds`, or until `failures_max` of them failed.
 pub fn campaign(seeds: Range<u64>, threads: usize, failures_max: usize) -> Summary {
+    campaign_until(seeds, threads, |summary| summary.failures.len() >= failures_max)
+}
+
+/// Runs all of `seeds`, or until `is_enough`, which is asked after each of them.
+pub fn campaign_until(
+    seeds: Range<u64>,
+    threads: usize,
+    is_enough: impl Fn(&Summary) -> bool + Sync,
+) -> Summary {
     let next = AtomicU64::new(seeds.start);
     let summary = Mutex::new(Summary::default());
     thread::scope(|scope| {
@@ -36,7 +45,11 @@ pub fn campaign(seeds: Range<u64>, threads: usize, failures_max: usize) -> Summa
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end || one(seed, &summary) >= failures_max {
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    one(seed, &summary);
+                    if is_enough(&summary.lock().unwrap()) {
                         return;
                     }
                 }
@@ -46,7 +59,7 @@ pub fn campaign(seeds: Range<u64>, threads: usize, failures_max: usize) -> Summa
     summary.into_inner().unwrap()
 }
 
-fn one(seed: u64, summary: &Mutex<Summary>) -> usize {
+fn one(seed: u64, summary: &Mutex<Summary>) {
     let plan = Plan::of(seed);
     let mut outcome = run(&plan);
     let is_twice = seed.is_multiple_of(TWICE_ONE_IN);
@@ -60,7 +73,6 @@ fn one(seed: u64, summary: &Mutex<Summary>) -> usize {
     if !outcome.violations.is_empty() && summary.failures.len() < FAILURES_MAX {
         summary.failures.push((seed, outcome.violations));
     }
-    summary.failures.len()
 }
 
 /// What a person needs to see a failure again.

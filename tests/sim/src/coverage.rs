@@ -40,6 +40,7 @@ pub const REQUIRED: &[&str] = &[
     "a version was put into the trash",
     "a version was taken out of the trash",
     "a version in the trash was purged",
+    "a version was moved by several at once",
     "a version was verified",
     "a recount ran",
     "a sweep was planned and carried out later",

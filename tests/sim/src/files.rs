@@ -64,6 +64,8 @@ pub(crate) enum Effect {
     Unlink(PathBuf),
     /// A new directory.
     MakeDirectory(PathBuf),
+    /// An empty directory less.
+    RemoveDirectory(PathBuf),
 }
 
 /// Makes changes and remembers them.
@@ -155,6 +157,12 @@ impl FileOps for Recorder {
     fn make_dir(&self, path: &Path) -> io::Result<()> {
         Os.make_dir(path)?;
         self.add(Effect::MakeDirectory(self.name(path)));
+        Ok(())
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        Os.remove_dir(path)?;
+        self.add(Effect::RemoveDirectory(self.name(path)));
         Ok(())
     }
 }

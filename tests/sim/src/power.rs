@@ -74,7 +74,9 @@ pub(crate) fn after_power_cut(
                     !is_here
                 });
             }
-            Effect::Unlink(path) => pending.push((path.clone(), Name::Gone)),
+            Effect::Unlink(path) | Effect::RemoveDirectory(path) => {
+                pending.push((path.clone(), Name::Gone));
+            }
             Effect::MakeDirectory(path) => pending.push((path.clone(), Name::Directory)),
         }
     }

@@ -1,7 +1,7 @@
 //! Into the trash, out of it, and out of the world.
 //!
-//! Several actors may move the same version at once; then the records decide, and what was
-//! acknowledged must be what they say, unless somebody moved the version again since.
+//! Several actors may move the same version at once; then the records decide, and at some moment between
+//! question and answer they must have said what was answered.
 
 use cbr_store::{Error, Repository, Result};
 
@@ -41,7 +41,7 @@ impl Actor {
         let chain = self.chain(number);
         let was_trashed = self.world.lock().oracle.fate(chain, seq) == Fate::Trashed;
         let moving = |r: &Repository| r.purge(&chain, &[seq], None, "somebody").map(drop);
-        // One that was live stays, or somebody puts it there meanwhile: then the one record is his.
+        // One that was live stays.
         let wanted: &[Fate] = if was_trashed {
             &[Fate::Gone, Fate::Live]
         } else {
@@ -61,8 +61,7 @@ impl Actor {
         (!moved.is_empty()).then(|| moved[index(choice, moved.len())])
     }
 
-    /// Moves a version; whether that was acknowledged. Then it is one of `wanted`, unless somebody
-    /// else moved it since.
+    /// Moves a version; whether that was acknowledged. Then it was one of `wanted` meanwhile.
     fn moved(
         &mut self,
         (number, seq): (usize, u64),
@@ -70,24 +69,28 @@ impl Actor {
         moving: impl Fn(&Repository) -> Result<()>,
     ) -> bool {
         let chain = self.chain(number);
-        let before = self.world.lock().oracle.deeds(chain, seq);
+        let before = self.world.lock().oracle.fates(chain, seq).len() - 1;
         let world = std::sync::Arc::clone(&self.world);
+        let refused = std::cell::Cell::new(false);
         let is_done = self.repeat("delete", Some(number), |repository| match moving(repository) {
             // It is gone, or somebody deleted it again.
             Err(Error::NoSuchVersion { .. } | Error::InTrash { .. }) => {
                 world.lock().saw("a version that is gone was not taken back");
+                refused.set(true);
                 Ok(())
             }
             moved => moved,
         });
-        let inner = self.world.lock();
-        let (fate, after) = (inner.oracle.fate(chain, seq), inner.oracle.deeds(chain, seq));
-        drop(inner);
-        let is_alone = after <= before + 1;
-        let is_gone = fate == Fate::Gone;
-        if is_done && is_alone && !is_gone && !wanted.contains(&fate) {
-            let what = format!("version {seq} was to be one of {wanted:?}, and is {fate:?}");
-            self.world.lock().violation(what);
+        let wanted = if refused.get() { &[Fate::Trashed, Fate::Gone] } else { wanted };
+        let mut inner = self.world.lock();
+        let fates = inner.oracle.fates(chain, seq);
+        let meanwhile = &fates[before..];
+        if is_done && !meanwhile.iter().any(|fate| wanted.contains(fate)) {
+            let what = format!("version {seq} was to be one of {wanted:?}, and was {meanwhile:?}");
+            inner.violation(what);
+        }
+        if is_done && meanwhile.len() > 2 {
+            inner.saw("a version was moved by several at once");
         }
         is_done
     }

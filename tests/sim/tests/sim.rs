@@ -14,6 +14,7 @@ fn regressions() -> Vec<Plan> {
         let mut words = line.split_whitespace();
         match words.next()? {
             "plain" => Some(Plan::plain(words.next()?.parse().ok()?)),
+            "early" => Some(Plan::early(words.next()?.parse().ok()?)),
             seed => Some(Plan::of(seed.parse().ok()?)),
         }
     };

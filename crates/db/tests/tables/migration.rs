@@ -52,12 +52,15 @@ async fn everything_of_the_resource_moves_and_nothing_else(database: TestDatabas
     let alone = world.stored_checkpoint(from.id).await;
     let both = world.stored_checkpoint(from.id).await;
     let half_deleted = world.stored_checkpoint(from.id).await;
+    let half_left = world.stored_checkpoint(from.id).await;
     let a = stored(&world, &from, &alone, moving.id, false).await;
     let b = stored(&world, &from, &both, moving.id, false).await;
     let b_stays = stored(&world, &from, &both, staying.id, false).await;
     let c = stored(&world, &from, &half_deleted, moving.id, true).await;
     let c_stays = stored(&world, &from, &half_deleted, staying.id, false).await;
     let d = stored(&world, &from, &both, moving.id, true).await;
+    let e = stored(&world, &from, &half_left, moving.id, false).await;
+    let e_stays = stored(&world, &from, &half_left, staying.id, true).await;
 
     let arrived = BoundResource { epoch: 2, ..moving.clone() };
     let wanted = Move { resource: moving.id, from: from.id, to: to.id };
@@ -68,18 +71,22 @@ async fn everything_of_the_resource_moves_and_nothing_else(database: TestDatabas
         *new_runs.last().unwrap()
     };
     let moved = tx.migration().apply(wanted, &arrived, new_run).await.unwrap();
-    assert_eq!(moved, 2, "those in the trash are not counted");
-    assert_eq!(new_runs.len(), 2, "two runs took something that stays");
+    assert_eq!(moved, 3, "those in the trash are not counted");
+    assert_eq!(new_runs.len(), 3, "three runs took something that stays");
     tx.commit().await.unwrap();
 
     let mut tx = world.begin().await;
     let binding = tx.bindings().find(moving.id).await.unwrap().unwrap();
     assert_eq!((binding.vault, binding.resource.epoch), (to.id, 2));
-    assert_eq!((binding.resource.backup_count, binding.resource.chain), (2, moving.chain));
+    assert_eq!((binding.resource.backup_count, binding.resource.chain), (3, moving.chain));
     let project = world.project;
-    for (backup, vault, is_own_run) in
-        [(&a, &to, true), (&b, &to, false), (&b_stays, &from, true), (&c_stays, &from, true)]
-    {
+    for (backup, vault, is_own_run) in [
+        (&a, &to, true),
+        (&b, &to, false),
+        (&b_stays, &from, true),
+        (&c_stays, &from, true),
+        (&e, &to, false),
+    ] {
         let found = tx.backups().find(project, backup.id).await.unwrap().unwrap();
         assert_eq!(found.vault, vault.id);
         assert_eq!(found.checkpoint == backup.checkpoint, is_own_run);
@@ -91,11 +98,18 @@ async fn everything_of_the_resource_moves_and_nothing_else(database: TestDatabas
         assert_eq!(found.vault, to.id);
         assert!(new_runs.contains(&found.checkpoint));
     }
+    // Of a run whose only live backup moved, what is in the trash keeps its run there and none in the catalogue.
+    assert_eq!(tx.checkpoints().find(project, half_left.id).await.unwrap(), None);
+    let left = tx.trash().find(project, e_stays.id).await.unwrap().unwrap().backup;
+    assert_eq!((left.vault, left.checkpoint), (from.id, half_left.id));
     let (b, d) = (
         tx.backups().find(project, b.id).await.unwrap().unwrap(),
         tx.trash().find(project, d.id).await.unwrap().unwrap().backup,
     );
     assert_eq!(b.checkpoint, d.checkpoint, "one run, whether deleted or not");
+    assert!(tx.trash().take_back(project, e_stays.id, from.id).await.unwrap());
+    let back = tx.checkpoints().find(project, half_left.id).await.unwrap().unwrap();
+    assert_eq!((back.vault, &back.name), (from.id, &half_left.name));
     for backup in [&c, &d] {
         assert!(tx.trash().take_back(project, backup.id, to.id).await.unwrap());
         let found = tx.backups().find(project, backup.id).await.unwrap().unwrap();
@@ -104,7 +118,7 @@ async fn everything_of_the_resource_moves_and_nothing_else(database: TestDatabas
     }
 
     // Nothing in the one vault refers to the other.
-    for backup in [&b_stays, &c_stays] {
+    for backup in [&b_stays, &c_stays, &e_stays] {
         assert!(tx.backups().delete(project, backup.id, "available").await.unwrap());
     }
     assert!(tx.vaults().delete(project, from.id).await.unwrap());

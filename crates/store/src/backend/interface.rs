@@ -35,6 +35,11 @@ pub trait Backend: Send + Sync + fmt::Debug {
     fn list(&self, prefix: &str, after: Option<&Key>) -> Result<Page, BackendError>;
     /// Removes the object, durably. An absent object is a success.
     fn delete(&self, key: &Key) -> Result<(), BackendError>;
+    /// Removes what the place keeps of names below `prefix` though no object has them: empty directories.
+    /// Nothing depends on it; what is in somebody's way stays.
+    fn prune(&self, prefix: &str) {
+        let _ = prefix;
+    }
     /// Asks what only places of this kind can be asked; objects made for that lie under `base`. No
     /// rule of safety depends on the answers.
     fn ask(&self, base: &str) -> Vec<Probe> {

@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::format::record::{Deed, Delete, FoldedMove};
+use crate::planted::{self, Bug};
 
 /// What became of the versions that delete records name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,7 +40,9 @@ impl Deletions {
             match delete.deed {
                 _ if self.gone.contains(seq) => {}
                 Deed::Delete => self.end(*seq),
-                Deed::Purge if is_trashed => self.end(*seq),
+                Deed::Purge if is_trashed || planted::has(Bug::PurgeOutlivesUndelete) => {
+                    self.end(*seq);
+                }
                 Deed::Trash if !is_trashed => {
                     self.moved.insert(*seq, Move { record, is_trashed: true });
                 }

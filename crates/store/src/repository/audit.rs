@@ -50,8 +50,14 @@ pub struct ChainAudit {
 impl AuditReport {
     /// Whether everything could be counted and agrees.
     pub fn is_right(&self) -> bool {
-        let agrees = |chain: &ChainAudit| chain.counted_bytes == chain.booked_bytes;
-        self.unreadable.is_empty() && self.chains.iter().all(agrees)
+        self.unreadable.is_empty() && self.chains.iter().all(ChainAudit::is_right)
+    }
+}
+
+impl ChainAudit {
+    /// Whether both counts agree.
+    pub const fn is_right(&self) -> bool {
+        self.counted_bytes == self.booked_bytes
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cbr_env::SeededRandom;
 use cbr_store::backend::{
-    Backend, BackendError, BackendExt, Key, OBJECT_BYTES_MAX, Put, S3Backend, S3Credentials,
+    Backend, BackendError, BackendExt, Key, OBJECT_BYTES_MAX, Probe, Put, S3Backend, S3Credentials,
     S3Options, probe,
 };
 use cbr_store::contract;
@@ -40,15 +40,38 @@ fn a_bucket_passes_the_probe_and_nothing_is_left() {
     let backend = bucket.backend();
     let probes = probe(&backend, &SeededRandom::new(2)).unwrap();
     assert!(probes.len() >= 12);
-    // This server keeps objects in files whose names are longer than the keys.
     let broken = probes.iter().filter(|probe| !probe.holds).map(|probe| probe.name.as_str());
-    assert!(broken.eq(["names of 200 characters work", "object lock is on"]), "{probes:?}");
+    assert!(broken.eq(["object lock is on"]), "{probes:?}");
+    // This server keeps objects in files whose names are longer than the keys, and has no word for that.
+    assert!(!probes.iter().any(|probe| probe.name == "names of 200 characters work"));
     for question in
         ["a wrong checksum is refused", "its clock and ours differ by less than a minute"]
     {
         assert!(probes.iter().any(|probe| probe.name == question && probe.holds), "{question}");
     }
     assert_eq!(backend.list_all("").unwrap(), []);
+}
+
+/// P21: what only buckets are asked has an answer, or none; a request that is refused or lost is no "no".
+#[test]
+fn a_bucket_that_refuses_a_question_has_not_answered_it() {
+    let bucket = Bucket::start();
+    let backend = bucket.backend();
+    let holds = |probes: &[Probe], name: &str| {
+        probes.iter().find(|probe| probe.name == name).map(|probe| probe.holds)
+    };
+    let (sums, locks) = ("a wrong checksum is refused", "object lock is on");
+    let asked = backend.ask("probe/1");
+    assert_eq!((holds(&asked, sums), holds(&asked, locks)), (Some(true), Some(false)), "{asked:?}");
+    // An account that may not write, a bucket that is gone, a store that does not answer.
+    for toxic in
+        [Toxic::NoBucket, Toxic::Busy, Toxic::CutBefore, Toxic::Redirect, Toxic::BadRequest]
+    {
+        bucket.proxy.seed(1, 1, &[toxic]);
+        let asked = backend.ask("probe/2");
+        bucket.proxy.heal();
+        assert_eq!((holds(&asked, sums), holds(&asked, locks)), (None, None), "{toxic:?}");
+    }
 }
 
 /// P24: a claim of size is believed only up to a limit, and nothing larger is written.

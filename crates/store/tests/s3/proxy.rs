@@ -40,6 +40,8 @@ pub(crate) enum Toxic {
     Conflict,
     /// A redirect to somewhere else.
     Redirect,
+    /// 400 that says nothing about what was asked.
+    BadRequest,
 }
 
 /// Every toxic a store may show now and then.
@@ -256,6 +258,7 @@ impl Shared {
                 Answer::error("404 Not Found", "NoSuchKey")
             }
             Toxic::NoBucket => Answer::error("404 Not Found", "NoSuchBucket"),
+            Toxic::BadRequest => Answer::error("400 Bad Request", "InvalidRequest"),
             // A deletion that only seems to happen leaves something behind; it loses nothing.
             Toxic::Page if request.method != "DELETE" => Answer::page(),
             Toxic::Redirect => {

@@ -323,18 +323,21 @@ impl Oracle {
 
     /// What the delete records make of a version.
     pub(crate) fn fate(&self, chain: ChainRef, seq: u64) -> Fate {
-        let deeds = self.deeds.get(&(chain, seq)).into_iter().flatten();
-        deeds.fold(Fate::Live, |fate, deed| match (fate, deed) {
-            (Fate::Gone, _) | (_, Deed::Delete) | (Fate::Trashed, Deed::Purge) => Fate::Gone,
-            (Fate::Live, Deed::Trash) => Fate::Trashed,
-            (Fate::Trashed, Deed::Restore) => Fate::Live,
-            (fate, _) => fate,
-        })
+        self.fates(chain, seq).last().copied().unwrap_or(Fate::Live)
     }
 
-    /// How many delete records name the version.
-    pub(crate) fn deeds(&self, chain: ChainRef, seq: u64) -> usize {
-        self.deeds.get(&(chain, seq)).map_or(0, Vec::len)
+    /// What a version was before any delete record named it, and after each of those that do.
+    pub(crate) fn fates(&self, chain: ChainRef, seq: u64) -> Vec<Fate> {
+        let mut fates = vec![Fate::Live];
+        for deed in self.deeds.get(&(chain, seq)).into_iter().flatten() {
+            fates.push(match (fates[fates.len() - 1], deed) {
+                (Fate::Gone, _) | (_, Deed::Delete) | (Fate::Trashed, Deed::Purge) => Fate::Gone,
+                (Fate::Live, Deed::Trash) => Fate::Trashed,
+                (Fate::Trashed, Deed::Restore) => Fate::Live,
+                (fate, _) => fate,
+            });
+        }
+        fates
     }
 
     /// The versions of a chain that are in the trash.

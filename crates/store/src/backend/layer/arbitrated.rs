@@ -190,6 +190,10 @@ impl Backend for Arbitrated {
         self.inner.delete(key)
     }
 
+    fn prune(&self, prefix: &str) {
+        self.inner.prune(prefix);
+    }
+
     fn ask(&self, base: &str) -> Vec<Probe> {
         self.inner.ask(base)
     }

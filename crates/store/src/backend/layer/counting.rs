@@ -113,6 +113,10 @@ impl Backend for Counting {
         self.inner.delete(key)
     }
 
+    fn prune(&self, prefix: &str) {
+        self.inner.prune(prefix);
+    }
+
     fn describe(&self) -> String {
         self.inner.describe()
     }

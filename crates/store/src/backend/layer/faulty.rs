@@ -242,6 +242,10 @@ impl Backend for Faulty {
         }
     }
 
+    fn prune(&self, prefix: &str) {
+        self.inner.prune(prefix);
+    }
+
     fn describe(&self) -> String {
         self.inner.describe()
     }

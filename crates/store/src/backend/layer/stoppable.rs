@@ -73,6 +73,10 @@ impl Backend for Stoppable {
         self.inner.delete(key)
     }
 
+    fn prune(&self, prefix: &str) {
+        self.inner.prune(prefix);
+    }
+
     fn ask(&self, base: &str) -> Vec<Probe> {
         self.inner.ask(base)
     }

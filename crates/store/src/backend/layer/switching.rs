@@ -83,6 +83,10 @@ impl Backend for Switching {
         self.step().delete(key)
     }
 
+    fn prune(&self, prefix: &str) {
+        self.inner.prune(prefix);
+    }
+
     fn describe(&self) -> String {
         self.inner.describe()
     }

@@ -208,6 +208,14 @@ impl Backend for LocalBackend {
         self.delete_durably(key)
     }
 
+    fn prune(&self, prefix: &str) {
+        if let Ok(name) = Key::new(prefix.trim_end_matches('/'))
+            && self.check_writable(Op::Delete, &name).is_ok()
+        {
+            self.remove_empty(&self.path(&name));
+        }
+    }
+
     fn describe(&self) -> String {
         format!("directory {}", self.root.display())
     }

@@ -23,6 +23,8 @@ use crate::planted::{self, Bug};
 const SMALL_BYTES: u64 = 16 * 1024;
 /// How often a put asks the reserve: somebody else may take what it gives.
 const GIFTS_MAX: usize = 4;
+/// How often a put makes directories again that somebody removes because they are empty.
+const VANISHED_MAX: usize = 8;
 /// How many directories are remembered as durable.
 const KNOWN_DIRS_MAX: usize = 65_536;
 const TEMP_NAMES_MAX: usize = 1000;
@@ -46,6 +48,13 @@ impl LocalBackend {
         if matches!(last, Err(Failure::Write(_))) {
             last = self.put_once(key, &path, body);
         }
+        for _ in 0..VANISHED_MAX {
+            if !matches!(last, Err(Failure::Vanished(_))) {
+                break;
+            }
+            self.known_dirs.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            last = self.put_once(key, &path, body);
+        }
         for _ in 0..GIFTS_MAX {
             let may_use_reserve = object_bytes <= SMALL_BYTES;
             let is_full = matches!(last, Err(Failure::NoSpace));
@@ -65,7 +74,23 @@ impl LocalBackend {
                 }
                 Err(failed(Op::Put, key, e))
             }
+            Err(Failure::Vanished(e)) => Err(failed(Op::Put, key, e)),
             Err(Failure::Final(e)) => Err(e),
+        }
+    }
+
+    /// Removes empty directories below `directory`, and itself. Somebody who puts an object there at the
+    /// same time makes them again.
+    pub(super) fn remove_empty(&self, directory: &Path) {
+        let Ok(entries) = std::fs::read_dir(directory) else { return };
+        for entry in entries.flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                self.remove_empty(&entry.path());
+            }
+        }
+        self.known_dirs.lock().unwrap_or_else(PoisonError::into_inner).remove(directory);
+        if let Err(error) = self.files.remove_dir(directory) {
+            tracing::debug!(path = %directory.display(), %error, "a directory stays");
         }
     }
 
@@ -108,11 +133,8 @@ impl LocalBackend {
                 return self.existed(key, path).map_err(Failure::Final);
             }
             Err(e) if is_no_space(&e) => return Err(Failure::NoSpace),
-            Err(e) if is_absent(&e) => {
-                // The directory was removed behind our back: make it again.
-                self.known_dirs.lock().unwrap_or_else(PoisonError::into_inner).clear();
-                return Err(Failure::Write(e));
-            }
+            // The directory was removed behind our back: it is made again.
+            Err(e) if is_absent(&e) => return Err(Failure::Vanished(e)),
             Err(e) => return Err(Failure::Final(failed(Op::Put, key, e))),
         }
         if planted::has(Bug::NoDirectorySync) {
@@ -121,6 +143,8 @@ impl LocalBackend {
         match self.files.sync_dir(parent(path)) {
             Ok(()) => Ok(Put::Created),
             Err(e) if is_no_space(&e) => Ok(Put::Unknown),
+            // Somebody removed the object, and then the directory.
+            Err(e) if is_absent(&e) => Ok(Put::Unknown),
             Err(e) => Err(Failure::Final(self.unsynced(Op::Put, key, e))),
         }
     }
@@ -141,6 +165,7 @@ impl LocalBackend {
     fn ensure_parent(&self, key: &Key, path: &Path) -> Result<(), Failure> {
         make_dirs(&*self.files, parent(path), Some(self)).map_err(|e| match e.kind() {
             io::ErrorKind::NotADirectory => Failure::Final(not_an_object(Op::Put, key)),
+            io::ErrorKind::NotFound if self.root.is_dir() => Failure::Vanished(e),
             _ if is_no_space(&e) => Failure::NoSpace,
             _ => Failure::Final(self.unsynced(Op::Put, key, e)),
         })
@@ -196,6 +221,8 @@ enum Failure {
     NoSpace,
     /// The file could not be written or synced: worth one more attempt with a new one.
     Write(io::Error),
+    /// A directory that was there is not there any more.
+    Vanished(io::Error),
     /// Nothing a second attempt would change.
     Final(BackendError),
 }

@@ -98,6 +98,11 @@ impl FileOps for Watched {
         self.call("make dir", Some(path))?;
         Os.make_dir(path)
     }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.call("remove dir", Some(path))?;
+        Os.remove_dir(path)
+    }
 }
 
 fn store() -> (tempfile::TempDir, LocalBackend, Watched) {
@@ -118,6 +123,28 @@ fn key(name: &str) -> Key {
 fn incoming(backend: &LocalBackend) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(backend.root.join(INCOMING)).unwrap();
     entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+/// A directory that somebody else removes because it is empty is made again; that is no failing disk, and
+/// stops nothing (P20).
+#[test]
+fn a_put_makes_directories_again_that_somebody_prunes() {
+    for call in ["make dir b", "link", "sync dir b"] {
+        let (_directory, backend, watched) = store();
+        assert_eq!(backend.put_new(&key("a/first"), &[b"x"]).unwrap(), Put::Created);
+        watched.fail(call, 3, Errno::NOENT);
+        let put = backend.put_new(&key("a/b/one"), &[b"x"]).unwrap();
+        assert!(put == Put::Created || call.starts_with("sync"), "{call}: {put:?}");
+        assert_eq!(backend.put_new(&key("c"), &[b"x"]).unwrap(), Put::Created, "{call}");
+        assert_eq!(incoming(&backend), Vec::<PathBuf>::new());
+    }
+    let (_directory, backend, _) = store();
+    assert_eq!(backend.put_new(&key("a/b/one"), &[b"x"]).unwrap(), Put::Created);
+    assert_eq!(backend.put_new(&key("a/c/d/two"), &[b"x"]).unwrap(), Put::Created);
+    backend.delete(&key("a/c/d/two")).unwrap();
+    backend.prune("a/");
+    assert!(backend.root.join("a/b/one").exists() && !backend.root.join("a/c").exists());
+    assert_eq!(backend.put_new(&key("a/c/d/two"), &[b"x"]).unwrap(), Put::Created);
 }
 
 /// P2: the content is durable before the name, the name and all directories before the answer,

@@ -20,6 +20,8 @@ use crate::backend::probe::{CHECKS_SUMS, CLOCKS_AGREE, LOCKS, NO_OLD_VERSIONS};
 use crate::format::record::Probe;
 
 const BODY: &str = "a probe";
+/// SHA-256, in base 64, of that body.
+const RIGHT_SUM: &str = "L1CVPJUEsBB4PsMjsEDfi8mfkGaJ//TL+v+1M9pj6e8=";
 /// SHA-256, in base 64, of another body.
 const WRONG_SUM: &str = "hnrYwQomsuknP3Phfk0ABcd7VMhf3r4WizVN7klHfX4=";
 /// A clock that differs by more is worth a look; requests are refused from 15 minutes on.
@@ -125,25 +127,31 @@ impl S3Backend {
         difference <= CLOCK_DIFFERENCE_MAX
     }
 
-    /// Whether bytes that do not match their checksum are refused.
+    /// Whether bytes that do not match their checksum are refused. A refusal says so only if the same
+    /// request with the right sum is none.
     fn checks_sums(&self, key: &str) -> Option<bool> {
-        let (path, headers) = (self.object(key), &summed(WRONG_SUM));
-        let answer =
-            self.put_question(Request { method: Method::PUT, path, headers, body: BODY })?;
-        match answer.status {
-            400 => Some(true),
-            // Refused for another reason, perhaps.
-            _ => answer.is_success().then_some(false),
+        let put = |sum| {
+            let (path, headers) = (self.object(key), &summed(sum));
+            self.put_question(Request { method: Method::PUT, path, headers, body: BODY })
+        };
+        let wrong = put(WRONG_SUM)?;
+        match wrong.status {
+            400 => put(RIGHT_SUM)?.is_success().then_some(true),
+            _ => wrong.is_success().then_some(false),
         }
     }
 
     /// Whether object lock is on for the bucket.
     fn locks(&self) -> Option<bool> {
         let answer = self.subresource("object-lock")?;
-        match answer.status {
-            200 => Some(element(&answer.body, "ObjectLockEnabled")? == "Enabled"),
-            // None is configured; or there is no such thing.
-            404 | 405 | 501 => Some(false),
+        let code = element(&answer.body, "Code");
+        match (answer.status, code.unwrap_or_default()) {
+            (200, _) => Some(element(&answer.body, "ObjectLockEnabled")? == "Enabled"),
+            // None is configured.
+            (404, "ObjectLockConfigurationNotFoundError") => Some(false),
+            // There is no such thing.
+            (405, "MethodNotAllowed") | (501, "NotImplemented") => Some(false),
+            // No bucket, no right to ask, a page of some proxy: no answer.
             _ => None,
         }
     }

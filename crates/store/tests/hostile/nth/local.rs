@@ -93,6 +93,10 @@ impl FileOps for Failing {
     fn make_dir(&self, path: &Path) -> io::Result<()> {
         self.call(|| Os.make_dir(path))
     }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.call(|| Os.remove_dir(path))
+    }
 }
 
 /// A directory in memory if the machine has such a place: what is durable the simulation tests.
