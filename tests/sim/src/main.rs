@@ -9,13 +9,12 @@ use std::thread::available_parallelism;
 use cbr_env::{Clock, SystemClock};
 use cbr_sim::campaign::{Summary, campaign, explain};
 use cbr_sim::crash::{CrashSummary, crash_states};
+use cbr_sim::shrink::kind;
 
 /// Failures after which a campaign ends.
 const FAILURES_MAX: usize = 12;
 /// Failures that are made smaller.
 const KINDS_MAX: usize = 4;
-/// What tells kinds of failures apart.
-const WORDS_OF_A_KIND: usize = 6;
 /// Fewer seeds than this need not reach every rare state.
 const SEEDS_FOR_COVERAGE: u64 = 5000;
 
@@ -68,14 +67,9 @@ fn report_crashes(
 
 /// One seed of each kind of failure, as far as their first words tell them apart; a few.
 fn kinds(summary: &Summary) -> Vec<u64> {
-    let words = |violations: &[String]| {
-        let text = violations.first().map_or("", String::as_str);
-        let words = text.split_whitespace().filter(|word| !word.contains('/'));
-        words.take(WORDS_OF_A_KIND).map(str::to_owned).collect::<Vec<_>>()
-    };
     let mut kinds = BTreeMap::new();
     for (seed, violations) in &summary.failures {
-        kinds.entry(words(violations)).or_insert(*seed);
+        kinds.entry(kind(violations)).or_insert(*seed);
     }
     kinds.into_values().take(KINDS_MAX).collect()
 }

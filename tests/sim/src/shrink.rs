@@ -6,8 +6,19 @@ use crate::run::run;
 /// Runs that a shrinking may take.
 const RUNS_MAX: usize = 400;
 
-/// The smallest plan found that still fails.
+/// What tells kinds of failures apart: so many of their first words, without names of objects.
+const WORDS_OF_A_KIND: usize = 6;
+
+/// The kind of a failure by its first violation.
+pub fn kind(violations: &[String]) -> Vec<String> {
+    let text = violations.first().map_or("", String::as_str);
+    let words = text.split_whitespace().filter(|word| !word.contains('/'));
+    words.take(WORDS_OF_A_KIND).map(str::to_owned).collect()
+}
+
+/// The smallest plan found that still fails in the same way.
 pub fn shrink(plan: &Plan) -> Plan {
+    let wanted = kind(&run(plan).violations);
     let mut smallest = plan.clone();
     let mut runs = 0;
     loop {
@@ -17,7 +28,7 @@ pub fn shrink(plan: &Plan) -> Plan {
             if runs > RUNS_MAX {
                 return smallest;
             }
-            if candidate.size() < smallest.size() && !run(&candidate).violations.is_empty() {
+            if candidate.size() < smallest.size() && kind(&run(&candidate).violations) == wanted {
                 smallest = candidate;
                 break;
             }

@@ -43,26 +43,31 @@ impl Repository {
         let read_bytes = AtomicU64::new(0);
         for (domain, Surveyed { chains, objects, patches }) in survey.domains {
             let mut found = Found::default();
+            // Nobody can read them; they wait for `Repository::remove_shredded`.
+            let shredded = || Seen {
+                leftover_bytes: objects.iter().map(|(_, _, bytes)| bytes).sum(),
+                ..Seen::default()
+            };
             match self.logs(&domain, &chains) {
                 Ok(Some(logs)) => {
                     let counted = (&meter, &read_bytes);
-                    let seen = self.check_domain(
-                        &logs,
-                        objects,
-                        depth,
-                        (&domain, &Found::default()),
-                        counted,
-                    )?;
-                    found = seen.found;
-                    self.check_patches(&domain, &patches, depth, (&found, counted))?;
+                    let known = (&domain, &Found::default());
+                    let seen = self.check_domain(&logs, objects.clone(), depth, known, counted);
+                    let seen = seen.and_then(|seen| {
+                        self.check_patches(&domain, &patches, depth, (&seen.found, counted))?;
+                        Ok(seen)
+                    });
+                    let seen = match seen {
+                        // While it was looked at.
+                        Err(Error::Shredded { .. }) => shredded(),
+                        seen => seen?,
+                    };
                     report.versions += seen.versions;
                     report.leftover_bytes += seen.leftover_bytes;
+                    found = seen.found;
                 }
                 Ok(None) => found.record(place::tenant(domain.tenant), "the tenant's key is gone"),
-                // Nobody can read them; they wait for `Repository::remove_shredded`.
-                Err(Error::Shredded { .. }) => {
-                    report.leftover_bytes += objects.iter().map(|(_, _, bytes)| bytes).sum::<u64>();
-                }
+                Err(Error::Shredded { .. }) => report.leftover_bytes += shredded().leftover_bytes,
                 Err(error) if error.is_no_verdict() => return Err(error),
                 Err(error) => found.record(place::tenant(domain.tenant), error),
             }
@@ -110,7 +115,11 @@ impl Repository {
             Ok(Some(logs)) => {
                 let counted = (&Meter::new(job, 0), &AtomicU64::new(0));
                 let depth = CheckDepth::Structure;
-                found = self.check_domain(&logs, objects, depth, (domain, known), counted)?.found;
+                match self.check_domain(&logs, objects, depth, (domain, known), counted) {
+                    // While it was looked at.
+                    Err(Error::Shredded { .. }) => {}
+                    seen => found = seen?.found,
+                }
             }
             Ok(None) => found.record(place::tenant(domain.tenant), "the tenant's key is gone"),
             // Nobody can read them; they wait for `Repository::remove_shredded`.
@@ -147,7 +156,7 @@ impl Repository {
     }
 
     /// Looks at one domain; again if something was wrong while it changed, because then what
-    /// was missed may have been deleted under our eyes.
+    /// was missed may have been deleted under our eyes, or sealed with a key that is newer than ours.
     ///
     /// `known` was found before; whom it hurts is found here.
     pub(super) fn check_domain(
@@ -158,9 +167,9 @@ impl Repository {
         (domain, known): (&DomainId, &Found),
         (meter, read_bytes): (&Meter<'_>, &AtomicU64),
     ) -> Result<Seen> {
-        let Some(keys) = self.tenant(domain.tenant)? else { return Ok(Seen::default()) };
         let mut looks = 1;
         loop {
+            let Some(keys) = self.tenant(domain.tenant)? else { return Ok(Seen::default()) };
             let before = self.backend.list_all(&place::chains(domain))?;
             let logs = &self.with_listed(logs, &before)?;
             let mut seen = Seen::default();
@@ -180,7 +189,7 @@ impl Repository {
             (seen.versions, seen.leftover_bytes) = check.run(objects)?;
             if seen.found.is_empty()
                 || looks >= LOOKS_MAX
-                || self.backend.list_all(&place::chains(domain))? == before
+                || !keys.is_stale() && self.backend.list_all(&place::chains(domain))? == before
             {
                 return Ok(seen);
             }

@@ -13,6 +13,9 @@ use crate::format::record::{Deed, Delete};
 use crate::job::{Job, Meter};
 use crate::version::{Freed, Prediction};
 
+/// How often a prediction reads on where others removed, since it read the logs, lists that it asks.
+const LOOKS_MAX: usize = 8;
+
 impl Repository {
     /// The stored bytes that [`Repository::delete`] of these versions would set free.
     ///
@@ -43,7 +46,7 @@ impl Repository {
         let mut all = Prediction::default();
         for chosen in domains.values() {
             let Some((log, books)) = self.books_with(chosen, ChainLog::read)? else { continue };
-            let one = self.prediction(&log, &books, chosen)?;
+            let (one, _) = self.prediction_now(&log, books, |_| chosen.clone())?;
             all.freed_bytes += one.freed_bytes;
             all.kept_bytes += one.kept_bytes;
             all.kept_by += one.kept_by;
@@ -51,14 +54,26 @@ impl Repository {
         Ok(all)
     }
 
-    /// Of versions that were deleted and swept before, the lists may be gone that said what they had
-    /// freed; then they free nothing any more.
-    pub(super) fn prediction(
+    /// What `chosen` sets free, and the books by which that is so: the given ones, or newer ones if others
+    /// deleted and swept meanwhile.
+    pub(super) fn prediction_now(
         &self,
         log: &ChainLog,
-        books: &Books,
-        chosen: &Chosen,
-    ) -> Result<Prediction> {
+        mut books: Books,
+        chosen: impl Fn(&Books) -> Chosen,
+    ) -> Result<(Prediction, Books)> {
+        for _ in 1..LOOKS_MAX {
+            match self.prediction(log, &books, &chosen(&books)) {
+                Err(Error::Missing { .. }) => books = books.read_on(log)?,
+                predicted => return Ok((predicted?, books)),
+            }
+        }
+        Ok((self.prediction(log, &books, &chosen(&books))?, books))
+    }
+
+    /// Of versions that were deleted and swept before, the lists may be gone that said what they had
+    /// freed; then they free nothing any more.
+    fn prediction(&self, log: &ChainLog, books: &Books, chosen: &Chosen) -> Result<Prediction> {
         let packs = self.packs_for_books(log);
         let predict = |chosen: &Chosen| Foresight::of(books, &packs, chosen)?.prediction(chosen);
         match predict(chosen) {
@@ -113,7 +128,7 @@ impl Repository {
             Chosen::from([(*chain, own.unwrap_or_default())])
         };
         // Refuses to go on from a log that contradicts itself.
-        let before = self.prediction(&log, &books, &gone(&books))?;
+        let (before, books) = self.prediction_now(&log, books, gone)?;
         let books = books.change(chain, |history| put(&log, history))?;
         // Only now is it certain which sessions build on what is gone.
         let books = books.read_on(&log)?;

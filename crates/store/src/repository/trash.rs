@@ -46,9 +46,11 @@ impl Repository {
     pub fn trash_bytes(&self, chain: &ChainRef) -> Result<u64> {
         let Some(log) = self.log(chain)? else { return Ok(0) };
         let books = Books::read(&log, ChainLog::read)?;
-        let Some(own) = books.position(chain) else { return Ok(0) };
-        let trash = Chosen::from([(*chain, books.histories[own].trashed())]);
-        Ok(self.prediction(&log, &books, &trash)?.freed_bytes)
+        let trash = |books: &Books| {
+            let own = books.position(chain).map(|own| books.histories[own].trashed());
+            Chosen::from([(*chain, own.unwrap_or_default())])
+        };
+        Ok(self.prediction_now(&log, books, trash)?.0.freed_bytes)
     }
 
     /// Puts live versions into the trash. Frees nothing. May be repeated; `by` is for people.

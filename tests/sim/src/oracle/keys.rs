@@ -17,6 +17,8 @@ use crate::model::Master;
 pub(crate) struct Keys {
     /// By number, what was found in wraps: one that was given up may be beside the one that counts.
     found: BTreeMap<Uuid, BTreeMap<u32, BTreeMap<Print, TenantKey>>>,
+    /// Which of them counts.
+    counts: BTreeMap<(Uuid, u32), Print>,
     /// What each wrap has.
     wraps: BTreeMap<(Uuid, u32, u32), Print>,
     rings: BTreeMap<Uuid, TenantKeys>,
@@ -58,18 +60,27 @@ impl Keys {
         found.insert(print, secret);
         // Until something is sealed the latest counts.
         let is_used = self.used.contains(&tenant);
-        if !is_used || !is_other {
+        if !is_used || !is_other && !self.counts.contains_key(&(tenant, id)) {
             self.ring_of(tenant, (id, print));
         }
         None
     }
 
+    /// The ring beside a wrap was put, which says that the wrapped key counts.
+    pub(super) fn saw_ring(&mut self, (tenant, id, by): (Uuid, u32, u32)) {
+        if let Some(print) = self.wraps.get(&(tenant, id, by)).copied() {
+            self.ring_of(tenant, (id, print));
+        }
+    }
+
     /// The ring with this key under this number.
     fn ring_of(&mut self, tenant: Uuid, (id, print): (u32, Print)) {
+        self.counts.insert((tenant, id), print);
         let Some(found) = self.found.get(&tenant) else { return };
         let mut keys = BTreeMap::new();
         for (other, candidates) in found {
-            let wanted = candidates.get(&print).filter(|_| *other == id);
+            let counts = self.counts.get(&(tenant, *other));
+            let wanted = counts.and_then(|print| candidates.get(print));
             keys.extend(wanted.or_else(|| candidates.values().next()).map(|k| (*other, k.clone())));
         }
         self.rings.insert(tenant, TenantKeys::of_rotations(tenant, &keys));

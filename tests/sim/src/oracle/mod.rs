@@ -84,6 +84,10 @@ impl Oracle {
             Place::TenantKeyBy(tenant, id, by) => {
                 self.keys.saw_wrap(object, (key, tenant, id, by), masters)
             }
+            Place::MaintenanceRing(tenant, id, by) => {
+                self.keys.saw_ring((tenant, id, by));
+                None
+            }
             Place::Domain(domain) => self.keys.saw_domain(object, key, domain.tenant),
             Place::Shredded(tenant, _) => {
                 self.keys.saw_shredded(tenant);

@@ -31,6 +31,12 @@ impl Rest<'_> {
             }
             self.lock().model.reign(old, Reign::Over);
         }
+        if self.lock().model.masters.len() > 1 {
+            // Who was late for the end of a master key gave up, and left a wrap that opens nothing. Whoever
+            // ends the old key once more takes it away.
+            let key = self.master_key(reigning);
+            self.open(reigning)?.retire_master(&key)?;
+        }
         self.shredded()?;
         self.only_one_opens();
         Ok(())
