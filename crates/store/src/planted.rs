@@ -48,7 +48,7 @@ pub enum Bug {
     RemovedBeforeRewritten,
     /// Deletions are read after the claims.
     DeletionsReadLast,
-    /// A reader that finds its pack moved looks in the same place again.
+    /// A reader that finds its pack moved looks in the same place again, and believes that it is gone.
     StaleIndexKept,
     /// A session borrows what the retire log names.
     RetireLogIgnored,
@@ -60,7 +60,7 @@ pub enum Bug {
     PatchUnproven,
     /// Undoing a repair removes what others have healed.
     UndoRemovesOthers,
-    /// A backup builds on what is known to be damaged.
+    /// A backup forgets what it was told of damage: it builds on that, and heals nothing.
     DistrustIgnored,
     /// A writer whom the arbiter told what was decided writes its own bytes.
     ArbiterAnswerIgnored,
@@ -70,7 +70,7 @@ pub enum Bug {
     FoldHidesDeletion,
     /// Of a listing the first page is read only.
     FirstPageOnly,
-    /// A listing that fails after its first page is taken for complete.
+    /// A listing that fails after its first page is taken for complete, and nobody asks for what may follow.
     BrokenListBelieved,
     /// A check does not learn of chains that began while it listed.
     NewChainUnknown,

@@ -2,15 +2,13 @@
 //!
 //! [`Plan::plain`] is the first generator: chains alone on a store that keeps its promises. [`Plan::early`]
 //! is the second. Neither ever changes, so that the seeds they once failed at stay what they were.
-//! [`Plan::of`] adds what came later.
+//! [`Plan::of`] adds what came later (`scenes.rs`).
 
 use crate::chance::Chance;
 use crate::plan::{End, FaultAt, Harm, Kind, Op, Plan, Setting};
 
 /// How many versions of a chain are deleted at once.
 const DELETED_MAX: u64 = 12;
-/// How many do something at the same time.
-const ACTORS_MAX: usize = 5;
 
 /// What an actor mostly does.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,37 +23,6 @@ enum Role {
 }
 
 impl Plan {
-    /// The run that belongs to `seed`.
-    pub fn of(seed: u64) -> Self {
-        let mut plan = Self::early(seed);
-        let mut chance = Chance::new(seed ^ 0x3ee7);
-        if plan.setting != Setting::default() && chance.one_in(5) {
-            plan.meet(&mut chance);
-        }
-        plan
-    }
-
-    /// Two who move the same versions into the trash, out of it and out of the world, while a third one
-    /// sweeps.
-    fn meet(&mut self, chance: &mut Chance) {
-        let chain = usize::try_from(chance.below(self.chains as u64)).unwrap_or(0);
-        let choice = chance.next();
-        let mut first = vec![self.backup(chance, chain, false), self.backup(chance, chain, false)];
-        first.extend([Op::Trash { chain, choice }, Op::Purge { chain, choice }]);
-        first.extend([Op::Trash { chain, choice }, Op::Purge { chain, choice }]);
-        let mut second = vec![Op::Undelete { chain, choice }; 3];
-        second.extend([Op::Reclaim { chain }, Op::Undelete { chain, choice }]);
-        let third = vec![Op::Reclaim { chain }, Op::PlannedReclaim { chain }];
-        for ops in [first, second, third] {
-            if self.actors.len() < ACTORS_MAX {
-                self.actors.push(ops);
-            } else {
-                let at = usize::try_from(chance.below(ACTORS_MAX as u64)).unwrap_or(0);
-                self.actors[at].extend(ops);
-            }
-        }
-    }
-
     /// The second generator: one in four is a plain run. It must not change: see above.
     pub fn early(seed: u64) -> Self {
         let mut chance = Chance::new(seed ^ 0x0b5e_55ed);
@@ -176,7 +143,7 @@ impl Plan {
         }
     }
 
-    fn backup(&self, chance: &mut Chance, chain: usize, large: bool) -> Op {
+    pub(crate) fn backup(&self, chance: &mut Chance, chain: usize, large: bool) -> Op {
         let span = if large { 330 } else { 12 };
         let is_sharing = chain < self.setting.sharing;
         let mut edits = Vec::new();

@@ -24,6 +24,7 @@ pub mod plan;
 mod port;
 pub mod power;
 pub mod run;
+mod scenes;
 mod settle;
 pub mod shrink;
 mod trash;

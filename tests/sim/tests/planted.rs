@@ -33,7 +33,7 @@ const IN_SEEDS: &[(Bug, &[&str])] = &[
     (Bug::LossForgotten, &["wrongly"]),
     (Bug::HolesNotZeroed, &["wrongly"]),
     (Bug::RemovedBeforeRewritten, &["needs its slot", "it is damaged"]),
-    (Bug::DeletionsReadLast, &["needs its slot", "is not there"]),
+    (Bug::DeletionsReadLast, &["needs its slot", "is not there", "does not fit the others"]),
     (Bug::StaleIndexKept, &["does not restore"]),
     (Bug::RetireLogIgnored, &["is not there", "needs its slot"]),
     (Bug::OpenBorrowerIgnored, &["is not there"]),

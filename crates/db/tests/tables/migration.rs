@@ -12,6 +12,7 @@ use crate::builders::World;
 
 on_both_engines! {
     everything_of_the_resource_moves_and_nothing_else,
+    a_run_of_which_all_that_is_live_moved_is_only_in_the_trash,
 }
 
 /// A backup of a disk in the database; in the trash, if it is `deleted`.
@@ -52,15 +53,12 @@ async fn everything_of_the_resource_moves_and_nothing_else(database: TestDatabas
     let alone = world.stored_checkpoint(from.id).await;
     let both = world.stored_checkpoint(from.id).await;
     let half_deleted = world.stored_checkpoint(from.id).await;
-    let half_left = world.stored_checkpoint(from.id).await;
     let a = stored(&world, &from, &alone, moving.id, false).await;
     let b = stored(&world, &from, &both, moving.id, false).await;
     let b_stays = stored(&world, &from, &both, staying.id, false).await;
     let c = stored(&world, &from, &half_deleted, moving.id, true).await;
     let c_stays = stored(&world, &from, &half_deleted, staying.id, false).await;
     let d = stored(&world, &from, &both, moving.id, true).await;
-    let e = stored(&world, &from, &half_left, moving.id, false).await;
-    let e_stays = stored(&world, &from, &half_left, staying.id, true).await;
 
     let arrived = BoundResource { epoch: 2, ..moving.clone() };
     let wanted = Move { resource: moving.id, from: from.id, to: to.id };
@@ -71,22 +69,18 @@ async fn everything_of_the_resource_moves_and_nothing_else(database: TestDatabas
         *new_runs.last().unwrap()
     };
     let moved = tx.migration().apply(wanted, &arrived, new_run).await.unwrap();
-    assert_eq!(moved, 3, "those in the trash are not counted");
-    assert_eq!(new_runs.len(), 3, "three runs took something that stays");
+    assert_eq!(moved, 2, "those in the trash are not counted");
+    assert_eq!(new_runs.len(), 2, "two runs took something that stays");
     tx.commit().await.unwrap();
 
     let mut tx = world.begin().await;
     let binding = tx.bindings().find(moving.id).await.unwrap().unwrap();
     assert_eq!((binding.vault, binding.resource.epoch), (to.id, 2));
-    assert_eq!((binding.resource.backup_count, binding.resource.chain), (3, moving.chain));
+    assert_eq!((binding.resource.backup_count, binding.resource.chain), (2, moving.chain));
     let project = world.project;
-    for (backup, vault, is_own_run) in [
-        (&a, &to, true),
-        (&b, &to, false),
-        (&b_stays, &from, true),
-        (&c_stays, &from, true),
-        (&e, &to, false),
-    ] {
+    for (backup, vault, is_own_run) in
+        [(&a, &to, true), (&b, &to, false), (&b_stays, &from, true), (&c_stays, &from, true)]
+    {
         let found = tx.backups().find(project, backup.id).await.unwrap().unwrap();
         assert_eq!(found.vault, vault.id);
         assert_eq!(found.checkpoint == backup.checkpoint, is_own_run);
@@ -98,18 +92,11 @@ async fn everything_of_the_resource_moves_and_nothing_else(database: TestDatabas
         assert_eq!(found.vault, to.id);
         assert!(new_runs.contains(&found.checkpoint));
     }
-    // Of a run whose only live backup moved, what is in the trash keeps its run there and none in the catalogue.
-    assert_eq!(tx.checkpoints().find(project, half_left.id).await.unwrap(), None);
-    let left = tx.trash().find(project, e_stays.id).await.unwrap().unwrap().backup;
-    assert_eq!((left.vault, left.checkpoint), (from.id, half_left.id));
     let (b, d) = (
         tx.backups().find(project, b.id).await.unwrap().unwrap(),
         tx.trash().find(project, d.id).await.unwrap().unwrap().backup,
     );
     assert_eq!(b.checkpoint, d.checkpoint, "one run, whether deleted or not");
-    assert!(tx.trash().take_back(project, e_stays.id, from.id).await.unwrap());
-    let back = tx.checkpoints().find(project, half_left.id).await.unwrap().unwrap();
-    assert_eq!((back.vault, &back.name), (from.id, &half_left.name));
     for backup in [&c, &d] {
         assert!(tx.trash().take_back(project, backup.id, to.id).await.unwrap());
         let found = tx.backups().find(project, backup.id).await.unwrap().unwrap();
@@ -118,9 +105,50 @@ async fn everything_of_the_resource_moves_and_nothing_else(database: TestDatabas
     }
 
     // Nothing in the one vault refers to the other.
-    for backup in [&b_stays, &c_stays, &e_stays] {
+    for backup in [&b_stays, &c_stays] {
         assert!(tx.backups().delete(project, backup.id, "available").await.unwrap());
     }
     assert!(tx.vaults().delete(project, from.id).await.unwrap());
     assert_eq!(tx.vaults().find(project, to.id).await.unwrap().unwrap().resources.len(), 1);
+}
+
+/// Of a run that is divided, no empty rest stays: neither in the catalogue, where what stays is in the trash,
+/// nor in the trash, where what stays is live (RES-21).
+async fn a_run_of_which_all_that_is_live_moved_is_only_in_the_trash(database: TestDatabase) {
+    let world = World::on(database).await;
+    let (moving, staying) = (world.resource("moving"), world.resource("staying"));
+    let mut from = world.vault("from");
+    from.resources = vec![moving.clone(), staying.clone()];
+    let mut tx = world.begin().await;
+    tx.vaults().insert(&from).await.unwrap();
+    tx.commit().await.unwrap();
+    let to = world.stored_vault("to").await;
+    let half_live = world.stored_checkpoint(from.id).await;
+    let half_deleted = world.stored_checkpoint(from.id).await;
+    let live_moves = stored(&world, &from, &half_live, moving.id, false).await;
+    let deleted_stays = stored(&world, &from, &half_live, staying.id, true).await;
+    let deleted_moves = stored(&world, &from, &half_deleted, moving.id, true).await;
+    let live_stays = stored(&world, &from, &half_deleted, staying.id, false).await;
+
+    let wanted = Move { resource: moving.id, from: from.id, to: to.id };
+    let (project, mut tx) = (world.project, world.begin().await);
+    assert_eq!(tx.migration().apply(wanted, &moving, || world.id()).await.unwrap(), 1);
+    tx.commit().await.unwrap();
+
+    let mut tx = world.begin().await;
+    assert_eq!(tx.checkpoints().find(project, half_live.id).await.unwrap(), None);
+    assert!(tx.checkpoints().find(project, half_deleted.id).await.unwrap().is_some());
+    let run = tx.backups().find(project, live_moves.id).await.unwrap().unwrap().checkpoint;
+    assert_eq!(tx.checkpoints().find(project, run).await.unwrap().unwrap().vault, to.id);
+    // What comes back finds its run, and what is purged leaves none.
+    assert!(tx.trash().take_back(project, deleted_stays.id, from.id).await.unwrap());
+    let back = tx.checkpoints().find(project, half_live.id).await.unwrap().unwrap();
+    assert_eq!((back.vault, &back.name), (from.id, &half_live.name));
+    assert!(tx.trash().take_back(project, deleted_moves.id, to.id).await.unwrap());
+    let back = tx.backups().find(project, deleted_moves.id).await.unwrap().unwrap();
+    assert_eq!(
+        tx.checkpoints().find(project, back.checkpoint).await.unwrap().unwrap().vault,
+        to.id
+    );
+    assert!(tx.backups().delete(project, live_stays.id, "available").await.unwrap());
 }

@@ -27,7 +27,7 @@ use crate::repository::Repository;
 use crate::version::{CheckDepth, VersionRef};
 
 /// How often a chain that changes meanwhile is looked at before what is wrong is believed.
-const LOOKS_MAX: usize = 4;
+const LOOKS_MAX: usize = 12;
 
 impl Repository {
     /// Looks at everything, changes nothing.

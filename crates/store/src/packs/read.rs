@@ -195,7 +195,9 @@ impl Packs {
         scratch: &mut Scratch,
     ) -> Result<()> {
         match self.read_in_place(kind, slot, usize::MAX, scratch) {
-            Err(error) if error.is_damage() => self.rescue(kind, slot, error, scratch),
+            Err(error) if error.is_damage() && !planted::has(Bug::StaleIndexKept) => {
+                self.rescue(kind, slot, error, scratch)
+            }
             read => read,
         }
     }

@@ -18,13 +18,14 @@
 //! after that second look, says that the key counts. Who finds a wrap alone takes the look himself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
 use super::Repository;
 use super::open::{Master, descriptors};
-use crate::backend::{BackendExt, Decided, Key};
+use crate::backend::{BackendError, BackendExt, Decided, Key, Op};
 use crate::crypto::{MaintenanceRing, MasterKey, TenantKey, TenantKeys};
 use crate::error::{Error, Result};
 use crate::format::place::{self, Place};
@@ -33,6 +34,8 @@ use crate::planted::{self, Bug};
 
 /// The number of a tenant's first key.
 const FIRST_KEY: u32 = 1;
+/// How often the keys of a tenant are listed that seems to have none.
+const LISTINGS_MAX: usize = 3;
 
 /// What there is of keys.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -80,7 +83,7 @@ impl Held {
 impl Repository {
     /// Reads the keys of a tenant; `None` if it has none.
     pub(super) fn read_tenant(&self, tenant: Uuid) -> Result<Option<TenantKeys>> {
-        let held = self.held(tenant)?;
+        let held = self.held_surely(tenant)?;
         if !held.shredded.is_empty() {
             return Err(Error::Shredded { tenant: tenant.to_string() });
         }
@@ -456,6 +459,21 @@ impl Repository {
             self.backend.delete(&place::maintenance_ring(tenant, key_id, *by))?;
         }
         Ok(())
+    }
+
+    /// As [`Repository::held`]; where nothing is listed, the first key is looked for by its name. A tenant
+    /// without keys would be one without data, so an empty listing is not believed (P10).
+    fn held_surely(&self, tenant: Uuid) -> Result<Held> {
+        let first = place::tenant_key_by(tenant, FIRST_KEY, self.master.number);
+        for _ in 0..LISTINGS_MAX {
+            let held = self.held(tenant)?;
+            let is_empty = held.wraps.is_empty() && held.shredded.is_empty();
+            if !is_empty || self.backend.size(&first)?.is_none() {
+                return Ok(held);
+            }
+        }
+        let source = io::Error::other("a listing lacks it, and it is there");
+        Err(BackendError::Unavailable { op: Op::List, key: first.to_string(), source }.into())
     }
 
     /// The names of a tenant's keys.

@@ -147,10 +147,10 @@ impl S3Backend {
         let code = element(&answer.body, "Code");
         match (answer.status, code.unwrap_or_default()) {
             (200, _) => Some(element(&answer.body, "ObjectLockEnabled")? == "Enabled"),
-            // None is configured.
-            (404, "ObjectLockConfigurationNotFoundError") => Some(false),
-            // There is no such thing.
-            (405, "MethodNotAllowed") | (501, "NotImplemented") => Some(false),
+            // None is configured; or there is no such thing.
+            (404, "ObjectLockConfigurationNotFoundError")
+            | (405, "MethodNotAllowed")
+            | (501, "NotImplemented") => Some(false),
             // No bucket, no right to ask, a page of some proxy: no answer.
             _ => None,
         }

@@ -1,0 +1,100 @@
+//! Scenes: short sequences that are added to some plans because chance alone hardly ever makes them.
+//! Each is there for a mistake that nothing else showed (tests/planted.rs).
+
+use crate::chance::Chance;
+use crate::plan::{End, FaultAt, Kind, Op, Plan, Setting};
+
+/// How many actors there are at most; the scenes of further ones are played by those.
+const ACTORS_MAX: usize = 5;
+
+impl Plan {
+    /// The run that belongs to `seed`.
+    pub fn of(seed: u64) -> Self {
+        let mut plan = Self::early(seed);
+        if plan.setting == Setting::default() {
+            return plan;
+        }
+        let mut chance = Chance::new(seed ^ 0x3ee7);
+        match chance.below(20) {
+            0..=3 => plan.meet(&mut chance),
+            4..=5 => plan.linger(&mut chance),
+            6..=7 => plan.fail_lists(&mut chance),
+            _ => {}
+        }
+        plan
+    }
+
+    /// Two who move the same versions into the trash, out of it and out of the world, while a third one
+    /// sweeps.
+    fn meet(&mut self, chance: &mut Chance) {
+        let (chain, choice) = (self.any_chain(chance), chance.next());
+        let mut first = vec![self.backup(chance, chain, false), self.backup(chance, chain, false)];
+        for _ in 0..2 {
+            first.extend([Op::Trash { chain, choice }, Op::Purge { chain, choice }]);
+        }
+        let mut second = vec![Op::Undelete { chain, choice }; 3];
+        second.extend([Op::Reclaim { chain }, Op::Undelete { chain, choice }]);
+        let third = vec![Op::Reclaim { chain }, Op::PlannedReclaim { chain }];
+        for ops in [first, second, third] {
+            self.play(chance, ops);
+        }
+    }
+
+    /// Somebody reads a version, others delete the one before and rewrite the pack of both, and he reads on.
+    fn linger(&mut self, chance: &mut Chance) {
+        let chain = self.any_chain(chance);
+        self.compact_below_percent = 100;
+        self.setting.pack_bytes = 8 << 10;
+        let full = |fills: u64| (0..12).map(|at| (at, fills + at * at)).collect();
+        let half = |fills: u64| (0..6).map(|at| (2 * at, fills + at)).collect();
+        let fills = 1 + chance.below(1 << 40);
+        let backup = |edits| Op::Backup {
+            chain,
+            edits,
+            resize: Some(12),
+            clones: None,
+            with_map: false,
+            end: End::Commit,
+        };
+        let first = vec![backup(full(fills)), backup(half(fills << 1))];
+        let mut reader: Vec<Op> =
+            (0..8).map(|_| Op::Read { chain, choice: chance.next() | 1 }).collect();
+        let delete = Op::Delete { chain, choice: 0, count: 1 };
+        if chance.one_in(2) {
+            reader.insert(1, delete);
+            reader.insert(2, Op::Reclaim { chain });
+            self.play(chance, first.into_iter().chain(reader).collect());
+        } else {
+            self.play(chance, first.into_iter().chain([delete]).collect());
+            self.play(chance, reader);
+        }
+    }
+
+    /// Somebody deletes, and asks for lists that fail.
+    fn fail_lists(&mut self, chance: &mut Chance) {
+        let chain = self.any_chain(chance);
+        let mut ops = vec![self.backup(chance, chain, false), self.backup(chance, chain, false)];
+        ops.push(Op::Delete { chain, choice: chance.next(), count: 1 });
+        ops.extend((0..6).map(|_| Op::RestoreDeleted { chain, choice: chance.next() }));
+        let actor = self.play(chance, ops);
+        for _ in 0..6 {
+            let call = 20 + chance.below(200);
+            self.faults.push(FaultAt { actor, call, kind: Kind::ListFails });
+        }
+    }
+
+    fn any_chain(&self, chance: &mut Chance) -> usize {
+        usize::try_from(chance.below(self.chains as u64)).unwrap_or(0)
+    }
+
+    /// Lets one more actor do this, or one of those there are; says who.
+    fn play(&mut self, chance: &mut Chance, ops: Vec<Op>) -> usize {
+        if self.actors.len() < ACTORS_MAX {
+            self.actors.push(ops);
+            return self.actors.len() - 1;
+        }
+        let at = usize::try_from(chance.below(ACTORS_MAX as u64)).unwrap_or(0);
+        self.actors[at].extend(ops);
+        at
+    }
+}
