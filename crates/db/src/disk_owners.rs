@@ -27,6 +27,13 @@ impl DiskOwners<'_> {
         self.tx.execute_one("disk_owners.delete", sql).await
     }
 
+    /// Whose the disk is, if it is noted.
+    pub async fn find(&mut self, disk: ResourceId) -> Result<Option<ProjectId>, DbError> {
+        let sql = Sql::new("SELECT project_id FROM disk_owners WHERE resource_id = $1").bind(disk);
+        let row = self.tx.row("disk_owners.find", "disk_owners", sql).await?;
+        row.map(|row| row.id("project_id")).transpose()
+    }
+
     /// Every disk that is noted, and whose it is.
     pub async fn all(&mut self) -> Result<BTreeMap<ResourceId, ProjectId>, DbError> {
         let sql = Sql::new("SELECT resource_id, project_id FROM disk_owners");

@@ -83,6 +83,9 @@ pub(crate) struct ResourceCard {
     /// The resource's chain; a server's disks have chains derived from it.
     pub(crate) chain: ChainId,
     pub(crate) epoch: u32,
+    /// A disk that the project had made itself: to nobody else it belongs (table `disk_owners`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_own: bool,
 }
 
 /// The run.

@@ -243,7 +243,9 @@ async fn disks_have_owners_until_they_are_forgotten(database: TestDatabase) {
     let mut tx = world.begin().await;
     tx.disk_owners().insert(disk, owner).await.unwrap();
     assert_eq!(tx.disk_owners().all().await.unwrap().into_iter().next(), Some((disk, owner)));
+    assert_eq!(tx.disk_owners().find(disk).await.unwrap(), Some(owner));
     assert!(tx.disk_owners().delete(disk).await.unwrap());
+    assert_eq!(tx.disk_owners().find(disk).await.unwrap(), None);
     assert!(!tx.disk_owners().delete(disk).await.unwrap());
     assert!(tx.disk_owners().all().await.unwrap().is_empty());
 }

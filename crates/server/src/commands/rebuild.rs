@@ -25,6 +25,7 @@ pub(super) async fn run(data: &DataDir, config: &Config, output: Output) -> Resu
             "checkpoints": rebuilt.checkpoints,
             "backups": rebuilt.backups,
             "trashed": rebuilt.trashed,
+            "disk_owners": rebuilt.disk_owners,
             "known": rebuilt.known,
             "lost": rebuilt.lost,
             "unreadable": rebuilt.unreadable,

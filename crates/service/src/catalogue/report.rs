@@ -13,6 +13,8 @@ pub struct Rebuilt {
     pub backups: u64,
     /// Backups in the store's trash that were missing in the database's, without children.
     pub trashed: u64,
+    /// Disks that projects had made themselves, and of which the database did not know whose they are.
+    pub disk_owners: u64,
     /// Versions of the store that were known already.
     pub known: u64,
     /// Versions whose card could not be read, so that only the store's tools reach them.

@@ -8,12 +8,13 @@ use cbr_model::backup::Backup;
 use cbr_model::checkpoint::Checkpoint;
 use cbr_model::identity::{Domain, Project};
 use cbr_model::vault::Vault;
-use cbr_model::{CheckpointId, ProjectId, VaultId};
+use cbr_model::{CheckpointId, ProjectId, ResourceId, VaultId};
 use cbr_provider::LeftoverKind;
 use cbr_store::{VersionInfo, VersionRef};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
+use super::owners::claims;
 use super::plan::{Found, Plan, plan};
 use super::report::{Finding, Health, Rebuilt};
 use crate::card::{AccountCard, Card};
@@ -48,6 +49,7 @@ impl Catalogue {
     /// a new first start and a rebuild may come in either order.
     pub async fn rebuild(&self) -> Result<Rebuilt> {
         let Contents { found, trashed, unreadable } = self.contents().await?;
+        let claims = claims(found.iter().chain(&trashed));
         let mut tx = self.core.db.begin().await.map_err(db("rebuilding the catalogue"))?;
         let rows = tx.backups().stored_disks().await.map_err(db("listing stored disks"))?;
         let rows = references(&rows);
@@ -77,7 +79,35 @@ impl Catalogue {
         }
         rebuild_trash(&mut tx, trashed, &mut rebuilt).await.map_err(db("writing the trash"))?;
         tx.commit().await.map_err(db("rebuilding the catalogue"))?;
+        rebuilt.disk_owners = self.own_disks(claims).await?;
         Ok(rebuilt)
+    }
+
+    /// Notes whose disks are, of those that are there. A provider that does not answer is asked by the next
+    /// rebuild.
+    async fn own_disks(&self, claims: BTreeMap<ResourceId, AccountCard>) -> Result<u64> {
+        let mut there = Vec::new();
+        for (disk, account) in claims {
+            match self.core.resources.provider().inventory().volume(disk).await {
+                Ok(_) => there.push((disk, account)),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => {
+                    tracing::warn!(%disk, error = %chain(&error), "whose a disk is stays unknown");
+                }
+            }
+        }
+        let noted = async {
+            let (mut tx, mut noted) = (self.core.db.begin().await?, 0);
+            for (disk, account) in there {
+                if tx.disk_owners().find(disk).await?.is_none() {
+                    let project = home(&mut tx, &account).await?;
+                    tx.disk_owners().insert(disk, project).await?;
+                    noted += 1;
+                }
+            }
+            tx.commit().await.map(|()| noted)
+        };
+        noted.await.map_err(db("noting whose disks are"))
     }
 
     async fn contents(&self) -> Result<Contents> {

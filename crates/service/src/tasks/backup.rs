@@ -343,6 +343,7 @@ async fn card(
     let domain = tx.domains().find(project.domain).await.map_err(db("reading a domain"))?;
     let domain = domain.ok_or_else(|| Error::internal("reading a domain")("it is gone"))?;
     let bound = vault.resources.iter().find(|bound| bound.id == job.resource);
+    let owner = tx.disk_owners().find(job.resource).await.map_err(db("reading a disk's owner"))?;
     let resource = ResourceCard {
         id: job.resource,
         kind: job.kind,
@@ -354,6 +355,7 @@ async fn card(
         auto_protect: bound.is_some_and(|bound| bound.auto_protect),
         chain: job.chain,
         epoch: job.epoch,
+        is_own: owner == Some(job.project),
     };
     let id = job.disks[index].backup;
     let count = job.disks.len();

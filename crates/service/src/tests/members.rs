@@ -155,6 +155,38 @@ async fn a_recipient_makes_a_disk_of_its_own_from_what_it_accepted() {
     assert!(tx.disk_owners().all().await.unwrap().is_empty(), "forgotten with the disk");
 }
 
+/// P8: whose a disk is comes back with its backups when the database is lost.
+#[tokio::test]
+async fn a_lost_database_does_not_lose_whose_a_disk_is() {
+    let world = World::new().await;
+    let theirs = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let backup = world.back_up(&theirs).await;
+    let friend = world.neighbour(77).await;
+    world.share(&backup, &friend).await.unwrap();
+    let vault = world.vault_of(&friend, VaultKind::Disk, 10).await;
+    world.accept(&backup, &friend, vault.id).await.unwrap();
+    let disk = world.services.volumes.create(&friend, disk_of(backup.id)).await.unwrap().volume;
+    world.settle().await;
+    let bind = super::world::bind(VaultKind::Disk.resource_kind(), 0);
+    let bind = vec![crate::vaults::WantedResource { id: disk, ..bind }];
+    world.services.vaults.add_resources(&friend, vault.id, bind).await.unwrap();
+    world.services.checkpoints.create(&friend, run(&vault)).await.unwrap();
+    world.settle().await;
+
+    let world = world.without_database().await;
+    let rebuilt = world.services.catalogue.rebuild().await.unwrap();
+    assert_eq!((rebuilt.backups, rebuilt.disk_owners), (2, 1), "{rebuilt:?}");
+    let mut tx = world.db.read().await.unwrap();
+    let owners: Vec<_> = tx.disk_owners().all().await.unwrap().into_iter().collect();
+    drop(tx);
+    assert_eq!(
+        owners,
+        [(disk, friend.project())],
+        "not the provider's project, whose the other is"
+    );
+    assert_eq!(world.services.catalogue.rebuild().await.unwrap().disk_owners, 0);
+}
+
 /// SHR-10: what was received is read, and nothing else.
 #[tokio::test]
 async fn what_is_received_cannot_be_changed_restored_deleted_or_shared_on() {
