@@ -48,7 +48,7 @@ fn backends_that_keep_their_promises_pass_the_probe_and_nothing_is_left() {
         assert!(probes.len() >= 9 && probes.iter().all(|probe| probe.holds));
         assert_eq!(backend.list_all("").unwrap(), []);
     }
-    let left = std::fs::read_dir(directory.path()).unwrap();
+    let left = std::fs::read_dir(directory.path().join("store")).unwrap();
     let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, [".incoming"], "no empty directory either");
 }
@@ -58,7 +58,7 @@ fn backends_that_keep_their_promises_pass_the_probe_and_nothing_is_left() {
 fn a_call_that_fails_or_is_refused_is_no_answer() {
     for fault in [Fault::Io, Fault::Refused, Fault::LostAnswer, Fault::LostRequest] {
         let mut failed = 0;
-        for call in 0..40 {
+        for call in 0..30 {
             let faulty = Faulty::new(Arc::new(MemoryBackend::default()));
             faulty.fail_call(call, fault);
             match survey(&faulty, &SeededRandom::new(call)) {
@@ -68,10 +68,12 @@ fn a_call_that_fails_or_is_refused_is_no_answer() {
                     assert_eq!(broken, None, "{fault:?} at call {call}");
                 }
             }
-            // Who asks next removes what is left, and hears the truth.
-            let answers = probe(&faulty, &SeededRandom::new(1000 + call)).unwrap();
-            assert!(answers.iter().all(|answer| answer.holds));
-            assert_eq!(faulty.list_all("").unwrap(), [], "{fault:?} at call {call}");
+            if call % 6 == 0 {
+                // Who asks next removes what is left, and hears the truth.
+                let answers = probe(&faulty, &SeededRandom::new(1000 + call)).unwrap();
+                assert!(answers.iter().all(|answer| answer.holds));
+                assert_eq!(faulty.list_all("").unwrap(), [], "{fault:?} at call {call}");
+            }
         }
         assert!(failed > 5, "{fault:?}: {failed}");
     }
