@@ -1,13 +1,16 @@
 //! The guard before every handler: reads the body within its limits, checks the
 //! credential, lets the caller into the project of the path.
 //!
+//! Of a body that needs a credential nothing is read before there is one: a good token, or
+//! a signature that names an access key there is.
+//!
 //! What it finds out it puts into the request, where only the extractors of
 //! `extract` look. A handler behind no guard finds nothing and refuses.
 
 use std::net::SocketAddr;
 
 use axum::RequestPartsExt;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{ConnectInfo, RawPathParams, Request, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
@@ -16,10 +19,12 @@ use axum::response::{IntoResponse, Response};
 use cbr_model::ProjectId;
 use cbr_model::identity::Caller;
 use cbr_service::audit::Refused;
+use cbr_service::identity::SigningKey;
 use cbr_service::{Access, Error};
 
 use crate::answer::RequestId;
 use crate::auth::signature::{Limits, RequestText, Signed};
+use crate::body::{ANONYMOUS_BYTES_MAX, Share, too_large};
 use crate::error::{ApiError, ErrorCode};
 use crate::operation::{Admission, Operation};
 use crate::state::Api;
@@ -32,6 +37,14 @@ const RECORDED_BYTES_MAX: usize = 8 << 10;
 pub(crate) struct Guard {
     pub(crate) api: Api,
     pub(crate) operation: &'static Operation,
+}
+
+/// A credential, as the headers show it.
+enum Shown {
+    /// A token that is good, and whom it speaks for.
+    Token(Caller),
+    /// A signature, and the key it names.
+    Signature(Signed, SigningKey),
 }
 
 /// Who turned out to ask, with which request, for the record of a refusal.
@@ -47,14 +60,21 @@ struct Asking {
 /// Guards a request and gives the answer of a success its status.
 pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let mut known = Known::default();
-    let request = match guard.admit(request, &mut known).await {
-        Ok(request) => request,
+    // The body keeps its room until there is an answer.
+    let (request, _share) = match guard.admit(request, &mut known).await {
+        Ok(admitted) => admitted,
         Err(refusal) => {
             guard.note_refusal(refusal.status(), known).await;
             return refusal.into_response();
         }
     };
-    let mut response = next.run(request).await;
+    let mut response = tokio::select! {
+        response = next.run(request) => response,
+        () = guard.api.clock.sleep(guard.api.settings.request_timeout) => {
+            let message = "The request took too long. Try again in a moment.";
+            ApiError::new(ErrorCode::TooManyRequests, message).into_response()
+        }
+    };
     guard.note_refusal(response.status(), known).await;
     if response.status() == StatusCode::OK
         && let Ok(success) = StatusCode::from_u16(guard.operation.success)
@@ -65,11 +85,21 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
 }
 
 impl Guard {
-    async fn admit(&self, request: Request, known: &mut Known) -> Result<Request, ApiError> {
+    async fn admit(
+        &self,
+        request: Request,
+        known: &mut Known,
+    ) -> Result<(Request, Share), ApiError> {
         let (mut parts, body) = request.into_parts();
-        let body = self.read(&parts, body).await?;
+        let admission = self.operation.admission;
+        let is_anonymous = matches!(admission, Admission::Anyone | Admission::Optional);
+        // After the body it is looked at again: it may be taken back while the body arrives.
+        if !is_anonymous && !body.is_end_stream() {
+            self.shown(&parts).await?;
+        }
+        let (body, share) = self.read(&parts, body, is_anonymous).await?;
         self.let_in(&mut parts, &body, known).await?;
-        Ok(Request::from_parts(parts, Body::from(body)))
+        Ok((Request::from_parts(parts, Body::from(body)), share))
     }
 
     /// Records that somebody who is known asked for a change and may not make it (AUD-01).
@@ -134,34 +164,42 @@ impl Guard {
         Ok(())
     }
 
-    async fn read(&self, parts: &Parts, body: Body) -> Result<Bytes, ApiError> {
+    async fn read(
+        &self,
+        parts: &Parts,
+        body: Body,
+        is_anonymous: bool,
+    ) -> Result<(Bytes, Share), ApiError> {
         let settings = &self.api.settings;
-        let too_large = || {
-            let limit = settings.body_bytes_max;
-            ApiError::new(ErrorCode::BodyTooLarge, format!("The body exceeds {limit} bytes."))
-        };
+        let most = settings.body_bytes_max;
+        let limit = if is_anonymous { most.min(ANONYMOUS_BYTES_MAX) } else { most };
         let announced = parts
             .headers
             .get(header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        if announced.is_some_and(|bytes| bytes > settings.body_bytes_max as u64) {
-            return Err(too_large());
+        if announced.is_some_and(|bytes| bytes > limit as u64) {
+            return Err(too_large(limit));
         }
         tokio::select! {
-            read = to_bytes(body, settings.body_bytes_max) => read.map_err(|_| too_large()),
+            read = self.api.bodies.read(body, limit, is_anonymous) => read,
             () = self.api.clock.sleep(settings.body_timeout) => {
                 Err(ApiError::new(ErrorCode::BodyTooSlow, "The body did not arrive in time."))
             }
         }
     }
 
-    async fn authenticate(&self, parts: &Parts, body: &Bytes) -> Result<Caller, ApiError> {
+    /// What the headers show. Of a signature it says whose it would be, not that it is right.
+    async fn shown(&self, parts: &Parts) -> Result<Shown, ApiError> {
         let identity = &self.api.services.identity;
         if let Some(token) = parts.headers.get("x-auth-token") {
             let token = token.to_str().map_err(|_| refused("the token is malformed"))?;
-            return identity.verify_token(token).await.map(|token| token.caller).map_err(|error| {
-                unauthenticated(error, "the token is unknown, expired or revoked")
-            });
+            return identity
+                .verify_token(token)
+                .await
+                .map(|token| Shown::Token(token.caller))
+                .map_err(|error| {
+                    unauthenticated(error, "the token is unknown, expired or revoked")
+                });
         }
         let signed = Signed::parse(&parts.headers)
             .ok_or_else(|| refused("neither X-Auth-Token nor a signature was sent"))?
@@ -177,6 +215,15 @@ impl Guard {
             .signing_key(&signed.access_key, security_token)
             .await
             .map_err(|error| unauthenticated(error, "verify aksk signature fail"))?;
+        Ok(Shown::Signature(signed, key))
+    }
+
+    async fn authenticate(&self, parts: &Parts, body: &Bytes) -> Result<Caller, ApiError> {
+        let identity = &self.api.services.identity;
+        let (signed, key) = match self.shown(parts).await? {
+            Shown::Token(caller) => return Ok(caller),
+            Shown::Signature(signed, key) => (signed, key),
+        };
         let now = self.api.clock.now();
         signed
             .verify(&text(parts, body), key.secret.as_bytes(), now, self.limits())

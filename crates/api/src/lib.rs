@@ -20,6 +20,7 @@ pub mod settings;
 pub mod table;
 
 mod answer;
+mod body;
 mod ces;
 mod cts;
 mod ecs;

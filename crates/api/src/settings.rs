@@ -15,6 +15,8 @@ pub struct Settings {
     pub body_bytes_max: usize,
     /// How long a request body may take to arrive.
     pub body_timeout: Duration,
+    /// How long a request may take once it is let in.
+    pub request_timeout: Duration,
     /// How far the date of a signed request may be from now (P27).
     pub signature_skew: Duration,
     /// How many signatures are remembered against replay (P27).
@@ -37,6 +39,7 @@ impl Default for Settings {
             region: "local-1".to_owned(),
             body_bytes_max: 1 << 20,
             body_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_mins(5),
             signature_skew: Duration::from_mins(15),
             signatures_remembered_max: 1 << 20,
             accepts_unsigned_payload: false,
@@ -53,6 +56,7 @@ impl fmt::Debug for Settings {
             .field("region", &self.region)
             .field("body_bytes_max", &self.body_bytes_max)
             .field("body_timeout", &self.body_timeout)
+            .field("request_timeout", &self.request_timeout)
             .field("signature_skew", &self.signature_skew)
             .field("signatures_remembered_max", &self.signatures_remembered_max)
             .field("accepts_unsigned_payload", &self.accepts_unsigned_payload)

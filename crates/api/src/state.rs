@@ -6,6 +6,7 @@ use cbr_env::{Clock, Random};
 use cbr_service::Services;
 
 use crate::auth::replay::SeenSignatures;
+use crate::body::Bodies;
 use crate::settings::Settings;
 
 /// The state every handler gets.
@@ -21,6 +22,7 @@ pub(crate) struct Inner {
     /// For request ids.
     pub(crate) random: Arc<dyn Random>,
     pub(crate) seen: SeenSignatures,
+    pub(crate) bodies: Bodies,
 }
 
 impl Api {
@@ -32,7 +34,8 @@ impl Api {
     ) -> Self {
         let skew = i64::try_from(settings.signature_skew.as_secs()).unwrap_or(i64::MAX);
         let seen = SeenSignatures::new(skew, settings.signatures_remembered_max);
-        Self(Arc::new(Inner { services, settings, clock, random, seen }))
+        let bodies = Bodies::new(settings.body_bytes_max);
+        Self(Arc::new(Inner { services, settings, clock, random, seen, bodies }))
     }
 }
 

@@ -6,6 +6,7 @@ mod cli;
 mod client;
 mod commands;
 mod config;
+mod connections;
 mod courier;
 mod data_dir;
 mod failure;

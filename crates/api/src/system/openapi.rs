@@ -1,5 +1,8 @@
 //! The OpenAPI document of this very process.
 
+use std::sync::OnceLock;
+
+use axum::body::Bytes;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::on;
@@ -24,8 +27,14 @@ pub(crate) const OPERATION: Operation = Operation {
     mount: |filter| on(filter, handle),
 };
 
-/// `GET /openapi.json`
+/// `GET /openapi.json`: made once, because anybody may ask for it at any rate.
 async fn handle() -> Result<impl IntoResponse, ApiError> {
-    let text = openapi_json().map_err(|_| ApiError::unknown())?;
+    static TEXT: OnceLock<Bytes> = OnceLock::new();
+    let text = if let Some(text) = TEXT.get() {
+        text.clone()
+    } else {
+        let made = openapi_json().map_err(|_| ApiError::unknown())?;
+        TEXT.get_or_init(|| made.into()).clone()
+    };
     Ok(([(header::CONTENT_TYPE, "application/json")], text))
 }

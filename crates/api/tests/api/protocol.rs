@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use axum::body::{Body, Bytes};
+use axum::http::Request;
 use cbr_api::Settings;
 use serde_json::{Value, json};
 
@@ -92,6 +94,27 @@ async fn bodies_that_are_too_large_are_refused_before_they_are_read() {
     assert_eq!(send(&app.router, large.build()).await.expect(413).code(), "APIG.0201");
     let announced = call().header("content-length", "999999999999");
     assert_eq!(send(&app.router, announced.build()).await.expect(413).code(), "APIG.0201");
+}
+
+/// P24: whoever has no credential makes the service hold nothing, however slowly it sends.
+#[tokio::test]
+async fn nothing_is_read_of_a_body_before_there_is_a_credential() {
+    let app = App::start().await;
+    let call = || Call::new("POST", format!("/v3/{}/vaults", app.project()));
+    let unknown = "SDK-HMAC-SHA256 Access=AKNOBODY, SignedHeaders=host;x-sdk-date, Signature=00";
+    for refused in [
+        call(),
+        call().token("nonsense"),
+        call().header("authorization", unknown).header("x-sdk-date", "20260115T080000Z"),
+    ] {
+        let (parts, _) = refused.header("content-length", "1048575").build().into_parts();
+        // If it were waited for, the test would not end: the clock stands still.
+        let never = Body::from_stream(futures::stream::pending::<std::io::Result<Bytes>>());
+        let answer = send(&app.router, Request::from_parts(parts, never)).await.expect(401);
+        assert_eq!(answer.code(), "APIG.0301");
+    }
+    let long = Call::new("POST", "/v3/auth/tokens").bytes(vec![b' '; (64 << 10) + 1]);
+    send(&app.router, long.build()).await.expect(413);
 }
 
 /// Reliability 10.3: hostile bodies are refused, and never as a fault of ours.

@@ -10,19 +10,26 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Handle, Server};
+use cbr_env::Clock;
 use clap::Args;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, HttpConfig};
+use crate::connections::{Places, note_failed};
 use crate::data_dir::DataDir;
 use crate::node::Node;
 use crate::output::Output;
 use crate::world::World;
 use crate::{bootstrap, ready, telemetry};
+
+/// What a connection may hold of requests it has not read yet.
+const HTTP1_BUFFER_BYTES: usize = 64 << 10;
+/// Requests at a time in one connection.
+const HTTP2_STREAMS: u32 = 16;
 
 /// Run the service
 #[derive(Debug, Args)]
@@ -63,7 +70,9 @@ impl ServeArgs {
         let data = DataDir::create(&self.data_dir)?;
         let _lock = data.lock()?;
         let stopping = stop_signals()?;
-        let node = Node::start(&data, &config, World::real()).await?;
+        let world = World::real();
+        let clock = Arc::clone(&world.clock);
+        let node = Node::start(&data, &config, world).await?;
 
         let listener = std::net::TcpListener::bind(address)
             .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
@@ -96,7 +105,7 @@ impl ServeArgs {
         ready::tell(&url);
         // Nobody listening is no reason not to serve.
         drop(output.line(output.lang.note_ready(&url)));
-        let served = listen(listener, &config.http, handle, router).await;
+        let served = listen(listener, &config.http, handle, router, clock).await;
         // Also when the listener failed by itself.
         stopping.cancel();
         let worked = working.await.context("the tasks ended unexpectedly");
@@ -111,11 +120,14 @@ async fn listen(
     http: &HttpConfig,
     handle: Handle<SocketAddr>,
     router: axum::Router,
+    clock: Arc<dyn Clock>,
 ) -> Result<()> {
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum_server::from_tcp(listener).context("cannot use the listener")?;
+    let places = Places::new(http.connections_max(), http.idle(), clock);
     let served = match http.tls() {
         None => {
-            let server = axum_server::from_tcp(listener).context("cannot use the listener")?;
+            let server = server.acceptor(places);
             patient_to_a_point(server, http).handle(handle).serve(service).await
         }
         Some((certificate, key)) => {
@@ -124,8 +136,7 @@ async fn listen(
             let tls = RustlsConfig::from_pem_file(certificate, key)
                 .await
                 .context("cannot use http.certificate_file and http.key_file")?;
-            let server =
-                axum_server::from_tcp_rustls(listener, tls).context("cannot use the listener")?;
+            let server = server.acceptor(RustlsAcceptor::new(tls).acceptor(places));
             patient_to_a_point(server, http).handle(handle).serve(service).await
         }
     };
@@ -140,16 +151,20 @@ fn no_core_files() {
     }
 }
 
-/// Lets no connection lie idle for ever (P24).
+/// Lets no connection lie idle for ever, or take more than its share (P24).
 fn patient_to_a_point<A>(
     server: Server<SocketAddr, A>,
     http: &HttpConfig,
 ) -> Server<SocketAddr, A> {
     let idle = http.idle();
-    let mut server = server.first_request_timeout(idle);
+    let mut server = server.first_request_timeout(idle).accept_error_handler(note_failed);
     let builder = server.http_builder();
-    builder.http1().header_read_timeout(idle);
-    builder.http2().keep_alive_interval(Some(idle)).keep_alive_timeout(idle);
+    builder.http1().header_read_timeout(idle).max_buf_size(HTTP1_BUFFER_BYTES);
+    builder
+        .http2()
+        .keep_alive_interval(Some(idle))
+        .keep_alive_timeout(idle)
+        .max_concurrent_streams(HTTP2_STREAMS);
     server
 }
 

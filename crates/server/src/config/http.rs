@@ -40,7 +40,9 @@ pub(crate) struct HttpConfig {
     pub(crate) accept_unsigned_payload: bool,
     /// Whether there are operations and fields that the contract does not have.
     pub(crate) compatibility: Compatibility,
-    /// How long a connection may send nothing.
+    /// How many connections there may be at a time.
+    pub(crate) connections_max: u64,
+    /// How long a connection may send nothing, or take nothing of an answer.
     pub(crate) idle_seconds: u64,
     /// How long running requests may take to end when the service stops.
     pub(crate) shutdown_seconds: u64,
@@ -58,6 +60,7 @@ impl Default for HttpConfig {
             signature_skew_seconds: 900,
             accept_unsigned_payload: false,
             compatibility: Compatibility::Extended,
+            connections_max: 512,
             idle_seconds: 75,
             shutdown_seconds: 10,
         }
@@ -82,7 +85,12 @@ impl HttpConfig {
         Duration::from_secs(self.shutdown_seconds)
     }
 
-    /// How long a connection may send nothing.
+    /// How many connections there may be at a time.
+    pub(crate) fn connections_max(&self) -> usize {
+        usize::try_from(self.connections_max).unwrap_or(usize::MAX)
+    }
+
+    /// How long a connection may send nothing, or take nothing of an answer.
     pub(crate) const fn idle(&self) -> Duration {
         Duration::from_secs(self.idle_seconds)
     }
@@ -121,6 +129,7 @@ impl HttpConfig {
         }
         check_range("http.body_bytes_max", self.body_bytes_max, 1 << 10..=64 << 20)?;
         check_range("http.signature_skew_seconds", self.signature_skew_seconds, 1..=86_400)?;
+        check_range("http.connections_max", self.connections_max, 1..=65_536)?;
         check_range("http.idle_seconds", self.idle_seconds, 1..=3600)?;
         check_range("http.shutdown_seconds", self.shutdown_seconds, 0..=3600)
     }

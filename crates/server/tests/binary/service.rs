@@ -56,6 +56,37 @@ fn a_client_that_sends_nothing_is_hung_up_on() {
     }
 }
 
+/// P24: there are only so many places, and who takes no answer keeps none.
+#[test]
+fn connections_are_counted_and_who_takes_no_answer_is_hung_up_on() {
+    let place = Place::new();
+    let config = place.path("cbr.toml");
+    fs::write(&config, "[http]\nidle_seconds = 1\nconnections_max = 1\n").unwrap();
+    let server = place.start_with(&["--config", config.to_str().unwrap()]);
+    let address = server.url.strip_prefix("http://").unwrap();
+    let mut deaf = TcpStream::connect(address).unwrap();
+    deaf.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    // Far more than the kernel's buffers take.
+    deaf.write_all("GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(200).as_bytes()).unwrap();
+    assert_eq!(deaf.peek(&mut [0]).unwrap(), 1, "it is being answered");
+    let healthz = || {
+        let mut answer = Vec::new();
+        let mut connection = TcpStream::connect(address).unwrap();
+        connection.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        drop(connection.write_all(b"GET /healthz HTTP/1.0\r\nhost: x\r\n\r\n"));
+        // One that is turned away may be reset.
+        drop(connection.read_to_end(&mut answer));
+        answer
+    };
+    assert!(healthz().is_empty(), "there is one place, and it is taken");
+    let is_served = (0..400).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        !healthz().is_empty()
+    });
+    assert!(is_served, "the place was not given back");
+    drop(deaf);
+}
+
 #[test]
 fn a_password_that_others_can_read_is_noticed() {
     let place = Place::new();
