@@ -90,6 +90,8 @@ impl ServeArgs {
         )
         .await?;
         let metrics = telemetry::start_metrics()?;
+        let upkeep = telemetry::keep_up(metrics.clone(), Arc::clone(&clock), stopping.clone());
+        drop(tokio::spawn(upkeep));
         node.open_exports().await;
         if let Some(address) = config.export.listen {
             let listener = tokio::net::TcpListener::bind(address)
