@@ -4,10 +4,13 @@
 //! names an older number, so none of its saves changes anything (P14); the
 //! lease itself only decides when somebody else may try.
 
+use std::collections::BTreeSet;
+
 use cbr_model::operation::{OperationDetails, OperationError, OperationStatus};
 use cbr_model::{BackupId, TaskId, Timestamp};
 
 use crate::error::DbError;
+use crate::row::Row;
 use crate::sql::Sql;
 use crate::task_rows::{ClaimedTask, NewTask, TaskRecord, task_record};
 use crate::tx::Tx;
@@ -88,13 +91,18 @@ impl Tasks<'_> {
     /// a lease on it, and no other task with its exclusive key is at work or was due
     /// before it. Without the latter a purge could take the key from a backup that waits
     /// for its node, and each would wait for the other (RES-17).
+    ///
+    /// It reads no more of the row than it gives: what a newer version wrote into the rest, or what is
+    /// damaged there, keeps no task from being run, neither this one nor all those after it.
     pub async fn claim(&mut self, claim: &Claim<'_>) -> Result<Option<ClaimedTask>, DbError> {
         if claim.kinds.is_empty() {
             return Ok(None);
         }
         let now = self.tx.now();
         let mut sql = Sql::new(
-            "SELECT t.* FROM tasks t WHERE t.status IN ('waiting', 'running')
+            "SELECT t.id, t.kind, t.stage, t.project_id, t.fencing, t.attempts, t.progress,
+                 t.cancel_requested, t.started_at
+             FROM tasks t WHERE t.status IN ('waiting', 'running')
              AND t.run_at <= $1 AND t.lease_until <= $1 AND (t.node IS NULL OR t.node = $2)
              AND (t.exclusive_key IS NULL OR NOT EXISTS (
                  SELECT 1 FROM tasks o WHERE o.exclusive_key = t.exclusive_key
@@ -109,15 +117,15 @@ impl Tasks<'_> {
         sql.values_list(claim.kinds.iter().copied());
         sql.text(") ORDER BY t.run_at, t.created_at, t.id LIMIT 1");
         let Some(row) = self.tx.row("tasks.claim", "tasks", sql).await? else { return Ok(None) };
-        let found = task_record(&row)?;
+        let (id, fencing) = (row.id("id")?, row.int("fencing")?);
         let sql = Sql::new(
             "UPDATE tasks SET status = 'running', lease_until = $3, fencing = fencing + 1,
                  attempts = attempts + 1, started_at = COALESCE(started_at, $4), updated_at = $4,
                  claimed_by = $5
              WHERE id = $1 AND fencing = $2 AND lease_until <= $4",
         )
-        .bind(found.id)
-        .bind(found.fencing)
+        .bind(id)
+        .bind(fencing)
         .bind(claim.lease_until)
         .bind(now)
         .bind(claim.node);
@@ -125,15 +133,15 @@ impl Tasks<'_> {
             return Ok(None);
         }
         Ok(Some(ClaimedTask {
-            id: found.id,
-            kind: found.kind,
-            stage: found.stage,
-            project: found.project,
-            fencing: found.fencing + 1,
-            attempts: found.attempts.saturating_add(1),
-            progress: found.progress,
-            cancel_requested: found.cancel_requested,
-            started_at: found.started_at.unwrap_or(now),
+            id,
+            kind: row.text("kind")?,
+            stage: row.text("stage")?,
+            project: row.id("project_id")?,
+            fencing: fencing + 1,
+            attempts: row.small::<u32>("attempts")?.saturating_add(1),
+            progress: row.small("progress")?,
+            cancel_requested: row.flag("cancel_requested")?,
+            started_at: row.time_opt("started_at")?.unwrap_or(now),
         }))
     }
 
@@ -277,13 +285,34 @@ impl Tasks<'_> {
         rows.iter().map(task_record).collect()
     }
 
-    /// All tasks that have not ended, oldest first: what sweeps must leave alone.
+    /// The ids of all tasks that have not ended: what sweeps must leave alone.
+    pub async fn unfinished_ids(&mut self) -> Result<BTreeSet<TaskId>, DbError> {
+        let sql = Sql::new("SELECT id FROM tasks WHERE status IN ('waiting', 'running')");
+        let rows = self.tx.rows("tasks.unfinished_ids", "tasks", sql).await?;
+        rows.iter().map(|row| row.id("id")).collect()
+    }
+
+    /// All tasks that have not ended, oldest first. One that cannot be read fails it: whoever
+    /// concludes something from a task not being there must know of all.
     pub async fn list_unfinished(&mut self) -> Result<Vec<TaskRecord>, DbError> {
+        self.unfinished().await?.iter().map(task_record).collect()
+    }
+
+    /// Those tasks that have not ended and can be read, oldest first, for what only shows them.
+    pub async fn list_readable(&mut self) -> Result<Vec<TaskRecord>, DbError> {
+        let readable = |row: &Row| {
+            task_record(row)
+                .inspect_err(|error| tracing::warn!(%error, "a task cannot be shown"))
+                .ok()
+        };
+        Ok(self.unfinished().await?.iter().filter_map(readable).collect())
+    }
+
+    async fn unfinished(&mut self) -> Result<Vec<Row>, DbError> {
         let sql = Sql::new(
             "SELECT * FROM tasks WHERE status IN ('waiting', 'running') ORDER BY created_at, id",
         );
-        let rows = self.tx.rows("tasks.list_unfinished", "tasks", sql).await?;
-        rows.iter().map(task_record).collect()
+        self.tx.rows("tasks.unfinished", "tasks", sql).await
     }
 
     /// When the next task that nobody holds becomes due.

@@ -114,11 +114,11 @@ impl Sweeps {
             return Ok(0);
         }
         let mut tx = self.core.db.read().await.map_err(db("listing tasks"))?;
-        let tasks = tx.tasks().list_unfinished().await.map_err(db("listing tasks"))?;
+        let unfinished = tx.tasks().unfinished_ids().await.map_err(db("listing tasks"))?;
         drop(tx);
         let mut released = Tally::default();
         for leftover in leftovers {
-            if tasks.iter().any(|task| task.id == leftover.name.task()) {
+            if unfinished.contains(&leftover.name.task()) {
                 continue;
             }
             tracing::warn!(name = %leftover.name, kind = ?leftover.kind, "releasing what a task left");
@@ -205,7 +205,7 @@ impl Sweeps {
     /// Shows how many tasks wait and run.
     async fn queue(&self) -> Result<()> {
         let mut tx = self.core.db.read().await.map_err(db("listing tasks"))?;
-        let tasks = tx.tasks().list_unfinished().await.map_err(db("listing tasks"))?;
+        let tasks = tx.tasks().list_readable().await.map_err(db("listing tasks"))?;
         for status in [OperationStatus::Waiting, OperationStatus::Running] {
             let count = tasks.iter().filter(|task| task.status == status).count();
             metrics::gauge!("cbr_tasks", "status" => status.as_str()).set(count as f64);

@@ -13,6 +13,7 @@ use cbr_model::size::{Bytes, Gib};
 use cbr_model::vault::{Charging, Consistency, Vault, VaultKind, VaultStatus};
 use cbr_model::{CheckpointId, ProjectId, ResourceId, TaskId, Timestamp, VaultId};
 use cbr_testkit::TestDatabase;
+use sqlx::Executor as _;
 
 /// A database, its clock, and a source of ids.
 pub(crate) struct World {
@@ -20,7 +21,7 @@ pub(crate) struct World {
     pub(crate) clock: ManualClock,
     pub(crate) project: ProjectId,
     random: SeededRandom,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl World {
@@ -29,7 +30,7 @@ impl World {
         let db = Db::open(database.url(), Arc::new(clock.clone())).await.unwrap();
         let random = SeededRandom::new(7);
         let project = ProjectId::random(&random);
-        Self { db: Arc::new(db), clock, project, random, _database: database }
+        Self { db: Arc::new(db), clock, project, random, database }
     }
 
     pub(crate) fn id<K: Kind>(&self) -> Id<K> {
@@ -38,6 +39,13 @@ impl World {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Runs a statement past the crate.
+    pub(crate) async fn by_hand(&self, sql: String) {
+        let pool = crate::opening::raw(&self.database).await;
+        pool.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
+        pool.close().await;
     }
 
     pub(crate) async fn begin(&self) -> Tx {

@@ -22,6 +22,7 @@ on_both_engines! {
     racing_claims_never_get_the_same_task,
     progress_and_attempts_are_counted,
     unfinished_tasks_are_found_by_key_and_backup,
+    a_row_that_cannot_be_read_holds_up_no_other,
 }
 
 async fn claim_as(tx: &mut Tx, node: &str, kinds: &[&'static str]) -> Option<ClaimedTask> {
@@ -300,4 +301,27 @@ async fn unfinished_tasks_are_found_by_key_and_backup(database: TestDatabase) {
     let found = tx.operations().find(world.project, failed.id).await.unwrap().unwrap();
     assert_eq!((found.status, found.error), (OperationStatus::Failed, Some(error)));
     assert!(found.ended_at.is_some() && found.started_at.is_some());
+}
+
+/// P3, P18: what a newer version wrote, or damage, keeps neither its task nor those after it from running,
+/// and hides it from nobody who must not miss it.
+async fn a_row_that_cannot_be_read_holds_up_no_other(database: TestDatabase) {
+    let world = World::on(database).await;
+    let mut tx = world.begin().await;
+    let tasks = [(); 2].map(|()| world.task());
+    for task in &tasks {
+        tx.tasks().insert(task).await.unwrap();
+        world.clock.advance(Duration::from_secs(1));
+    }
+    tx.commit().await.unwrap();
+    let ids: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
+    let damage = format!("UPDATE tasks SET details = '{{\"new\":1}}' WHERE id = '{}'", ids[0]);
+    world.by_hand(damage).await;
+    let claimed = [claim(&world).await.unwrap().id, claim(&world).await.unwrap().id];
+    assert_eq!(HashSet::from(claimed), ids.iter().copied().collect());
+    let mut tx = world.begin().await;
+    assert_eq!(tx.tasks().unfinished_ids().await.unwrap(), ids.iter().copied().collect());
+    assert!(tx.tasks().list_unfinished().await.is_err(), "one is missing");
+    let readable = tx.tasks().list_readable().await.unwrap();
+    assert_eq!(readable.iter().map(|task| task.id).collect::<Vec<_>>(), [ids[1]]);
 }

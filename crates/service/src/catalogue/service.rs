@@ -160,7 +160,7 @@ impl Catalogue {
         let count = async {
             let mut tx = self.core.db.read().await?;
             let accounts = tx.domains().count().await?;
-            let unfinished = tx.tasks().list_unfinished().await?.len();
+            let unfinished = tx.tasks().unfinished_ids().await?.len();
             Ok::<_, DbError>((accounts, unfinished))
         };
         match count.await {
@@ -194,9 +194,8 @@ impl Catalogue {
             return Ok(None);
         };
         let mut tx = self.core.db.read().await.map_err(db("listing tasks"))?;
-        let tasks = tx.tasks().list_unfinished().await.map_err(db("listing tasks"))?;
-        let is_orphan =
-            |name: &cbr_provider::SnapshotName| tasks.iter().all(|task| task.id != name.task());
+        let unfinished = tx.tasks().unfinished_ids().await.map_err(db("listing tasks"))?;
+        let is_orphan = |name: &cbr_provider::SnapshotName| !unfinished.contains(&name.task());
         let orphans: Vec<_> = leftovers.iter().filter(|left| is_orphan(&left.name)).collect();
         if orphans.is_empty() {
             return Ok(Some(good("leftovers", "none".to_owned())));

@@ -149,7 +149,7 @@ impl Verification {
         if state.busy_until > now.seconds() {
             return Ok(None);
         }
-        let tasks = tx.tasks().list_unfinished().await?;
+        let tasks = tx.tasks().list_readable().await?;
         let works =
             |operation| matches!(operation, Some(OperationType::Backup | OperationType::Restore));
         let is_busy = tasks

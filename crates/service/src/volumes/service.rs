@@ -63,7 +63,7 @@ impl Volumes {
         let ids: Vec<ResourceId> = views.iter().map(|view| view.id).collect();
         let mut tx = self.core.db.read().await.map_err(db("listing disks"))?;
         let bindings = tx.bindings().list(&ids).await.map_err(db("reading bindings"))?;
-        let unfinished = tx.tasks().list_unfinished().await.map_err(db("listing tasks"))?;
+        let unfinished = tx.tasks().list_readable().await.map_err(db("listing tasks"))?;
         drop(tx);
         for binding in bindings {
             let view = views.iter_mut().find(|view| view.id == binding.resource.id);
