@@ -29,6 +29,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (20, include_str!("../migrations/0020_monitoring.sql")),
     (21, include_str!("../migrations/0021_neighbours.sql")),
     (22, include_str!("../migrations/0022_refusals.sql")),
+    (24, include_str!("../migrations/0024_nodes.sql")),
 ];
 
 const TABLE: &str = "

@@ -30,6 +30,7 @@ use crate::last_backups::LastBackups;
 use crate::members::Members;
 use crate::mfa_devices::MfaDevices;
 use crate::migration::Migration;
+use crate::nodes::Nodes;
 use crate::object_claims::ObjectClaims;
 use crate::operations::Operations;
 use crate::orders::Orders;
@@ -322,6 +323,11 @@ impl Tx {
     /// Tasks, as people see them.
     pub const fn operations(&mut self) -> Operations<'_> {
         Operations { tx: self }
+    }
+
+    /// The processes that share the database.
+    pub const fn nodes(&mut self) -> Nodes<'_> {
+        Nodes { tx: self }
     }
 
     /// Facts about this installation.

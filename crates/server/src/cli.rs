@@ -12,6 +12,7 @@ use crate::commands::iam::IamArgs;
 use crate::commands::image::ImageArgs;
 use crate::commands::login::{LoginArgs, ProfileArgs};
 use crate::commands::manual::{CompletionsArgs, ManArgs};
+use crate::commands::node::NodeArgs;
 use crate::commands::policy::PolicyArgs;
 use crate::commands::repo::RepoArgs;
 use crate::commands::restore::RestoreArgs;
@@ -59,6 +60,7 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     Config(ConfigArgs),
     Repo(RepoArgs),
+    Node(NodeArgs),
     Vault(VaultArgs),
     Policy(PolicyArgs),
     Volume(VolumeArgs),

@@ -265,14 +265,10 @@ impl DataDir {
     ///
     /// The caller holds the lock.
     pub(crate) fn node_name(&self, random: &dyn Random) -> Result<String, DataDirError> {
-        let path = self.path.join("node");
-        match fs::read_to_string(&path) {
-            Ok(name) if !name.trim().is_empty() => return Ok(name.trim().to_owned()),
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(failed("read", &path, source));
-            }
-            _ => {}
+        if let Some(name) = self.known_node_name()? {
+            return Ok(name);
         }
+        let path = self.path.join("node");
         let name = format!("node-{}", random.uuid());
         let draft = self.path.join("node.new");
         File::create(&draft)
@@ -284,6 +280,16 @@ impl DataDir {
         fs::rename(&draft, &path).map_err(|source| failed("create", &path, source))?;
         sync_directory(&self.path)?;
         Ok(name)
+    }
+
+    /// The name of this machine among the nodes of a database, if it has one yet.
+    pub(crate) fn known_node_name(&self) -> Result<Option<String>, DataDirError> {
+        let path = self.path.join("node");
+        match fs::read_to_string(&path) {
+            Ok(name) => Ok(Some(name.trim().to_owned()).filter(|name| !name.is_empty())),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(failed("read", &path, source)),
+        }
     }
 
     /// Makes a directory of ours inside, durably, if need be.

@@ -47,6 +47,7 @@ fn run(command: Command, output: Output) -> anyhow::Result<()> {
     match command {
         Command::Serve(args) => args.run(output),
         Command::Doctor(args) => run_async(args.run(output)),
+        Command::Node(args) => run_async(args.run(output)),
         Command::Repo(args) => run_async(args.run(output)),
         Command::Config(args) => args.run(output),
         Command::Vault(args) => block_on(args.run(output)),

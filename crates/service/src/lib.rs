@@ -26,6 +26,7 @@ pub mod identity;
 pub mod images;
 pub mod jobs;
 pub mod monitoring;
+pub mod nodes;
 pub mod operations;
 pub mod organization_policies;
 mod paging;

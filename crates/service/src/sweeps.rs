@@ -56,6 +56,7 @@ impl Sweeps {
     /// Sweeps until `shutdown`. The first round, right after a start, does everything.
     pub async fn run(&self, shutdown: CancellationToken) {
         for round in 0.. {
+            report("node", self.node().await.map(|()| 0));
             report("tokens", self.tokens().await);
             report("history", self.history().await);
             report("leftovers", self.leftovers().await);
@@ -88,6 +89,13 @@ impl Sweeps {
                 }
             }
         }
+    }
+
+    /// Notes that this node is there, for who asks what became of it.
+    async fn node(&self) -> Result<()> {
+        let mut tx = self.core.db.begin().await.map_err(db("noting the node"))?;
+        tx.nodes().note(&self.core.node).await.map_err(db("noting the node"))?;
+        tx.commit().await.map_err(db("noting the node"))
     }
 
     /// Forgets tokens that are over; says how many.

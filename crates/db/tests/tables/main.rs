@@ -14,6 +14,7 @@ mod exports;
 mod identity;
 mod images;
 mod migration;
+mod nodes;
 mod object_claims;
 mod opening;
 mod operations;

@@ -16,6 +16,7 @@ pub(crate) mod image;
 mod keys;
 pub(crate) mod login;
 pub(crate) mod manual;
+pub(crate) mod node;
 pub(crate) mod policy;
 mod policy_runs;
 mod policy_text;

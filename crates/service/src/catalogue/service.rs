@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cbr_db::{DbError, StoredDisk, Tx};
+use cbr_db::{DbError, NodeRecord, StoredDisk, Tx};
 use cbr_model::backup::Backup;
 use cbr_model::checkpoint::Checkpoint;
 use cbr_model::identity::{Domain, Project};
@@ -21,6 +21,7 @@ use crate::card::{AccountCard, Card};
 use crate::content::{self, reference};
 use crate::core::Core;
 use crate::error::{chain, db};
+use crate::nodes;
 use crate::store_watch;
 use crate::{Error, Result};
 
@@ -137,6 +138,7 @@ impl Catalogue {
         let mut findings = vec![self.provider().await];
         findings.extend(self.leftovers().await?);
         findings.push(self.database().await);
+        findings.extend(self.other_nodes().await?);
         findings.push(self.agreement().await);
         findings.extend(self.object_store().await?);
         Ok(findings)
@@ -173,6 +175,32 @@ impl Catalogue {
             ),
             Err(error) => bad("database", chain(&error)),
         }
+    }
+
+    /// Other nodes whose work waits for them.
+    async fn other_nodes(&self) -> Result<Vec<Finding>> {
+        let (all, now) = nodes::nodes(&self.core.db).await?;
+        let others = all.iter().filter(|node| node.name != self.core.node);
+        let told = |node: &NodeRecord| {
+            let (name, bound) =
+                (&node.name, format!("{} tasks, {} exports", node.tasks, node.exports));
+            if let Some(seconds) = nodes::heard_of(node, now) {
+                return Some(good(
+                    "other node",
+                    format!("{name} is there ({seconds} s ago): {bound}"),
+                ));
+            }
+            let waits = node.tasks + node.exports > 0;
+            waits.then(|| {
+                let next =
+                    format!("start it, or if it is gone for good: cbr node take-over {name}");
+                warning(
+                    "other node",
+                    format!("{name} is not there; waiting for it: {bound}; {next}"),
+                )
+            })
+        };
+        Ok(others.filter_map(told).collect())
     }
 
     async fn provider(&self) -> Finding {

@@ -14,6 +14,7 @@ mod identity;
 mod images;
 mod members;
 mod migration;
+mod nodes;
 mod restore;
 mod rules;
 mod schedules;
