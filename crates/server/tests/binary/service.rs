@@ -190,6 +190,29 @@ fn a_service_without_its_key_does_not_make_another() {
     assert!(!place.data().join("master.key").exists());
 }
 
+#[test]
+fn only_another_node_that_there_is_can_be_taken_over() {
+    let place = Place::new();
+    let node = |arguments: &[&str]| {
+        let mut command = cbr();
+        command.arg("node").args(arguments).arg("--data-dir").arg(place.data());
+        command.output().unwrap()
+    };
+    let server = place.start();
+    let beside = node(&["take-over", "gone"]);
+    assert!(text(&beside).contains("another cbr process"), "{}", text(&beside));
+    server.stop();
+    let own = fs::read_to_string(place.data().join("node")).unwrap();
+    for (name, code) in [("gone", 3), (own.as_str(), 2)] {
+        let refused = node(&["take-over", name]);
+        assert_eq!(refused.status.code(), Some(code), "{}", text(&refused));
+    }
+    let listed = node(&["list", "-o", "json"]);
+    assert!(listed.status.success(), "{}", text(&listed));
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert!(listed.as_array().unwrap().iter().all(|node| node["name"] == own.as_str()), "{listed}");
+}
+
 /// P8: repository and key are enough.
 #[test]
 fn a_backup_is_listed_checked_and_restored_without_service_and_database() {
