@@ -23,6 +23,7 @@ use cbr_service::identity::SigningKey;
 use cbr_service::{Access, Error};
 
 use crate::answer::RequestId;
+use crate::auth::replay::digest_of;
 use crate::auth::signature::{Limits, RequestText, Signed};
 use crate::body::{ANONYMOUS_BYTES_MAX, Share, too_large};
 use crate::error::{ApiError, ErrorCode};
@@ -228,7 +229,11 @@ impl Guard {
         signed
             .verify(&text(parts, body), key.secret.as_bytes(), now, self.limits())
             .map_err(|why| refused(&why.to_string()))?;
-        if !self.api.seen.admit(&signed.signature, self.operation.is_mutating(), now) {
+        let (digest, is_mutating) = (digest_of(&signed.signature), self.operation.is_mutating());
+        let is_new = self.api.seen.admit(digest, is_mutating, now)
+            && (!is_mutating
+                || identity.use_signature(digest, self.api.seen.expires_at(now)).await?);
+        if !is_new {
             return Err(refused("the signature was used already"));
         }
         if key.notes_use

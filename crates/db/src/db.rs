@@ -42,8 +42,8 @@ impl Db {
     }
 
     /// A transaction that may write, beside others that do: for a heartbeat, which must come through
-    /// while somebody holds the lock of the writers. It changes one row, in one statement that
-    /// itself says when it may; no decision may rest on what it has read.
+    /// while somebody holds the lock of the writers, and for what a unique key decides. It changes
+    /// one row, in one statement that itself says when it may; no decision may rest on what it has read.
     pub async fn begin_beside(&self) -> Result<Tx, DbError> {
         let pool = match self.engine {
             Engine::Sqlite => &self.writer,

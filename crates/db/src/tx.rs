@@ -50,6 +50,7 @@ use crate::temporary_keys::TemporaryKeys;
 use crate::tokens::Tokens;
 use crate::topics::Topics;
 use crate::trash::Trash;
+use crate::used_signatures::UsedSignatures;
 use crate::users::Users;
 use crate::vault_backups::VaultBackups;
 use crate::vault_levels::VaultLevels;
@@ -158,6 +159,11 @@ impl Tx {
     /// Access keys that end by themselves.
     pub const fn temporary_keys(&mut self) -> TemporaryKeys<'_> {
         TemporaryKeys { tx: self }
+    }
+
+    /// Signatures of changing requests that were used.
+    pub const fn used_signatures(&mut self) -> UsedSignatures<'_> {
+        UsedSignatures { tx: self }
     }
 
     /// Second factors.

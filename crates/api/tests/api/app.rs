@@ -130,6 +130,16 @@ impl App {
         self.services.schedules.sweep().await.unwrap()
     }
 
+    /// Another node over the same database, or this one after a restart.
+    pub(crate) fn another_router(&self) -> Router {
+        let clock = Arc::new(self.clock.clone());
+        router(self.services.clone(), clock, Arc::clone(&self.random), Settings::default())
+    }
+
+    pub(crate) async fn sweep_tokens(&self) {
+        self.services.sweeps.tokens().await.unwrap();
+    }
+
     /// Whatever needs the database fails from now on.
     pub(crate) async fn close_database(&self) {
         self.db.close().await.unwrap();

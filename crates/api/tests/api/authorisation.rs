@@ -148,6 +148,26 @@ async fn anothers_ids_look_like_ids_that_do_not_exist() {
     );
 }
 
+/// P27: neither another node nor a restart makes a used signature good again.
+#[tokio::test]
+async fn a_signed_change_cannot_be_replayed_elsewhere() {
+    let app = App::start().await;
+    let (ak, sk) = (app.access_key(), app.secret_key());
+    let create = Call::new("POST", format!("/v3/{}/vaults", app.project()))
+        .json(&vault_body("once"))
+        .signed(ak, sk, &app.date(0));
+    send(&app.router, create.clone().build()).await.expect(200);
+    let other = app.another_router();
+    let replayed = send(&other, create.clone().build()).await.expect(401);
+    assert!(replayed.body["error_msg"].as_str().unwrap().contains("used already"));
+    // Also after the sweep, as long as its date is good.
+    app.clock.advance(std::time::Duration::from_secs(890));
+    app.sweep_tokens().await;
+    send(&app.another_router(), create.build()).await.expect(401);
+    let vaults = app.get("/vaults").await.expect(200);
+    assert_eq!(vaults.body["count"], 1);
+}
+
 /// P27: a signature is good for one change; a read may come again at once, not later.
 #[tokio::test]
 async fn a_signed_request_cannot_be_replayed() {

@@ -23,6 +23,7 @@ mod sharing;
 mod tasks;
 mod transactions;
 mod trash;
+mod used_signatures;
 mod vault_contract;
 mod vault_points;
 mod vaults;

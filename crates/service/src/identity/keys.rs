@@ -2,8 +2,8 @@
 //! replaced by the other without a gap.
 
 use cbr_db::{AccessKey, Tx};
-use cbr_model::UserId;
 use cbr_model::identity::{Caller, Credential};
+use cbr_model::{Timestamp, UserId};
 use zeroize::Zeroizing;
 
 use super::credentials::SigningKey;
@@ -76,6 +76,16 @@ impl Identity {
         let mut tx = self.db.begin().await.map_err(db(doing))?;
         tx.access_keys().note_use(access_key).await.map_err(db(doing))?;
         tx.commit().await.map_err(db(doing))
+    }
+
+    /// Notes that a verified signature of a changing request is used now; says whether it was not before,
+    /// by any node (P27). After `expires_at` its date alone refuses it.
+    pub async fn use_signature(&self, digest: [u8; 32], expires_at: Timestamp) -> Result<bool> {
+        let doing = "noting a signature";
+        let mut tx = self.db.begin_beside().await.map_err(db(doing))?;
+        let is_first = tx.used_signatures().note(digest, expires_at).await.map_err(db(doing))?;
+        tx.commit().await.map_err(db(doing))?;
+        Ok(is_first)
     }
 
     /// Makes a key for a user: oneself, or with permission anybody.

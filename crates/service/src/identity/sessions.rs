@@ -197,11 +197,12 @@ impl Identity {
         tx.commit(Subject::new(subject.id, &subject.name)).await
     }
 
-    /// Forgets tokens and temporary keys that are over; says how many.
+    /// Forgets tokens, temporary keys and used signatures that are over; says how many.
     pub(crate) async fn sweep_tokens(&self) -> Result<u64> {
         let mut tx = self.db.begin().await.map_err(db("sweeping tokens"))?;
         let swept = tx.tokens().delete_expired().await.map_err(db("deleting tokens"))?;
         let keys = tx.temporary_keys().delete_expired().await.map_err(db("deleting keys"))?;
+        tx.used_signatures().delete_expired().await.map_err(db("deleting signatures"))?;
         tx.commit().await.map_err(db("sweeping tokens"))?;
         Ok(swept + keys)
     }
