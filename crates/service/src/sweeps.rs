@@ -25,8 +25,8 @@ const EVERY: Duration = Duration::from_mins(1);
 /// Of so many rounds, one looks whether something has been in the trash long enough: an hour matters
 /// to nobody who waits for days.
 const TRASH_ROUNDS: u64 = 60;
-/// Of so many rounds, one looks at the whole store.
-const STORE_ROUNDS: u64 = 6 * 60;
+/// How often the whole store is looked at, which may take hours.
+const STORE_EVERY: Duration = Duration::from_hours(6);
 /// TSK-01: operation logs are kept for 30 days.
 const HISTORY_SECONDS: i64 = 30 * 24 * 60 * 60;
 
@@ -54,7 +54,26 @@ impl Sweeps {
     }
 
     /// Sweeps until `shutdown`. The first round, right after a start, does everything.
+    ///
+    /// The sweep of the store goes at its own pace: nothing else waits for it.
     pub async fn run(&self, shutdown: CancellationToken) {
+        tokio::join!(self.run_quick(&shutdown), self.run_store(&shutdown));
+    }
+
+    async fn run_store(&self, shutdown: &CancellationToken) {
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                swept = self.store() => report("store", swept),
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.core.clock.sleep(STORE_EVERY) => {}
+            }
+        }
+    }
+
+    async fn run_quick(&self, shutdown: &CancellationToken) {
         for round in 0.. {
             report("node", self.node().await.map(|()| 0));
             report("tokens", self.tokens().await);
@@ -66,9 +85,6 @@ impl Sweeps {
             report("sizes", self.backups.count_sizes().await);
             if round % TRASH_ROUNDS == 0 {
                 report("trash", self.trash.sweep().await);
-            }
-            if round % STORE_ROUNDS == 0 {
-                report("store", self.store().await);
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,

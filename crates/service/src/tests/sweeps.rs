@@ -1,7 +1,9 @@
 //! What dead tasks leave is tidied up; what is needed is not touched.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use cbr_env::{Clock, SystemClock};
 use cbr_model::TaskId;
 use cbr_model::backup::Backup;
 use cbr_model::vault::VaultKind;
@@ -9,6 +11,7 @@ use cbr_provider::fake::{Fault as Break, Operation};
 use cbr_provider::{BackupSource, DiskSelection, SnapshotName};
 use cbr_store::backend::layer::Fault;
 use cbr_store::{BlockSource, Job};
+use tokio_util::sync::CancellationToken;
 
 use super::world::{SECOND_VOLUME, VOLUME, World, id};
 use crate::Error;
@@ -232,4 +235,37 @@ async fn sizes_that_cannot_be_counted_do_not_stop_the_counting() {
     for _ in 0..2 {
         assert_eq!(services.count_sizes().await.unwrap(), 0, "nothing has changed");
     }
+}
+
+/// The sweep of the store takes hours where there is much: tokens and exports do not wait for it.
+#[test]
+fn a_store_that_does_not_answer_holds_up_no_other_sweep() {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(1).max_blocking_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let world = World::new().await;
+        // The only thread that could ask the store is taken until the end.
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let taken = tokio::task::spawn_blocking(move || ended.recv());
+        let (sweeps, shutdown) = (Arc::clone(&world.services.sweeps), CancellationToken::new());
+        let stop = shutdown.clone();
+        let running = tokio::spawn(async move { sweeps.run(stop).await });
+        let mut seen = Vec::new();
+        for _ in 0..2000 {
+            let mut tx = world.db.read().await.unwrap();
+            seen.extend(tx.nodes().list().await.unwrap().into_iter().find_map(|node| node.seen_at));
+            drop(tx);
+            seen.dedup();
+            if seen.len() == 3 {
+                break;
+            }
+            world.clock.advance(Duration::from_secs(10));
+            SystemClock::default().sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(seen.len(), 3, "three rounds");
+        shutdown.cancel();
+        running.await.unwrap();
+        drop(end);
+        drop(taken.await);
+    });
 }
