@@ -17,6 +17,7 @@ mod output;
 mod ready;
 mod telemetry;
 mod text;
+mod tls;
 mod wiring;
 mod world;
 

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
+use crate::commands::run_async;
 use crate::config::{Config, EXAMPLE};
 use crate::output::Output;
+use crate::tls::Certificate;
 
 /// Write and check configuration files
 #[derive(Debug, Args)]
@@ -36,6 +38,7 @@ impl ConfigArgs {
                 let config = Config::load(Some(&path))?;
                 config.http.check_address(config.http.listen)?;
                 config.database.url()?;
+                run_async(async { Certificate::load(&config.http).await.map(drop) })?;
                 output.line(output.lang.done_check(path.display()))?;
             }
         }

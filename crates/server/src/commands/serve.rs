@@ -1,6 +1,6 @@
 //! `cbr serve`: the service.
 //!
-//! Order of a start: configuration, data directory and its lock, master key,
+//! Order of a start: configuration, certificate, data directory and its lock, master key,
 //! database, repository, provider, first account, tasks, and last the listener: who
 //! gets an answer finds everything working. A stop goes the other way round; what is
 //! killed instead is taken up by the next start.
@@ -10,9 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use axum_server::tls_rustls::RustlsAcceptor;
 use axum_server::{Handle, Server};
-use cbr_env::Clock;
 use clap::Args;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,8 +22,9 @@ use crate::connections::{Places, note_failed};
 use crate::data_dir::DataDir;
 use crate::node::Node;
 use crate::output::Output;
+use crate::tls::Certificate;
 use crate::world::World;
-use crate::{bootstrap, ready, telemetry};
+use crate::{bootstrap, ready, telemetry, tls};
 
 /// What a connection may hold of requests it has not read yet.
 const HTTP1_BUFFER_BYTES: usize = 64 << 10;
@@ -67,6 +67,8 @@ impl ServeArgs {
         }
         let address = self.listen.unwrap_or(config.http.listen);
         config.http.check_address(address)?;
+        let certificate = Certificate::load(&config.http).await?;
+        let hangups = tls::hangups()?;
         let data = DataDir::create(&self.data_dir)?;
         let _lock = data.lock()?;
         let stopping = stop_signals()?;
@@ -92,6 +94,8 @@ impl ServeArgs {
         let metrics = telemetry::start_metrics()?;
         let upkeep = telemetry::keep_up(metrics.clone(), Arc::clone(&clock), stopping.clone());
         drop(tokio::spawn(upkeep));
+        let (fresh, stop) = (certificate.clone(), stopping.clone());
+        drop(tokio::spawn(tls::keep_fresh(fresh, hangups, Arc::clone(&clock), stop)));
         node.open_exports().await;
         if let Some(address) = config.export.listen {
             let listener = tokio::net::TcpListener::bind(address)
@@ -107,7 +111,8 @@ impl ServeArgs {
         ready::tell(&url);
         // Nobody listening is no reason not to serve.
         drop(output.line(output.lang.note_ready(&url)));
-        let served = listen(listener, &config.http, handle, router, clock).await;
+        let places = Places::new(config.http.connections_max(), config.http.idle(), clock);
+        let served = listen(listener, &config.http, handle, router, (places, certificate)).await;
         // Also when the listener failed by itself.
         stopping.cancel();
         let worked = working.await.context("the tasks ended unexpectedly");
@@ -122,23 +127,18 @@ async fn listen(
     http: &HttpConfig,
     handle: Handle<SocketAddr>,
     router: axum::Router,
-    clock: Arc<dyn Clock>,
+    (places, certificate): (Places, Option<Certificate>),
 ) -> Result<()> {
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum_server::from_tcp(listener).context("cannot use the listener")?;
-    let places = Places::new(http.connections_max(), http.idle(), clock);
-    let served = match http.tls() {
+    let served = match certificate {
         None => {
             let server = server.acceptor(places);
             patient_to_a_point(server, http).handle(handle).serve(service).await
         }
-        Some((certificate, key)) => {
-            // An installed provider from an earlier call is the same one.
-            drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-            let tls = RustlsConfig::from_pem_file(certificate, key)
-                .await
-                .context("cannot use http.certificate_file and http.key_file")?;
-            let server = server.acceptor(RustlsAcceptor::new(tls).acceptor(places));
+        Some(certificate) => {
+            let tls = RustlsAcceptor::new(certificate.config());
+            let server = server.acceptor(tls.acceptor(places));
             patient_to_a_point(server, http).handle(handle).serve(service).await
         }
     };

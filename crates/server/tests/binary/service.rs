@@ -148,6 +148,67 @@ fn with_a_certificate_the_service_answers_with_tls() {
     server.stop();
 }
 
+/// What is wrong with the certificate is said before anything is touched.
+#[test]
+fn a_certificate_and_a_key_that_do_not_belong_together_stop_the_start() {
+    let place = Place::new();
+    let (certificate, key) = (place.path("cert.pem"), place.path("key.pem"));
+    let (other, other_key) = (place.path("other.pem"), place.path("other-key.pem"));
+    if !make_certificate(&certificate, &key) || !make_certificate(&other, &other_key) {
+        return;
+    }
+    let config = place.path("cbr.toml");
+    let toml = format!("[http]\ncertificate_file = {certificate:?}\nkey_file = {other_key:?}\n");
+    fs::write(&config, toml).unwrap();
+    let (config, file) = (config.to_str().unwrap(), place.account_file());
+    let bootstrap = ["--config", config, "--bootstrap-file", file.to_str().unwrap()];
+    let started = place.serve(&bootstrap).output().unwrap();
+    assert!(!started.status.success());
+    assert!(text(&started).contains("http.key_file"), "{}", text(&started));
+    assert!(!String::from_utf8_lossy(&started.stdout).contains("ready at"));
+    assert!(!file.exists() && !place.data().exists(), "a refused start leaves nothing behind");
+    let checked = cbr().args(["config", "check", "--config", config]).output().unwrap();
+    assert!(!checked.status.success());
+    assert!(text(&checked).contains("http.key_file"), "{}", text(&checked));
+}
+
+#[test]
+fn a_renewed_certificate_is_used_after_a_hangup() {
+    let place = Place::new();
+    let (certificate, key) = (place.path("cert.pem"), place.path("key.pem"));
+    let (renewed, renewed_key) = (place.path("renewed.pem"), place.path("renewed-key.pem"));
+    if !make_certificate(&certificate, &key) || !make_certificate(&renewed, &renewed_key) {
+        return;
+    }
+    let config = place.path("cbr.toml");
+    let toml = format!("[http]\ncertificate_file = {certificate:?}\nkey_file = {key:?}\n");
+    fs::write(&config, toml).unwrap();
+    let file = place.account_file();
+    let (config, file) = (config.to_str().unwrap(), file.to_str().unwrap());
+    let server = place.start_with(&["--config", config, "--bootstrap-file", file]);
+    let trusted = ["vault", "list", "--ca-file", renewed.to_str().unwrap()];
+    assert!(!place.client(&server, &trusted).status.success(), "the old one is in use");
+    let hang_up = || {
+        let pid = rustix::process::Pid::from_raw(server.pid().cast_signed()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    };
+    // Half of a renewal changes nothing and ends nothing.
+    fs::copy(&renewed, &certificate).unwrap();
+    hang_up();
+    let is_logged = |what: &str| {
+        (0..400).any(|_| {
+            std::thread::sleep(Duration::from_millis(50));
+            place.log().contains(what)
+        })
+    };
+    assert!(is_logged("stays in use"), "{}", place.log());
+    fs::copy(&renewed_key, &key).unwrap();
+    hang_up();
+    assert!(is_logged("was read again"), "{}", place.log());
+    assert!(place.client(&server, &trusted).status.success());
+    server.stop();
+}
+
 fn make_certificate(certificate: &Path, key: &Path) -> bool {
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
