@@ -30,6 +30,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (21, include_str!("../migrations/0021_neighbours.sql")),
     (22, include_str!("../migrations/0022_refusals.sql")),
     (24, include_str!("../migrations/0024_nodes.sql")),
+    (27, include_str!("../migrations/0027_anomalies.sql")),
 ];
 
 const TABLE: &str = "

@@ -15,8 +15,12 @@ use crate::tx::Tx;
 pub struct RetainedBackup {
     /// The backup.
     pub id: BackupId,
+    /// Its name.
+    pub name: String,
     /// What it is of.
     pub resource: ResourceId,
+    /// The resource's name.
+    pub resource_name: String,
     /// The word of its state.
     pub status: String,
     /// Whether a policy made it.
@@ -25,10 +29,14 @@ pub struct RetainedBackup {
     pub created_at: Timestamp,
     /// Until when it is kept, as stamped.
     pub expired_at: Option<Timestamp>,
+    /// When it last changed.
+    pub updated_at: Timestamp,
     /// What has been decided about it when another one was complete.
     pub decided: Option<RemoveReason>,
     /// What keeps it.
     pub holds: Vec<HoldKind>,
+    /// A backup of its resource looks suspicious, and nobody has confirmed it.
+    pub is_suspected: bool,
 }
 
 /// A resource in a vault some backup of which may be at its end.
@@ -56,7 +64,9 @@ impl Retention<'_> {
         resource: ResourceId,
     ) -> Result<Vec<RetainedBackup>, DbError> {
         let sql = Sql::new(
-            "SELECT b.id, b.resource_id, b.status, b.auto_trigger, b.created_at, b.expired_at, e.rule
+            "SELECT b.id, b.name, b.resource_id, b.resource_name, b.status, b.auto_trigger,
+                 b.created_at, b.expired_at, b.updated_at, e.rule,
+                 (SELECT COUNT(*) FROM images i WHERE i.backup_id = b.id) AS images
              FROM backups b LEFT JOIN expired_backups e ON e.backup_id = b.id
              WHERE b.vault_id = $1 AND b.root_resource_id = $2 AND b.parent_id IS NULL
              ORDER BY b.created_at, b.id",
@@ -73,8 +83,10 @@ impl Retention<'_> {
         for row in self.tx.rows("retention.holds_of", "backup_holds", sql).await? {
             holds.entry(row.id("backup_id")?).or_default().push(kind(&row)?);
         }
+        let is_suspected = self.tx.anomalies().is_open(vault, resource).await?;
         for backup in &mut backups {
-            backup.holds = holds.remove(&backup.id).unwrap_or_default();
+            backup.is_suspected = is_suspected;
+            backup.holds.extend(holds.remove(&backup.id).unwrap_or_default());
         }
         Ok(backups)
     }
@@ -200,13 +212,18 @@ fn retained(row: &Row) -> Result<RetainedBackup, DbError> {
     });
     Ok(RetainedBackup {
         id: row.id("id")?,
+        name: row.text("name")?,
         resource: row.id("resource_id")?,
+        resource_name: row.text("resource_name")?,
+        updated_at: row.time("updated_at")?,
         status: row.text("status")?,
         auto_trigger: row.flag("auto_trigger")?,
         created_at: row.time("created_at")?,
         expired_at: row.time_opt("expired_at")?,
         decided: decided.transpose()?,
-        holds: Vec::new(),
+        // An image needs it (RET-12).
+        holds: if row.count("images")? > 0 { vec![HoldKind::Image] } else { Vec::new() },
+        is_suspected: false,
     })
 }
 

@@ -9,6 +9,7 @@ use crate::agencies::Agencies;
 use crate::agents::Agents;
 use crate::alarm_records::AlarmRecords;
 use crate::alarms::Alarms;
+use crate::anomalies::Anomalies;
 use crate::audit::Audit;
 use crate::backup_sizes::BackupSizes;
 use crate::backups::Backups;
@@ -214,6 +215,11 @@ impl Tx {
     /// What became of the occurrences of policies.
     pub const fn policy_runs(&mut self) -> PolicyRuns<'_> {
         PolicyRuns { tx: self }
+    }
+
+    /// Backups that look unlike those before them.
+    pub const fn anomalies(&mut self) -> Anomalies<'_> {
+        Anomalies { tx: self }
     }
 
     /// Which backups are at the end of their time, and what keeps others longer.

@@ -19,17 +19,20 @@ words! {
         RunMissed = "runMissed",
         /// A backup cannot be restored completely any more.
         DamageFound = "damageFound",
+        /// A backup looks unlike those before it.
+        SuspiciousBackup = "suspiciousBackup",
     }
 }
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::BackupFailed,
         Self::VaultFull,
         Self::VaultThreshold,
         Self::RunMissed,
         Self::DamageFound,
+        Self::SuspiciousBackup,
     ];
 
     /// What people call it: in English, and in Chinese.
@@ -40,6 +43,7 @@ impl EventKind {
             Self::VaultThreshold => ("Vault usage reached its threshold", "存储库使用量达到阈值"),
             Self::RunMissed => ("Scheduled run missed", "错过计划任务"),
             Self::DamageFound => ("Damage found in a backup", "发现备份数据损坏"),
+            Self::SuspiciousBackup => ("Backup looks suspicious", "备份数据异常"),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod alarm;
+pub mod anomaly;
 pub mod audit;
 pub mod backup;
 pub mod checkpoint;

@@ -59,6 +59,7 @@ impl Node {
             undo_days: config.repository.undo_days(),
             monitoring: config.monitor.options(),
             courier: Arc::clone(&courier) as Arc<dyn Courier>,
+            cleanup: config.retention.cleanup(),
         });
         Ok(Self { world, db, provider, courier, services })
     }

@@ -13,6 +13,7 @@ use crate::exports::{ExportSettings, Host};
 use crate::identity::SealingKey;
 use crate::monitoring::{MonitorOptions, Monitoring};
 use crate::resources::Resources;
+use crate::retention::Cleanup;
 use crate::store_watch::StoreWatch;
 use crate::sweeps::Sweeps;
 use crate::tasks::backup::BackupTask;
@@ -29,9 +30,9 @@ use crate::tasks::verify_backup::VerifyTask;
 use crate::topics::{Courier, DeliverTask};
 use crate::verification::Verification;
 use crate::{
-    Agents, Alarms, Audit, Backups, Catalogue, Checkpoints, Directory, Exports, Identity, Images,
-    Jobs, Operations, OrganizationPolicies, Policies, Protectables, Replication, Schedules,
-    Servers, Sharing, Topics, Trash, Vaults, Volumes,
+    Agents, Alarms, Anomalies, Audit, Backups, Catalogue, Checkpoints, Directory, Expiry, Exports,
+    Identity, Images, Jobs, Operations, OrganizationPolicies, Policies, Protectables, Replication,
+    Schedules, Servers, Sharing, Topics, Trash, Vaults, Volumes,
 };
 
 /// What the service is built on.
@@ -59,6 +60,8 @@ pub struct Deps {
     pub monitoring: MonitorOptions,
     /// Carries messages out of the house.
     pub courier: Arc<dyn Courier>,
+    /// When what retention gives up is deleted.
+    pub cleanup: Cleanup,
 }
 
 /// The use cases, for those who call them.
@@ -78,12 +81,16 @@ pub struct Services {
     pub protectables: Arc<Protectables>,
     /// Policies at work.
     pub schedules: Arc<Schedules>,
+    /// What retention gives up.
+    pub expiry: Arc<Expiry>,
     /// Runs.
     pub checkpoints: Arc<Checkpoints>,
     /// Backups.
     pub backups: Arc<Backups>,
     /// Images of servers.
     pub images: Arc<Images>,
+    /// Backups that look suspicious.
+    pub anomalies: Arc<Anomalies>,
     /// Agents of hosts.
     pub agents: Arc<Agents>,
     /// Backups shared between projects.
@@ -127,6 +134,7 @@ impl Services {
         let Deps { db, clock, random, repository, provider, sealing_key, node, exports, .. } = deps;
         let (undo_days, monitoring, courier) = (deps.undo_days, deps.monitoring, deps.courier);
         let sealing = Arc::new(sealing_key);
+        let cleanup = deps.cleanup;
         let identity = Arc::new(Identity::new(
             Arc::clone(&db),
             Arc::clone(&clock),
@@ -153,6 +161,7 @@ impl Services {
         let checkpoints = Arc::new(Checkpoints::new(Arc::clone(&core)));
         let trash = Arc::new(Trash::new(Arc::clone(&core)));
         let alarms = Arc::new(Alarms::new(Arc::clone(&core)));
+        let expiry = Arc::new(Expiry::new(Arc::clone(&core), cleanup));
         let organization_policies = Arc::new(OrganizationPolicies::new(Arc::clone(&core)));
         Self {
             audit: Arc::new(Audit::new(Arc::clone(&core))),
@@ -163,6 +172,7 @@ impl Services {
             images: Arc::new(Images::new(Arc::clone(&core), Arc::clone(&checkpoints))),
             checkpoints,
             backups: Arc::clone(&backups),
+            anomalies: Arc::new(Anomalies::new(Arc::clone(&core))),
             agents: Arc::new(Agents::new(Arc::clone(&core))),
             sharing: Arc::new(Sharing::new(Arc::clone(&core))),
             replication: Arc::new(Replication::new(Arc::clone(&core), Arc::clone(&identity))),
@@ -188,7 +198,9 @@ impl Services {
                 Arc::clone(&exports),
                 backups,
                 Arc::clone(&organization_policies),
+                Arc::clone(&expiry),
             )),
+            expiry,
             organization_policies,
             trash,
             exports,

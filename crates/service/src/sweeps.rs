@@ -18,7 +18,7 @@ use crate::content::reference;
 use crate::core::Core;
 use crate::error::db;
 use crate::resources::refused;
-use crate::{Backups, Error, Exports, Identity, OrganizationPolicies, Result, Trash};
+use crate::{Backups, Error, Expiry, Exports, Identity, OrganizationPolicies, Result, Trash};
 
 /// How often the quick sweeps run.
 const EVERY: Duration = Duration::from_mins(1);
@@ -39,6 +39,7 @@ pub struct Sweeps {
     exports: Arc<Exports>,
     backups: Arc<Backups>,
     organization_policies: Arc<OrganizationPolicies>,
+    expiry: Arc<Expiry>,
 }
 
 impl Sweeps {
@@ -49,8 +50,9 @@ impl Sweeps {
         exports: Arc<Exports>,
         backups: Arc<Backups>,
         organization_policies: Arc<OrganizationPolicies>,
+        expiry: Arc<Expiry>,
     ) -> Self {
-        Self { core, trash, identity, exports, backups, organization_policies }
+        Self { core, trash, identity, exports, backups, organization_policies, expiry }
     }
 
     /// Sweeps until `shutdown`. The first round, right after a start, does everything.
@@ -81,6 +83,7 @@ impl Sweeps {
             report("leftovers", self.leftovers().await);
             report("exports", self.exports.reconcile().await);
             report("organization policies", self.organization_policies.sync().await);
+            report("expired backups", self.expiry.sweep().await);
             report("queue", self.queue().await.map(|()| 0));
             report("sizes", self.backups.count_sizes().await);
             if round % TRASH_ROUNDS == 0 {

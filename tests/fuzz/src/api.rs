@@ -61,6 +61,7 @@ async fn start(folder: &Path) -> (Router, String) {
         node: "node-1".to_owned(),
         exports: ExportSettings::within(folder.join("exports")),
         undo_days: 3,
+        cleanup: cbr_service::retention::Cleanup::default(),
         monitoring: cbr_service::monitoring::MonitorOptions::default(),
         courier: Arc::new(cbr_service::topics::RecordingCourier::default()),
     });

@@ -20,7 +20,8 @@ const NOTIFICATION: &str = "notification";
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[schema(as = AlarmPolicy)]
 pub(super) struct WantedCondition {
-    /// A metric, or an event: `backupFailed`, `vaultFull`, `vaultThreshold`, `runMissed`, `damageFound`.
+    /// A metric, or an event: `backupFailed`, `vaultFull`, `vaultThreshold`, `runMissed`, `damageFound`,
+    /// `suspiciousBackup`.
     pub(super) metric_name: Option<String>,
     pub(super) namespace: Option<String>,
     /// Seconds: 0 (events), 1, 300, 1200, 3600, 14400 or 86400.

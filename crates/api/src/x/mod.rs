@@ -1,7 +1,9 @@
 //! Extensions: what the contract has no operation for. All lie under `/v3/{project_id}/x/`.
 
+pub(crate) mod anomalies;
 pub(crate) mod audit;
 pub(crate) mod backup_integrity;
+pub(crate) mod backup_retention;
 pub(crate) mod backup_sizes;
 pub(crate) mod cancel_operation;
 pub(crate) mod exports;

@@ -9,7 +9,7 @@ use axum::routing::on;
 use cbr_model::policy::definition::OperationDefinition;
 use cbr_model::policy::retention::CalendarPeriod;
 use cbr_service::policies::{
-    Governed, KeepReason, PreviewRequest, Previewed, RemoveReason, RetentionPreview, Verdict,
+    Governed, KeepReason, PreviewRequest, Previewed, RetentionPreview, Verdict,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -41,6 +41,13 @@ pub(crate) const OPERATION: Operation = Operation {
         parameter("month_backups", Form::Integer, "As if it kept the last of so many months."),
         parameter("year_backups", Form::Integer, "As if it kept the last of so many years."),
         parameter("timezone", Form::Text, "Where days begin: UTC+08:00."),
+        parameter(
+            "days",
+            Form::Integer,
+            "Look ahead, as if all runs took place: 0 to 400; default 0.",
+        ),
+        parameter("limit", Form::Integer, "Backups of so many resources: 1 to 100; default 100."),
+        parameter("after", Form::Text, "Only resources after the one with this id."),
     ],
     request: None,
     response: Some(schema_of::<Response>()),
@@ -68,8 +75,10 @@ struct Preview {
     warnings: Vec<String>,
     removed_count: u64,
     kept_count: u64,
-    /// Newest first.
+    /// Of the page's resources; newest first.
     backups: Vec<Fate>,
+    /// The next page is `after` this resource; null: there is none.
+    more_after: Option<String>,
 }
 
 /// What happens to a backup.
@@ -91,6 +100,11 @@ struct Fate {
     reason: &'static str,
     /// Until when it is kept, where that is known.
     kept_until: Option<String>,
+    /// When it goes within the days that were looked ahead; null: it does not. It is deleted in the window
+    /// of deletions after that.
+    goes_at: Option<String>,
+    /// By which rule it goes then.
+    goes_by: Option<&'static str>,
 }
 
 /// `GET /v3/{project_id}/x/vaults/{vault_id}/retention-preview`
@@ -123,6 +137,9 @@ fn request(query: &Query) -> Result<PreviewRequest, ApiError> {
         resource: query.value("resource_id")?,
         policy: query.value("policy_id")?,
         definition: is_given.then_some(definition),
+        days: query.value("days")?.unwrap_or(0),
+        after: query.value("after")?,
+        resources: query.value("limit")?.unwrap_or(0),
     })
 }
 
@@ -142,17 +159,15 @@ impl From<RetentionPreview> for Preview {
             warnings: preview.warnings,
             removed_count: removed,
             kept_count: backups.len() as u64 - removed,
+            more_after: preview.more_after.map(|id| id.to_string()),
             backups,
         }
     }
 }
 
 impl From<Previewed> for Fate {
-    fn from(Previewed { backup, verdict }: Previewed) -> Self {
-        let (action, reason) = match verdict {
-            Verdict::Keep(reason) => ("keep", kept(reason)),
-            Verdict::Remove(reason) => ("remove", removed(reason)),
-        };
+    fn from(Previewed { backup, verdict, goes }: Previewed) -> Self {
+        let (action, reason) = words(verdict);
         let kept_until = match verdict {
             Verdict::Keep(KeepReason::KeptLonger { until }) => Some(until),
             Verdict::Keep(KeepReason::NotExpired) => backup.expired_at,
@@ -160,7 +175,7 @@ impl From<Previewed> for Fate {
         };
         Self {
             id: backup.id.to_string(),
-            name: backup.name.to_string(),
+            name: backup.name,
             resource_id: backup.resource.to_string(),
             resource_name: backup.resource_name,
             created_at: time::format(backup.created_at),
@@ -169,7 +184,17 @@ impl From<Previewed> for Fate {
             action,
             reason,
             kept_until: kept_until.map(time::format),
+            goes_at: goes.map(|(at, _)| time::format(at)),
+            goes_by: goes.map(|(_, rule)| rule.as_str()),
         }
+    }
+}
+
+/// What happens to a backup and why, in words for programs.
+pub(super) const fn words(verdict: Verdict) -> (&'static str, &'static str) {
+    match verdict {
+        Verdict::Keep(reason) => ("keep", kept(reason)),
+        Verdict::Remove(rule) => ("remove", rule.as_str()),
     }
 }
 
@@ -180,6 +205,9 @@ const fn kept(reason: KeepReason) -> &'static str {
         KeepReason::NoPolicy => "no_policy",
         KeepReason::Busy => "busy",
         KeepReason::Image => "image",
+        KeepReason::Held => "held",
+        KeepReason::Suspected => "suspected",
+        KeepReason::Locked => "locked",
         KeepReason::Failed => "failed",
         KeepReason::NotExpired => "not_expired",
         KeepReason::OtherRule => "other_rule",
@@ -190,15 +218,6 @@ const fn kept(reason: KeepReason) -> &'static str {
         KeepReason::LastOf(CalendarPeriod::Month) => "last_of_month",
         KeepReason::LastOf(CalendarPeriod::Year) => "last_of_year",
         KeepReason::KeptLonger { .. } => "kept_longer",
-    }
-}
-
-const fn removed(reason: RemoveReason) -> &'static str {
-    match reason {
-        RemoveReason::Expired => "expired",
-        RemoveReason::TooMany => "too_many",
-        RemoveReason::FailedTooMany => "failed_too_many",
-        RemoveReason::FailedTooOld => "failed_too_old",
     }
 }
 

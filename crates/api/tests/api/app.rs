@@ -85,6 +85,7 @@ impl App {
             undo_days: 3,
             monitoring: cbr_service::monitoring::MonitorOptions::default(),
             courier: courier.clone(),
+            cleanup: cbr_service::retention::Cleanup::default(),
         });
         let first = FirstAccount {
             domain_name: DOMAIN_NAME.into(),
@@ -123,6 +124,13 @@ impl App {
     /// Carries every message that is due.
     pub(crate) async fn carry(&self) {
         self.services.courier_engine(cbr_task::Options::default()).run_due().await.unwrap();
+    }
+
+    /// Writes down that a backup looks suspicious.
+    pub(crate) async fn add_anomaly(&self, anomaly: &cbr_model::anomaly::Anomaly) {
+        let mut tx = self.db.begin().await.unwrap();
+        tx.anomalies().insert(anomaly).await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     /// Starts what is due; says how many occurrences were decided.

@@ -6,10 +6,12 @@
 mod access;
 mod agents;
 mod alarms;
+mod anomalies;
 mod answers;
 mod app;
 mod audit;
 mod authorisation;
+mod backup_retention;
 mod backups;
 mod client;
 mod contract;

@@ -9,12 +9,12 @@ use crate::app::{App, VOLUMES};
 /// 2026-01-15 08:00 is when an app's clock begins.
 async fn bound_policy(app: &App, vault: &str) -> String {
     let body = json!({"policy": {"name": "hourly", "operation_type": "backup",
-        "trigger": {"properties": {"time_zone": "Europe/Berlin",
+        "trigger": {"properties": {"x-time-zone": "Europe/Berlin",
             "pattern": ["FREQ=DAILY;INTERVAL=1;BYHOUR=10,11,12;BYMINUTE=00"]}},
         "operation_definition": {"max_backups": 5}}});
     let policy = app.post("/policies", &body).await.expect(200).body;
     let properties = &policy["policy"]["trigger"]["properties"];
-    assert_eq!(properties["time_zone"], "Europe/Berlin", "POL-10: kept and shown");
+    assert_eq!(properties["x-time-zone"], "Europe/Berlin", "POL-10: kept and shown");
     let id = policy["policy"]["id"].as_str().unwrap().to_owned();
     app.post(&format!("/vaults/{vault}/associatepolicy"), &json!({"policy_id": id}))
         .await
@@ -82,7 +82,7 @@ async fn the_list_is_filtered_and_what_is_no_filter_is_refused() {
         app.get(&format!("/x/policy-runs?{bad}")).await.expect(400);
     }
     let body = json!({"policy": {"trigger": {"properties": {
-        "pattern": ["FREQ=DAILY;BYHOUR=1;BYMINUTE=0"], "time_zone": "Mars/Olympus"}}}});
+        "pattern": ["FREQ=DAILY;BYHOUR=1;BYMINUTE=0"], "x-time-zone": "Mars/Olympus"}}}});
     let refused = app.put(&format!("/policies/{policy}"), &body).await.expect(400);
     assert!(refused.body.to_string().contains("tz database"), "{}", refused.body);
 }

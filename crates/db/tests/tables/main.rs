@@ -19,6 +19,7 @@ mod object_claims;
 mod opening;
 mod operations;
 mod policies;
+mod runs;
 mod sharing;
 mod tasks;
 mod transactions;

@@ -58,7 +58,7 @@ fn policy(world: &World, name: &str) -> Policy {
     }
 }
 
-async fn stored(world: &World, name: &str) -> Policy {
+pub(crate) async fn stored(world: &World, name: &str) -> Policy {
     let policy = policy(world, name);
     let mut tx = world.begin().await;
     tx.policies().insert(&policy).await.unwrap();

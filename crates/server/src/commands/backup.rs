@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::backup_retention::RetentionCommand;
 use super::backup_share::ShareCommand;
 use super::backup_size::{self, with_sizes};
 use super::backup_trash;
@@ -101,6 +102,8 @@ enum BackupCommand {
     },
     #[command(flatten)]
     Sharing(ShareCommand),
+    #[command(flatten)]
+    Retention(RetentionCommand),
     /// Show what backups cost: what each shows, changed, needs alone, shares, and added
     Size {
         /// Names or ids
@@ -198,6 +201,7 @@ impl BackupArgs {
                 backup_trash::purge(&session, &backups, yes, wait).await
             }
             BackupCommand::Sharing(command) => command.run(&session).await,
+            BackupCommand::Retention(command) => command.run(&session).await,
             BackupCommand::Size { backups } => backup_size::size(&session, &backups).await,
         }
     }

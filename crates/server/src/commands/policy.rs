@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
+use super::policy_preview::{PreviewArgs, preview};
 use super::policy_runs::{RunsArgs, runs};
 use super::session::Session;
 use crate::client::lookup::{self, Noun};
@@ -101,7 +102,7 @@ impl Times {
 
 /// How long backups are kept.
 #[derive(Debug, Args)]
-struct Keeping {
+pub(super) struct Keeping {
     /// Keep the newest so many backups of each resource
     #[arg(long, value_name = "N")]
     keep: Option<u32>,
@@ -130,7 +131,7 @@ struct Keeping {
 
 impl Keeping {
     /// The keys of the definition; none: nothing was said.
-    fn definition(&self) -> Map<String, Value> {
+    pub(super) fn definition(&self) -> Map<String, Value> {
         let mut definition = Map::new();
         let mut set = |key: &str, value: Option<Value>| {
             if let Some(value) = value {
@@ -215,20 +216,6 @@ struct UpdateArgs {
     start_window: Option<u32>,
 }
 
-#[derive(Debug, Args)]
-struct PreviewArgs {
-    /// Name or id of the vault
-    vault: String,
-    /// As if this policy were bound to it
-    #[arg(long, value_name = "POLICY")]
-    policy: Option<String>,
-    /// Only backups of this resource (id)
-    #[arg(long, value_name = "RESOURCE")]
-    resource: Option<String>,
-    #[command(flatten)]
-    keeping: Keeping,
-}
-
 fn time_of_day(text: &str) -> Result<(u8, u8), String> {
     let read = || {
         let (hour, minute) = text.split_once(':')?;
@@ -269,7 +256,7 @@ async fn create(session: &Session, args: CreateArgs) -> Result<(), Failure> {
     set("destination_project_id", args.destination_project.map(Value::from));
     let mut properties = json!({"pattern": args.times.patterns()});
     if let Some(zone) = &args.times.at_zone {
-        properties["time_zone"] = zone.as_str().into();
+        properties["x-time-zone"] = zone.as_str().into();
     }
     if let Some(minutes) = args.start_window {
         properties["start_window_minutes"] = minutes.into();
@@ -350,7 +337,7 @@ fn changes(args: &UpdateArgs, before: &Value) -> Map<String, Value> {
         let pattern = if patterns.is_empty() { kept.clone() } else { json!(patterns) };
         let mut properties = json!({"pattern": pattern});
         if let Some(zone) = &args.times.at_zone {
-            properties["time_zone"] = zone.as_str().into();
+            properties["x-time-zone"] = zone.as_str().into();
         }
         if let Some(minutes) = args.start_window {
             properties["start_window_minutes"] =
@@ -393,53 +380,6 @@ async fn delete(session: &Session, name: &str, yes: bool) -> Result<(), Failure>
     session.output.line(lang.done_delete(lang.noun_backup_policy(), name))
 }
 
-async fn preview(session: &Session, args: PreviewArgs) -> Result<(), Failure> {
-    let lang = session.output.lang;
-    let vault = session.find_id(Noun::Vault, &args.vault).await?;
-    let mut query = Vec::new();
-    if let Some(policy) = args.policy {
-        query.push(("policy_id".to_owned(), session.find_id(Noun::Policy, &policy).await?));
-    }
-    if let Some(resource) = args.resource {
-        query.push(("resource_id".to_owned(), resource));
-    }
-    for (key, value) in &args.keeping.definition() {
-        query.push((key.clone(), wire::text(value, "")));
-    }
-    let path = session.client.cbr(&format!("x/vaults/{vault}/retention-preview"));
-    let answer = session
-        .client
-        .get(&path, query)
-        .await
-        .map_err(session.failed(lang.what_preview(&args.vault)))?;
-    let preview = &answer["retention_preview"];
-    if session.output.is_json() {
-        return session.output.json(preview);
-    }
-    for warning in wire::items(preview, "/warnings") {
-        session.output.note(wire::text(warning, ""));
-    }
-    session.output.list(
-        wire::items(preview, "/backups"),
-        &[
-            (lang.col_id(), Show::At("/id")),
-            (lang.col_name(), Show::At("/name")),
-            (lang.col_resource(), Show::At("/resource_name")),
-            (lang.col_created(), Show::With(|backup| wire::time(backup, "/created_at"))),
-            (lang.col_action(), Show::At("/action")),
-            (lang.col_reason(), Show::At("/reason")),
-            (lang.col_kept_until(), Show::With(|backup| wire::time(backup, "/kept_until"))),
-        ],
-    )?;
-    session.output.note(
-        lang.done_preview(
-            wire::text(preview, "/removed_count"),
-            wire::text(preview, "/kept_count"),
-        ),
-    );
-    Ok(())
-}
-
 fn show(output: Output, policy: &Value) -> Result<(), Failure> {
     let lang = output.lang;
     let particulars: [Column; 9] = [
@@ -464,7 +404,7 @@ fn show(output: Output, policy: &Value) -> Result<(), Failure> {
 
 fn zone(policy: &Value) -> String {
     policy
-        .pointer("/trigger/properties/time_zone")
+        .pointer("/trigger/properties/x-time-zone")
         .map_or_else(|| "UTC".to_owned(), |zone| wire::text(zone, ""))
 }
 

@@ -13,6 +13,13 @@ texts! {
     col_scheduled() "DUE (UTC)" | "计划时间 (UTC)";
     col_run_policy() "POLICY" | "策略";
     col_backups_started() "BACKUPS" | "备份数";
+    what_retention(backup) "cannot look after the retention of backup `{backup}`" | "无法处理备份 `{backup}` 的保留状态";
+    noun_anomaly() "suspicious backups" | "可疑备份";
+    col_clean() "LAST CLEAN" | "最近正常备份";
+    col_found() "FOUND (UTC)" | "发现时间 (UTC)";
+    col_holds() "HELD BY" | "保留标记";
+    col_goes() "GOES (UTC)" | "到期删除 (UTC)";
+    col_goes_by() "BY RULE" | "规则";
     col_state() "STATE" | "结果";
     col_left_out() "LEFT OUT" | "跳过";
     col_why() "WHY" | "原因";

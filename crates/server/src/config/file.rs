@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AccountConfig, Compatibility, DatabaseConfig, ExportConfig, HttpConfig, LogConfig,
-    MonitorConfig, NotifyConfig, RepositoryConfig, S3Config, TasksConfig, VerifyConfig,
+    MonitorConfig, NotifyConfig, RepositoryConfig, RetentionConfig, S3Config, TasksConfig,
+    VerifyConfig,
 };
 
 /// The example that `cbr config example` prints.
@@ -36,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) monitor: MonitorConfig,
     /// How messages leave the house.
     pub(crate) notify: NotifyConfig,
+    /// When what policies give up is deleted.
+    pub(crate) retention: RetentionConfig,
     /// What the service says about its work.
     pub(crate) log: LogConfig,
     /// Volumes and servers of this host; without a pool, one in the data directory.
@@ -122,6 +125,7 @@ impl Config {
         self.verify.validate()?;
         self.monitor.validate()?;
         self.notify.validate()?;
+        self.retention.validate()?;
         self.log.validate()?;
         self.local.validate().map_err(|error| ConfigError::invalid("local", error.to_string()))?;
         self.check_trash()
@@ -261,6 +265,8 @@ mod tests {
             ("[notify]\nfrom = \"a@example.org\"", "notify.from"),
             ("[notify]\nallow_networks = [\"10\"]", "notify.allow_networks"),
             ("[monitor]\nslot_days = 0", "monitor.slot_days"),
+            ("[retention]\nwindow_from_hour = 24", "retention.window_from_hour"),
+            ("[retention]\nwindow_until_hour = 12", "retention.window_until_hour"),
             ("[log]\nfilter = \"info,,=\"", "log.filter"),
             ("[[local.pools]]\nname = \"a\"\npath = \"b\"", "pools[0].path"),
         ];

@@ -11,4 +11,4 @@ pub use reach::{DescribedBackup, Surroundings};
 pub(crate) use reach::{existing, readable, visible};
 pub use requests::{BackupSizes, DiskMapping, RestoreRequest, WhatIf};
 pub use service::Backups;
-pub(crate) use service::begin_deletion;
+pub(crate) use service::{begin_delete, begin_deletion};

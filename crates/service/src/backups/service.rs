@@ -195,7 +195,7 @@ fn check_deletable(backup: &Backup, vault: &Vault, now: Timestamp) -> Result<()>
 }
 
 /// Marks a backup and its children as being deleted, whatever of it can be.
-async fn begin_delete(tx: &mut Tx, backup: &Backup) -> Result<()> {
+pub(crate) async fn begin_delete(tx: &mut Tx, backup: &Backup) -> Result<()> {
     for part in std::iter::once(backup).chain(&backup.children) {
         if let Ok(state) = part.state.clone().begin_delete() {
             set_state(tx, part, state).await?;

@@ -6,10 +6,12 @@ mod requests;
 mod service;
 
 pub(crate) use preview::end_of;
-pub use preview::{Governed, PreviewRequest, Previewed, RetentionPreview};
+pub use preview::{
+    Governed, PREVIEW_DAYS_MAX, PREVIEW_RESOURCES_MAX, PreviewRequest, Previewed, RetentionPreview,
+};
 pub use refusal::PolicyRefusal;
 pub use requests::{NewPolicy, NewTrigger, PolicyChange, TriggerChange, WindowChange};
 pub use service::Policies;
 pub(crate) use service::{bind_in, existing};
 
-pub use crate::rules::retention::plan::{KeepReason, RemoveReason, Verdict};
+pub use crate::rules::retention::plan::{KeepReason, Verdict};

@@ -8,13 +8,13 @@ use cbr_model::query::{Listing, Page, PolicyFilter};
 use cbr_model::vault::{Vault, VaultUse};
 use cbr_model::{PolicyId, ProjectId, TriggerId, VaultId};
 
-use super::preview::bound_backup_policy;
 use super::refusal::PolicyRefusal;
 use super::requests::{NewPolicy, PolicyChange};
 use crate::audit::Subject;
 use crate::core::Core;
 use crate::error::db;
 use crate::replication::ReplicaError;
+use crate::retention::bound_policy;
 use crate::rules::policy as rules;
 use crate::rules::policy_binding::{self as binding, Bind};
 use crate::vaults::{existing as existing_vault, policies_max};
@@ -143,7 +143,9 @@ pub(crate) async fn existing(tx: &mut Tx, project: ProjectId, id: PolicyId) -> R
 
 /// Lets a backup policy work for a vault.
 pub(crate) async fn bind_in(tx: &mut Tx, vault: &Vault, policy: &Policy) -> Result<()> {
-    if let Some(before) = bound_backup_policy(tx, vault.project, vault.id).await? {
+    if let Some(before) =
+        bound_policy(tx, vault.project, vault.id).await.map_err(db("binding a policy"))?
+    {
         schedules::give_up(tx, &before, vault).await?;
     }
     let bound = tx.policies().bind(vault.id, policy.id, policy.operation, None).await;

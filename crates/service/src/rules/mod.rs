@@ -3,6 +3,7 @@
 //! Nothing here waits, reads a clock or touches a database; so each rule is
 //! tested as a table.
 
+pub(crate) mod anomaly;
 pub(crate) mod binding;
 pub(crate) mod capacity;
 pub(crate) mod forecast;

@@ -142,7 +142,7 @@ pub(crate) fn warnings(definition: &OperationDefinition) -> Result<Vec<String>> 
 }
 
 fn check_zone(text: &str) -> Result<PolicyZone> {
-    text.parse().map_err(|error| Error::invalid("time_zone", error))
+    text.parse().map_err(|error| Error::invalid("x-time-zone", error))
 }
 
 fn check_window(minutes: i64) -> Result<u32> {

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use cbr_db::{DueBinding, Tx};
 use cbr_model::Timestamp;
+use cbr_model::event::EventKind;
 use cbr_model::policy::Policy;
 use cbr_model::policy::run::{PolicyRun, RunReason, RunState};
 use cbr_model::vault::Vault;
 use tokio_util::sync::CancellationToken;
 
 use super::plan::{row, schedule};
+use crate::alarms::NewEvent;
 use crate::core::Core;
 use crate::error::{chain, db};
 use crate::rules::occurrences::{self, Due};
@@ -236,6 +238,22 @@ pub(super) async fn note(tx: &mut Tx, run: PolicyRun) -> Result<u64> {
     let is_new = tx.policy_runs().decide(&run).await.map_err(db("noting an occurrence"))?;
     if !is_new {
         return Ok(0);
+    }
+    let is_for_people = match run.state {
+        RunState::Missed => true,
+        RunState::Refused => matches!(run.reason, RunReason::VaultFull | RunReason::VaultStatus),
+        RunState::Waiting | RunState::Started | RunState::Skipped => false,
+    };
+    if is_for_people {
+        let event = NewEvent {
+            project: run.project,
+            kind: EventKind::RunMissed,
+            vault: Some(run.vault),
+            resource: Some(run.policy.to_string()),
+            resource_name: run.policy_name.clone(),
+            detail: run.message.clone(),
+        };
+        event.raise(tx).await.map_err(db("noting an occurrence"))?;
     }
     if run.state != RunState::Waiting {
         metrics::counter!("cbr_policy_runs_total", "state" => run.state.as_str()).increment(1);

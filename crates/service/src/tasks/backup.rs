@@ -35,7 +35,7 @@ use crate::core::Core;
 use crate::error::db;
 use crate::failure::Code;
 use crate::rules::selection::{self, Taken};
-use crate::{Error, backups, vaults};
+use crate::{Error, anomalies, backups, retention, vaults};
 
 /// Per cent reached when the snapshot is open: below 10 (BAK-11).
 const OPENED: u8 = 9;
@@ -232,6 +232,7 @@ impl Task for BackupTask {
                 let fail = |state: BackupState| state.fail(reason.clone());
                 rows::advance_all(tx, job.project, job.backup, &fail).await?;
                 failed(tx, job, reason).await?;
+                retention::check(tx, job.project, (job.vault, job.resource), false).await?;
                 release(tx, job).await
             }
             Self::Open { .. } | Self::Copy { .. } | Self::Undo { .. } | Self::Done { .. } => Ok(()),
@@ -432,6 +433,9 @@ async fn seal(
     } else {
         tx.schedules().note_full(job.chain, job.due_at.unwrap_or(job.created_at)).await?;
     }
+    let figures = anomalies::figures(made.iter().map(|made| &made.version));
+    anomalies::look(tx, &backup, job.chain, figures).await?;
+    retention::check(tx, job.project, (job.vault, job.resource), true).await?;
     core.note_success(job.resource, now);
     release(tx, job).await
 }

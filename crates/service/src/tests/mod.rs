@@ -1,6 +1,7 @@
 //! The use cases and tasks on the provider's fake, a store in memory and a real database.
 
 mod alarms;
+mod anomalies;
 mod audit;
 mod backup;
 mod backup_states;
@@ -16,7 +17,9 @@ mod members;
 mod migration;
 mod nodes;
 mod restore;
+mod retention;
 mod rules;
+mod scale;
 mod schedules;
 mod sharing;
 mod store_watch;
@@ -25,5 +28,6 @@ mod topics;
 mod trash;
 mod vaults;
 mod verification;
+mod virtual_years;
 mod volumes;
 mod world;

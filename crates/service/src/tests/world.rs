@@ -31,6 +31,7 @@ use crate::exports::ExportSettings;
 use crate::identity::{Bootstrapped, FirstAccount, SealingKey};
 use crate::monitoring::MonitorOptions;
 use crate::resources::Resources;
+use crate::retention::Cleanup;
 use crate::rules::vault::tests::wanted;
 use crate::topics::{Courier, RecordingCourier};
 use crate::vaults::{NewVault, WantedResource};
@@ -185,6 +186,7 @@ impl World {
             undo_days: store.undo_days,
             monitoring: MonitorOptions::default(),
             courier: Arc::clone(&courier) as Arc<dyn Courier>,
+            cleanup: Cleanup::default(),
         });
         let first = FirstAccount {
             domain_name: "acme".into(),

@@ -55,7 +55,7 @@ pub(crate) struct TriggerProperties {
     #[serde(skip_serializing_if = "Option::is_none")]
     start_window_minutes: Option<u32>,
     /// Extension: the zone in which the times are told; absent: UTC.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "x-time-zone", skip_serializing_if = "Option::is_none")]
     time_zone: Option<&'static str>,
 }
 
@@ -77,7 +77,7 @@ pub(crate) struct TriggerPropertiesCreate {
     #[serde(skip_serializing_if = "Option::is_none")]
     start_window_minutes: Option<i64>,
     /// Extension: the zone of the tz database in which the times are told, `Europe/Berlin`; absent: UTC.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "x-time-zone", skip_serializing_if = "Option::is_none")]
     time_zone: Option<String>,
 }
 
@@ -98,6 +98,7 @@ pub(crate) struct TriggerPropertiesUpdate {
     #[schema(value_type = Option<i64>)]
     start_window_minutes: WindowChange,
     /// Extension: the zone in which the times are told; absent leaves it as it is.
+    #[serde(rename = "x-time-zone")]
     time_zone: Option<String>,
 }
 

@@ -3,10 +3,11 @@
 use cbr_model::policy::definition::OperationDefinition;
 use cbr_model::policy::retention::{CalendarPeriod, Retention, plus_months};
 use cbr_model::policy::zone::UtcOffset;
+use cbr_model::retention::RemoveReason;
 use cbr_model::{BackupId, ResourceId, Timestamp};
 use uuid::Uuid;
 
-use super::plan::{Candidate, Condition, Governing, KeepReason, RemoveReason, Verdict, plan};
+use super::plan::{Candidate, Condition, Governing, KeepReason, Verdict, plan};
 
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
@@ -86,6 +87,10 @@ impl Disk {
             is_automatic,
             state: Condition::Idle,
             has_image: false,
+            is_held: false,
+            is_suspected: false,
+            is_locked: false,
+            decided: None,
         });
         id
     }
@@ -334,4 +339,32 @@ fn a_manual_backup_ends_only_when_it_was_told_to() {
     let verdicts = disk.rule.plan(&disk.backups, at(7, 4));
     let expected = [Verdict::Keep(KeepReason::Manual), Verdict::Remove(RemoveReason::Expired)];
     assert_eq!(verdicts, expected);
+}
+
+/// RET-12, RET-18: what was decided about counts no more; a hold keeps a backup and takes it out of the
+/// count; a locked vault's backups go by their own end only.
+#[test]
+fn holds_and_locks_keep_and_what_was_decided_counts_no_more() {
+    use super::plan::{deletable, newly_expired};
+    let mut disk = Disk::with(keep(2), at(5, 10));
+    for day in 6..=10 {
+        disk.add(at(day, 2), true);
+    }
+    disk.backups[1].is_held = true;
+    disk.backups[2].is_locked = true;
+    let Rule::Policy(retention) = &disk.rule else { unreachable!() };
+    let governing = Governing::Policy(retention);
+    let now = at(10, 3);
+    let decided = newly_expired(&disk.backups, governing, now, true);
+    assert_eq!(decided, [(disk.backups[0].id, RemoveReason::TooMany)]);
+    assert_eq!(newly_expired(&disk.backups, governing, now, false), [], "VLT-84");
+    assert_eq!(deletable(&disk.backups, governing, now), [], "not before it was decided");
+    let mut decided = disk.backups.clone();
+    decided[0].decided = Some(RemoveReason::TooMany);
+    assert_eq!(deletable(&decided, governing, now), [(decided[0].id, RemoveReason::TooMany)]);
+    assert_eq!(deletable(&decided, Governing::Disabled, now), [], "POL-56");
+    assert_eq!(deletable(&decided, Governing::Nothing, now), [], "POL-53");
+    let verdicts = disk.rule.plan(&disk.backups, now);
+    assert_eq!(verdicts[1], Verdict::Keep(KeepReason::Held));
+    assert_eq!(verdicts[2], Verdict::Keep(KeepReason::Locked));
 }

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod examples;
+pub(crate) mod forecast;
 mod manual;
 pub(crate) mod plan;
 

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cbr_model::policy::retention::{Base, CalendarPeriod, Retention, plus_months};
 use cbr_model::policy::zone::UtcOffset;
+use cbr_model::retention::RemoveReason;
 use cbr_model::{BackupId, ResourceId, Timestamp};
 
 /// So many failed automatic backups of a resource are kept (RET-13) ...
@@ -35,6 +36,14 @@ pub(crate) struct Candidate {
     pub(crate) state: Condition,
     /// An image was made of it (RET-12).
     pub(crate) has_image: bool,
+    /// Somebody wants it kept, or has taken it back.
+    pub(crate) is_held: bool,
+    /// A backup of its resource looks suspicious, and nobody has confirmed it.
+    pub(crate) is_suspected: bool,
+    /// Its vault is locked, and its end has not come: only that end removes it (WORM).
+    pub(crate) is_locked: bool,
+    /// What was decided about it when another one was complete (RET-17): it counts no more.
+    pub(crate) decided: Option<RemoveReason>,
 }
 
 /// What can be done with a backup now.
@@ -81,6 +90,12 @@ pub enum KeepReason {
     Busy,
     /// An image was made of it (RET-12).
     Image,
+    /// Somebody wants it kept, or has taken it back from the trash.
+    Held,
+    /// A backup of its resource looks suspicious; nothing of it goes until somebody confirms that.
+    Suspected,
+    /// Its vault is locked.
+    Locked,
     /// It failed less than a month ago (RET-13).
     Failed,
     /// Its end has not come.
@@ -98,19 +113,6 @@ pub enum KeepReason {
         /// When that ends.
         until: Timestamp,
     },
-}
-
-/// Why a backup goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum RemoveReason {
-    /// Its end has come (RET-14).
-    Expired,
-    /// There are enough newer ones (RET-14).
-    TooMany,
-    /// It failed, and ten newer ones did as well (RET-13).
-    FailedTooMany,
-    /// It failed more than a month ago (RET-13).
-    FailedTooOld,
 }
 
 /// What happens to each of these backups at `now`, in their order.
@@ -133,6 +135,44 @@ pub(crate) fn plan(
         .collect()
 }
 
+/// What the check after a complete backup decides (RET-17, RET-36): these count no more. One that
+/// failed is no reason to remove backups that are good (VLT-84).
+pub(crate) fn newly_expired(
+    candidates: &[Candidate],
+    governing: Governing<'_>,
+    now: Timestamp,
+    is_success: bool,
+) -> Vec<(BackupId, RemoveReason)> {
+    let verdicts = plan(candidates, governing, now);
+    let decided = |(candidate, verdict): (&Candidate, Verdict)| match verdict {
+        Verdict::Remove(rule @ RemoveReason::TooMany) if is_success => Some((candidate.id, rule)),
+        Verdict::Remove(rule @ RemoveReason::FailedTooMany) => Some((candidate.id, rule)),
+        _ => None,
+    };
+    let open = candidates.iter().zip(verdicts).filter(|(one, _)| one.decided.is_none());
+    open.filter_map(decided).collect()
+}
+
+/// Which backups may be deleted at `now`, and why (RET-18): those whose own end has come, and those
+/// that were decided about. What would go after the next complete backup only is not among them.
+pub(crate) fn deletable(
+    candidates: &[Candidate],
+    governing: Governing<'_>,
+    now: Timestamp,
+) -> Vec<(BackupId, RemoveReason)> {
+    use RemoveReason::{Expired, FailedTooOld};
+    let verdicts = plan(candidates, governing, now);
+    let due = |(candidate, verdict): (&Candidate, Verdict)| match verdict {
+        Verdict::Remove(rule)
+            if candidate.decided.is_some() || matches!(rule, Expired | FailedTooOld) =>
+        {
+            Some((candidate.id, rule))
+        }
+        _ => None,
+    };
+    candidates.iter().zip(verdicts).filter_map(due).collect()
+}
+
 /// What of one resource's backups can be seen only by looking at all of them.
 #[derive(Default)]
 struct Sight {
@@ -149,7 +189,8 @@ impl Sight {
                 .iter()
                 .copied()
                 .filter(|backup| backup.is_automatic && backup.state == condition)
-                .filter(|backup| !backup.has_image && !is_over(backup, now))
+                .filter(|backup| !backup.has_image && !backup.is_held && backup.decided.is_none())
+                .filter(|backup| !is_over(backup, now))
                 .collect();
             found.sort_by_key(|backup| std::cmp::Reverse((backup.created_at, backup.id)));
             found
@@ -193,6 +234,12 @@ impl Sight {
         if backup.has_image {
             return Keep(K::Image);
         }
+        if backup.is_held {
+            return Keep(K::Held);
+        }
+        if backup.is_suspected {
+            return Keep(K::Suspected);
+        }
         if !backup.is_automatic {
             // Who made it may have said until when; that is no rule of a policy.
             return if is_over(backup, now) { Remove(R::Expired) } else { Keep(K::Manual) };
@@ -217,6 +264,13 @@ impl Sight {
         use KeepReason as K;
         use Verdict::{Keep, Remove};
         let longer = || retention.kept_longer_until(backup.created_at).filter(|end| *end > now);
+        if let Some(rule) = backup.decided {
+            return match longer() {
+                _ if backup.is_locked => Keep(K::Locked),
+                Some(until) => Keep(K::KeptLonger { until }),
+                None => Remove(rule),
+            };
+        }
         match retention.base {
             Base::Newest(_) => {
                 if self.newest.contains(&backup.id) {
@@ -225,6 +279,8 @@ impl Sight {
                     Keep(K::LastOf(*unit))
                 } else if let Some(until) = longer() {
                     Keep(K::KeptLonger { until })
+                } else if backup.is_locked {
+                    Keep(K::Locked)
                 } else {
                     Remove(RemoveReason::TooMany)
                 }
@@ -240,7 +296,7 @@ impl Sight {
         if end <= now {
             return Verdict::Remove(RemoveReason::FailedTooOld);
         }
-        let is_extra = !self.newest_failed.contains(&backup.id);
+        let is_extra = backup.decided.is_some() || !self.newest_failed.contains(&backup.id);
         if matches!(governing, Governing::Policy(_)) && is_extra {
             return Verdict::Remove(RemoveReason::FailedTooMany);
         }

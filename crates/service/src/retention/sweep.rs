@@ -1,0 +1,172 @@
+//! The sweep that has deleted what is at its end.
+
+use std::sync::Arc;
+
+use cbr_db::{DueResource, RetainedBackup, Tx};
+use cbr_model::BackupId;
+use cbr_model::audit::Event;
+use cbr_model::retention::RemoveReason;
+use cbr_model::vault::{Vault, VaultUse};
+
+use super::rule::{Rule, candidate};
+use super::window::{Cleanup, ClockWatch};
+use crate::audit::Subject;
+use crate::backups::begin_delete;
+use crate::core::Core;
+use crate::error::db;
+use crate::rules::retention::plan::deletable;
+use crate::tasks::order::Origin;
+use crate::tasks::{delete_backup, rows};
+use crate::{Result, backups, vaults};
+
+/// So many resources are looked at in one query.
+const BATCH: u32 = 200;
+/// The most backups one round has deleted: the next goes on.
+const DELETES_MAX: usize = 500;
+/// One whose deletion failed is tried again after this time.
+const AGAIN_SECONDS: i64 = 6 * 60 * 60;
+/// Where is kept what is known of the clock.
+const CLOCK: &str = "retention.clock";
+/// What a deletion is recorded as.
+const EXPIRED: Event = Event::new("expireBackup", "backup");
+
+/// Has deleted what is at its end.
+#[derive(Debug)]
+pub struct Expiry {
+    pub(super) core: Arc<Core>,
+    cleanup: Cleanup,
+}
+
+impl Expiry {
+    pub(crate) const fn new(core: Arc<Core>, cleanup: Cleanup) -> Self {
+        Self { core, cleanup }
+    }
+
+    /// Has everything deleted that is at its end and whose window is open; says how many backups.
+    pub async fn sweep(&self) -> Result<u64> {
+        let is_trusted = self.look_at_clock().await?;
+        let (mut count, mut after) = (0, None);
+        loop {
+            let due = self.due(after.as_ref()).await?;
+            for resource in &due {
+                count += self.expire(resource, is_trusted, DELETES_MAX - count).await?;
+                if count >= DELETES_MAX {
+                    break;
+                }
+            }
+            if due.len() < BATCH as usize || count >= DELETES_MAX {
+                break;
+            }
+            after = due.last().copied();
+        }
+        if count > 0 {
+            self.core.wake();
+        }
+        Ok(count as u64)
+    }
+
+    async fn due(&self, after: Option<&DueResource>) -> Result<Vec<DueResource>> {
+        let doing = "looking for expired backups";
+        let mut tx = self.core.db.read().await.map_err(db(doing))?;
+        let now = tx.now();
+        // RET-13, and a little more: the plan decides.
+        let failed_before = now.plus_seconds(-28 * 24 * 60 * 60);
+        tx.retention().due(now, failed_before, after, BATCH).await.map_err(db(doing))
+    }
+
+    /// Notes what the clock shows; says whether it deletes something.
+    async fn look_at_clock(&self) -> Result<bool> {
+        let doing = "looking at the clock";
+        let mut tx = self.core.db.begin().await.map_err(db(doing))?;
+        let text = tx.settings().find(CLOCK).await.map_err(db(doing))?;
+        // What cannot be read is as good as a clock that was never seen.
+        let before = text.and_then(|text| serde_json::from_str::<ClockWatch>(&text).ok());
+        let watch = ClockWatch::looked(before, tx.now());
+        let text = serde_json::to_string(&watch).map_err(crate::Error::internal(doing))?;
+        tx.settings().set(CLOCK, &text).await.map_err(db(doing))?;
+        tx.commit().await.map_err(db(doing))?;
+        let is_trusted = watch.is_trusted();
+        if !is_trusted && before.is_none_or(ClockWatch::is_trusted) {
+            tracing::warn!(
+                shows = watch.seen.seconds(),
+                trusted_from = watch.trusted_from.seconds(),
+                "the clock leapt, or nobody was here for days: nothing expires by it for a day"
+            );
+        }
+        Ok(is_trusted)
+    }
+
+    /// Has deleted what is at its end of one resource, at most `limit` backups.
+    async fn expire(&self, due: &DueResource, is_trusted: bool, limit: usize) -> Result<usize> {
+        let doing = "expiring backups";
+        let mut tx = self.core.db.read().await.map_err(db(doing))?;
+        if self.chosen(&mut tx, due, is_trusted).await?.is_none() {
+            return Ok(0);
+        }
+        drop(tx);
+        let mut tx = self.core.db.begin().await.map_err(db(doing))?;
+        let Some((vault, chosen)) = self.chosen(&mut tx, due, is_trusted).await? else {
+            return Ok(0);
+        };
+        let mut count = 0;
+        for (backup, rule) in chosen.into_iter().take(limit) {
+            count += usize::from(self.delete(&mut tx, &vault, backup, rule).await?);
+        }
+        tx.commit().await.map_err(db(doing))?;
+        Ok(count)
+    }
+
+    /// What of a resource may be deleted now; none: nothing.
+    async fn chosen(
+        &self,
+        tx: &mut Tx,
+        due: &DueResource,
+        is_trusted: bool,
+    ) -> Result<Option<(Vault, Vec<(BackupId, RemoveReason)>)>> {
+        let doing = "expiring backups";
+        let now = tx.now();
+        let vault = vaults::existing(tx, due.project, due.vault).await?;
+        if !vault.status.allows(VaultUse::DeleteBackup) {
+            return Ok(None);
+        }
+        let rule = Rule::of(tx, &vault).await.map_err(db(doing))?;
+        if !self.cleanup.is_open(rule.zone(), now) {
+            return Ok(None);
+        }
+        let found = tx.retention().of_resource(due.vault, due.resource).await;
+        let found = found.map_err(db(doing))?;
+        // One that could not be deleted is not tried every minute.
+        let is_resting = |one: &RetainedBackup| {
+            one.status == "error" && one.updated_at.plus_seconds(AGAIN_SECONDS) > now
+        };
+        let candidates: Vec<_> = found.iter().map(|one| candidate(&vault, one, now)).collect();
+        let mut chosen = deletable(&candidates, rule.governing(), now);
+        let by_clock = |rule| matches!(rule, RemoveReason::Expired | RemoveReason::FailedTooOld);
+        chosen.retain(|(_, rule)| is_trusted || !by_clock(*rule));
+        chosen.retain(|(id, _)| found.iter().any(|one| one.id == *id && !is_resting(one)));
+        Ok((!chosen.is_empty()).then_some((vault, chosen)))
+    }
+
+    /// Begins the deletion of a backup, unless somebody uses it: then the next round looks again.
+    async fn delete(
+        &self,
+        tx: &mut Tx,
+        vault: &Vault,
+        id: BackupId,
+        rule: RemoveReason,
+    ) -> Result<bool> {
+        let backup = backups::existing(tx, vault.project, id).await?;
+        if rows::is_used(tx, &backup, None).await.map_err(db("listing tasks"))? {
+            return Ok(false);
+        }
+        begin_delete(tx, &backup).await?;
+        let origin = Origin::policy(vault.project, None);
+        let task = delete_backup::new(&self.core, origin, vault, &backup);
+        tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
+        let subject = Subject::new(backup.id, &backup.name);
+        self.core.record_by_system(tx, vault.project, EXPIRED, subject).await?;
+        metrics::counter!("cbr_expired_backups_total", "rule" => rule.as_str()).increment(1);
+        tracing::info!(backup.id = %id, rule = rule.as_str(), "a backup is deleted by its policy");
+        Ok(true)
+    }
+}

@@ -1,0 +1,83 @@
+//! What a due occurrence costs with many policies: not a test, a measurement.
+//!
+//! `cargo test -p cbr-service --release a_day_of_ten_thousand_policies -- --ignored --nocapture`
+
+use std::time::Duration;
+
+use cbr_env::{Clock as _, SystemClock, Timestamp};
+use cbr_model::policy::run::RunState;
+use cbr_model::resource::ResourceKind;
+use cbr_model::size::Gib;
+use cbr_model::vault::{Vault, VaultKind};
+use cbr_model::{PolicyId, TriggerId, VaultId};
+use uuid::Uuid;
+
+use super::schedules::{every_day, wanted};
+use super::world::{World, id};
+use crate::rules::policy as rules;
+use crate::rules::vault::tests::resource;
+
+const POLICIES: u128 = 10_000;
+const RESOURCES: u128 = 5;
+/// 2026-01-01.
+const START: Timestamp = Timestamp(1_767_225_600_000_000);
+
+async fn fill(world: &World) {
+    let model = world.vault(VaultKind::Disk, &[]).await;
+    let mut tx = world.db.begin().await.unwrap();
+    for n in 1..=POLICIES {
+        let uuid = Uuid::from_u128(n << 64);
+        // Most of them at night, as people do.
+        let hour = if n % 4 == 0 { n / 4 % 24 } else { n % 5 };
+        let wanted = wanted(every_day(&hour.to_string()), r#"{"max_backups":7}"#);
+        let ids = (PolicyId::from_uuid(uuid), TriggerId::from_uuid(uuid));
+        let policy = rules::build(&wanted, ids, model.project, START).unwrap();
+        let resources = (0..RESOURCES).map(|m| {
+            let number = (1 << 40) + n * RESOURCES + m;
+            world.provider.add_volume(id(number), "disk", 1 << 20);
+            resource(number, ResourceKind::Volume, 1)
+        });
+        let vault = Vault {
+            id: VaultId::from_uuid(uuid),
+            size: Gib(100),
+            resources: resources.collect(),
+            ..model.clone()
+        };
+        tx.vaults().insert(&vault).await.unwrap();
+        tx.policies().insert(&policy).await.unwrap();
+        tx.policies().bind(vault.id, policy.id, policy.operation, None).await.unwrap();
+        crate::schedules::plan_bound(&mut tx, &policy, vault.id).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "takes minutes; the command is above"]
+async fn a_day_of_ten_thousand_policies() {
+    let world = World::new().await;
+    world.clock.set(START);
+    fill(&world).await;
+    let watch = SystemClock::default();
+    let (mut all, mut busy, mut worst) = (0, 0, (0, 0));
+    for _ in 1..=24 * 60 {
+        world.clock.advance(Duration::from_mins(1));
+        let began = watch.monotonic_micros();
+        let count = world.services.schedules.sweep().await.unwrap();
+        let took = watch.monotonic_micros() - began;
+        if count > 0 {
+            (all, busy) = (all + count, busy + took);
+            worst = worst.max((took, count));
+        }
+    }
+    let runs = world.runs().await;
+    assert!(runs.iter().all(|run| run.state == RunState::Started && run.started == 5));
+    assert_eq!(u128::from(all), POLICIES, "each of them once");
+    println!(
+        "{all} occurrences of {POLICIES} policies over {} resources: {} us each; the busiest minute \
+         had {} of them and took {} ms",
+        POLICIES * RESOURCES,
+        busy / all,
+        worst.1,
+        worst.0 / 1000
+    );
+}
