@@ -26,6 +26,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (16, include_str!("../migrations/0016_vault_contract.sql")),
     (17, include_str!("../migrations/0017_agents.sql")),
     (18, include_str!("../migrations/0018_runs.sql")),
+    (19, include_str!("../migrations/0019_billing.sql")),
     (20, include_str!("../migrations/0020_monitoring.sql")),
     (21, include_str!("../migrations/0021_neighbours.sql")),
     (22, include_str!("../migrations/0022_refusals.sql")),

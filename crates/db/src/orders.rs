@@ -1,6 +1,8 @@
 //! Table `orders`: what was agreed about paying for vaults.
 
-use cbr_model::order::{Order, OrderKind, Period, PeriodUnit};
+use cbr_model::billing::Money;
+use cbr_model::order::{Order, OrderKind, OrderStatus, Period, PeriodUnit};
+use cbr_model::query::Page;
 use cbr_model::vault::Consistency;
 use cbr_model::{OrderId, ProjectId, VaultId};
 
@@ -20,8 +22,9 @@ impl Orders<'_> {
     pub async fn insert(&mut self, order: &Order) -> Result<(), DbError> {
         let sql = Sql::new(
             "INSERT INTO orders (id, vault_id, project_id, user_id, kind, size_gib, consistency,
-                 product, period_unit, period_count, auto_renew, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                 product, period_unit, period_count, auto_renew, created_at, status, amount,
+                 begins_at, ends_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
         )
         .bind(order.id)
         .bind(order.vault)
@@ -34,8 +37,42 @@ impl Orders<'_> {
         .bind(order.period.map(|period| period.unit().as_str()))
         .bind(order.period.map(Period::count))
         .bind(order.auto_renew)
-        .bind(order.created_at);
+        .bind(order.created_at)
+        .bind(order.status.as_str())
+        .bind(order.amount.0)
+        .bind(order.begins_at)
+        .bind(order.ends_at);
         self.tx.execute("orders.insert", sql).await.map(drop)
+    }
+
+    /// Writes how far the part of an order is that is about its vault, and its period.
+    pub async fn settle(&mut self, order: &Order) -> Result<(), DbError> {
+        let sql = Sql::new(
+            "UPDATE orders SET status = $3, begins_at = $4, ends_at = $5
+             WHERE id = $1 AND vault_id = $2",
+        )
+        .bind(order.id)
+        .bind(order.vault)
+        .bind(order.status.as_str())
+        .bind(order.begins_at)
+        .bind(order.ends_at);
+        self.tx.execute("orders.settle", sql).await.map(drop)
+    }
+
+    /// A page of a project's orders, newest first, and how many there are; only of a vault, if one is given.
+    pub async fn page(
+        &mut self,
+        project: ProjectId,
+        vault: Option<VaultId>,
+        page: &Page,
+    ) -> Result<(Vec<Order>, u64), DbError> {
+        let mut sql = Sql::new("FROM orders WHERE project_id = $1").bind(project);
+        sql.and_equal("vault_id", vault);
+        let total = self.tx.number("orders.page", sql.wrapped("SELECT COUNT(*) AS n ", "")).await?;
+        let mut sql = sql.wrapped("SELECT * ", " ORDER BY created_at DESC, id, vault_id");
+        sql.text(" LIMIT ").value(page.limit).text(" OFFSET ").value(page.offset);
+        let rows = self.tx.rows("orders.page", "orders", sql).await?;
+        Ok((rows.iter().map(order).collect::<Result<_, _>>()?, total))
     }
 
     /// What a project's order says of each of its vaults; empty: there is no such order.
@@ -79,6 +116,10 @@ fn order(row: &Row) -> Result<Order, DbError> {
         product: row.text_opt("product")?,
         period,
         auto_renew: row.flag("auto_renew")?,
+        status: row.word("status", OrderStatus::from_str_exact)?,
+        amount: Money(row.int("amount")?),
+        begins_at: row.time_opt("begins_at")?,
+        ends_at: row.time_opt("ends_at")?,
         created_at: row.time("created_at")?,
     })
 }

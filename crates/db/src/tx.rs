@@ -13,6 +13,8 @@ use crate::anomalies::Anomalies;
 use crate::audit::Audit;
 use crate::backup_sizes::BackupSizes;
 use crate::backups::Backups;
+use crate::balances::Balances;
+use crate::billing_steps::BillingSteps;
 use crate::bindings::Bindings;
 use crate::checkpoints::Checkpoints;
 use crate::custom_roles::CustomRoles;
@@ -29,6 +31,7 @@ use crate::groups::Groups;
 use crate::images::Images;
 use crate::last_backups::LastBackups;
 use crate::members::Members;
+use crate::metering::Metering;
 use crate::mfa_devices::MfaDevices;
 use crate::migration::Migration;
 use crate::nodes::Nodes;
@@ -195,6 +198,21 @@ impl Tx {
     /// What was agreed about paying for vaults.
     pub const fn orders(&mut self) -> Orders<'_> {
         Orders { tx: self }
+    }
+
+    /// For which hours vaults are charged by use.
+    pub const fn metering(&mut self) -> Metering<'_> {
+        Metering { tx: self }
+    }
+
+    /// What accounts have.
+    pub const fn balances(&mut self) -> Balances<'_> {
+        Balances { tx: self }
+    }
+
+    /// How far it has come with vaults that are not paid for.
+    pub const fn billing_steps(&mut self) -> BillingSteps<'_> {
+        BillingSteps { tx: self }
     }
 
     /// Limits that administrators have set.

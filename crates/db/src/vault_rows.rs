@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use cbr_model::order::PeriodUnit;
 use cbr_model::resource::{BoundResource, ProtectStatus, ResourceKind};
 use cbr_model::size::Bytes;
 use cbr_model::tag::Tag;
@@ -58,6 +59,11 @@ fn vault(row: &Row) -> Result<Vault, DbError> {
             order: row.id_opt("order_id")?,
             demand_billing: row.flag("demand_billing")?,
             frozen_scene: row.text_opt("frozen_scene")?,
+            paid_until: row.time_opt("paid_until")?,
+            renew: match row.text_opt("renew_unit")? {
+                Some(_) => Some(row.word("renew_unit", PeriodUnit::from_str_exact)?),
+                None => None,
+            },
         },
         availability_zone: row.text_opt("availability_zone")?,
         backup_name_prefix: row.text("backup_name_prefix")?,

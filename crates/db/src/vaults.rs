@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cbr_model::order::PeriodUnit;
 use cbr_model::query::{Listing, Page, VaultFilter};
 use cbr_model::size::{Bytes, Gib};
 use cbr_model::tag::Tag;
@@ -14,7 +15,7 @@ use crate::row::to_json;
 use crate::sql::Sql;
 use crate::tag_filter::and_tags;
 use crate::tx::Tx;
-use crate::vault_rows;
+use crate::{vault_rows, vault_terms};
 
 /// The table of vaults.
 #[derive(Debug)]
@@ -30,9 +31,10 @@ impl Vaults<'_> {
             "INSERT INTO vaults (id, project_id, user_id, name, description, kind, consistency,
                  size_gib, status, enterprise_project, auto_bind, bind_rules, auto_expand,
                  smn_notify, threshold, locked, created_at, updated_at, charging_mode, order_id,
-                 demand_billing, frozen_scene, availability_zone, backup_name_prefix, lock_source)
+                 demand_billing, frozen_scene, availability_zone, backup_name_prefix, lock_source,
+                 paid_until, renew_unit)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                 $19, $20, $21, $22, $23, $24, $25)",
+                 $19, $20, $21, $22, $23, $24, $25, $26, $27)",
         )
         .bind(vault.id)
         .bind(vault.project)
@@ -58,8 +60,11 @@ impl Vaults<'_> {
         .bind(vault.charging.frozen_scene.as_ref())
         .bind(vault.availability_zone.as_ref())
         .bind(&vault.backup_name_prefix)
-        .bind(&vault.lock_source);
+        .bind(&vault.lock_source)
+        .bind(vault.charging.paid_until)
+        .bind(vault.charging.renew.map(PeriodUnit::as_str));
         self.tx.execute("vaults.insert", sql).await?;
+        vault_terms::note(self.tx, vault.id).await?;
         self.insert_tags(vault.id, &vault.tags).await?;
         for resource in &vault.resources {
             self.tx.bindings().insert(vault.id, resource).await?;
@@ -197,7 +202,8 @@ impl Vaults<'_> {
             "UPDATE vaults SET name = $3, description = $4, consistency = $5, size_gib = $6,
                  enterprise_project = $7, auto_bind = $8, bind_rules = $9, auto_expand = $10,
                  smn_notify = $11, threshold = $12, locked = $13, updated_at = $14,
-                 charging_mode = $15, order_id = $16, demand_billing = $17, frozen_scene = $18
+                 charging_mode = $15, order_id = $16, demand_billing = $17, frozen_scene = $18,
+                 paid_until = $19, renew_unit = $20
              WHERE project_id = $1 AND id = $2",
         )
         .bind(vault.project)
@@ -217,13 +223,16 @@ impl Vaults<'_> {
         .bind(vault.charging.mode.as_str())
         .bind(vault.charging.order)
         .bind(vault.charging.demand_billing)
-        .bind(vault.charging.frozen_scene.as_ref());
+        .bind(vault.charging.frozen_scene.as_ref())
+        .bind(vault.charging.paid_until)
+        .bind(vault.charging.renew.map(PeriodUnit::as_str));
         if !self.tx.execute_one("vaults.update", sql).await? {
             return Ok(false);
         }
         let sql = Sql::new("DELETE FROM vault_tags WHERE vault_id = $1").bind(vault.id);
         self.tx.execute("vaults.update", sql).await?;
         self.insert_tags(vault.id, &vault.tags).await?;
+        vault_terms::note(self.tx, vault.id).await?;
         Ok(true)
     }
 
@@ -244,7 +253,9 @@ impl Vaults<'_> {
         .bind(self.tx.now());
         sql.text(" AND status IN (").values_list(from.iter().map(|status| status.as_str()));
         sql.text(")");
-        self.tx.execute_one("vaults.change_status", sql).await
+        let is_changed = self.tx.execute_one("vaults.change_status", sql).await?;
+        vault_terms::note(self.tx, vault).await?;
+        Ok(is_changed)
     }
 
     /// Removes a vault with its tags, bindings and checkpoints; says whether it was there.
@@ -260,7 +271,9 @@ impl Vaults<'_> {
         self.tx.execute("vaults.delete", runs.bind(project).bind(vault)).await?;
         self.tx.members().leave(project, vault).await?;
         let sql = Sql::new("DELETE FROM vaults WHERE project_id = $1 AND id = $2");
-        self.tx.execute_one("vaults.delete", sql.bind(project).bind(vault)).await
+        let is_gone = self.tx.execute_one("vaults.delete", sql.bind(project).bind(vault)).await?;
+        vault_terms::note(self.tx, vault).await?;
+        Ok(is_gone)
     }
 
     async fn insert_tags(&mut self, vault: VaultId, tags: &[Tag]) -> Result<(), DbError> {

@@ -8,6 +8,7 @@ pub mod alarm;
 pub mod anomaly;
 pub mod audit;
 pub mod backup;
+pub mod billing;
 pub mod checkpoint;
 pub mod event;
 pub mod export;

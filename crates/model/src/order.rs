@@ -1,10 +1,13 @@
 //! Orders: what was agreed about paying for vaults (BIL-01 … BIL-09).
 //!
-//! No money moves in an installation of one's own. An order is a record of what was agreed, complete
-//! as soon as it is written; what it changes of a vault changes in the same transaction.
+//! What an order changes of a vault changes in the transaction in which the order is completed: at once
+//! where nothing is charged or the account has what it costs, otherwise when it is paid.
 
 use crate::Timestamp;
+use crate::billing::Money;
 use crate::id::{OrderId, ProjectId, UserId, VaultId};
+use crate::policy::retention::plus_months;
+use crate::policy::zone::UtcOffset;
 use crate::size::Gib;
 use crate::vault::Consistency;
 
@@ -37,6 +40,20 @@ words! {
         Change = "change",
         /// Makes vaults that are charged by use prepaid.
         ToPrepaid = "to_prepaid",
+        /// Makes a prepaid vault's period begin anew (BIL-03).
+        Renew = "renew",
+    }
+}
+
+words! {
+    /// How far an order is.
+    OrderStatus {
+        /// The account does not have what it costs, or nobody has said that it shall be paid.
+        Unpaid = "unpaid",
+        /// What it says has been done.
+        Completed = "completed",
+        /// It was given up before it was paid.
+        Cancelled = "cancelled",
     }
 }
 
@@ -79,6 +96,19 @@ impl Period {
     pub const fn count(self) -> u8 {
         self.count
     }
+
+    /// The same in months.
+    pub const fn months(self) -> u32 {
+        match self.unit {
+            PeriodUnit::Month => self.count as u32,
+            PeriodUnit::Year => self.count as u32 * 12,
+        }
+    }
+
+    /// One month or one year: what a period is renewed by (BIL-03).
+    pub const fn one(unit: PeriodUnit) -> Self {
+        Self { unit, count: 1 }
+    }
 }
 
 /// What was agreed about one vault. An order of several vaults has one of these for each.
@@ -104,8 +134,34 @@ pub struct Order {
     pub period: Option<Period>,
     /// Whether the period is to begin anew when it ends (BIL-03).
     pub auto_renew: bool,
+    /// How far it is; the same for all vaults of one order.
+    pub status: OrderStatus,
+    /// What it costs, of this vault.
+    pub amount: Money,
+    /// When its period begins; none: it has none, or has not been completed.
+    pub begins_at: Option<Timestamp>,
+    /// When its period ends.
+    pub ends_at: Option<Timestamp>,
     /// When it was ordered.
     pub created_at: Timestamp,
+}
+
+/// When a period of so many months ends that begins at `begins`, after the `periods` of the vault so far
+/// (begin, end, months; oldest first). Periods that follow one another are counted from the begin of
+/// the first, so that a vault that began on the 31st ends on the 31st wherever there is one.
+pub fn end_of_period(
+    periods: &[(Timestamp, Timestamp, u32)],
+    begins: Timestamp,
+    months: u32,
+) -> Timestamp {
+    let (mut anchor, mut total) = (begins, months);
+    for (from, to, length) in periods.iter().rev() {
+        if *to != anchor {
+            break;
+        }
+        (anchor, total) = (*from, total.saturating_add(*length));
+    }
+    plus_months(anchor, total, UtcOffset::default())
 }
 
 #[cfg(test)]
@@ -127,5 +183,28 @@ mod tests {
         for (unit, count, is_good) in table {
             assert_eq!(Period::new(unit, count).is_some(), is_good, "{count} {unit:?}");
         }
+    }
+
+    /// BIL-02, BIL-03: months are the calendar's, and a chain of them does not drift.
+    #[test]
+    fn a_chain_of_months_ends_on_the_day_it_began() {
+        let at = |text: &str| {
+            let at = chrono::DateTime::parse_from_rfc3339(text).unwrap();
+            Timestamp(at.timestamp_micros())
+        };
+        let mut begins = at("2025-01-31T10:00:00Z");
+        let mut periods = Vec::new();
+        for want in ["2025-02-28T10:00:00Z", "2025-03-31T10:00:00Z", "2025-04-30T10:00:00Z"] {
+            let ends = end_of_period(&periods, begins, 1);
+            assert_eq!(ends, at(want));
+            periods.push((begins, ends, 1));
+            begins = ends;
+        }
+        assert_eq!(end_of_period(&periods, begins, 12), at("2026-04-30T10:00:00Z"));
+        // A gap begins a chain of its own.
+        let later = at("2025-06-15T00:00:00Z");
+        assert_eq!(end_of_period(&periods, later, 1), at("2025-07-15T00:00:00Z"));
+        assert_eq!(Period::new(PeriodUnit::Year, 5).unwrap().months(), 60);
+        assert_eq!(Period::one(PeriodUnit::Month).months(), 1);
     }
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::id::{OrderId, ProjectId, UserId, VaultId};
 use crate::name::Name;
+use crate::order::PeriodUnit;
 use crate::resource::{BoundResource, ResourceKind};
 use crate::size::{Bytes, Gib};
 use crate::tag::Tag;
@@ -163,7 +164,7 @@ impl VaultStatus {
     }
 }
 
-/// How a vault is charged for (BIL-01). Nothing is charged here; what was agreed is kept.
+/// How a vault is charged for (BIL-01).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChargingMode {
@@ -198,8 +199,28 @@ pub struct Charging {
     pub order: Option<OrderId>,
     /// Whether backups go on when it is full (contract `demand_billing`; prepaid only).
     pub demand_billing: bool,
-    /// Why it is frozen, in a word of the operator's; none when it is not.
+    /// Why it is frozen, in a word of the operator's or one of [`Self::SCENES`]; none when it is not.
     pub frozen_scene: Option<String>,
+    /// Until when it is paid; none: it is charged by use, or its period has no end.
+    pub paid_until: Option<Timestamp>,
+    /// By what its period is renewed when it ends (BIL-03); none: it is not.
+    pub renew: Option<PeriodUnit>,
+}
+
+impl Charging {
+    /// The account owes for vaults that are charged by use.
+    pub const ARREARS: &'static str = "ARREARS";
+    /// Its period is over.
+    pub const EXPIRED: &'static str = "EXPIRED";
+    /// It was ordered and is not paid yet.
+    pub const UNPAID: &'static str = "UNPAID";
+    /// Why vaults are frozen because of money. Whoever pays lifts that, and nobody else's words (VLT-54).
+    pub const SCENES: [&'static str; 3] = [Self::ARREARS, Self::EXPIRED, Self::UNPAID];
+
+    /// Whether it is frozen because of money, for this reason.
+    pub fn is_frozen_for(&self, scene: &str) -> bool {
+        self.frozen_scene.as_deref() == Some(scene)
+    }
 }
 
 /// A vault with what is bound to it.

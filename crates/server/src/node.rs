@@ -60,6 +60,7 @@ impl Node {
             monitoring: config.monitor.options(),
             courier: Arc::clone(&courier) as Arc<dyn Courier>,
             cleanup: config.retention.cleanup(),
+            billing: config.billing.settings()?,
         });
         Ok(Self { world, db, provider, courier, services })
     }

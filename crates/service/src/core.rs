@@ -9,6 +9,7 @@ use cbr_store::Repository;
 use cbr_task::Wake;
 
 use crate::audit::Change;
+use crate::billing::BillingSettings;
 use crate::identity::SealingKey;
 use crate::resources::Resources;
 use crate::topics::Courier;
@@ -30,6 +31,8 @@ pub(crate) struct Core {
     pub(crate) courier: Arc<dyn Courier>,
     /// Seals secrets in the database.
     pub(crate) sealing: Arc<SealingKey>,
+    /// What the operator decided about money.
+    pub(crate) billing: BillingSettings,
 }
 
 impl std::fmt::Debug for Core {

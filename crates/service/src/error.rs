@@ -4,7 +4,9 @@ use cbr_model::checkpoint::SkippedResource;
 use cbr_model::resource::ResourceKind;
 use cbr_model::size::{Bytes, Gib};
 use cbr_model::vault::{VaultKind, VaultStatus};
-use cbr_model::{BackupId, CheckpointId, ExportId, ProjectId, ResourceId, TaskId, VaultId};
+use cbr_model::{
+    BackupId, CheckpointId, ExportId, OrderId, ProjectId, ResourceId, TaskId, VaultId,
+};
 
 use crate::agents::AgentError;
 use crate::alarms::AlarmError;
@@ -425,6 +427,24 @@ pub enum VaultRefusal {
     OrderNotFound {
         /// What is missing.
         reason: String,
+    },
+    /// The account does not have what an order costs.
+    #[error("order {order} costs {costs} and the account has {has}; ask for a credit, then pay it")]
+    NotEnough {
+        /// The order.
+        order: OrderId,
+        /// Minor units.
+        costs: i64,
+        /// Minor units.
+        has: i64,
+    },
+    /// An order that is done or given up is neither paid nor given up any more.
+    #[error("order {order} is {status}")]
+    OrderSettled {
+        /// The order.
+        order: OrderId,
+        /// How far it is.
+        status: &'static str,
     },
     /// Another change of capacity, specification or payment is under way (VLT-52).
     #[error("another change of the vault is under way; it is locked until that is done")]

@@ -8,6 +8,7 @@ use cbr_provider::Provider;
 use cbr_store::Repository;
 use cbr_task::{Engine, Options, Wake};
 
+use crate::billing::{Billing, BillingSettings};
 use crate::core::Core;
 use crate::exports::{ExportSettings, Host};
 use crate::identity::SealingKey;
@@ -62,6 +63,8 @@ pub struct Deps {
     pub courier: Arc<dyn Courier>,
     /// When what retention gives up is deleted.
     pub cleanup: Cleanup,
+    /// What the operator decided about money.
+    pub billing: BillingSettings,
 }
 
 /// The use cases, for those who call them.
@@ -73,6 +76,8 @@ pub struct Services {
     pub audit: Arc<Audit>,
     /// Vaults.
     pub vaults: Arc<Vaults>,
+    /// What vaults cost, and who pays.
+    pub billing: Arc<Billing>,
     /// When vaults are backed up, and how long their backups are kept.
     pub policies: Arc<Policies>,
     /// Policies of whole accounts.
@@ -133,6 +138,7 @@ impl Services {
     pub fn new(deps: Deps) -> Self {
         let Deps { db, clock, random, repository, provider, sealing_key, node, exports, .. } = deps;
         let (undo_days, monitoring, courier) = (deps.undo_days, deps.monitoring, deps.courier);
+        let billing = deps.billing;
         let sealing = Arc::new(sealing_key);
         let cleanup = deps.cleanup;
         let identity = Arc::new(Identity::new(
@@ -155,10 +161,12 @@ impl Services {
             undo_days,
             courier,
             sealing,
+            billing,
         });
         let exports = Arc::new(Exports::new(Arc::clone(&core), host));
         let backups = Arc::new(Backups::new(Arc::clone(&core)));
         let checkpoints = Arc::new(Checkpoints::new(Arc::clone(&core)));
+        let billing = Arc::new(Billing::new(Arc::clone(&core)));
         let trash = Arc::new(Trash::new(Arc::clone(&core)));
         let alarms = Arc::new(Alarms::new(Arc::clone(&core)));
         let expiry = Arc::new(Expiry::new(Arc::clone(&core), cleanup));
@@ -197,10 +205,12 @@ impl Services {
                 Arc::clone(&identity),
                 Arc::clone(&exports),
                 backups,
+                Arc::clone(&billing),
                 Arc::clone(&organization_policies),
                 Arc::clone(&expiry),
             )),
             expiry,
+            billing,
             organization_policies,
             trash,
             exports,

@@ -18,7 +18,9 @@ use crate::content::reference;
 use crate::core::Core;
 use crate::error::db;
 use crate::resources::refused;
-use crate::{Backups, Error, Expiry, Exports, Identity, OrganizationPolicies, Result, Trash};
+use crate::{
+    Backups, Billing, Error, Expiry, Exports, Identity, OrganizationPolicies, Result, Trash,
+};
 
 /// How often the quick sweeps run.
 const EVERY: Duration = Duration::from_mins(1);
@@ -38,6 +40,7 @@ pub struct Sweeps {
     identity: Arc<Identity>,
     exports: Arc<Exports>,
     backups: Arc<Backups>,
+    billing: Arc<Billing>,
     organization_policies: Arc<OrganizationPolicies>,
     expiry: Arc<Expiry>,
 }
@@ -49,10 +52,11 @@ impl Sweeps {
         identity: Arc<Identity>,
         exports: Arc<Exports>,
         backups: Arc<Backups>,
+        billing: Arc<Billing>,
         organization_policies: Arc<OrganizationPolicies>,
         expiry: Arc<Expiry>,
     ) -> Self {
-        Self { core, trash, identity, exports, backups, organization_policies, expiry }
+        Self { core, trash, identity, exports, backups, billing, organization_policies, expiry }
     }
 
     /// Sweeps until `shutdown`. The first round, right after a start, does everything.
@@ -84,6 +88,8 @@ impl Sweeps {
             report("exports", self.exports.reconcile().await);
             report("organization policies", self.organization_policies.sync().await);
             report("expired backups", self.expiry.sweep().await);
+            report("metering", self.billing.meter().await);
+            report("billing", self.billing.sweep().await);
             report("queue", self.queue().await.map(|()| 0));
             report("sizes", self.backups.count_sizes().await);
             if round % TRASH_ROUNDS == 0 {

@@ -211,6 +211,9 @@ const fn vault_code(refusal: &VaultRefusal) -> ErrorCode {
         VaultRefusal::DestinationNotFound(_) => ErrorCode::DestinationVaultAbsent,
         VaultRefusal::DestinationFull { .. } => ErrorCode::DestinationFull,
         VaultRefusal::OrderNotFound { .. } => ErrorCode::OrderNotFound,
+        VaultRefusal::NotEnough { .. } | VaultRefusal::OrderSettled { .. } => {
+            ErrorCode::VaultNotEditable
+        }
         VaultRefusal::Changing => ErrorCode::VaultChanging,
     }
 }

@@ -12,6 +12,7 @@ use cbr_model::audit::Event;
 use cbr_model::identity::{Domain, Project, User};
 use cbr_model::{DomainId, ProjectId, ResourceId, UserId};
 use cbr_provider::fake::FakeProvider;
+use cbr_service::billing::BillingSettings;
 use cbr_service::exports::ExportSettings;
 use cbr_service::identity::{Bootstrapped, FirstAccount, SealingKey};
 use cbr_service::topics::RecordingCourier;
@@ -56,6 +57,11 @@ impl App {
     }
 
     pub(crate) async fn start_with(settings: Settings) -> Self {
+        Self::start_billed(settings, BillingSettings::default()).await
+    }
+
+    /// With what an operator decided about money.
+    pub(crate) async fn start_billed(settings: Settings, billing: BillingSettings) -> Self {
         let database = TestDatabase::sqlite();
         let clock = ManualClock::new(START);
         let shared: Arc<dyn cbr_env::Clock> = Arc::new(clock.clone());
@@ -86,6 +92,7 @@ impl App {
             monitoring: cbr_service::monitoring::MonitorOptions::default(),
             courier: courier.clone(),
             cleanup: cbr_service::retention::Cleanup::default(),
+            billing,
         });
         let first = FirstAccount {
             domain_name: DOMAIN_NAME.into(),

@@ -9,6 +9,7 @@ mod access;
 mod agents;
 mod alarms;
 mod backups;
+mod billing;
 mod builders;
 mod exports;
 mod identity;

@@ -1,7 +1,8 @@
 //! What the contract knows of vaults beyond their capacity: tags as a filter, totals, orders, quotas.
 
 use cbr_model::backup::BackupState;
-use cbr_model::order::{Order, OrderKind, Period, PeriodUnit};
+use cbr_model::billing::Money;
+use cbr_model::order::{Order, OrderKind, OrderStatus, Period, PeriodUnit};
 use cbr_model::query::{Page, TagFilter, TagMatch, ValueMatch, VaultFilter};
 use cbr_model::quota::Quota;
 use cbr_model::resource::ResourceKind;
@@ -126,6 +127,10 @@ async fn an_order_is_kept_for_each_of_its_vaults(database: TestDatabase) {
         product: Some("p-1".into()),
         period: Period::new(PeriodUnit::Year, 2),
         auto_renew: true,
+        status: OrderStatus::Unpaid,
+        amount: Money(1200),
+        begins_at: None,
+        ends_at: None,
         created_at: Timestamp(5),
     };
     let change = Order {
@@ -149,6 +154,23 @@ async fn an_order_is_kept_for_each_of_its_vaults(database: TestDatabase) {
     let stranger: ProjectId = world.id();
     assert_eq!(tx.orders().find(stranger, order.id).await.unwrap(), []);
     assert_eq!(tx.orders().list(stranger, order.vault).await.unwrap(), []);
+
+    // BIL-08: a line is settled, and only it.
+    let done = Order {
+        status: OrderStatus::Completed,
+        begins_at: Some(Timestamp(7)),
+        ends_at: Some(Timestamp(9)),
+        ..order.clone()
+    };
+    tx.orders().settle(&done).await.unwrap();
+    let page = Page { limit: 2, offset: 0, marker: None };
+    let (lines, total) = tx.orders().page(world.project, None, &page).await.unwrap();
+    assert_eq!((lines.len(), total), (2, 3));
+    assert_eq!(lines[0].kind, OrderKind::Change, "newest first");
+    let (lines, total) = tx.orders().page(world.project, Some(order.vault), &page).await.unwrap();
+    assert_eq!((&lines[1], total), (&done, 2));
+    let nothing = (Vec::new(), 0);
+    assert_eq!(tx.orders().page(stranger, None, &page).await.unwrap(), nothing);
 }
 
 /// QUO-06.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use cbr_db::DbError;
 use cbr_model::ProjectId;
+use cbr_model::Timestamp;
+use cbr_model::order::PeriodUnit;
 use cbr_model::query::{Page, VaultFilter};
 use cbr_model::resource::ProtectStatus;
 use cbr_model::size::Gib;
@@ -62,6 +64,8 @@ async fn an_update_writes_what_people_can_change(database: TestDatabase) {
         order: Some(world.id()),
         demand_billing: true,
         frozen_scene: Some("POLICE".into()),
+        paid_until: Some(Timestamp(77)),
+        renew: Some(PeriodUnit::Year),
     };
     world.clock.advance(Duration::from_secs(1));
     let mut tx = world.begin().await;

@@ -7,9 +7,9 @@ use cbr_provider::LocalConfig;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountConfig, Compatibility, DatabaseConfig, ExportConfig, HttpConfig, LogConfig,
-    MonitorConfig, NotifyConfig, RepositoryConfig, RetentionConfig, S3Config, TasksConfig,
-    VerifyConfig,
+    AccountConfig, BillingConfig, Compatibility, DatabaseConfig, ExportConfig, HttpConfig,
+    LogConfig, MonitorConfig, NotifyConfig, RepositoryConfig, RetentionConfig, S3Config,
+    TasksConfig, VerifyConfig,
 };
 
 /// The example that `cbr config example` prints.
@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) notify: NotifyConfig,
     /// When what policies give up is deleted.
     pub(crate) retention: RetentionConfig,
+    /// What vaults cost, and what follows when nobody pays.
+    pub(crate) billing: BillingConfig,
     /// What the service says about its work.
     pub(crate) log: LogConfig,
     /// Volumes and servers of this host; without a pool, one in the data directory.
@@ -126,6 +128,7 @@ impl Config {
         self.monitor.validate()?;
         self.notify.validate()?;
         self.retention.validate()?;
+        self.billing.validate()?;
         self.log.validate()?;
         self.local.validate().map_err(|error| ConfigError::invalid("local", error.to_string()))?;
         self.check_trash()

@@ -7,6 +7,7 @@
 //! `example.toml` shows every key with its default; a test keeps the two equal.
 
 mod account;
+mod billing;
 mod database;
 mod export;
 mod file;
@@ -21,6 +22,7 @@ mod tasks;
 mod verify;
 
 pub(crate) use account::AccountConfig;
+pub(crate) use billing::BillingConfig;
 pub(crate) use database::DatabaseConfig;
 pub(crate) use export::ExportConfig;
 pub(crate) use file::{Config, ConfigError, EXAMPLE};

@@ -50,7 +50,7 @@ impl Identity {
 }
 
 /// The account that runs the installation: the one of the first start.
-async fn operator(tx: &mut Tx) -> Result<Option<DomainId>> {
+pub(crate) async fn operator(tx: &mut Tx) -> Result<Option<DomainId>> {
     let doing = "reading who runs the installation";
     let Some(text) = tx.settings().find(PROVIDER_PROJECT).await.map_err(db(doing))? else {
         return Ok(None);

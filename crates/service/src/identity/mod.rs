@@ -19,6 +19,7 @@ mod sessions;
 mod temporary;
 mod users;
 
+pub(crate) use accounts::operator;
 pub use agencies::{AgencyText, Duration};
 pub use cbr_db::AccessKey;
 pub use credentials::{

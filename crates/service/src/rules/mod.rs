@@ -4,6 +4,7 @@
 //! tested as a table.
 
 pub(crate) mod anomaly;
+pub(crate) mod billing;
 pub(crate) mod binding;
 pub(crate) mod capacity;
 pub(crate) mod forecast;

@@ -277,7 +277,7 @@ pub(crate) mod tests {
     fn prepaid() -> crate::vaults::Prepaid {
         use cbr_model::order::{Period, PeriodUnit};
         let period = Period::new(PeriodUnit::Month, 1).unwrap();
-        crate::vaults::Prepaid { period, auto_renew: false }
+        crate::vaults::Prepaid { period, auto_renew: false, auto_pay: true }
     }
 
     /// VLT-10, VLT-22, Y.4: one wrong value each.

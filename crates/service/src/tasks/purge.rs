@@ -19,7 +19,7 @@ use cbr_model::operation::{OperationDetails, OperationResource, OperationType};
 use cbr_model::query::{BackupFilter, Page};
 use cbr_model::resource::{BoundResource, ProtectStatus};
 use cbr_model::vault::{Vault, VaultStatus};
-use cbr_model::{BackupId, ProjectId, ResourceId, VaultId};
+use cbr_model::{BackupId, ProjectId, ResourceId, TaskId, VaultId};
 use cbr_task::{Failure, Outcome, StepError, Task, TaskContext};
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +90,22 @@ pub(crate) fn new_remove_resource(
     }
 }
 
+/// The same for a vault that was frozen for long enough: nobody asked for it.
+pub(crate) fn new_release(core: &Core, vault: &Vault) -> NewTask {
+    let (first, details) = first(core, vault, None);
+    let id = TaskId::random(&*core.random);
+    let task = cbr_task::new_task(id, vault.project, &first)
+        .expect("stages consist of texts, numbers and lists, which are JSON");
+    NewTask {
+        operation: Some(OperationType::VaultDelete),
+        vault: Some(vault.id),
+        vault_name: Some(vault.name.to_string()),
+        details,
+        exclusive_key: Some(format!("vault:{}", vault.id)),
+        ..task
+    }
+}
+
 fn new(
     core: &Core,
     access: &Access,
@@ -97,11 +113,19 @@ fn new(
     resource: Option<ResourceId>,
     operation: OperationType,
 ) -> NewTask {
+    let (first, details) = first(core, vault, resource);
+    NewTask { details, ..order::new_in_vault(core, access, vault, operation, &first) }
+}
+
+fn first(
+    core: &Core,
+    vault: &Vault,
+    resource: Option<ResourceId>,
+) -> (PurgeTask, OperationDetails) {
     let (deleted, failed, undo) = (0, Vec::new(), core.undo_days > 0);
     let job = Job { project: vault.project, vault: vault.id, resource, deleted, failed, undo };
     let details = details(&job);
-    let first = PurgeTask::Erase { job, current: None, erased: None, marks: None };
-    NewTask { details, ..order::new_in_vault(core, access, vault, operation, &first) }
+    (PurgeTask::Erase { job, current: None, erased: None, marks: None }, details)
 }
 
 fn details(job: &Job) -> OperationDetails {

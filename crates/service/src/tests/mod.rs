@@ -5,6 +5,7 @@ mod anomalies;
 mod audit;
 mod backup;
 mod backup_states;
+mod billing;
 mod capacity;
 mod catalogue;
 mod delete;

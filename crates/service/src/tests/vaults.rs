@@ -15,7 +15,7 @@ use crate::vaults::{ExpirationDay, NewVault, OrderChange, Prepaid, VaultChange};
 use crate::{Error, Result};
 
 fn prepaid() -> Prepaid {
-    Prepaid { period: Period::new(PeriodUnit::Year, 1).unwrap(), auto_renew: true }
+    Prepaid { period: Period::new(PeriodUnit::Year, 1).unwrap(), auto_renew: true, auto_pay: true }
 }
 
 fn resize(size: u64) -> VaultChange {
@@ -255,6 +255,7 @@ async fn orders_change_vaults_and_are_kept() {
         product: "p-1".into(),
         size: Gib(300),
         specification: (VaultKind::Disk, Consistency::CrashConsistent),
+        auto_pay: true,
     };
     let refused = vaults.change_order(access, change(&by_use)).await;
     assert!(

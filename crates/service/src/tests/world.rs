@@ -24,6 +24,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::backups::RestoreRequest;
+use crate::billing::BillingSettings;
 use crate::checkpoints::{CheckpointView, NewCheckpoint, ResourceChoice};
 use crate::content::{reference, versions};
 use crate::core::Core;
@@ -65,6 +66,7 @@ pub(super) struct Store {
     pub(super) repository: Arc<Repository>,
     /// For how many days what is deleted can be taken back.
     undo_days: u32,
+    billing: BillingSettings,
 }
 
 /// An installation.
@@ -153,7 +155,13 @@ impl World {
             Arc::clone(&random),
             cbr_store::Options::default(),
         );
-        let store = Store { backend, faulty, repository: Arc::new(repository.unwrap()), undo_days };
+        let store = Store {
+            backend,
+            faulty,
+            repository: Arc::new(repository.unwrap()),
+            undo_days,
+            billing: BillingSettings::default(),
+        };
         Self::over(provider, store, random, database).await
     }
 
@@ -187,6 +195,7 @@ impl World {
             monitoring: MonitorOptions::default(),
             courier: Arc::clone(&courier) as Arc<dyn Courier>,
             cleanup: Cleanup::default(),
+            billing: store.billing.clone(),
         });
         let first = FirstAccount {
             domain_name: "acme".into(),
@@ -209,6 +218,14 @@ impl World {
         }
     }
 
+    /// One that is billed like this, over an empty database, with a trash of three days.
+    pub(super) async fn billed(database: TestDatabase, billing: BillingSettings) -> Self {
+        let Self { provider, mut store, .. } =
+            Self::build(TestDatabase::sqlite(), 3, Repository::init).await;
+        store.billing = billing;
+        Self::over(provider, store, Arc::new(SeededRandom::new(9)), database).await
+    }
+
     /// What the steps of tasks need, for the crash matrix.
     pub(super) fn core(&self) -> Arc<Core> {
         let provider = Arc::clone(&self.provider) as Arc<dyn Provider>;
@@ -223,6 +240,7 @@ impl World {
             undo_days: self.store.undo_days,
             courier: Arc::clone(&self.courier) as Arc<dyn Courier>,
             sealing: Arc::new(SealingKey::new(&Zeroizing::new([9; 32]))),
+            billing: self.store.billing.clone(),
         })
     }
 

@@ -57,6 +57,11 @@ pub(super) async fn task_in(tx: &mut Tx, vault: VaultId) -> Result<Option<TaskId
     find_task(tx, vault, |_| true).await
 }
 
+/// Whether there is one.
+pub(crate) async fn is_at_work(tx: &mut Tx, vault: VaultId) -> Result<bool> {
+    Ok(task_in(tx, vault).await?.is_some())
+}
+
 /// Refuses to lock or shrink a vault that something is moved out of or into, or removed from: what the
 /// task has found in order must stay so until it is done.
 pub(super) async fn refuse_while_moving(tx: &mut Tx, before: &Vault, after: &Vault) -> Result<()> {

@@ -14,6 +14,7 @@ mod usage;
 pub use crate::rules::forecast::Forecast;
 pub(crate) use auto_bind::bind_unprotected;
 pub(crate) use growth::grow;
+pub(crate) use migrate::is_at_work;
 pub use orders::OrderChange;
 pub use quotas::QuotaUse;
 pub(crate) use quotas::policies_max;

@@ -1,21 +1,27 @@
 //! Orders of vaults (BIL-04, BIL-08, contract C65 … C67).
 //!
-//! There is no billing centre: an order is written down, what it changes of the vaults changes in the
-//! same transaction, and nobody is asked to pay.
+//! An order that is paid, or has not to be, is carried out in the transaction that writes it down. One that
+//! is not paid locks its vaults until it is paid or given up (VLT-52); a vault that it is to make is
+//! frozen until then.
 
 use std::collections::BTreeSet;
 
-use cbr_model::order::{Order, OrderKind};
+use cbr_db::Tx;
+use cbr_model::order::{Order, OrderKind, OrderStatus};
 use cbr_model::size::Gib;
-use cbr_model::vault::{ChargingMode, Consistency, Vault, VaultKind, VaultStatus, VaultUse};
-use cbr_model::{OrderId, VaultId};
+use cbr_model::vault::{
+    Charging, ChargingMode, Consistency, Vault, VaultKind, VaultStatus, VaultUse,
+};
+use cbr_model::{OrderId, Timestamp, VaultId};
 
 use super::quotas::check_capacity;
 use super::requests::{Prepaid, VaultChange};
 use super::service::{Vaults, existing};
 use crate::audit::Subject;
+use crate::billing::{carry_out, new_line, place};
 use crate::error::VaultRefusal;
 use crate::error::db;
+use crate::rules::billing::{complete, days_left};
 use crate::rules::vault as rules;
 use crate::{Access, Error, Result};
 
@@ -35,6 +41,8 @@ pub struct OrderChange {
     pub size: Gib,
     /// New specification: what it holds, and how.
     pub specification: (VaultKind, Consistency),
+    /// Whether what it costs is to be paid at once.
+    pub auto_pay: bool,
 }
 
 impl Vaults {
@@ -66,15 +74,19 @@ impl Vaults {
             consistency: Some(consistency),
             ..VaultChange::default()
         };
-        let before = vault.size;
-        let after = rules::changed(vault, &change, tx.now())?;
+        let (before, now) = (vault.size, tx.now());
+        let after = rules::changed(vault.clone(), &change, now)?;
         check_capacity(&mut tx, after.project, before, after.size).await?;
-        tx.vaults().update(&after).await.map_err(db("changing a vault"))?;
-        let order = Order {
+        let prices = self.core.billing.prices.of(after.kind, after.consistency);
+        let more = Gib(after.size.0.saturating_sub(before.0));
+        let mut order = Order {
             product: Some(wanted.product),
-            ..self.line(access, &after, OrderKind::Change, tx.now())
+            amount: prices.of_rest(more, days_left(&vault, now)),
+            ..new_line(&self.core, access, &after, OrderKind::Change, now)
         };
+        let status = place(&self.core, &mut tx, &[order.clone()], wanted.auto_pay).await?;
         tx.orders().insert(&order).await.map_err(db("adding an order"))?;
+        proceed(&mut tx, vault, &mut order, status).await?;
         tx.commit(Subject::new(after.id, &after.name)).await?;
         Ok(order.id)
     }
@@ -94,6 +106,7 @@ impl Vaults {
         }
         let id = OrderId::random(&*self.core.random);
         let mut tx = self.core.change(access, "ordering").await?;
+        let mut ordered = Vec::new();
         for vault in vaults {
             let vault = existing(&mut tx, access.project(), vault).await?;
             let refused = |reason: &str| {
@@ -107,45 +120,69 @@ impl Vaults {
                 return refused("it grows by itself, which only vaults do that are charged by use");
             }
             check_changeable(&vault)?;
-            let order = Order {
-                id,
-                period: Some(prepaid.period),
-                auto_renew: prepaid.auto_renew,
-                ..self.line(access, &vault, OrderKind::ToPrepaid, tx.now())
-            };
-            tx.orders().insert(&order).await.map_err(db("adding an order"))?;
-            let mut after = vault;
-            after.charging.mode = ChargingMode::PrePaid;
-            after.charging.order = Some(id);
-            tx.vaults().update(&after).await.map_err(db("changing a vault"))?;
-            tx.record(Subject::new(after.id, &after.name)).await?;
+            let line = self.period(access, &vault, prepaid, OrderKind::ToPrepaid, tx.now());
+            ordered.push((vault, Order { id, ..line }));
+        }
+        let lines: Vec<Order> = ordered.iter().map(|(_, line)| line.clone()).collect();
+        let status = place(&self.core, &mut tx, &lines, prepaid.auto_pay).await?;
+        for (vault, mut line) in ordered {
+            tx.orders().insert(&line).await.map_err(db("adding an order"))?;
+            let subject = Subject::new(vault.id, &vault.name);
+            proceed(&mut tx, vault, &mut line, status).await?;
+            tx.record(subject).await?;
         }
         tx.commit_recorded().await?;
         Ok(id)
     }
 
-    /// A new order of the vault as it is.
-    pub(super) fn line(
+    /// Orders a vault that is being made. Unless the order can be carried out at once the vault is frozen.
+    pub(super) async fn order(
+        &self,
+        tx: &mut Tx,
+        access: &Access,
+        vault: &mut Vault,
+        prepaid: Prepaid,
+    ) -> Result<()> {
+        let now = vault.created_at;
+        let mut line = self.period(access, vault, prepaid, OrderKind::Create, now);
+        if place(&self.core, tx, &[line.clone()], prepaid.auto_pay).await? == OrderStatus::Completed
+        {
+            complete(vault, &mut line, &[], now);
+        } else {
+            vault.status = VaultStatus::Frozen;
+            vault.charging.frozen_scene = Some(Charging::UNPAID.to_owned());
+            vault.charging.order = Some(line.id);
+        }
+        tx.orders().insert(&line).await.map_err(db("adding an order"))
+    }
+
+    /// A line that orders a period.
+    fn period(
         &self,
         access: &Access,
         vault: &Vault,
+        prepaid: Prepaid,
         kind: OrderKind,
-        now: cbr_model::Timestamp,
+        now: Timestamp,
     ) -> Order {
+        let prices = self.core.billing.prices.of(vault.kind, vault.consistency);
         Order {
-            id: OrderId::random(&*self.core.random),
-            project: vault.project,
-            user: access.caller().user.id,
-            vault: vault.id,
-            kind,
-            size: vault.size,
-            consistency: vault.consistency,
-            product: None,
-            period: None,
-            auto_renew: false,
-            created_at: now,
+            period: Some(prepaid.period),
+            auto_renew: prepaid.auto_renew,
+            amount: prices.of_period(vault.size, prepaid.period),
+            ..new_line(&self.core, access, vault, kind, now)
         }
     }
+}
+
+/// Carries an order out, or has its vault wait for it.
+async fn proceed(tx: &mut Tx, vault: Vault, line: &mut Order, status: OrderStatus) -> Result<()> {
+    if status == OrderStatus::Completed {
+        return carry_out(tx, vault, line).await;
+    }
+    let (from, to) = ([VaultStatus::Available], VaultStatus::Lock);
+    let changed = tx.vaults().change_status(vault.project, vault.id, &from, to).await;
+    changed.map_err(db("changing a vault's status")).map(drop)
 }
 
 /// VLT-52: one change at a time, and only of a vault that allows it.

@@ -5,7 +5,7 @@ use cbr_model::policy::{POLICIES_MAX, PolicyOperation};
 use cbr_model::quota::Quota;
 use cbr_model::size::Gib;
 use cbr_model::tag::{InvalidTags, TAGS_MAX};
-use cbr_model::vault::{Vault, VaultStatus};
+use cbr_model::vault::{Charging, Vault, VaultStatus};
 use cbr_model::{ProjectId, VaultId};
 
 use super::service::{Vaults, existing};
@@ -57,10 +57,14 @@ impl Vaults {
     pub async fn freeze(&self, access: &Access, vault: VaultId, scene: &str) -> Result<Vault> {
         use VaultStatus::{Available, Frozen};
         check_name("scene", scene)?;
+        if Charging::SCENES.contains(&scene) {
+            return Err(Error::invalid("scene", "this word is for vaults that are not paid for"));
+        }
         self.bar(access, vault, Some(scene.to_owned()), &[Available], Frozen).await
     }
 
-    /// Makes a frozen vault available again.
+    /// Makes a vault available again that an administrator froze. What is frozen because of money is
+    /// paid for instead (VLT-54).
     pub async fn unfreeze(&self, access: &Access, vault: VaultId) -> Result<Vault> {
         self.bar(access, vault, None, &[VaultStatus::Frozen], VaultStatus::Available).await
     }
@@ -77,6 +81,15 @@ impl Vaults {
         let mut tx = self.core.change(access, doing).await?;
         let mut vault = existing(&mut tx, access.project(), vault).await?;
         check_administrator(access)?;
+        let scene_now = vault.charging.frozen_scene.as_deref();
+        let is_unpaid = scene_now.is_some_and(|scene| Charging::SCENES.contains(&scene));
+        if is_unpaid && scene.is_none() {
+            let reason = "it is frozen because it is not paid for, and available once it is";
+            return Err(Error::VaultNotEditable { reason: reason.to_owned() });
+        }
+        // Somebody is barred also while he owes: then paying does not lift it.
+        let barred = [VaultStatus::Available, VaultStatus::Frozen];
+        let from = if is_unpaid { barred.as_slice() } else { from };
         let is_changed = tx.vaults().change_status(vault.project, vault.id, from, to).await;
         if !is_changed.map_err(db(doing))? {
             return Err(Error::VaultStatus { status: vault.status });

@@ -59,6 +59,8 @@ pub struct Prepaid {
     pub period: Period,
     /// Whether it is to begin anew when it ends (BIL-03).
     pub auto_renew: bool,
+    /// Whether it is to be paid at once; otherwise the order waits to be paid.
+    pub auto_pay: bool,
 }
 
 /// A resource that shall be bound.

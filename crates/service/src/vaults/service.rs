@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use cbr_db::Tx;
 use cbr_model::backup::Backup;
-use cbr_model::order::{Order, OrderKind};
 use cbr_model::query::{Listing, Page, VaultFilter};
 use cbr_model::resource::{ProtectStatus, ResourceKind};
 use cbr_model::vault::{ChargingMode, RESOURCES_MAX, Vault, VaultStatus, VaultUse};
@@ -51,13 +50,7 @@ impl Vaults {
         let facts = facts(&mut tx, &wanted.resources, candidates).await?;
         vault.resources = binding::plan(&vault, &wanted.resources, &facts, || self.new_chain())?;
         if let Some(prepaid) = wanted.prepaid {
-            let order = Order {
-                period: Some(prepaid.period),
-                auto_renew: prepaid.auto_renew,
-                ..self.line(access, &vault, OrderKind::Create, now)
-            };
-            vault.charging.order = Some(order.id);
-            tx.orders().insert(&order).await.map_err(db("adding an order"))?;
+            self.order(&mut tx, access, &mut vault, prepaid).await?;
         }
         tx.vaults().insert(&vault).await.map_err(db("adding a vault"))?;
         if let Some(policy) = wanted.backup_policy {

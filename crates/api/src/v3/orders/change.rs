@@ -20,7 +20,7 @@ pub(crate) const OPERATION: Operation = Operation {
     verb: Verb::Post,
     path: "/v3/{project_id}/orders/change",
     group: "Orders",
-    summary: "Changes capacity or specification of a prepaid vault. Nothing is to be paid.",
+    summary: "Changes capacity or specification of a prepaid vault.",
     admission: Admission::Project,
     action: Some("cbr:vaults:updateOrder"),
     event: Some(Event::new("updateOrder", "vault")),
@@ -31,13 +31,15 @@ pub(crate) const OPERATION: Operation = Operation {
     mount: |filter| on(filter, handle),
 };
 
-/// Body of the request. What has to do with payment is read by nobody.
+/// Body of the request. `console_url` and `promotion_info` are read by nobody.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ChangeOrderRequest)]
 struct Request {
     /// The vault.
     resource_id: String,
     product_info: ProductInfo,
+    /// Whether it is paid at once, where orders are charged; otherwise it waits to be paid.
+    is_auto_pay: Option<bool>,
 }
 
 /// What shall be different.
@@ -60,7 +62,9 @@ async fn handle(
     Authorised(access): Authorised,
     JsonBody(request): JsonBody<Request>,
 ) -> Result<Json<OrderResponseBody>, ApiError> {
-    let wanted = change(request.resource_id, request.product_info.into())?;
+    let auto_pay = request.is_auto_pay.unwrap_or(false);
+    let wanted =
+        OrderChange { auto_pay, ..change(request.resource_id, request.product_info.into())? };
     let order = api.services.vaults.change_order(&access, wanted).await?;
     Ok(Json(OrderResponseBody::done(order)))
 }
@@ -95,5 +99,6 @@ pub(super) fn change(vault: String, wanted: Product) -> Result<OrderChange, ApiE
         product: product(wanted.id)?,
         size: size(wanted.size)?,
         specification: specification(&wanted.specification)?,
+        auto_pay: false,
     })
 }

@@ -21,7 +21,7 @@ pub(crate) const OPERATION: Operation = Operation {
     verb: Verb::Post,
     path: "/v3/{project_id}/vaults/change-charge-mode",
     group: "Orders",
-    summary: "Makes vaults that are charged by use prepaid, all or none. Nothing is to be paid.",
+    summary: "Makes vaults that are charged by use prepaid, all or none.",
     admission: Admission::Project,
     action: Some("cbr:vaults:updateOrder"),
     event: Some(Event::new("changeVaultChargeMode", "vault")),
@@ -32,7 +32,7 @@ pub(crate) const OPERATION: Operation = Operation {
     mount: |filter| on(filter, handle),
 };
 
-/// Body of the request. `is_auto_pay` and `console_url` are read by nobody: nothing is paid here.
+/// Body of the request. `console_url` is read by nobody.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ChangeVaultChargeModeRequest)]
 struct Request {
@@ -45,6 +45,8 @@ struct Request {
     /// 1 to 9 months or 1 to 5 years.
     period_num: i64,
     is_auto_renew: Option<bool>,
+    /// Whether it is paid at once, where orders are charged; otherwise it waits to be paid.
+    is_auto_pay: Option<bool>,
 }
 
 /// `POST /v3/{project_id}/vaults/change-charge-mode`
@@ -60,6 +62,7 @@ async fn handle(
     let prepaid = Prepaid {
         period: period(Some(&request.period_type), Some(request.period_num))?,
         auto_renew: request.is_auto_renew.unwrap_or(false),
+        auto_pay: request.is_auto_pay.unwrap_or(false),
     };
     let vaults: Vec<VaultId> = request
         .vault_ids

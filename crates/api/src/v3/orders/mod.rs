@@ -1,4 +1,4 @@
-//! Orders of prepaid vaults (contract C65 to C67). Nothing is paid: an order is a record.
+//! Orders of prepaid vaults (contract C65 to C67).
 
 pub(crate) mod change;
 pub(crate) mod make_prepaid;

@@ -19,7 +19,7 @@ pub(crate) const OPERATION: Operation = Operation {
     verb: Verb::Put,
     path: "/v3/{project_id}/orders/{order_id}",
     group: "Orders",
-    summary: "Changes capacity or specification of the vault of an order. Nothing is to be paid.",
+    summary: "Changes capacity or specification of the vault of an order.",
     admission: Admission::Project,
     action: Some("cbr:vaults:updateOrder"),
     event: Some(Event::new("updateOrder", "vault")),
@@ -30,7 +30,7 @@ pub(crate) const OPERATION: Operation = Operation {
     mount: |filter| on(filter, handle),
 };
 
-/// Body of the request. What has to do with payment is read by nobody.
+/// Body of the request. `consoleUrl` and `promotionInfo` are read by nobody.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = UpdateOrderRequest)]
 #[serde(rename_all = "camelCase")]
@@ -38,6 +38,8 @@ struct Request {
     /// The vault.
     resource_id: String,
     product_info: ProductInfo,
+    /// Whether it is paid at once, where orders are charged; otherwise it waits to be paid.
+    is_auto_pay: Option<bool>,
 }
 
 /// What shall be different.
@@ -80,7 +82,8 @@ async fn handle(
         specification: info.resource_spec_code,
     };
     let order = Some(id_of(&order, ErrorCode::OrderNotFound)?);
-    let wanted = OrderChange { order, ..change(request.resource_id, product)? };
+    let auto_pay = request.is_auto_pay.unwrap_or(false);
+    let wanted = OrderChange { order, auto_pay, ..change(request.resource_id, product)? };
     let order = api.services.vaults.change_order(&access, wanted).await?;
     Ok(Json(Response { order_id: order.to_string(), ret_code: "0", ret_msg: "success" }))
 }

@@ -39,8 +39,7 @@ pub(super) struct VaultCreate {
     sys_lock_source_service: Option<String>,
 }
 
-/// Capacity, specification and payment of a vault to be made. `is_auto_pay` and `console_url` are
-/// read by nobody: nothing is paid here.
+/// Capacity, specification and payment of a vault to be made. `console_url` is read by nobody.
 #[derive(Debug, Deserialize, ToSchema)]
 struct BillingCreate {
     /// `server` or `disk`.
@@ -60,6 +59,8 @@ struct BillingCreate {
     /// 1 to 9 months or 1 to 5 years; needed for `pre_paid`.
     period_num: Option<i64>,
     is_auto_renew: Option<bool>,
+    /// Whether an order is paid at once, where orders are charged; otherwise it waits to be paid.
+    is_auto_pay: Option<bool>,
     is_multi_az: Option<bool>,
 }
 
@@ -131,7 +132,11 @@ impl BillingCreate {
             return Ok(None);
         }
         let period = period(self.period_type.as_deref(), self.period_num)?;
-        Ok(Some(Prepaid { period, auto_renew: self.is_auto_renew.unwrap_or(false) }))
+        Ok(Some(Prepaid {
+            period,
+            auto_renew: self.is_auto_renew.unwrap_or(false),
+            auto_pay: self.is_auto_pay.unwrap_or(false),
+        }))
     }
 }
 

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
 use cbr_model::audit::Event;
-use cbr_model::vault::{ChargingMode, Vault};
+use cbr_model::vault::{ChargingMode, Vault, VaultStatus};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -19,7 +19,7 @@ pub(crate) const OPERATION: Operation = Operation {
     verb: Verb::Post,
     path: "/v3/{project_id}/vaults/order",
     group: "Vaults",
-    summary: "Orders a prepaid vault. Nothing is to be paid, so it exists at once.",
+    summary: "Orders a prepaid vault. It exists at once, and is frozen until the order is paid if it must be.",
     admission: Admission::Project,
     action: Some("cbr:vaults:create"),
     event: Some(Event::new("createVault", "vault")),
@@ -59,7 +59,7 @@ struct Order {
     order_id: String,
     /// Id of the vault.
     resource_id: String,
-    /// 1: it was done.
+    /// 1: it was done; 0: it waits to be paid.
     subscribe_result: u32,
 }
 
@@ -85,7 +85,7 @@ impl Orders {
             cloud_service_id: "cbr",
             order_id: vault.charging.order?.to_string(),
             resource_id: vault.id.to_string(),
-            subscribe_result: 1,
+            subscribe_result: u32::from(vault.status == VaultStatus::Available),
         };
         Some(Self { orders: vec![order], code: 0, text: "success", error_code: "0" })
     }

@@ -1,0 +1,136 @@
+//! Table `metering`: for which hours vaults are charged by use, and how much.
+
+use cbr_model::billing::Price;
+use cbr_model::query::Page;
+use cbr_model::size::Gib;
+use cbr_model::vault::{Consistency, VaultKind};
+use cbr_model::{DomainId, ProjectId, Timestamp, VaultId};
+
+use crate::error::DbError;
+use crate::sql::Sql;
+use crate::tx::Tx;
+
+const HOUR_SECONDS: i64 = 60 * 60;
+
+/// An hour of a vault that is charged by use.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MeteredHour {
+    /// The vault; it may be gone.
+    pub vault: VaultId,
+    /// Hours since 1970.
+    pub hour: i64,
+    /// What it holds.
+    pub kind: VaultKind,
+    /// Specification.
+    pub consistency: Consistency,
+    /// The largest capacity it had in the hour.
+    pub size: Gib,
+    /// Of one GB, in millionths of a minor unit.
+    pub price: Price,
+    /// Of all, in millionths of a minor unit.
+    pub amount: u64,
+    /// Of what.
+    pub currency: String,
+}
+
+/// Which rows of the metering are asked for: hours from `from` to before `until`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MeteringFilter {
+    /// First hour.
+    pub from: i64,
+    /// The hour after the last.
+    pub until: i64,
+    /// Only this vault.
+    pub vault: Option<VaultId>,
+}
+
+/// The table of metered hours.
+#[derive(Debug)]
+pub struct Metering<'t> {
+    pub(crate) tx: &'t mut Tx,
+}
+
+impl Metering<'_> {
+    /// Writes down an hour of all vaults of a specification that were charged by use at some moment of it,
+    /// with the largest capacity they had then; says of how many. Those that have a row of this hour
+    /// already keep it.
+    pub async fn meter(
+        &mut self,
+        hour: i64,
+        specification: (VaultKind, Consistency),
+        price: Price,
+        currency: &str,
+    ) -> Result<u64, DbError> {
+        let begin = Timestamp(0).plus_seconds(hour.saturating_mul(HOUR_SECONDS));
+        let sql = Sql::new(
+            "INSERT INTO metering (vault_id, hour, project_id, kind, consistency, size_gib, price,
+                 amount, currency)
+             SELECT t.vault_id, $1, MAX(t.project_id), $4, $5, MAX(t.size_gib), $6,
+                 MAX(t.size_gib) * $6, $7
+             FROM vault_terms t
+             WHERE t.by_use = 1 AND t.kind = $4 AND t.consistency = $5 AND t.from_at < $3
+             AND (t.until_at IS NULL OR t.until_at > $2)
+             GROUP BY t.vault_id
+             ON CONFLICT (vault_id, hour) DO NOTHING",
+        )
+        .bind(hour)
+        .bind(begin)
+        .bind(begin.plus_seconds(HOUR_SECONDS))
+        .bind(specification.0.as_str())
+        .bind(specification.1.as_str())
+        .bind(price.millionths())
+        .bind(currency);
+        self.tx.execute("metering.meter", sql).await
+    }
+
+    /// What each account used in an hour, in millionths of a minor unit.
+    pub async fn used(&mut self, hour: i64) -> Result<Vec<(DomainId, u64)>, DbError> {
+        let sql = Sql::new(
+            "SELECT p.domain_id AS domain_id, CAST(SUM(m.amount) AS BIGINT) AS amount
+             FROM metering m JOIN projects p ON p.id = m.project_id
+             WHERE m.hour = $1 GROUP BY p.domain_id ORDER BY p.domain_id",
+        );
+        let rows = self.tx.rows("metering.used", "metering", sql.bind(hour)).await?;
+        rows.iter().map(|row| Ok((row.id("domain_id")?, row.count("amount")?))).collect()
+    }
+
+    /// A project's hours, oldest first, and how many there are and what they cost together.
+    pub async fn list(
+        &mut self,
+        project: ProjectId,
+        filter: MeteringFilter,
+        page: &Page,
+    ) -> Result<(Vec<MeteredHour>, u64, u64), DbError> {
+        let mut sql = Sql::new("FROM metering WHERE project_id = $1 AND hour >= $2 AND hour < $3")
+            .bind(project)
+            .bind(filter.from)
+            .bind(filter.until);
+        sql.and_equal("vault_id", filter.vault);
+        let sums = sql.wrapped(
+            "SELECT COUNT(*) AS n, CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS amount ",
+            "",
+        );
+        let sums = self.tx.row("metering.list", "metering", sums).await?;
+        let (total, amount) = match sums {
+            Some(row) => (row.count("n")?, row.count("amount")?),
+            None => (0, 0),
+        };
+        let mut sql = sql.wrapped("SELECT * ", " ORDER BY hour, vault_id");
+        sql.text(" LIMIT ").value(page.limit).text(" OFFSET ").value(page.offset);
+        let rows = self.tx.rows("metering.list", "metering", sql).await?;
+        let hours = rows.iter().map(|row| {
+            let price = Price::from_millionths(row.count("price")?);
+            Ok(MeteredHour {
+                vault: row.id("vault_id")?,
+                hour: row.int("hour")?,
+                kind: row.word("kind", VaultKind::from_str_exact)?,
+                consistency: row.word("consistency", Consistency::from_str_exact)?,
+                size: row.gib("size_gib")?,
+                price: price.ok_or_else(|| row.inconsistent("price", "beyond the highest"))?,
+                amount: row.count("amount")?,
+                currency: row.text("currency")?,
+            })
+        });
+        Ok((hours.collect::<Result<_, DbError>>()?, total, amount))
+    }
+}
