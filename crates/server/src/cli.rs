@@ -6,6 +6,7 @@ use crate::commands::agent::AgentArgs;
 use crate::commands::alarm::AlarmArgs;
 use crate::commands::audit::AuditArgs;
 use crate::commands::backup::BackupArgs;
+use crate::commands::billing::BillingArgs;
 use crate::commands::config::ConfigArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::iam::IamArgs;
@@ -75,6 +76,7 @@ pub(crate) enum Command {
     Topic(TopicArgs),
     Iam(IamArgs),
     Audit(AuditArgs),
+    Billing(BillingArgs),
     Login(LoginArgs),
     Profile(ProfileArgs),
     Completions(CompletionsArgs),

@@ -65,6 +65,7 @@ fn run(command: Command, output: Output) -> anyhow::Result<()> {
         Command::Task(args) => block_on(args.run(output)),
         Command::Iam(args) => block_on(args.run(output)),
         Command::Audit(args) => block_on(args.run(output)),
+        Command::Billing(args) => block_on(args.run(output)),
         Command::Login(args) => block_on(args.run(output)),
         Command::Profile(args) => Ok(args.run(output)?),
         Command::Completions(args) => Ok(args.run(Cli::command(), output)?),

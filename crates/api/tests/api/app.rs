@@ -155,6 +155,11 @@ impl App {
         self.services.sweeps.tokens().await.unwrap();
     }
 
+    /// Meters the hours that are over.
+    pub(crate) async fn meter(&self) {
+        self.services.billing.meter().await.unwrap();
+    }
+
     /// Whatever needs the database fails from now on.
     pub(crate) async fn close_database(&self) {
         self.db.close().await.unwrap();

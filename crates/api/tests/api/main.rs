@@ -13,6 +13,7 @@ mod audit;
 mod authorisation;
 mod backup_retention;
 mod backups;
+mod billing;
 mod client;
 mod contract;
 mod credentials;

@@ -8,6 +8,7 @@ mod backup_retention;
 mod backup_share;
 mod backup_size;
 mod backup_trash;
+pub(crate) mod billing;
 mod conclude;
 pub(crate) mod config;
 pub(crate) mod doctor;

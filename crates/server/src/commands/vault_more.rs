@@ -24,7 +24,7 @@ texts! {
     done_expire(count, day) "{count} backups are kept until the end of {day}" | "{count} 个备份将保留到 {day} 结束";
     what_automatic(vault) "cannot change what automatic backups of vault `{vault}` take" | "无法修改存储库 `{vault}` 的自动备份范围";
     what_order(vaults) "cannot make {vaults} prepaid" | "无法将 {vaults} 转为包年包月";
-    done_order(order) "Order {order} is kept; nothing is to be paid" | "订单 {order} 已记录，无需付费";
+    done_order(order) "Order {order} is placed: cbr billing orders" | "订单 {order} 已提交：cbr billing orders";
     what_quota() "cannot read or set quotas" | "无法读取或设置配额";
     what_freeze(vault) "cannot freeze or unfreeze vault `{vault}`" | "无法冻结或解冻存储库 `{vault}`";
     ask_lock(vault) "Lock vault `{vault}` for ever? Its automatic backups cannot be deleted before they expire, and no resource can leave it." | "永久锁定存储库 `{vault}`？自动备份在过期前无法删除，资源也无法移出。";
@@ -90,7 +90,7 @@ pub(super) enum MoreCommand {
         #[arg(long, short)]
         yes: bool,
     },
-    /// Make vaults prepaid; nothing is to be paid
+    /// Make vaults prepaid
     MakePrepaid {
         /// Names or ids
         #[arg(required = true)]
@@ -325,7 +325,7 @@ async fn make_prepaid(
 
 impl PeriodArgs {
     /// In the contract's words. One of the two is there: clap sees to that.
-    fn unit_and_count(&self) -> (&'static str, u64) {
+    pub(super) fn unit_and_count(&self) -> (&'static str, u64) {
         match self.years {
             Some(years) => ("year", years),
             None => ("month", self.months.unwrap_or_default()),

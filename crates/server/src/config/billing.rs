@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use cbr_model::billing::{Price, PriceList, Prices};
-use cbr_service::billing::{BillingSettings, Driver, Prepayment, Showback};
+use cbr_service::billing::{
+    BillingSettings, Driver, Prepayment, Price, PriceList, Prices, Showback,
+};
 use serde::{Deserialize, Serialize};
 
 use super::file::{ConfigError, check_range};

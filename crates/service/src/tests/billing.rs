@@ -43,6 +43,12 @@ fn settings(charges: bool, releases: bool) -> BillingSettings {
     }
 }
 
+/// One in which an hour and a day are enough.
+async fn hasty() -> World {
+    let settings = BillingSettings { grace_hours: 1, retention_days: 1, ..settings(true, true) };
+    World::billed(TestDatabase::sqlite(), settings).await
+}
+
 async fn world(charges: bool, releases: bool) -> World {
     World::billed(TestDatabase::sqlite(), settings(charges, releases)).await
 }
@@ -82,7 +88,7 @@ impl World {
         rows.into_iter().map(|row| (row.hour, row.size.0)).collect()
     }
 
-    async fn state(&self, vault: &Vault) -> (VaultStatus, Option<String>) {
+    async fn scene(&self, vault: &Vault) -> (VaultStatus, Option<String>) {
         let vault = self.reread(vault).await;
         (vault.status, vault.charging.frozen_scene)
     }
@@ -201,10 +207,10 @@ async fn arrears_freeze_and_paying_lifts_it() {
     assert_eq!(world.status(&vault).await, VaultStatus::Available);
     world.hours(2).await;
     assert!(world.balance().await < 0);
-    world.hours(DAY - 1).await;
+    world.hours(DAY - 2).await;
     assert_eq!(world.status(&vault).await, VaultStatus::Available, "it is watched for a day");
     world.hours(2).await;
-    assert_eq!(world.state(&vault).await, (VaultStatus::Frozen, Some("ARREARS".into())));
+    assert_eq!(world.scene(&vault).await, (VaultStatus::Frozen, Some("ARREARS".into())));
     let owed = world.balance().await;
     world.hours(5).await;
     assert_eq!(world.balance().await, owed, "frozen hours are not charged");
@@ -223,15 +229,15 @@ async fn arrears_freeze_and_paying_lifts_it() {
     assert!(world.credit(-owed - 1, "b").await.unwrap() < 0);
     assert_eq!(world.status(&vault).await, VaultStatus::Frozen, "not enough");
     assert_eq!(world.credit(1, "c").await.unwrap(), 0);
-    assert_eq!(world.state(&vault).await, (VaultStatus::Available, None), "at once");
-    assert_eq!(world.state(&barred).await, (VaultStatus::Frozen, Some("POLICE".into())));
+    assert_eq!(world.scene(&vault).await, (VaultStatus::Available, None), "at once");
+    assert_eq!(world.scene(&barred).await, (VaultStatus::Frozen, Some("POLICE".into())));
     // Being barred while one owes is not lifted by paying.
     world.hours(DAY + 3).await;
-    assert_eq!(world.state(&vault).await.1.as_deref(), Some("ARREARS"));
+    assert_eq!(world.scene(&vault).await.1.as_deref(), Some("ARREARS"));
     services.vaults.freeze(access, vault.id, "POLICE").await.unwrap();
     world.credit(10_000, "d").await.unwrap();
     world.hours(1).await;
-    assert_eq!(world.state(&vault).await, (VaultStatus::Frozen, Some("POLICE".into())));
+    assert_eq!(world.scene(&vault).await, (VaultStatus::Frozen, Some("POLICE".into())));
     services.vaults.unfreeze(access, vault.id).await.unwrap();
     world.back_up(&vault).await;
 }
@@ -266,7 +272,7 @@ async fn a_vault_is_released_only_after_an_observed_period_and_if_the_driver_say
         let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
         let backup = world.back_up(&vault).await;
         world.credit(-1, "owes").await.unwrap();
-        world.hours(DAY + 1).await;
+        world.hours(DAY).await;
         assert_eq!(world.status(&vault).await, VaultStatus::Frozen);
         world.hours(15 * DAY - 1).await;
         assert_eq!(world.status(&vault).await, VaultStatus::Frozen, "an hour is missing");
@@ -280,7 +286,7 @@ async fn a_vault_is_released_only_after_an_observed_period_and_if_the_driver_say
             let log = world.logs().await.remove(0);
             super::world::succeeded(&log);
         } else {
-            world.hours(30 * DAY).await;
+            world.hours(5 * DAY).await;
             assert_eq!(world.status(&vault).await, VaultStatus::Frozen, "for ever");
         }
     }
@@ -333,7 +339,7 @@ impl World {
 /// VLT-60, contract A.9: what a lock keeps is not released by money; when it has expired it is.
 #[tokio::test]
 async fn a_locked_vault_is_not_released() {
-    let world = world(true, true).await;
+    let world = hasty().await;
     let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
     let automatic = NewCheckpoint { auto_trigger: true, name: None, ..run(&vault) };
     world.services.checkpoints.create(&world.access, automatic).await.unwrap();
@@ -341,7 +347,7 @@ async fn a_locked_vault_is_not_released() {
     let locked = VaultChange { locked: Some(true), ..VaultChange::default() };
     world.services.vaults.update(&world.access, vault.id, locked).await.unwrap();
     world.credit(-1, "owes").await.unwrap();
-    world.hours(17 * DAY).await;
+    world.hours(3 * DAY).await;
     assert_eq!(world.status(&vault).await, VaultStatus::Frozen);
     let mut kept = world.backups().await.remove(0);
     let mut tx = world.db.begin().await.unwrap();
@@ -357,11 +363,11 @@ async fn a_locked_vault_is_not_released() {
 #[tokio::test]
 async fn a_crash_at_any_step_of_a_release_leaves_nothing_half_done() {
     let make = async || {
-        let world = world(true, true).await;
+        let world = hasty().await;
         let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
         world.back_up(&vault).await;
         world.credit(-1, "owes").await.unwrap();
-        world.hours(16 * DAY + 3).await;
+        world.hours(DAY + 2).await;
         let task = world.waiting().await;
         world.with_task::<PurgeTask>(task)
     };
@@ -389,7 +395,7 @@ async fn a_period_ends_and_is_renewed_by_hand() {
     );
     assert_eq!(vault.charging.paid_until, line.ends_at);
     world.hours(32 * DAY).await;
-    assert_eq!(world.state(&vault).await, (VaultStatus::Frozen, Some("EXPIRED".into())));
+    assert_eq!(world.scene(&vault).await, (VaultStatus::Frozen, Some("EXPIRED".into())));
     let (access, billing) = (&world.access, &world.services.billing);
     let order = billing.renew(access, vault.id, month(true)).await.unwrap();
     assert_eq!((order.kind, order.status), (OrderKind::Renew, OrderStatus::Completed));
@@ -434,7 +440,7 @@ async fn a_period_is_renewed_by_itself() {
     assert_eq!(world.status(&monthly).await, VaultStatus::Available);
     // Nothing is left for a third month.
     world.hours(32 * DAY).await;
-    assert_eq!(world.state(&monthly).await, (VaultStatus::Frozen, Some("EXPIRED".into())));
+    assert_eq!(world.scene(&monthly).await, (VaultStatus::Frozen, Some("EXPIRED".into())));
     assert_eq!(world.lines(&yearly).await.len(), 1, "its year is not over");
     world.credit(1500, "more").await.unwrap();
     assert_eq!(
@@ -475,7 +481,7 @@ async fn orders_wait_to_be_paid() {
     assert!(matches!(refused, Err(Error::Vault(VaultRefusal::OrderSettled { .. }))), "{refused:?}");
 
     let made = world.prepaid(month(false)).await;
-    assert_eq!(world.state(&made).await, (VaultStatus::Frozen, Some("UNPAID".into())));
+    assert_eq!(world.scene(&made).await, (VaultStatus::Frozen, Some("UNPAID".into())));
     let (orders, _) =
         services.billing.orders(access, Some(made.id), Page::default()).await.unwrap();
     let dropped = world.prepaid(month(false)).await;
@@ -502,8 +508,8 @@ async fn orders_wait_to_be_paid() {
     let waiting = world.reread(&made).await;
     assert_eq!((waiting.status, waiting.size), (VaultStatus::Lock, Gib(100)), "nobody said to pay");
     let paid = services.billing.pay(access, order).await.unwrap();
-    assert_eq!(paid[0].amount, Money(1550), "31 days of 100 GB more");
-    assert_eq!((world.reread(&made).await.size, world.balance().await), (Gib(200), 50));
+    assert_eq!(paid[0].amount, Money(1500), "30 days of 100 GB more");
+    assert_eq!((world.reread(&made).await.size, world.balance().await), (Gib(200), 100));
     services.vaults.change_order(access, change(50, true)).await.unwrap();
-    assert_eq!((world.reread(&made).await.size, world.balance().await), (Gib(50), 50));
+    assert_eq!((world.reread(&made).await.size, world.balance().await), (Gib(50), 100));
 }
