@@ -64,6 +64,7 @@ async fn start(folder: &Path) -> (Router, String) {
         cleanup: cbr_service::retention::Cleanup::default(),
         monitoring: cbr_service::monitoring::MonitorOptions::default(),
         courier: Arc::new(cbr_service::topics::RecordingCourier::default()),
+        billing: cbr_service::billing::BillingSettings::default(),
     });
     let first = FirstAccount {
         domain_name: "acme".into(),
