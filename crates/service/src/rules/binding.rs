@@ -234,7 +234,7 @@ pub(crate) mod tests {
         ChainId::from_uuid(Uuid::from_u128(77))
     }
 
-    /// RES-02, RES-03, RES-06, contract C1's order of checks.
+    /// RES-02, RES-03, RES-06, VLT-15, VLT-16, contract C1's order of checks.
     #[test]
     fn each_refusal_has_its_own_reason() {
         use ResourceKind::{Server, Volume};
@@ -267,7 +267,7 @@ pub(crate) mod tests {
         told(plan_in(&disk_vault, &one, &[big]), "of 100 GB is not possible");
     }
 
-    /// RES-01: the 257th is refused, the 256th is not.
+    /// RES-01, QUO-05: the 257th is refused, the 256th is not.
     #[test]
     fn a_vault_takes_256_resources() {
         let mut vault = vault(VaultKind::Disk);
