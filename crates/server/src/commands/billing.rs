@@ -1,5 +1,7 @@
 //! `cbr billing …`
 
+use std::fmt::Display;
+
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
@@ -9,7 +11,7 @@ use crate::client::lookup::Noun;
 use crate::client::{ConnectionArgs, wire};
 use crate::failure::Failure;
 use crate::output::{Column, Output, Show};
-use crate::text::texts;
+use crate::text::{Lang, texts};
 
 texts! {
     what_billing() "cannot read or change what is to be paid" | "无法读取或更改费用";
