@@ -133,9 +133,16 @@ pub struct Services {
     core: Arc<Core>,
 }
 
-impl Services {
-    /// The use cases over `deps`.
-    pub fn new(deps: Deps) -> Self {
+/// What all use cases are made of.
+struct Parts {
+    core: Arc<Core>,
+    identity: Arc<Identity>,
+    host: Host,
+    monitoring: MonitorOptions,
+}
+
+impl Parts {
+    fn of(deps: Deps) -> Self {
         let Deps { db, clock, random, repository, provider, sealing_key, node, exports, .. } = deps;
         let (undo_days, monitoring, courier) = (deps.undo_days, deps.monitoring, deps.courier);
         let billing = deps.billing;
@@ -163,6 +170,14 @@ impl Services {
             sealing,
             billing,
         });
+        Self { core, identity, host, monitoring }
+    }
+}
+
+impl Services {
+    /// The use cases over `deps`.
+    pub fn new(deps: Deps) -> Self {
+        let Parts { core, identity, host, monitoring } = Parts::of(deps);
         let exports = Arc::new(Exports::new(Arc::clone(&core), host));
         let backups = Arc::new(Backups::new(Arc::clone(&core)));
         let checkpoints = Arc::new(Checkpoints::new(Arc::clone(&core)));
