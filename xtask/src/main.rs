@@ -3,7 +3,6 @@
 //! Whatever CI checks here is a test as well, so `cargo test` finds it first.
 //! Not here: anything the product needs at run time.
 
-mod answers;
 mod frozen;
 mod generate;
 mod requirements;
@@ -14,8 +13,6 @@ mod tree;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-
 use tree::Tree;
 
 const USAGE: &str = "\
@@ -23,7 +20,6 @@ usage: cargo xtask <command>
 
   tidy      check the rules of the tree: edges, sizes, names, documents, frozen files
   gen       write the generated files (see docs/testing.md)
-  answers   say what the tests of the API have not seen: `answers FILE`, see docs/testing.md
   freeze    put new migrations and golden files on the list of files that never change
 ";
 
@@ -53,14 +49,6 @@ fn run(command: Option<&str>) -> anyhow::Result<ExitCode> {
                 say(&format!("wrote {path}\n"));
             }
             Ok(ExitCode::SUCCESS)
-        }
-        Some("answers") => {
-            let noted = std::env::args_os().nth(2).context("which file?")?;
-            let (lines, is_whole) = answers::report(&root, noted.as_ref())?;
-            for line in lines {
-                say(&format!("{line}\n"));
-            }
-            Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Some("freeze") => {
             let added = frozen::freeze(&Tree::load(&root)?)?;

@@ -1,23 +1,40 @@
-//! Notes how operations answered, so that `cargo xtask answers` can say which never succeeded, which
-//! never refused, and which error codes no test has produced.
+//! Notes how operations answered, for the test target `coverage`, which runs after this one: it says which
+//! operation never succeeded, which never refused, and which error codes no test has produced.
 
-use std::fs::OpenOptions;
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use axum::http::StatusCode;
 use cbr_api::OPERATIONS;
 
-/// Names the file; without it nothing is noted.
-const FILE: &str = "CBR_ANSWERS";
+/// Where notes are kept. `coverage.rs` has the same.
+const FILE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/api-answers");
+
+/// What was noted, so that each line is written once; and the file, once it is open.
+static NOTED: Mutex<(BTreeSet<String>, Option<File>)> = Mutex::new((BTreeSet::new(), None));
 
 /// Adds a line `operation status code` for an answer.
 pub(crate) fn note(verb: &str, path: &str, status: StatusCode, code: &str) {
-    let Some(file) = std::env::var_os(FILE) else { return };
-    let Some(operation) = operation(verb, path) else { return };
+    let operation = operation(verb, path).unwrap_or("-");
     let line = format!("{operation} {} {code}\n", status.as_u16());
-    // One write per line, so that tests that run side by side do not mix theirs.
-    let mut file = OpenOptions::new().create(true).append(true).open(file).unwrap();
-    file.write_all(line.as_bytes()).unwrap();
+    let mut noted = NOTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let (lines, file) = &mut *noted;
+    if lines.insert(line.clone()) {
+        file.get_or_insert_with(begin).write_all(line.as_bytes()).unwrap();
+    }
+}
+
+/// A new file. Its first line says whether all tests of this target run.
+fn begin() -> File {
+    let is_part = std::env::args().skip(1).any(|argument| !argument.starts_with("--test-threads"));
+    let kind = if is_part { "part" } else { "whole" };
+    let file = Path::new(FILE);
+    let mut file = OpenOptions::new().create(true).write(true).truncate(true).open(file).unwrap();
+    writeln!(file, "{kind}").unwrap();
+    file
 }
 
 /// The operation behind a path; where several fit, the one with most fixed segments.

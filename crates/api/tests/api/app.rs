@@ -9,8 +9,10 @@ use cbr_api::{Settings, router};
 use cbr_db::{Db, Token};
 use cbr_env::{ManualClock, Random, SeededRandom, Timestamp};
 use cbr_model::audit::Event;
+use cbr_model::backup::{BackupState, Content};
 use cbr_model::identity::{Domain, Project, User};
-use cbr_model::{DomainId, ProjectId, ResourceId, UserId};
+use cbr_model::vault::VaultStatus;
+use cbr_model::{BackupId, DomainId, ProjectId, ResourceId, UserId};
 use cbr_provider::fake::FakeProvider;
 use cbr_service::billing::BillingSettings;
 use cbr_service::exports::ExportSettings;
@@ -324,6 +326,30 @@ impl App {
         tx.projects().insert(&project).await.unwrap();
         tx.commit().await.unwrap();
         (id, self.insert_token(self.account.user, id, name).await)
+    }
+
+    /// Puts a vault into a state that somebody else's work brings about.
+    pub(crate) async fn set_vault_status(&self, vault: &str, to: VaultStatus) {
+        let mut tx = self.db.begin().await.unwrap();
+        let vault = vault.parse().unwrap();
+        let own = self.account.project;
+        tx.vaults().change_status(own, vault, &VaultStatus::ALL, to).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Adds a backup beside one of a disk's that fills its vault.
+    pub(crate) async fn fill_vault_with(&self, backup: &str) {
+        let mut tx = self.db.begin().await.unwrap();
+        let found = tx.backups().find(self.account.project, backup.parse().unwrap()).await;
+        let mut filler = found.unwrap().unwrap();
+        let vault = tx.vaults().find(self.account.project, filler.vault).await.unwrap().unwrap();
+        let BackupState::Available { content: Content::Disk(version) } = &mut filler.state else {
+            panic!("{filler:?}");
+        };
+        version.logical_bytes = vault.size.bytes();
+        filler.id = BackupId::random(&*self.random);
+        tx.backups().insert(&filler).await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     /// Counts what backups cost, as the service does every minute; of how many.
