@@ -16,7 +16,10 @@ use crate::tree::Tree;
 type Generator = fn(&Tree) -> anyhow::Result<String>;
 
 /// Made here, and what makes them.
-const OURS: &[(&str, Generator)] = &[("docs/requirements-coverage.md", requirements::coverage)];
+const OURS: &[(&str, Generator)] = &[
+    ("docs/requirements-coverage.md", requirements::coverage),
+    ("docs/requirements.md", requirements::table),
+];
 
 /// Made by the API crate, and the name its example knows them by.
 const OF_THE_API: &[(&str, &str)] =
