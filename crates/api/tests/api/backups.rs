@@ -21,6 +21,7 @@ async fn backed_up(app: &App) -> (String, Value, Value) {
     (vault, checkpoint, listed["backups"][0].clone())
 }
 
+/// BAK-09, IAM-15: with nothing but the account itself, the whole job.
 #[tokio::test]
 async fn a_disk_is_backed_up_restored_and_its_backup_deleted() {
     let app = App::start().await;

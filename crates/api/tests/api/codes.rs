@@ -264,7 +264,7 @@ async fn what_a_backup_goes_out_and_comes_back_to() {
     refused(back, 409, "CBRX.0021");
 }
 
-/// Contract D 6123: while another change of the vault is under way, an order waits.
+/// VLT-52, contract D 6123: while another change of the vault is under way, an order waits.
 #[tokio::test]
 async fn an_order_waits_for_the_change_before_it() {
     let app = App::start().await;

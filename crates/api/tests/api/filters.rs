@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::app::{App, VOLUMES};
 
-/// TSK-03, contract C51: of an enterprise project; copies elsewhere there are none.
+/// TSK-03, RGN-05, contract C51: of an enterprise project; copies elsewhere there are none.
 #[tokio::test]
 async fn operation_logs_are_found_by_enterprise_project_and_never_by_destination() {
     let app = App::start().await;
@@ -28,7 +28,7 @@ async fn operation_logs_are_found_by_enterprise_project_and_never_by_destination
     }
 }
 
-/// BAK-54, contract C27: how it is kept, of which enterprise project, with copies or without.
+/// BAK-54, RGN-05, contract C27: how it is kept, of which enterprise project, with copies or without.
 #[tokio::test]
 async fn backups_are_found_by_how_they_are_kept() {
     let app = App::start().await;

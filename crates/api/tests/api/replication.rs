@@ -14,7 +14,7 @@ fn to(region: &str, project: &str, vault: &str) -> Value {
            "destination_vault_id": vault})
 }
 
-/// REP-01, REP-03, REP-07: every refusal has the code of what is wrong first.
+/// REP-01, REP-03, REP-06, REP-07, RGN-13: every refusal has the code of what is wrong first.
 #[tokio::test]
 async fn a_backup_is_copied_nowhere_and_the_code_says_why() {
     let app = App::start().await;

@@ -77,7 +77,7 @@ async fn suspend_has_automatic_backups_take_a_resource() {
     assert_eq!(refused(&path, "suspend", VOLUMES[0], 400).await, "BackupService.6134");
 }
 
-/// RES-21, RES-27, contract C11, and the codes of its refusals.
+/// RES-21, RES-23, RES-27, TSK-06, contract C11, and the codes of its refusals.
 #[tokio::test]
 async fn a_resource_moves_to_another_vault() {
     let app = App::start().await;
@@ -127,7 +127,7 @@ async fn a_resource_moves_to_another_vault() {
     assert_eq!(log["extra_info"]["resource"]["id"], VOLUMES[0]);
 }
 
-/// P26, contract C11: another project's vault is no destination.
+/// P26, RES-25, contract C11: another project's vault is no destination.
 #[tokio::test]
 async fn nothing_moves_to_another_project() {
     let app = App::start().await;
@@ -450,7 +450,7 @@ async fn administrators_limit_and_freeze() {
     assert_eq!(twice.code(), "BackupService.6112");
 }
 
-/// Contract C1, C3, C8: the remaining fields are kept and shown, the remaining filters filter.
+/// VLT-34, contract C1, C3, C8: the remaining fields are kept and shown, the remaining filters filter.
 #[tokio::test]
 async fn particulars_of_a_vault_are_kept() {
     let app = App::start().await;

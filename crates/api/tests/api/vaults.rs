@@ -77,7 +77,7 @@ async fn vaults_are_paged_by_marker_and_by_offset() {
     assert_eq!(two["count"], 2);
 }
 
-/// RES-02, RES-05; contract C8, C9; E.5 number 4.
+/// VLT-20, RES-02, RES-05, RES-14; contract C8, C9; E.5 number 4.
 #[tokio::test]
 async fn resources_are_bound_and_taken_out() {
     let app = App::start().await;
