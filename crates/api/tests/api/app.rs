@@ -232,11 +232,28 @@ impl App {
     /// The administrator of another account: a token for the account as a whole, and its project.
     pub(crate) async fn stranger_for_account(&self) -> (String, String) {
         let (_, project) = self.stranger().await;
+        let (user, _) = self.known_stranger().await;
+        (self.insert_token(user, None, "stranger-account").await, project)
+    }
+
+    /// A token of the stranger that there is already, for its project; and that project.
+    pub(crate) async fn stranger_token(&self) -> (String, String) {
+        let (user, project) = self.known_stranger().await;
+        (self.insert_token(user, project, "again").await, project.to_string())
+    }
+
+    /// The same for its account as a whole.
+    pub(crate) async fn stranger_account_token(&self) -> String {
+        let (user, _) = self.known_stranger().await;
+        self.insert_token(user, None, "again-account").await
+    }
+
+    async fn known_stranger(&self) -> (UserId, ProjectId) {
         let mut tx = self.db.read().await.unwrap();
         let other = tx.domains().find_by_name("other").await.unwrap().unwrap();
         let user = tx.users().find_by_name(other.id, "admin").await.unwrap().unwrap();
-        drop(tx);
-        (self.insert_token(user.id, None, "stranger-account").await, project)
+        let project = tx.projects().find_by_name(other.id, "local-1").await.unwrap().unwrap();
+        (user.id, project.id)
     }
 
     /// The records of what was changed in the first account, as they are kept.

@@ -20,6 +20,7 @@ mod contract;
 mod credentials;
 mod exports;
 mod filters;
+mod foreign;
 mod generated;
 mod grants;
 mod identity;
