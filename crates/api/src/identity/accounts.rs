@@ -7,6 +7,7 @@ use cbr_model::identity::Domain;
 use cbr_service::identity::FirstAccount;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use zeroize::Zeroizing;
 
 use super::row::account;
 use super::wire::WireDomain;
@@ -27,14 +28,14 @@ pub(crate) const CREATE: Operation = account(
 .takes(schema_of::<Request>())
 .gives(schema_of::<Response>());
 
-/// Body of the request.
-#[derive(Debug, Deserialize, ToSchema)]
+/// Body of the request. Not `Debug`: it may hold a secret.
+#[derive(Deserialize, ToSchema)]
 #[schema(as = CreateAccountRequest)]
 struct Request {
     domain: Wanted,
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[schema(as = WantedAccount)]
 struct Wanted {
     name: String,
@@ -42,6 +43,9 @@ struct Wanted {
     project_name: Option<String>,
     /// Otherwise `admin`.
     user_name: Option<String>,
+    /// Otherwise a random one, which only the answer tells. Chosen, it is known also when the answer
+    /// is lost: then the administrator logs in with it and makes new access keys.
+    password: Option<String>,
 }
 
 /// Body of the answer. Not `Debug`: it holds secrets.
@@ -72,13 +76,14 @@ async fn create(
     OverAccount(access): OverAccount,
     JsonBody(request): JsonBody<Request>,
 ) -> Result<Json<Response>, ApiError> {
-    let Wanted { name, project_name, user_name } = request.domain;
+    let Wanted { name, project_name, user_name, password } = request.domain;
+    let password = password.map(Zeroizing::new);
     let wanted = FirstAccount {
         domain_name: name,
         project_name: project_name.unwrap_or_else(|| api.settings.region.clone()),
         user_name: user_name.unwrap_or_else(|| "admin".to_owned()),
     };
-    let made = api.services.identity.create_account(&access, wanted.clone()).await?;
+    let made = api.services.identity.create_account(&access, wanted.clone(), password).await?;
     let domain = Domain { id: made.domain, name: wanted.domain_name };
     Ok(Json(Response {
         domain: WireDomain::of(&domain, &api.settings),

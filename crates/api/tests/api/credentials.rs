@@ -304,6 +304,15 @@ async fn accounts_are_made_by_who_runs_the_installation() {
     assert_eq!(users.body["users"].as_array().unwrap().len(), 1);
     office.post("/v3/domains", body.clone()).await.expect(409);
     office.post("/v3/domains", json!({"domain": {"name": "a/b"}})).await.expect(400);
+    // With a chosen password nothing is lost with an answer that does not arrive.
+    let chosen = |password: &str| json!({"domain": {"name": "chosen", "password": password}});
+    office.post("/v3/domains", chosen("weak")).await.expect(400);
+    office.post("/v3/domains", chosen(PASSWORD)).await.expect(201);
+    let user = json!({"name": "admin", "password": PASSWORD, "domain": {"name": "chosen"}});
+    let log_in =
+        json!({"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}});
+    let log_in = Call::new("POST", "/v3/auth/tokens").json(&log_in);
+    send(&app.router, log_in.build()).await.expect(201);
     // Neither the new administrator nor who manages users of the first account.
     let again = Call::new("POST", "/v3/domains").json(&json!({"domain": {"name": "third"}}));
     signed(&app, key, None, again).await.expect(403);

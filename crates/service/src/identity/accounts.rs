@@ -3,6 +3,7 @@
 use cbr_db::Tx;
 use cbr_model::identity::{Domain, Project};
 use cbr_model::{DomainId, ProjectId};
+use zeroize::Zeroizing;
 
 use super::credentials::{Bootstrapped, FirstAccount};
 use super::service::{Identity, PROVIDER_PROJECT};
@@ -13,11 +14,13 @@ use crate::rules::identity::{ACCOUNTS_MAX, check_name, check_room};
 use crate::{Error, Result};
 
 impl Identity {
-    /// Makes an account with a project and an administrator, whose secrets are told only here.
+    /// Makes an account with a project and an administrator, whose secrets are told only here; its
+    /// `password` may be chosen, so that nothing is lost with an answer that does not arrive.
     pub async fn create_account(
         &self,
         access: &AccountAccess,
         wanted: FirstAccount,
+        password: Option<Zeroizing<String>>,
     ) -> Result<Bootstrapped> {
         let doing = "making an account";
         let caller = access.actor().caller();
@@ -27,7 +30,10 @@ impl Identity {
         for name in [&wanted.domain_name, &wanted.project_name, &wanted.user_name] {
             check_name("name", name)?;
         }
-        let secrets = self.new_secrets().await?;
+        let secrets = match password {
+            Some(password) => self.chosen_secrets(password, &wanted.user_name).await?,
+            None => self.new_secrets().await?,
+        };
         let mut tx = self.change(access.actor(), doing).await?;
         if operator(&mut tx).await? != Some(access.domain()) {
             return Err(Error::Forbidden);

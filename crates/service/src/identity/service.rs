@@ -98,12 +98,26 @@ impl Identity {
 
     /// What the administrator of a new account will log in with.
     pub(super) async fn new_secrets(&self) -> Result<NewSecrets> {
-        let random = &*self.random;
-        let password = random_text(random, PASSWORD_CHARS);
-        let phc = self.passwords.hash(password.clone(), random).await?;
-        let access_key = random_text(random, ACCESS_KEY_CHARS).to_uppercase();
-        let secret_key = random_text(random, SECRET_KEY_CHARS);
-        Ok(NewSecrets { password, phc, access_key, secret_key })
+        let password = random_text(&*self.random, PASSWORD_CHARS);
+        let phc = self.passwords.hash(password.clone(), &*self.random).await?;
+        Ok(self.secrets(password, phc))
+    }
+
+    /// The same with a password that whoever asks has chosen: it knows that one, also when the answer
+    /// is lost.
+    pub(super) async fn chosen_secrets(
+        &self,
+        password: Zeroizing<String>,
+        user: &str,
+    ) -> Result<NewSecrets> {
+        let phc = self.hashed(password.clone(), user).await?;
+        Ok(self.secrets(password, phc))
+    }
+
+    fn secrets(&self, password: Zeroizing<String>, phc: String) -> NewSecrets {
+        let access_key = random_text(&*self.random, ACCESS_KEY_CHARS).to_uppercase();
+        let secret_key = random_text(&*self.random, SECRET_KEY_CHARS);
+        NewSecrets { password, phc, access_key, secret_key }
     }
 
     /// Adds the administrator of an account, with a password and an access key.

@@ -185,7 +185,7 @@ impl Identity {
     }
 
     /// Checks a new password and gives what to keep of it.
-    async fn hashed(&self, new: Zeroizing<String>, user: &str) -> Result<String> {
+    pub(super) async fn hashed(&self, new: Zeroizing<String>, user: &str) -> Result<String> {
         password::check(&new, user)?;
         self.passwords.hash(new, &*self.random).await
     }
