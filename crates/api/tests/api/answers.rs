@@ -29,12 +29,26 @@ pub(crate) fn note(verb: &str, path: &str, status: StatusCode, code: &str) {
 
 /// A new file. Its first line says whether all tests of this target run.
 fn begin() -> File {
-    let is_part = std::env::args().skip(1).any(|argument| !argument.starts_with("--test-threads"));
-    let kind = if is_part { "part" } else { "whole" };
+    let kind = if chooses(std::env::args().skip(1)) { "part" } else { "whole" };
     let file = Path::new(FILE);
     let mut file = OpenOptions::new().create(true).write(true).truncate(true).open(file).unwrap();
     writeln!(file, "{kind}").unwrap();
     file
+}
+
+/// Whether the arguments of a run choose some of its tests.
+fn chooses(mut arguments: impl Iterator<Item = String>) -> bool {
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--test-threads" | "--color" | "--format" | "--logfile" | "-Z" => {
+                drop(arguments.next())
+            }
+            "--skip" | "--exact" | "--ignored" => return true,
+            other if other.starts_with('-') => {}
+            _ => return true,
+        }
+    }
+    false
 }
 
 /// The operation behind a path; where several fit, the one with most fixed segments.
@@ -61,4 +75,15 @@ fn fixed_segments_win() {
     assert_eq!(operation("GET", "/v3/p/vaults/summary"), Some("ShowSummary"));
     assert_eq!(operation("GET", "/v3/p/vaults/x"), Some("ShowVault"));
     assert_eq!(operation("GET", "/v3/p/nothing"), None);
+}
+
+#[test]
+fn a_run_of_some_tests_is_told_from_one_of_all() {
+    let chosen = |text: &str| chooses(text.split_whitespace().map(str::to_owned));
+    for all in ["", "--quiet", "--test-threads 1", "--nocapture --color always"] {
+        assert!(!chosen(all), "{all}");
+    }
+    for some in ["vaults::", "--skip vaults", "--quiet --exact vaults::a"] {
+        assert!(chosen(some), "{some}");
+    }
 }
