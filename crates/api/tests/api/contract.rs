@@ -78,8 +78,17 @@ fn only_these_operations_are_open_to_anybody() {
         .filter(|operation| matches!(operation.admission, Admission::Anyone | Admission::Optional))
         .map(|operation| operation.name)
         .collect();
-    let expected =
-        ["ListVersions", "ShowVersion", "CreateToken", "ShowHealth", "ShowMetrics", "ShowOpenApi"];
+    let expected = [
+        "ListVersions",
+        "ShowVersion",
+        "CreateToken",
+        // A secret that was sent to the address is the credential.
+        "ShowConfirmation",
+        "ConfirmSubscription",
+        "ShowHealth",
+        "ShowMetrics",
+        "ShowOpenApi",
+    ];
     assert_eq!(open, expected);
 }
 

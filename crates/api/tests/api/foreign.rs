@@ -64,7 +64,7 @@ async fn things(app: &App, office: &Office<'_>) -> Things {
         ("role_id", office.policy("mine", statement).await),
         ("agency_id", id_of(&agency["agency"])),
         ("access_key", app.access_key().to_owned()),
-        ("enterprise_project_id", id_of(&finance.expect(200).body["enterprise_project"])),
+        ("enterprise_project_id", id_of(&finance.expect(201).body["enterprise_project"])),
     ])
 }
 

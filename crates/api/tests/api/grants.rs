@@ -217,6 +217,9 @@ async fn filters_of_the_wrong_kind_are_refused() {
     office.expect("GET", "/v3/domain/%ff/projects", 400).await;
     app.get("/agents?limit=many").await.expect(400);
     app.get("/x/audit/records?after=all").await.expect(400);
+    // A page that anybody may look at is one of a subscription.
+    let page = Call::new("GET", "/smn/subscriptions/any/confirm");
+    assert!(send(&app.router, page.build()).await.status.is_client_error());
 }
 
 /// Contract A.3: a token that is not there is not shown.
