@@ -41,7 +41,7 @@ fn chooses(mut arguments: impl Iterator<Item = String>) -> bool {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--test-threads" | "--color" | "--format" | "--logfile" | "-Z" => {
-                drop(arguments.next())
+                drop(arguments.next());
             }
             "--skip" | "--exact" | "--ignored" => return true,
             other if other.starts_with('-') => {}
