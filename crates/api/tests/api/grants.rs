@@ -217,6 +217,10 @@ async fn filters_of_the_wrong_kind_are_refused() {
     office.expect("GET", "/v3/domain/%ff/projects", 400).await;
     app.get("/agents?limit=many").await.expect(400);
     app.get("/x/audit/records?after=all").await.expect(400);
+    for path in ["/v2/images?limit=many", "/v2/images/5b0c7f6e-0d0f-4c3a-9d5e-0c7e3f1b2a01"] {
+        let refused = app.call("GET", path, None).await;
+        assert!(refused.status.is_client_error(), "{path}: {}", refused.body);
+    }
     // A page that anybody may look at is one of a subscription.
     let page = Call::new("GET", "/smn/subscriptions/any/confirm");
     assert!(send(&app.router, page.build()).await.status.is_client_error());
