@@ -19,7 +19,7 @@ from huaweicloudsdkcbr import v1 as cbr
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
 from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
 
-from tests.harness import disks
+from tests.harness import disks, postgres
 from tests.harness.service import BINARY, Service
 
 SEED = 20_240_806
@@ -29,13 +29,15 @@ ABSENT = "00000000-0000-4000-8000-000000000000"
 SYNC_SECONDS_MAX = 70
 
 
-class Policies(unittest.TestCase):
-    """One service for all tests."""
+class PoliciesCase:
+    """One service for all tests; a class below says on which database."""
+
+    database_url = None
 
     @classmethod
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="cbr-policies-"))
-        cls.service = Service(cls.folder, None)
+        cls.service = Service(cls.folder, cls.database_url)
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         cls.addClassCleanup(cls.service.end)
         disks.make(cls.service.pool / "main.raw", 8, random.Random(SEED))
@@ -198,6 +200,22 @@ class Policies(unittest.TestCase):
         )
         self.assertEqual(ran.returncode, 0, ran.stderr)
         return json.loads(ran.stdout)
+
+
+class OnSqlite(PoliciesCase, unittest.TestCase):
+    """On the embedded default."""
+
+
+@unittest.skipUnless(postgres.programs(), "skipped: PostgreSQL is not installed (apt: postgresql)")
+class OnPostgres(PoliciesCase, unittest.TestCase):
+    """On a PostgreSQL cluster of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cluster = postgres.Postgres().start()
+        cls.addClassCleanup(cluster.stop)
+        cls.database_url = cluster.create_database("sdk_policies")
+        super().setUpClass()
 
 
 if __name__ == "__main__":
