@@ -155,16 +155,14 @@ impl Parts {
             Arc::clone(&sealing),
         ));
         let host = Host::new(exports, Arc::clone(&repository), Arc::clone(&clock));
-        let resources = Resources::new(provider, Arc::clone(&db));
-        let wake = Wake::default();
         let core = Arc::new(Core {
+            resources: Resources::new(provider, Arc::clone(&db)),
             db,
             clock,
             random,
             repository,
-            resources,
             node,
-            wake,
+            wake: Wake::default(),
             undo_days,
             courier,
             sealing,
@@ -180,7 +178,6 @@ impl Services {
         let Parts { core, identity, host, monitoring } = Parts::of(deps);
         let exports = Arc::new(Exports::new(Arc::clone(&core), host));
         let backups = Arc::new(Backups::new(Arc::clone(&core)));
-        let checkpoints = Arc::new(Checkpoints::new(Arc::clone(&core)));
         let billing = Arc::new(Billing::new(Arc::clone(&core)));
         let trash = Arc::new(Trash::new(Arc::clone(&core)));
         let alarms = Arc::new(Alarms::new(Arc::clone(&core)));
@@ -192,8 +189,8 @@ impl Services {
             policies: Arc::new(Policies::new(Arc::clone(&core))),
             schedules: Arc::new(Schedules::new(Arc::clone(&core))),
             protectables: Arc::new(Protectables::new(Arc::clone(&core))),
-            images: Arc::new(Images::new(Arc::clone(&core), Arc::clone(&checkpoints))),
-            checkpoints,
+            images: Arc::new(Images::new(Arc::clone(&core))),
+            checkpoints: Arc::new(Checkpoints::new(Arc::clone(&core))),
             backups: Arc::clone(&backups),
             anomalies: Arc::new(Anomalies::new(Arc::clone(&core))),
             agents: Arc::new(Agents::new(Arc::clone(&core))),

@@ -1,7 +1,6 @@
 //! From what a use case says to what the wire says.
 
 use cbr_model::tag::InvalidTags;
-use cbr_service::Error;
 use cbr_service::agents::AgentError;
 use cbr_service::alarms::AlarmError;
 use cbr_service::error::VaultRefusal;
@@ -10,8 +9,9 @@ use cbr_service::policies::PolicyRefusal;
 use cbr_service::replication::ReplicaError;
 use cbr_service::sharing::ShareError;
 use cbr_service::topics::TopicError;
+use cbr_service::{Error, Error as E};
 
-use super::{ApiError, ErrorCode};
+use super::{ApiError, ErrorCode, ErrorCode as C};
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
@@ -33,8 +33,6 @@ impl From<Error> for ApiError {
 
 /// No `_` arm: a new refusal of the service must choose its code here.
 const fn code(error: &Error) -> ErrorCode {
-    use Error as E;
-    use ErrorCode as C;
     match error {
         E::CredentialRefused | E::SecondFactorNeeded => C::Unauthenticated,
         E::Forbidden | E::ActionDenied { .. } => C::Forbidden,

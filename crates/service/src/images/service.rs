@@ -27,15 +27,15 @@ use crate::{Access, Error, Result};
 #[derive(Debug)]
 pub struct Images {
     core: Arc<Core>,
-    checkpoints: Arc<Checkpoints>,
+    checkpoints: Checkpoints,
 }
 
 /// Why nobody deletes an image yet.
 const BEING_MADE: &str = "it is being made; wait for the job, or cancel that";
 
 impl Images {
-    pub(crate) const fn new(core: Arc<Core>, checkpoints: Arc<Checkpoints>) -> Self {
-        Self { core, checkpoints }
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { checkpoints: Checkpoints::new(Arc::clone(&core)), core }
     }
 
     /// Makes an image of a server's backup, or of a server that is backed up first (IMG-01, IMG-12); a
