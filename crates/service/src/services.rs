@@ -139,6 +139,7 @@ struct Parts {
     identity: Arc<Identity>,
     host: Host,
     monitoring: MonitorOptions,
+    cleanup: Cleanup,
 }
 
 impl Parts {
@@ -168,14 +169,14 @@ impl Parts {
             sealing,
             billing,
         });
-        Self { core, identity, host, monitoring }
+        Self { core, identity, host, monitoring, cleanup }
     }
 }
 
 impl Services {
     /// The use cases over `deps`.
     pub fn new(deps: Deps) -> Self {
-        let Parts { core, identity, host, monitoring } = Parts::of(deps);
+        let Parts { core, identity, host, monitoring, cleanup } = Parts::of(deps);
         let exports = Arc::new(Exports::new(Arc::clone(&core), host));
         let backups = Arc::new(Backups::new(Arc::clone(&core)));
         let billing = Arc::new(Billing::new(Arc::clone(&core)));
@@ -211,16 +212,16 @@ impl Services {
             )),
             topics: Arc::new(Topics::new(Arc::clone(&core))),
             alarms,
-            sweeps: Arc::new(Sweeps::new(
-                Arc::clone(&core),
-                Arc::clone(&trash),
-                Arc::clone(&identity),
-                Arc::clone(&exports),
+            sweeps: Arc::new(Sweeps {
+                core: Arc::clone(&core),
+                trash: Arc::clone(&trash),
+                identity: Arc::clone(&identity),
+                exports: Arc::clone(&exports),
                 backups,
-                Arc::clone(&billing),
-                Arc::clone(&organization_policies),
-                Arc::clone(&expiry),
-            )),
+                billing: Arc::clone(&billing),
+                organization_policies: Arc::clone(&organization_policies),
+                expiry: Arc::clone(&expiry),
+            }),
             expiry,
             billing,
             organization_policies,

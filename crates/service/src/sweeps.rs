@@ -35,30 +35,17 @@ const HISTORY_SECONDS: i64 = 30 * 24 * 60 * 60;
 /// The sweeps.
 #[derive(Debug)]
 pub struct Sweeps {
-    core: Arc<Core>,
-    trash: Arc<Trash>,
-    identity: Arc<Identity>,
-    exports: Arc<Exports>,
-    backups: Arc<Backups>,
-    billing: Arc<Billing>,
-    organization_policies: Arc<OrganizationPolicies>,
-    expiry: Arc<Expiry>,
+    pub(crate) core: Arc<Core>,
+    pub(crate) trash: Arc<Trash>,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) exports: Arc<Exports>,
+    pub(crate) backups: Arc<Backups>,
+    pub(crate) billing: Arc<Billing>,
+    pub(crate) organization_policies: Arc<OrganizationPolicies>,
+    pub(crate) expiry: Arc<Expiry>,
 }
 
 impl Sweeps {
-    pub(crate) const fn new(
-        core: Arc<Core>,
-        trash: Arc<Trash>,
-        identity: Arc<Identity>,
-        exports: Arc<Exports>,
-        backups: Arc<Backups>,
-        billing: Arc<Billing>,
-        organization_policies: Arc<OrganizationPolicies>,
-        expiry: Arc<Expiry>,
-    ) -> Self {
-        Self { core, trash, identity, exports, backups, billing, organization_policies, expiry }
-    }
-
     /// Sweeps until `shutdown`. The first round, right after a start, does everything.
     ///
     /// The sweep of the store goes at its own pace: nothing else waits for it.
