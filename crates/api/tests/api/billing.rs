@@ -152,8 +152,8 @@ async fn orders_are_paid_given_up_and_renewed() {
     let auto = format!("/x/vaults/{vault}/auto-renew");
     app.put(&auto, &json!({"is_auto_renew": true})).await.expect(200);
     let by_use = app.create_vault("b").await;
-    let refused =
-        app.put(&format!("/x/vaults/{by_use}/auto-renew"), &json!({"is_auto_renew": true}));
+    let (path, body) = (format!("/x/vaults/{by_use}/auto-renew"), json!({"is_auto_renew": true}));
+    let refused = app.put(&path, &body);
     assert_eq!(refused.await.expect(400).code(), "BackupService.6109");
 
     let charge = json!({"vault_ids": [by_use], "charging_mode": "pre_paid", "period_type": "month",

@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused_by_its_name() {
-        let broken: [(&str, fn(&mut BillingConfig)); 5] = [
+        type Break = fn(&mut BillingConfig);
+        let broken: [(&str, Break); 5] = [
             ("billing.currency", |config| config.currency = "euro".into()),
             ("billing.retention_days", |config| config.retention_days = 0),
             ("billing.release", |config| config.release = true),

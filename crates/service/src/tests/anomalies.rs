@@ -26,7 +26,7 @@ async fn a_suspicious_backup_holds_everything_of_its_resource_until_it_is_confir
     assert_eq!(world.services.anomalies.list(&world.access, false).await.unwrap(), []);
     let clean = world.backups().await[0].id;
 
-    let mut noise = vec![0; 8 * 64 << 10];
+    let mut noise = vec![0; 8 * (64 << 10)];
     SeededRandom::new(5).fill(&mut noise);
     world.provider.write(id(VOLUME), 8 * BLOCK, &noise);
     world.sweep_at(at(24 * 8 + 2, 0)).await;
