@@ -11,7 +11,8 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{Address, AsyncTransport, Tokio1Executor};
 
-use super::{body, chain};
+use super::body;
+use super::house::chain;
 use crate::config::{MailConfig, SmtpTls};
 
 /// How long a server may take for each of its answers.

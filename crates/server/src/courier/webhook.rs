@@ -14,7 +14,8 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::addresses::{CarefulResolver, Network, is_allowed};
-use super::{body, chain};
+use super::body;
+use super::house::chain;
 use crate::config::{NotifyConfig, SmsGateway};
 
 /// How long a receiver may take in all.

@@ -52,7 +52,7 @@ async fn fill(world: &World) {
 }
 
 #[tokio::test]
-#[ignore = "takes minutes; the command is above"]
+#[ignore = "takes minutes: cargo test -p cbr-service a_day_of_ten_thousand -- --ignored --nocapture"]
 async fn a_day_of_ten_thousand_policies() {
     let world = World::new().await;
     world.clock.set(START);
