@@ -45,11 +45,15 @@ impl Expiry {
     /// Has everything deleted that is at its end and whose window is open; says how many backups.
     pub async fn sweep(&self) -> Result<u64> {
         let is_trusted = self.look_at_clock().await?;
-        let (mut count, mut after) = (0, None);
+        let (mut count, mut after, mut failure) = (0, None, None);
         loop {
             let due = self.due(after.as_ref()).await?;
             for resource in &due {
-                count += self.expire(resource, is_trusted, DELETES_MAX - count).await?;
+                match self.expire(resource, is_trusted, DELETES_MAX - count).await {
+                    Ok(expired) => count += expired,
+                    // One resource that cannot be looked at keeps nobody else's backups.
+                    Err(error) => failure = failure.or(Some(error)),
+                }
                 if count >= DELETES_MAX {
                     break;
                 }
@@ -62,7 +66,7 @@ impl Expiry {
         if count > 0 {
             self.core.wake();
         }
-        Ok(count as u64)
+        failure.map_or(Ok(count as u64), Err)
     }
 
     async fn due(&self, after: Option<&DueResource>) -> Result<Vec<DueResource>> {
