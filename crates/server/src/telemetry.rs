@@ -122,7 +122,7 @@ mod tests {
         }
     }
 
-    /// Issue 5.5: alert rules and the dashboard name nothing that is not shown.
+    /// Alert rules and the dashboard name nothing that is not shown.
     #[test]
     fn every_number_of_rules_and_dashboard_is_exported() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -137,7 +137,7 @@ mod tests {
             assert!(sources.contains(&format!("\"{name}\"")), "{name} is shown by nobody");
             count += 1;
         }
-        assert!(count > 30, "{count} names");
+        assert!(count >= 20, "only {count} names were found");
         assert!(!sources.contains(&["\"cbr_no", "_such\""].concat()));
     }
 }
