@@ -313,7 +313,7 @@ async fn deliveries_are_counted_noted_and_revived(database: TestDatabase) {
     assert_eq!(tx.deliveries().forget(Timestamp(i64::MAX)).await.unwrap(), 0, "it waits");
 }
 
-/// Issue 5.5: what the gauges of a resource say.
+/// What the gauges of a resource say.
 async fn the_newest_backups_are_known(database: TestDatabase) {
     let world = World::on(database).await;
     let vault = world.stored_vault("v").await;
