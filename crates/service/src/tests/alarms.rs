@@ -66,6 +66,8 @@ impl World {
         let [letter] = self.courier.taken().try_into().unwrap();
         let token = letter.confirmation.unwrap().token;
         topics.confirm(made.id, &token).await.unwrap();
+        // What is sent next is later, so that lists have one order.
+        self.clock.advance(Duration::from_secs(1));
     }
 
     async fn rule(&self, wanted: NewAlarm) -> AlarmRule {
