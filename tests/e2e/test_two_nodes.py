@@ -45,7 +45,8 @@ class Node:
     def __init__(self, folder, url, repository):
         place = f'[repository]\nundo_days = 0\npath = "{repository}"\n'
         self.service = Service(folder, url, place)
-        self.disk = self.service.pool / "disk.raw"
+        # The id of a disk is made of its pool's and its own name: each node needs another.
+        self.disk = self.service.pool / f"{folder.name}.raw"
 
     def begin(self, vault):
         self.service.start()
