@@ -28,7 +28,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (18, include_str!("../migrations/0018_runs.sql")),
     (19, include_str!("../migrations/0019_billing.sql")),
     (20, include_str!("../migrations/0020_monitoring.sql")),
-    (21, include_str!("../migrations/0021_neighbours.sql")),
+    (21, include_str!("../migrations/0021_images.sql")),
     (22, include_str!("../migrations/0022_refusals.sql")),
     (24, include_str!("../migrations/0024_nodes.sql")),
     (27, include_str!("../migrations/0027_anomalies.sql")),

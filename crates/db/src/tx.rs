@@ -41,7 +41,6 @@ use crate::orders::Orders;
 use crate::organization_policies::OrganizationPolicies;
 use crate::policies::Policies;
 use crate::policy_runs::PolicyRuns;
-use crate::predefined_tags::PredefinedTags;
 use crate::projects::Projects;
 use crate::quotas::Quotas;
 use crate::retention::Retention;
@@ -148,11 +147,6 @@ impl Tx {
     /// Images made of backups.
     pub const fn images(&mut self) -> Images<'_> {
         Images { tx: self }
-    }
-
-    /// Tags that accounts have defined beforehand.
-    pub const fn predefined_tags(&mut self) -> PredefinedTags<'_> {
-        PredefinedTags { tx: self }
     }
 
     /// What accounts let others do in their name.

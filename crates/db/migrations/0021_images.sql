@@ -1,4 +1,4 @@
--- Images of servers, each made of a backup that it holds; tags that an account has defined beforehand.
+-- Images of servers, each made of a backup that it holds.
 
 CREATE TABLE images (
     id                 TEXT   NOT NULL PRIMARY KEY,
@@ -18,11 +18,3 @@ CREATE TABLE images (
     UNIQUE (backup_id, project_id)
 );
 CREATE INDEX images_project ON images (project_id, created_at, id);
-
-CREATE TABLE predefined_tags (
-    domain_id  TEXT   NOT NULL,
-    key        TEXT   NOT NULL,
-    value      TEXT   NOT NULL,
-    updated_at BIGINT NOT NULL,
-    PRIMARY KEY (domain_id, key, value)
-);
