@@ -189,6 +189,19 @@ impl Alarms<'_> {
         self.tx.execute_one("alarms.decide", sql).await
     }
 
+    /// Corrects when somebody was last told of what was decided in this transaction.
+    pub async fn set_told(&mut self, rule: AlarmId, known: &KnownState) -> Result<(), DbError> {
+        let sql = Sql::new(
+            "UPDATE alarm_states SET told_slot = $4
+             WHERE alarm_id = $1 AND condition = $2 AND resource_id = $3",
+        )
+        .bind(rule)
+        .bind(known.condition)
+        .bind(&known.resource)
+        .bind(known.told_slot);
+        self.tx.execute("alarms.set_told", sql).await.map(drop)
+    }
+
     // --- templates
 
     /// Adds a template. [`DbError::Taken`] when the project has one of this name.

@@ -36,11 +36,19 @@ impl Events<'_> {
         self.tx.execute("events.insert", sql).await.map(drop)
     }
 
-    /// The oldest events that nothing was made of yet, at most `limit`.
-    pub async fn open(&mut self, limit: u32) -> Result<Vec<CbrEvent>, DbError> {
-        let sql =
-            Sql::new("SELECT * FROM events WHERE handled = 0 ORDER BY created_at, id LIMIT $1");
-        let rows = self.tx.rows("events.open", "events", sql.bind(limit)).await?;
+    /// The oldest events that nothing was made of yet, from the one after `after` on, at most `limit`.
+    pub async fn open(
+        &mut self,
+        after: Option<&CbrEvent>,
+        limit: u32,
+    ) -> Result<Vec<CbrEvent>, DbError> {
+        let mut sql = Sql::new("SELECT * FROM events WHERE handled = 0");
+        if let Some(after) = after {
+            sql.text(" AND (created_at > ").value(after.at).text(" OR (created_at = ");
+            sql.value(after.at).text(" AND id > ").value(after.id).text("))");
+        }
+        sql.text(" ORDER BY created_at, id LIMIT ").value(limit);
+        let rows = self.tx.rows("events.open", "events", sql).await?;
         rows.iter().map(event).collect()
     }
 

@@ -83,6 +83,13 @@ impl Metering<'_> {
         self.tx.execute("metering.meter", sql).await
     }
 
+    /// The latest hour that has a row.
+    pub async fn last_hour(&mut self) -> Result<Option<i64>, DbError> {
+        let sql = Sql::new("SELECT hour FROM metering ORDER BY hour DESC LIMIT 1");
+        let row = self.tx.row("metering.last_hour", "metering", sql).await?;
+        row.map(|row| row.int("hour")).transpose()
+    }
+
     /// What each account used in an hour, in millionths of a minor unit.
     pub async fn used(&mut self, hour: i64) -> Result<Vec<(DomainId, u64)>, DbError> {
         let sql = Sql::new(

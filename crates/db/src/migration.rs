@@ -121,6 +121,10 @@ impl Migration<'_> {
                 self.tx.execute("migration.move", sql).await?;
             }
         }
+        // What looks suspicious goes on holding the backups it is about.
+        let sql =
+            Sql::new("UPDATE anomalies SET vault_id = $1 WHERE vault_id = $2 AND resource_id = $3");
+        self.tx.execute("migration.move", sql.bind(to).bind(from).bind(resource)).await?;
         let sql = Sql::new(
             "SELECT COUNT(*) AS n FROM backups
              WHERE vault_id = $1 AND root_resource_id = $2 AND parent_id IS NULL",

@@ -1,6 +1,6 @@
 //! Table `tasks`, as people see it: operation logs.
 
-use cbr_model::operation::{OperationLog, OperationType};
+use cbr_model::operation::{OperationLog, OperationStatus, OperationType};
 use cbr_model::query::{Listing, OperationFilter, Page};
 use cbr_model::resource::ResourceKind;
 use cbr_model::{ProjectId, TaskId};
@@ -27,6 +27,17 @@ impl Operations<'_> {
         let sql = Sql::new("SELECT * FROM tasks WHERE project_id = $1 AND id = $2");
         let row = self.tx.row("operations.find", "tasks", sql.bind(project).bind(id)).await?;
         row.map(|row| task_record(&row)).transpose()
+    }
+
+    /// How far a task is, whatever else its row says.
+    pub async fn status(
+        &mut self,
+        project: ProjectId,
+        id: TaskId,
+    ) -> Result<Option<OperationStatus>, DbError> {
+        let sql = Sql::new("SELECT status FROM tasks WHERE project_id = $1 AND id = $2");
+        let row = self.tx.row("operations.status", "tasks", sql.bind(project).bind(id)).await?;
+        row.map(|row| row.word("status", OperationStatus::from_str_exact)).transpose()
     }
 
     /// A page of a project's operation logs, newest first (contract C51).

@@ -50,7 +50,11 @@ impl Sweeps {
     ///
     /// The sweep of the store goes at its own pace: nothing else waits for it.
     pub async fn run(&self, shutdown: CancellationToken) {
-        tokio::join!(self.run_quick(&shutdown), self.run_store(&shutdown));
+        tokio::join!(
+            self.run_quick(&shutdown),
+            self.run_store(&shutdown),
+            self.run_node(&shutdown)
+        );
     }
 
     async fn run_store(&self, shutdown: &CancellationToken) {
@@ -66,9 +70,20 @@ impl Sweeps {
         }
     }
 
+    /// Says again and again that this node is there, whatever else takes long: one that seems to be gone
+    /// may be taken over.
+    async fn run_node(&self, shutdown: &CancellationToken) {
+        loop {
+            report("node", self.node().await.map(|()| 0));
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.core.clock.sleep(EVERY) => {}
+            }
+        }
+    }
+
     async fn run_quick(&self, shutdown: &CancellationToken) {
         for round in 0.. {
-            report("node", self.node().await.map(|()| 0));
             report("tokens", self.tokens().await);
             report("history", self.history().await);
             report("leftovers", self.leftovers().await);
@@ -105,7 +120,7 @@ impl Sweeps {
 
     /// Notes that this node is there, for who asks what became of it.
     async fn node(&self) -> Result<()> {
-        let mut tx = self.core.db.begin().await.map_err(db("noting the node"))?;
+        let mut tx = self.core.db.begin_beside().await.map_err(db("noting the node"))?;
         tx.nodes().note(&self.core.node).await.map_err(db("noting the node"))?;
         tx.commit().await.map_err(db("noting the node"))
     }
@@ -259,8 +274,9 @@ impl Tally {
 async fn is_over(tx: &mut Tx, owner: &str, chain: ChainRef) -> std::result::Result<bool, DbError> {
     let Ok(task) = owner.parse::<TaskId>() else { return Ok(false) };
     let project = ProjectId::from_uuid(chain.tenant);
-    let task = tx.operations().find(project, task).await?;
-    Ok(task.is_some_and(|task| task.status.is_final()))
+    // Only this of it is read: a row that cannot be read otherwise keeps nothing from being freed.
+    let status = tx.operations().status(project, task).await?;
+    Ok(status.is_some_and(OperationStatus::is_final))
 }
 
 async fn blocking<T: Send + 'static>(

@@ -7,10 +7,11 @@ use aws_lc_rs::digest::{SHA256, digest};
 use axum::Router;
 use cbr_api::{Settings, router};
 use cbr_db::{Db, Token};
-use cbr_env::{ManualClock, Random, SeededRandom, Timestamp};
+use cbr_env::{Clock as _, ManualClock, Random, SeededRandom, Timestamp};
 use cbr_model::audit::Event;
 use cbr_model::backup::{BackupState, Content};
 use cbr_model::identity::{Domain, Project, User};
+use cbr_model::metric::slot_at;
 use cbr_model::vault::VaultStatus;
 use cbr_model::{BackupId, DomainId, ProjectId, ResourceId, UserId};
 use cbr_provider::fake::FakeProvider;
@@ -121,12 +122,12 @@ impl App {
 
     /// Measures vaults as the service does in the background; says how many.
     pub(crate) async fn measure(&self) -> u64 {
-        self.services.monitoring.sample().await.unwrap()
+        self.services.monitoring.sample(slot_at(self.clock.now())).await.unwrap()
     }
 
     /// Decides alarms as the service does in the background.
     pub(crate) async fn decide(&self) {
-        self.services.alarms.evaluate().await.unwrap();
+        self.services.alarms.evaluate(slot_at(self.clock.now())).await.unwrap();
         self.services.alarms.handle_events().await.unwrap();
     }
 

@@ -206,10 +206,13 @@ async fn an_event_is_handled_once(database: TestDatabase) {
     for one in [&new, &old, &old] {
         tx.events().insert(one).await.unwrap();
     }
-    assert_eq!(tx.events().open(10).await.unwrap(), [old.clone(), new.clone()]);
+    assert_eq!(tx.events().open(None, 10).await.unwrap(), [old.clone(), new.clone()]);
+    assert_eq!(tx.events().open(None, 1).await.unwrap(), std::slice::from_ref(&old));
+    assert_eq!(tx.events().open(Some(&old), 10).await.unwrap(), std::slice::from_ref(&new));
+    assert_eq!(tx.events().open(Some(&new), 10).await.unwrap(), []);
     assert!(tx.events().set_handled(old.id).await.unwrap());
     assert!(!tx.events().set_handled(old.id).await.unwrap());
-    assert_eq!(tx.events().open(10).await.unwrap(), std::slice::from_ref(&new));
+    assert_eq!(tx.events().open(None, 10).await.unwrap(), std::slice::from_ref(&new));
     let kind = Some(EventKind::VaultFull);
     let listed = tx.events().list(world.project, kind, &Page::default()).await.unwrap();
     assert_eq!(listed.rows, [new]);

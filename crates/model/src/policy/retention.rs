@@ -117,6 +117,11 @@ impl Retention {
         Some(self.kept_longer_until(created).map_or(end, |longer| longer.max(end)))
     }
 
+    /// Whether there are rules that keep backups of certain days longer.
+    pub const fn has_rules_for_days(&self) -> bool {
+        !self.longer.is_empty()
+    }
+
     /// Until when the rules for certain days keep a backup made at `created`; none: they do not.
     pub fn kept_longer_until(&self, created: Timestamp) -> Option<Timestamp> {
         let date = local(created, self.zone)?.date();

@@ -160,8 +160,8 @@ impl Shared {
 
     fn finish(&self, volume: ResourceId, name: &SnapshotName) -> Result<()> {
         match self.state.restore(volume)? {
-            // Finished before.
-            None => return Ok(()),
+            // Finished before – unless nothing is known of it here, where nobody prepared it.
+            None => return self.catalogue()?.volume(volume).map(drop),
             Some(mark) if mark.name == *name && mark.failure.is_none() => {}
             Some(_) => {
                 let why = format!("restore {name} into volume {volume} was given up");

@@ -6,7 +6,6 @@ use cbr_db::{DbError, KnownState, Tx};
 use cbr_model::alarm::{
     AlarmRule, AlarmState, Condition, RecordDetail, Watched, decide, is_told_again, needed, recent,
 };
-use cbr_model::metric::slot_at;
 use cbr_model::{AlarmId, VaultId};
 
 use super::record::{Change, Telling, told_about};
@@ -33,24 +32,30 @@ struct Due<'a> {
 }
 
 impl Alarms {
-    /// Decides every enabled rule on metrics for the slot of now, where nobody has; says how many
-    /// decisions were made. To be called when every vault has been measured in that slot.
-    pub async fn evaluate(&self) -> Result<u64> {
+    /// Decides every enabled rule on metrics for a slot, where nobody has; says how many decisions were
+    /// made. To be called when every vault has been measured in that slot.
+    pub async fn evaluate(&self, slot: i64) -> Result<u64> {
         let doing = "deciding alarms";
-        let slot = slot_at(self.core.clock.now());
         let (mut after, mut count): (Option<AlarmId>, u64) = (None, 0);
+        let mut failure = None;
         loop {
             let mut tx = self.core.db.read().await.map_err(db(doing))?;
             let rules = tx.alarms().enabled_on_metrics(after, RULES).await.map_err(db(doing))?;
             drop(tx);
-            let Some(last) = rules.last() else { return Ok(count) };
+            let Some(last) = rules.last() else { return failure.map_or(Ok(count), Err) };
             after = Some(last.id);
             for rule in &rules {
                 if self.is_decided(rule, slot) {
                     continue;
                 }
-                count += self.evaluate_rule(rule, slot).await?;
-                self.note_decided(rule, slot);
+                match self.evaluate_rule(rule, slot).await {
+                    Ok(decisions) => {
+                        count += decisions;
+                        self.note_decided(rule, slot);
+                    }
+                    // One rule that cannot be decided keeps nobody else from being told.
+                    Err(error) => failure = failure.or(Some(error)),
+                }
             }
         }
     }
@@ -97,7 +102,9 @@ impl Alarms {
         let values = recent(condition, &points, slot);
         let (state, told) = before.unwrap_or((AlarmState::InsufficientData, None));
         let next = decide(condition, state, &values);
-        let is_again = next == AlarmState::Alarm && is_told_again(condition, slot, told);
+        // What nobody was told of yet, for one because it was not the time for it, is tried again.
+        let is_again =
+            next == AlarmState::Alarm && (told.is_none() || is_told_again(condition, slot, told));
         let told_slot = match next {
             AlarmState::Alarm if state != next || is_again => Some(slot),
             AlarmState::Ok => None,
@@ -105,7 +112,7 @@ impl Alarms {
             AlarmState::Alarm | AlarmState::InsufficientData => told,
         };
         let resource = vault.to_string();
-        let known = KnownState { condition: place, resource, state: next, slot, told_slot };
+        let mut known = KnownState { condition: place, resource, state: next, slot, told_slot };
         if !tx.alarms().decide(rule.id, &known).await? {
             return Ok(false);
         }
@@ -118,7 +125,12 @@ impl Alarms {
         let name = name.unwrap_or_else(|| vault.to_string());
         let telling = if next == AlarmState::Alarm {
             let message = text::of_metric(rule, condition, (vault, &name), &values, false);
-            told_about(&self.core, tx, rule, &rule.on_alarm, &message, None).await?
+            let telling = told_about(&self.core, tx, rule, &rule.on_alarm, &message, None).await?;
+            if telling.count == 0 {
+                known.told_slot = told;
+                tx.alarms().set_told(rule.id, &known).await?;
+            }
+            telling
         } else if is_recovery {
             let message = text::of_metric(rule, condition, (vault, &name), &values, true);
             told_about(&self.core, tx, rule, &rule.on_recovery, &message, None).await?

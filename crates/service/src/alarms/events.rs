@@ -65,26 +65,35 @@ impl Alarms {
     /// Makes alarms and notices of what happened; says of how many events.
     pub async fn handle_events(&self) -> Result<u64> {
         let doing = "making alarms of events";
-        let mut count = 0;
+        let (mut count, mut after, mut failure) = (0, None, None);
         loop {
             let mut tx = self.core.db.read().await.map_err(db(doing))?;
-            let open = tx.events().open(PAGE).await.map_err(db(doing))?;
+            let open = tx.events().open(after.as_ref(), PAGE).await.map_err(db(doing))?;
             drop(tx);
-            if open.is_empty() {
-                return Ok(count);
-            }
-            for event in open {
-                let mut tx = self.core.db.begin().await.map_err(db(doing))?;
-                // Another node may have been faster.
-                if !tx.events().set_handled(event.id).await.map_err(db(doing))? {
-                    continue;
+            for event in &open {
+                match self.handle_once(event).await {
+                    Ok(is_first) => count += u64::from(is_first),
+                    // It stays open, and in nobody's way.
+                    Err(error) => failure = failure.or(Some(db(doing)(error))),
                 }
-                self.handle(&mut tx, &event).await.map_err(db(doing))?;
-                tx.commit().await.map_err(db(doing))?;
-                self.core.wake();
-                count += 1;
             }
+            let Some(last) = open.into_iter().last() else {
+                return failure.map_or(Ok(count), Err);
+            };
+            after = Some(last);
         }
+    }
+
+    /// Says whether no other node was faster.
+    async fn handle_once(&self, event: &CbrEvent) -> std::result::Result<bool, DbError> {
+        let mut tx = self.core.db.begin().await?;
+        if !tx.events().set_handled(event.id).await? {
+            return Ok(false);
+        }
+        self.handle(&mut tx, event).await?;
+        tx.commit().await?;
+        self.core.wake();
+        Ok(true)
     }
 
     async fn handle(&self, tx: &mut Tx, event: &CbrEvent) -> std::result::Result<(), DbError> {

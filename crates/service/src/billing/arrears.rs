@@ -15,6 +15,7 @@ use super::service::Billing;
 use crate::audit::Subject;
 use crate::error::db;
 use crate::exports::refuse_exported_in_vault;
+use crate::images::refuse_imaged_in_vault;
 use crate::rules::billing::{Action, Facts, Observed, next};
 use crate::tasks::purge;
 use crate::vaults::is_at_work;
@@ -236,8 +237,13 @@ async fn held_by(tx: &mut Tx, vault: &Vault) -> Result<Option<&'static str>> {
         }
     }
     match refuse_exported_in_vault(tx, vault.id, |_| true).await {
+        Ok(()) => {}
+        Err(Error::BackupExported(_)) => return Ok(Some("a backup in it is given out as a disk")),
+        Err(error) => return Err(error),
+    }
+    match refuse_imaged_in_vault(tx, vault.id, |_| true).await {
         Ok(()) => Ok(None),
-        Err(Error::BackupExported(_)) => Ok(Some("a backup in it is given out as a disk")),
+        Err(Error::Image(_)) => Ok(Some("an image is made of a backup in it")),
         Err(error) => Err(error),
     }
 }

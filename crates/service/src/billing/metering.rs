@@ -99,13 +99,15 @@ impl Billing {
         })
     }
 
-    /// Goes on with the hour that is now; what lies between is never metered. For who runs the
+    /// Goes on with the hour that is now, or the first that has not been metered by a clock that was
+    /// ahead: no hour is charged twice. What lies between is never metered. For who runs the
     /// installation, when its clock was wrong, or it was off for longer than a month.
     pub async fn resume_metering(&self, access: &Access) -> Result<()> {
         let mut tx = self.core.change_account(access, DOING).await?;
         check_operator(&mut tx, access).await?;
         let now = hour_of(tx.now());
-        set_metered_until(&mut tx, now).await?;
+        let last = tx.metering().last_hour().await.map_err(db(DOING))?;
+        set_metered_until(&mut tx, last.map_or(now, |last| now.max(last + 1))).await?;
         tx.commit(Subject::new("metering", "metering")).await
     }
 

@@ -1,6 +1,6 @@
 //! Measures every vault once in each slot, and forgets what is too old.
 
-use cbr_model::metric::{Width, measured, slot_at};
+use cbr_model::metric::{Width, measured};
 
 use super::service::Monitoring;
 use crate::Result;
@@ -14,11 +14,10 @@ const FORGET: u32 = 5000;
 const DAY_SECONDS: i64 = 86_400;
 
 impl Monitoring {
-    /// Measures every vault that has not been measured in the slot of now, by whatever node
-    /// (MON-02, MON-03); says how many.
-    pub async fn sample(&self) -> Result<u64> {
+    /// Measures every vault that has not been measured in a slot, which is that of now, by whatever
+    /// node (MON-02, MON-03); says how many.
+    pub async fn sample(&self, slot: i64) -> Result<u64> {
         let doing = "measuring vaults";
-        let slot = slot_at(self.core.clock.now());
         let mut count = 0;
         loop {
             let mut tx = self.core.db.read().await.map_err(db(doing))?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cbr_model::metric::slot_at;
 use tokio_util::sync::CancellationToken;
 
 use super::gauges::Shown;
@@ -35,8 +36,14 @@ impl Monitoring {
     /// Works until `shutdown`.
     pub async fn run(&self, shutdown: CancellationToken) {
         for round in 0_u64.. {
-            report("measure", self.sample().await);
-            report("alarms", self.alarms.evaluate().await);
+            // Decided is what has been measured: the same slot, and only if all of it was.
+            let slot = slot_at(self.core.clock.now());
+            let measured = self.sample(slot).await;
+            let is_measured = measured.is_ok();
+            report("measure", measured);
+            if is_measured {
+                report("alarms", self.alarms.evaluate(slot).await);
+            }
             report("events", self.alarms.handle_events().await);
             if round % SHOW_ROUNDS == 0 {
                 report("numbers", self.show().await);

@@ -4,6 +4,7 @@ use cbr_db::{DbError, Tx};
 use cbr_model::{BackupId, ProjectId, ResourceId, VaultId};
 
 use super::rule::{Rule, candidate};
+use super::sweep::is_clock_trusted;
 use crate::rules::retention::plan::newly_expired;
 
 /// Decides which backups of the resource count no more, in the transaction that makes one complete, or
@@ -17,6 +18,10 @@ pub(crate) async fn check(
     let Some(vault) = tx.vaults().find(project, vault).await? else { return Ok(()) };
     let rule = Rule::of(tx, &vault).await?;
     if !matches!(rule, Rule::Policy(..)) {
+        return Ok(());
+    }
+    // The next complete backup decides, when the clock has proven right.
+    if !is_clock_trusted(tx).await? {
         return Ok(());
     }
     let now = tx.now();

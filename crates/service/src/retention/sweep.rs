@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cbr_db::{DueResource, RetainedBackup, Tx};
+use cbr_db::{DbError, DueResource, RetainedBackup, Tx};
 use cbr_model::BackupId;
 use cbr_model::audit::Event;
 use cbr_model::retention::RemoveReason;
@@ -14,7 +14,7 @@ use crate::audit::Subject;
 use crate::backups::begin_delete;
 use crate::core::Core;
 use crate::error::db;
-use crate::rules::retention::plan::deletable;
+use crate::rules::retention::plan::{Governing, deletable};
 use crate::tasks::order::Origin;
 use crate::tasks::{delete_backup, rows};
 use crate::{Result, backups, vaults};
@@ -82,9 +82,7 @@ impl Expiry {
     async fn look_at_clock(&self) -> Result<bool> {
         let doing = "looking at the clock";
         let mut tx = self.core.db.begin().await.map_err(db(doing))?;
-        let text = tx.settings().find(CLOCK).await.map_err(db(doing))?;
-        // What cannot be read is as good as a clock that was never seen.
-        let before = text.and_then(|text| serde_json::from_str::<ClockWatch>(&text).ok());
+        let before = known_clock(&mut tx).await.map_err(db(doing))?;
         let watch = ClockWatch::looked(before, tx.now());
         let text = serde_json::to_string(&watch).map_err(crate::Error::internal(doing))?;
         tx.settings().set(CLOCK, &text).await.map_err(db(doing))?;
@@ -145,7 +143,12 @@ impl Expiry {
         };
         let candidates: Vec<_> = found.iter().map(|one| candidate(&vault, one, now)).collect();
         let mut chosen = deletable(&candidates, rule.governing(), now);
-        let by_clock = |rule| matches!(rule, RemoveReason::Expired | RemoveReason::FailedTooOld);
+        // A rule for certain days keeps until a time: what it lets go, it lets go by the clock.
+        let ends_by_clock = matches!(rule.governing(), Governing::Policy(retention)
+            if retention.has_rules_for_days());
+        let by_clock = |rule| {
+            ends_by_clock || matches!(rule, RemoveReason::Expired | RemoveReason::FailedTooOld)
+        };
         chosen.retain(|(_, rule)| is_trusted || !by_clock(*rule));
         chosen.retain(|(id, _)| found.iter().any(|one| one.id == *id && !is_resting(one)));
         Ok((!chosen.is_empty()).then_some((vault, chosen)))
@@ -173,4 +176,16 @@ impl Expiry {
         tracing::info!(backup.id = %id, rule = rule.as_str(), "a backup is deleted by its policy");
         Ok(true)
     }
+}
+
+/// Whether the clock of now may decide that something ends.
+pub(super) async fn is_clock_trusted(tx: &mut Tx) -> std::result::Result<bool, DbError> {
+    let before = known_clock(tx).await?;
+    Ok(ClockWatch::looked(before, tx.now()).is_trusted())
+}
+
+/// What cannot be read is as good as a clock that was never seen.
+async fn known_clock(tx: &mut Tx) -> std::result::Result<Option<ClockWatch>, DbError> {
+    let text = tx.settings().find(CLOCK).await?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }

@@ -80,7 +80,7 @@ impl Schedules {
 
     /// Decides about everything that is due; says about how many occurrences.
     pub async fn sweep(&self) -> Result<u64> {
-        let (mut count, mut after) = (0, None);
+        let (mut count, mut after, mut failure) = (0, None, None);
         loop {
             let now = self.core.clock.now();
             let mut tx = self.core.db.read().await.map_err(db("looking for due policies"))?;
@@ -91,7 +91,11 @@ impl Schedules {
                 match self.decide(binding).await {
                     Ok(decided) => count += decided,
                     // One that cannot be started is in nobody's way.
-                    Err(error) => self.try_again(binding, &error).await?,
+                    Err(error) => {
+                        if let Err(error) = self.try_again(binding, &error).await {
+                            failure = failure.or(Some(error));
+                        }
+                    }
                 }
             }
             if due.len() < BATCH as usize {
@@ -102,7 +106,7 @@ impl Schedules {
         if count > 0 {
             self.core.wake();
         }
-        Ok(count)
+        failure.map_or(Ok(count), Err)
     }
 
     /// Decides about what is due of one policy for one vault.

@@ -225,6 +225,12 @@ async fn advance(
             return Err(Trouble::Wait { after: OTHERS_PAUSE });
         }
         drop(tx);
+        // Its deletion did not begin: something holds it, an image for one. Nothing of it is touched.
+        let is_kept = |backup: &Backup| !matches!(backup.state, BackupState::Deleting { .. });
+        if backup.as_ref().is_some_and(is_kept) {
+            job.failed.push(current);
+            return Ok(PurgeTask::Erase { job, current: None, erased: None, marks: None });
+        }
         if let Some(backup) = backup {
             let versions = content::versions(&backup);
             match (job.undo, marks) {

@@ -90,7 +90,7 @@ impl World {
         if let Some(gib) = gib {
             self.measured_as(vault, gib).await;
         }
-        self.services.alarms.evaluate().await.unwrap();
+        self.services.alarms.evaluate(slot_at(self.clock.now())).await.unwrap();
         self.carried().await
     }
 
@@ -170,10 +170,12 @@ async fn two_nodes_decide_a_slot_once() {
     world.rule(alarm(Watched::All, vec![usage(1)])).await;
     let other = crate::Alarms::new(world.core());
     world.measured_as(&vault, 90).await;
-    let (one, two) = tokio::join!(world.services.alarms.evaluate(), other.evaluate());
+    let slot = slot_at(world.clock.now());
+    let (one, two) = tokio::join!(world.services.alarms.evaluate(slot), other.evaluate(slot));
     assert_eq!(one.unwrap() + two.unwrap(), 1);
     assert_eq!(world.carried().await.len(), 1);
-    assert_eq!(crate::Alarms::new(world.core()).evaluate().await.unwrap(), 0, "after a restart");
+    let again = crate::Alarms::new(world.core()).evaluate(slot).await.unwrap();
+    assert_eq!(again, 0, "after a restart");
 }
 
 /// MON-07: outside of its time nobody is told, and the history says why.
@@ -197,6 +199,28 @@ async fn outside_its_window_and_switched_off_nobody_is_told() {
     assert_eq!(world.history(off.id).await.len(), 0);
     world.services.alarms.enable(&world.access, vec![off.id], true).await.unwrap();
     assert_eq!(world.quarter(&vault, Some(90)).await.len(), 1);
+}
+
+/// MON-07: an alarm that was raised outside the time of notifications is told when that begins, once; and
+/// nobody hears that one is over of which nobody was told.
+#[tokio::test]
+async fn what_was_raised_at_night_is_told_in_the_morning() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[]).await;
+    world.topic("ops").await;
+    // The clock of the tests stands at 11:06 UTC.
+    let window = Window::new(Some("12:00"), Some("20:00"), None).unwrap();
+    world.rule(NewAlarm { window, ..alarm(Watched::All, vec![usage(1)]) }).await;
+    assert_eq!(world.quarter(&vault, Some(90)).await.len(), 0, "11:21");
+    assert_eq!(world.quarter(&vault, Some(10)).await.len(), 0, "over before anybody was told");
+    assert_eq!(world.quarter(&vault, Some(90)).await.len(), 0, "11:51");
+    let told = world.quarter(&vault, Some(90)).await;
+    let kinds: Vec<_> = told.iter().map(|one| one.message.kind.as_str()).collect();
+    assert_eq!(kinds, ["alarm"], "12:06");
+    assert_eq!(world.quarter(&vault, Some(90)).await.len(), 0, "once");
+    let told = world.quarter(&vault, Some(10)).await;
+    let kinds: Vec<_> = told.iter().map(|one| one.message.kind.as_str()).collect();
+    assert_eq!(kinds, ["recovery"]);
 }
 
 /// Contract F.6: an alarm that goes on is told again after its pause; one whose vault is gone has no data.

@@ -39,8 +39,17 @@ async fn a_suspicious_backup_holds_everything_of_its_resource_until_it_is_confir
         assert_eq!(expiry.sweep().await.unwrap(), 0, "held, whatever the number says");
     }
     assert_eq!(world.backups().await.len(), 6);
+    // Also after its resource moved.
+    let other = world.vault(VaultKind::Disk, &[]).await;
+    let suspected = Verdict::Keep(KeepReason::Suspected);
+    world.migrate(&vault, &other, VOLUME).await.unwrap();
+    world.settle().await;
     let why = world.services.expiry.why(&world.access, clean).await.unwrap();
-    assert_eq!(why.verdict, Verdict::Keep(KeepReason::Suspected));
+    assert_eq!(why.verdict, suspected, "what is suspicious moved with it");
+    world.migrate(&other, &vault, VOLUME).await.unwrap();
+    world.settle().await;
+    let why = world.services.expiry.why(&world.access, clean).await.unwrap();
+    assert_eq!(why.verdict, suspected);
 
     let confirmed = world.services.anomalies.confirm(&world.access, found[0].backup).await.unwrap();
     assert!(confirmed.confirmed_at.is_some());

@@ -14,7 +14,7 @@ use cbr_task::Outcome;
 use cbr_task::harness::crash_matrix;
 use cbr_testkit::{Engine, TestDatabase};
 
-use super::world::{VOLUME, World, in_place, run};
+use super::world::{SERVER, VOLUME, World, in_place, run};
 use crate::billing::{Billing, BillingSettings, Credit, MeteringFilter, Prepayment, Showback};
 use crate::checkpoints::NewCheckpoint;
 use crate::error::VaultRefusal;
@@ -231,13 +231,15 @@ async fn arrears_freeze_and_paying_lifts_it() {
     assert_eq!(world.credit(1, "c").await.unwrap(), 0);
     assert_eq!(world.scene(&vault).await, (VaultStatus::Available, None), "at once");
     assert_eq!(world.scene(&barred).await, (VaultStatus::Frozen, Some("POLICE".into())));
-    // Being barred while one owes is not lifted by paying.
+    // Another scene does not hide that it is not paid for: lifting that one would lift both.
     world.hours(DAY + 3).await;
     assert_eq!(world.scene(&vault).await.1.as_deref(), Some("ARREARS"));
-    services.vaults.freeze(access, vault.id, "POLICE").await.unwrap();
+    let refused = services.vaults.freeze(access, vault.id, "POLICE").await;
+    assert!(matches!(refused, Err(Error::VaultNotEditable { .. })), "{refused:?}");
+    assert_eq!(world.scene(&vault).await, (VaultStatus::Frozen, Some("ARREARS".into())));
     world.credit(10_000, "d").await.unwrap();
     world.hours(1).await;
-    assert_eq!(world.scene(&vault).await, (VaultStatus::Frozen, Some("POLICE".into())));
+    services.vaults.freeze(access, vault.id, "POLICE").await.unwrap();
     services.vaults.unfreeze(access, vault.id).await.unwrap();
     world.back_up(&vault).await;
 }
@@ -357,6 +359,59 @@ async fn a_locked_vault_is_not_released() {
     world.hours(1).await;
     world.settle().await;
     assert!(!world.is_there(&vault).await);
+}
+
+/// IMG-06, BIL-06: what an image is made of is not released by money, and stays whole; and a purge that
+/// finds it all the same touches nothing of it.
+#[tokio::test]
+async fn a_vault_with_an_image_is_not_released() {
+    let world = hasty().await;
+    let vault = world.vault(VaultKind::Server, &[SERVER]).await;
+    let backups = [world.back_up(&vault).await, world.back_up(&vault).await];
+    for backup in &backups {
+        let wanted = super::images::wanted(backup.id);
+        world.services.images.create(&world.access, wanted).await.unwrap();
+    }
+    world.settle().await;
+    world.credit(-1, "owes").await.unwrap();
+    world.hours(4 * DAY).await;
+    world.settle().await;
+    assert_eq!(world.status(&vault).await, VaultStatus::Frozen);
+    assert_eq!(world.backups().await.len(), 2);
+
+    let mut tx = world.db.begin().await.unwrap();
+    let from = [VaultStatus::Frozen];
+    let to = VaultStatus::Deleting;
+    assert!(tx.vaults().change_status(vault.project, vault.id, &from, to).await.unwrap());
+    let frozen = world.reread(&vault).await;
+    tx.tasks().insert(&crate::tasks::purge::new_release(&world.core(), &frozen)).await.unwrap();
+    tx.commit().await.unwrap();
+    world.settle().await;
+    assert_eq!(world.status(&vault).await, VaultStatus::Error, "it could not be emptied");
+    let states: Vec<_> = world.backups().await.iter().map(|one| one.state.as_str()).collect();
+    assert_eq!(states, ["available", "available"]);
+    assert_eq!(world.versions().values().sum::<usize>(), 4, "two disks, twice");
+}
+
+/// BIL-01: a clock that was ahead and is set right charges no hour twice, also after a person said to
+/// go on.
+#[tokio::test]
+async fn going_on_after_a_clock_that_was_ahead_charges_nothing_twice() {
+    let world = world(true, false).await;
+    world.credit(100_000, "a").await.unwrap();
+    world.services.billing.meter().await.unwrap();
+    world.vault(VaultKind::Disk, &[]).await;
+    world.hours(2).await;
+    let right = world.now();
+    world.clock.advance(HOUR * 48);
+    world.services.billing.meter().await.unwrap();
+    let charged = world.balance().await;
+    world.clock.set(right);
+    world.services.billing.resume_metering(&world.access).await.unwrap();
+    world.hours(48).await;
+    assert_eq!(world.balance().await, charged, "these hours have been paid for");
+    world.hours(3).await;
+    assert!(world.balance().await < charged, "and metering goes on");
 }
 
 /// P3, P14: the release is the task of any deletion, and ends whole whenever it is interrupted.

@@ -11,7 +11,7 @@ use crate::Error;
 use crate::images::{ImageError, ImageSource, NewImage};
 use crate::tasks::create_image::CreateImage;
 
-fn wanted(backup: BackupId) -> NewImage {
+pub(super) fn wanted(backup: BackupId) -> NewImage {
     NewImage {
         name: "golden".into(),
         description: String::new(),

@@ -15,7 +15,7 @@ use crate::vaults::VaultChange;
 use crate::{Error, Result};
 
 impl World {
-    async fn migrate(&self, from: &Vault, to: &Vault, resource: u128) -> Result<()> {
+    pub(super) async fn migrate(&self, from: &Vault, to: &Vault, resource: u128) -> Result<()> {
         let vaults = &self.services.vaults;
         vaults.migrate_resources(&self.access, from.id, to.id, vec![id(resource)]).await?;
         Ok(())

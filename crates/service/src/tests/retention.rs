@@ -421,6 +421,28 @@ async fn a_clock_that_leaps_deletes_nothing() {
     assert_eq!(disk.stored().await, [6, 7, 8]);
 }
 
+/// RET-18: rules for certain days keep until a time, so what they let go, they let go by the clock; a
+/// backup that is complete while the clock is wrong decides nothing.
+#[tokio::test]
+async fn a_clock_that_leaps_ends_no_rule_for_certain_days() {
+    let definition = r#"{"max_backups":1,"advanced_retention_rules":{"weekly_retention_rules":
+        {"days_of_week":["TU","WE","TH"],"retention_duration_periods":6}}}"#;
+    let disk = Disk::with(definition).await;
+    disk.until(at(9, 10)).await;
+    assert_eq!(disk.stored().await, [6, 7, 8, 9]);
+    let ahead = at(9 + 3650, 1);
+    disk.by_hand(ahead).await;
+    disk.world.clock.set(at(9 + 3650, 13));
+    disk.world.services.expiry.sweep().await.unwrap();
+    disk.world.settle().await;
+    let found = disk.stored().await;
+    assert!([6, 7, 8, 9].iter().all(|day| found.contains(day)), "{found:?}");
+    // The clock is right again, and nothing was decided meanwhile.
+    disk.until(at(12, 10)).await;
+    let found = disk.stored().await;
+    assert!([6, 7, 8].iter().all(|day| found.contains(day)), "{found:?}");
+}
+
 /// RET-17, RET-18, RET-33: what the preview says about a year comes true, for several rules: each backup
 /// goes when, and by the rule, it said; and what it did not name is still there.
 #[tokio::test]

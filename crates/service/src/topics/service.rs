@@ -203,13 +203,17 @@ impl Topics {
     pub async fn confirm(&self, id: SubscriptionId, token: &str) -> Result<()> {
         let doing = "confirming a subscription";
         let absent = || TopicError::NotFound { noun: "subscription", id: id.to_string() };
-        let mut tx = self.core.db.begin().await.map_err(db(doing))?;
+        // Anybody may ask: only who has the token waits for, and holds up, those who write.
+        let mut tx = self.core.db.read().await.map_err(db(doing))?;
         let found = tx.topics().subscription(id).await.map_err(db(doing))?.ok_or_else(absent)?;
+        drop(tx);
         let secrets = Secrets::open(&self.core.sealing, id, &found.sealed_root)?;
         // A wrong token looks like a subscription that is not there.
         if !secrets.is_token(token) {
             return Err(absent().into());
         }
+        let mut tx = self.core.db.begin().await.map_err(db(doing))?;
+        let found = tx.topics().subscription(id).await.map_err(db(doing))?.ok_or_else(absent)?;
         if found.confirmed_at.is_some() {
             return Ok(());
         }
@@ -281,6 +285,11 @@ impl Topics {
         let mut tx = self.core.change(access, doing).await?;
         let found = tx.deliveries().find(id).await.map_err(db(doing))?;
         let found = found.filter(|one| one.project == access.project()).ok_or_else(absent)?;
+        if found.is_confirmation {
+            // How often an address is asked is counted; this would not be.
+            let why = "a request for agreement is not sent again: subscribe again";
+            return Err(TopicError::Conflict(why).into());
+        }
         if !tx.deliveries().revive(access.project(), id).await.map_err(db(doing))? {
             return Err(TopicError::Conflict("only a delivery that is dead is tried again").into());
         }

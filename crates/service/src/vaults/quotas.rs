@@ -83,13 +83,11 @@ impl Vaults {
         check_administrator(access)?;
         let scene_now = vault.charging.frozen_scene.as_deref();
         let is_unpaid = scene_now.is_some_and(|scene| Charging::SCENES.contains(&scene));
-        if is_unpaid && scene.is_none() {
+        if is_unpaid {
+            // Another scene would hide that it is not paid for, and lifting that one would lift both.
             let reason = "it is frozen because it is not paid for, and available once it is";
             return Err(Error::VaultNotEditable { reason: reason.to_owned() });
         }
-        // Somebody is barred also while he owes: then paying does not lift it.
-        let barred = [VaultStatus::Available, VaultStatus::Frozen];
-        let from = if is_unpaid { barred.as_slice() } else { from };
         let is_changed = tx.vaults().change_status(vault.project, vault.id, from, to).await;
         if !is_changed.map_err(db(doing))? {
             return Err(Error::VaultStatus { status: vault.status });
