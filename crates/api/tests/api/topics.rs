@@ -135,12 +135,20 @@ async fn dead_deliveries_are_listed_and_tried_again() {
     let app = App::start().await;
     let urn = app.topic("ops").await;
     app.subscribe(&urn, "https", "https://hooks.example.org/a").await.expect(201);
+    app.carry().await;
+    let letter = app.courier.taken().remove(0);
+    let token = letter.confirmation.unwrap().token;
+    app.confirm(&letter.subscription.to_string(), &token).await.expect(200);
+
+    let text = json!({"subject": "s", "message": "m"});
+    app.v2("POST", &format!("{TOPICS}/{urn}/publish"), Some(&text)).await.expect(200);
     app.courier.fail(vec![cbr_service::topics::Undelivered::Never("gone".into())]);
     app.carry().await;
     let listed = app.get("/x/deliveries?status=dead").await.expect(200).body;
     assert_eq!(listed["count"], 1);
     let dead = &listed["deliveries"][0];
-    assert_eq!((&dead["error"], &dead["kind"]), (&json!("gone"), &json!("confirmation")));
+    assert_eq!(dead["error"], "gone");
+    assert_eq!(dead["kind"], "published");
     assert!(!listed.to_string().contains("token"), "no secret is shown");
     let id = dead["id"].as_str().unwrap();
     let retried = app.post(&format!("/x/deliveries/{id}/retry"), &json!({})).await.expect(200).body;
@@ -148,7 +156,7 @@ async fn dead_deliveries_are_listed_and_tried_again() {
     let again = app.post(&format!("/x/deliveries/{id}/retry"), &json!({})).await.expect(409);
     assert_eq!(again.code(), "SMN.0409");
     app.carry().await;
-    assert_eq!(app.get("/x/deliveries?status=sent").await.body["count"], 1);
+    assert_eq!(app.get("/x/deliveries?status=sent").await.body["count"], 2);
     app.get("/x/deliveries?status=x").await.expect(400);
     let absent = "5b0c7f6e-0d0f-4c3a-9d5e-0c7e3f1b2a01";
     let gone = app.post(&format!("/x/deliveries/{absent}/retry"), &json!({})).await.expect(404);
@@ -157,4 +165,20 @@ async fn dead_deliveries_are_listed_and_tried_again() {
     let call = Call::new("POST", format!("/v3/{project}/x/deliveries/{id}/retry")).token(&token);
     send(&app.router, call.json(&json!({})).build()).await.expect(404);
     let _: Value = listed;
+}
+
+/// MON-07: how often an address is asked is counted, so a request that died is not sent again by hand.
+#[tokio::test]
+async fn a_dead_request_for_agreement_is_not_sent_again() {
+    let app = App::start().await;
+    let urn = app.topic("ops").await;
+    app.subscribe(&urn, "https", "https://hooks.example.org/a").await.expect(201);
+    app.courier.fail(vec![cbr_service::topics::Undelivered::Never("gone".into())]);
+    app.carry().await;
+    let listed = app.get("/x/deliveries?status=dead").await.expect(200).body;
+    assert_eq!(listed["deliveries"][0]["kind"], "confirmation");
+    let id = listed["deliveries"][0]["id"].as_str().unwrap();
+    let refused = app.post(&format!("/x/deliveries/{id}/retry"), &json!({})).await.expect(409);
+    assert_eq!(refused.code(), "SMN.0409");
+    assert_eq!(app.get("/x/deliveries?status=waiting").await.body["count"], 0);
 }
