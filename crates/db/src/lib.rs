@@ -117,7 +117,7 @@ pub use policy_runs::PolicyRuns;
 pub use projects::Projects;
 pub use quotas::Quotas;
 pub use retention::{DueResource, RetainedBackup, Retention};
-pub use schedules::{DueBinding, Fulls, Schedules};
+pub use schedules::{DueBinding, Fulls, Plans, Schedules};
 pub use settings::Settings;
 pub use task_rows::{ClaimedTask, NewTask, TaskRecord};
 pub use tasks::{Claim, Tasks};

@@ -32,6 +32,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (22, include_str!("../migrations/0022_refusals.sql")),
     (24, include_str!("../migrations/0024_nodes.sql")),
     (27, include_str!("../migrations/0027_anomalies.sql")),
+    (28, include_str!("../migrations/0028_protection.sql")),
 ];
 
 const TABLE: &str = "

@@ -35,7 +35,8 @@ pub(crate) async fn load(tx: &mut Tx, rows: &[Row]) -> Result<Vec<Policy>, DbErr
     Ok(policies)
 }
 
-fn policy(row: &Row) -> Result<Policy, DbError> {
+/// A row of `policies`, without the vaults it works for.
+pub(crate) fn policy(row: &Row) -> Result<Policy, DbError> {
     Ok(Policy {
         id: row.id("id")?,
         project: row.id("project_id")?,

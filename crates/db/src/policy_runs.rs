@@ -58,6 +58,22 @@ impl PolicyRuns<'_> {
         row.map(|row| policy_run(&row)).transpose()
     }
 
+    /// What was due after `from` and until `now` and was missed by a clock that was ahead of `now`, in
+    /// whatever project.
+    pub async fn missed_ahead(
+        &mut self,
+        from: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<PolicyRun>, DbError> {
+        let sql = Sql::new(
+            "SELECT * FROM policy_runs WHERE occurrence > $1 AND occurrence <= $2
+             AND decided_at > $2 AND state = 'missed' ORDER BY occurrence, id",
+        );
+        let sql = sql.bind(from).bind(now);
+        let rows = self.tx.rows("policy_runs.missed_ahead", "policy_runs", sql).await?;
+        rows.iter().map(policy_run).collect()
+    }
+
     /// A page of a project's occurrences, the latest first.
     pub async fn list(
         &mut self,

@@ -24,6 +24,17 @@ pub struct DueBinding {
     pub next_run_at: Option<Timestamp>,
 }
 
+/// All that is planned.
+#[derive(Debug, Default)]
+pub struct Plans {
+    /// Which policy works for which vault, in order of both.
+    pub bindings: Vec<DueBinding>,
+    /// The policies, without the vaults they work for.
+    pub policies: HashMap<PolicyId, Policy>,
+    /// Why others cannot be read. They keep nobody else from being planned.
+    pub unreadable: Vec<DbError>,
+}
+
 /// How "to be planned" is stored.
 const UNPLANNED: Timestamp = Timestamp(0);
 
@@ -67,24 +78,27 @@ impl Schedules<'_> {
         rows.iter().map(due_binding).collect()
     }
 
-    /// All bindings of backup policies of every project, with their policies: what a clock that was
-    /// set back makes to be planned again.
-    pub async fn all(&mut self) -> Result<Vec<(DueBinding, Policy)>, DbError> {
+    /// All bindings of backup policies of every project, and the policies: what a clock that was set
+    /// back makes to be planned again.
+    pub async fn all(&mut self) -> Result<Plans, DbError> {
         let sql = Sql::new(
             "SELECT b.policy_id, b.vault_id, b.next_run_at, p.project_id
              FROM vault_policies b JOIN policies p ON p.id = b.policy_id
              WHERE b.operation = 'backup' ORDER BY b.policy_id, b.vault_id",
         );
         let rows = self.tx.rows("schedules.all", "vault_policies", sql).await?;
-        let bindings = rows.iter().map(due_binding).collect::<Result<Vec<_>, _>>()?;
+        let bindings = rows.iter().map(due_binding).collect::<Result<_, _>>()?;
         let sql = Sql::new("SELECT * FROM policies WHERE operation = $1");
         let sql = sql.bind(PolicyOperation::Backup.as_str());
         let rows = self.tx.rows("schedules.policies", "policies", sql).await?;
-        let policies = policy_rows::load(self.tx, &rows).await?;
-        let policies: HashMap<PolicyId, Policy> =
-            policies.into_iter().map(|policy| (policy.id, policy)).collect();
-        let with = |binding: DueBinding| Some((binding, policies.get(&binding.policy)?.clone()));
-        Ok(bindings.into_iter().filter_map(with).collect())
+        let mut plans = Plans { bindings, ..Plans::default() };
+        for row in &rows {
+            match policy_rows::policy(row) {
+                Ok(policy) => drop(plans.policies.insert(policy.id, policy)),
+                Err(error) => plans.unreadable.push(error),
+            }
+        }
+        Ok(plans)
     }
 
     /// When a policy is next due for a vault; none: it does not work for it. The inner: not planned.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use cbr_db::{Db, Tx};
 use cbr_model::metadata::{AttachedMetadata, BackupMetadata, ServerMetadata, VolumeMetadata};
-use cbr_model::resource::ResourceKind;
+use cbr_model::resource::{BoundResource, ResourceKind};
 use cbr_model::size::Bytes;
 use cbr_model::{ProjectId, ResourceId};
 use cbr_provider::{
@@ -46,13 +46,25 @@ impl Resources {
         Ok(Reach { project, owns_all, others })
     }
 
+    /// The same for one disk, whatever number of others have owners.
+    async fn reach_of(&self, project: ProjectId, disk: ResourceId) -> Result<Reach> {
+        let mut tx = self.db.read().await.map_err(db("looking for a provider"))?;
+        let owns_all = owner(&mut tx).await? == Some(project);
+        let other = tx.disk_owners().find(disk).await.map_err(db("reading the owner of a disk"))?;
+        Ok(Reach {
+            project,
+            owns_all,
+            others: other.map(|other| (disk, other)).into_iter().collect(),
+        })
+    }
+
     /// One disk of the project.
     pub(crate) async fn volume(
         &self,
         project: ProjectId,
         id: ResourceId,
     ) -> Result<Option<Volume>> {
-        if !self.reach(project).await?.has(id) {
+        if !self.reach_of(project, id).await?.has(id) {
             return Ok(None);
         }
         found(self.provider.inventory().volume(id).await)
@@ -64,7 +76,7 @@ impl Resources {
         project: ProjectId,
         id: ResourceId,
     ) -> Result<Option<Server>> {
-        if !self.reach(project).await?.owns_all {
+        if !self.reach_of(project, id).await?.owns_all {
             return Ok(None);
         }
         found(self.provider.inventory().server(id).await)
@@ -99,7 +111,7 @@ impl Resources {
     }
 
     /// A resource as its provider describes it, with a server's disks.
-    pub(crate) async fn native(
+    async fn native(
         &self,
         project: ProjectId,
         kind: ResourceKind,
@@ -113,6 +125,19 @@ impl Resources {
                 Ok(Some(Native::Server(server, disks)))
             }
         }
+    }
+
+    /// What the provider says about each of these that are bound; none: it is gone.
+    pub(crate) async fn look(
+        &self,
+        project: ProjectId,
+        chosen: &[BoundResource],
+    ) -> Result<Vec<(ResourceId, Option<Native>)>> {
+        let mut seen = Vec::with_capacity(chosen.len());
+        for bound in chosen {
+            seen.push((bound.id, self.native(project, bound.kind, bound.id).await?));
+        }
+        Ok(seen)
     }
 
     /// A resource as the rules of binding and backing up want it.

@@ -6,10 +6,9 @@ use cbr_db::Tx;
 use cbr_model::backup::{Backup, BackupState};
 use cbr_model::checkpoint::Checkpoint;
 use cbr_model::name::Name;
-use cbr_model::query::{BackupFilter, Page};
 use cbr_model::resource::{BoundResource, ProtectStatus, ResourceKind};
 use cbr_model::vault::Vault;
-use cbr_model::{BackupId, CheckpointId, ProjectId, ResourceId, Timestamp};
+use cbr_model::{BackupId, ResourceId, Timestamp};
 
 use crate::core::Core;
 use crate::error::db;
@@ -69,13 +68,15 @@ impl FullBackups {
 }
 
 impl Run<'_> {
-    /// Writes down the run with everything it takes and leaves out.
+    /// Writes down the run with everything it takes and leaves out, and with each backup how its
+    /// resource is set up, as `seen` (contract C34).
     pub(crate) async fn start(
         mut self,
         core: &Core,
         tx: &mut Tx,
         vault: &Vault,
         selection: Selection,
+        seen: &[(ResourceId, Option<Native>)],
     ) -> Result<()> {
         self.checkpoint.skipped = selection.skipped;
         let checkpoint = &self.checkpoint;
@@ -90,6 +91,11 @@ impl Run<'_> {
             let name = names::backup_name(&self.base, index, count);
             let backup = self.backup(core, taken, name);
             tx.backups().insert(&backup).await.map_err(db("adding a backup"))?;
+            let native = seen.iter().find(|(id, _)| *id == backup.resource);
+            if let Some(native) = native.and_then(|(_, native)| native.as_ref()) {
+                let kept = tx.backups().set_metadata(backup.id, &native.metadata()).await;
+                kept.map_err(db("keeping the metadata of a backup"))?;
+            }
             let from = [ProtectStatus::Available, ProtectStatus::Error];
             let (resource, to) = (taken.bound.id, ProtectStatus::Protecting);
             let is_changed = tx.bindings().change_status(vault.id, resource, &from, to).await;
@@ -163,25 +169,6 @@ impl Run<'_> {
         }
         backup
     }
-}
-
-/// Writes down with each backup how its resource is set up (contract C34).
-pub(crate) async fn keep_metadata(
-    tx: &mut Tx,
-    project: ProjectId,
-    checkpoint: CheckpointId,
-    seen: &[(ResourceId, Option<Native>)],
-) -> Result<()> {
-    let filter = BackupFilter { checkpoint: Some(checkpoint), ..BackupFilter::default() };
-    let backups = tx.backups().list(project, &filter, &Page::default()).await;
-    for backup in backups.map_err(db("listing backups"))?.rows {
-        let native = seen.iter().find(|(id, _)| *id == backup.resource);
-        if let Some(native) = native.and_then(|(_, native)| native.as_ref()) {
-            let kept = tx.backups().set_metadata(backup.id, &native.metadata()).await;
-            kept.map_err(db("keeping the metadata of a backup"))?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use cbr_model::query::{BackupFilter, Page};
 use cbr_model::resource::{BoundResource, ProtectStatus};
 use cbr_model::vault::Vault;
 
-use super::run::{self, FullBackups, Run};
+use super::run::{FullBackups, Run};
 use super::views::{CheckpointView, NewCheckpoint};
 use crate::audit::{Change, Subject};
 use crate::core::Core;
@@ -54,11 +54,8 @@ impl Checkpoints {
         let vault = existing(&mut tx, project, wanted.vault).await?;
         drop(tx);
         selection::check_vault(&vault)?;
-        let mut seen = Vec::new();
-        for bound in selection::chosen(&vault, &wanted.resources, wanted.auto_trigger)? {
-            let found = self.core.resources.native(project, bound.kind, bound.id).await?;
-            seen.push((bound.id, found));
-        }
+        let chosen = selection::chosen(&vault, &wanted.resources, wanted.auto_trigger)?;
+        let seen = self.core.resources.look(project, &chosen).await?;
 
         // The provider was asked without holding a transaction; all else is read again.
         let mut tx = self.core.change(access, "starting a backup").await?;
@@ -76,8 +73,7 @@ impl Checkpoints {
             run.expired_at = policies::end_of(&mut tx, project, vault.id, made).await?;
         }
         let id = run.checkpoint.id;
-        run.start(&self.core, &mut tx, &vault, selection).await?;
-        run::keep_metadata(&mut tx, access.project(), id, &seen).await?;
+        run.start(&self.core, &mut tx, &vault, selection, &seen).await?;
         let view = view(&mut tx, access, id).await?;
         Ok((tx, vault, view))
     }

@@ -81,12 +81,18 @@ impl Expiry {
     /// Notes what the clock shows; says whether it deletes something.
     async fn look_at_clock(&self) -> Result<bool> {
         let doing = "looking at the clock";
-        let mut tx = self.core.db.begin().await.map_err(db(doing))?;
-        let before = known_clock(&mut tx).await.map_err(db(doing))?;
-        let watch = ClockWatch::looked(before, tx.now());
-        let text = serde_json::to_string(&watch).map_err(crate::Error::internal(doing))?;
-        tx.settings().set(CLOCK, &text).await.map_err(db(doing))?;
-        tx.commit().await.map_err(db(doing))?;
+        let mut tx = self.core.db.read().await.map_err(db(doing))?;
+        let mut before = known_clock(&mut tx).await.map_err(db(doing))?;
+        let mut watch = ClockWatch::looked(before, tx.now());
+        drop(tx);
+        if watch.is_news(before) {
+            let mut tx = self.core.db.begin().await.map_err(db(doing))?;
+            before = known_clock(&mut tx).await.map_err(db(doing))?;
+            watch = ClockWatch::looked(before, tx.now());
+            let text = serde_json::to_string(&watch).map_err(crate::Error::internal(doing))?;
+            tx.settings().set(CLOCK, &text).await.map_err(db(doing))?;
+            tx.commit().await.map_err(db(doing))?;
+        }
         let is_trusted = watch.is_trusted();
         if !is_trusted && before.is_none_or(ClockWatch::is_trusted) {
             tracing::warn!(

@@ -9,6 +9,8 @@ const DAY_SECONDS: i64 = 24 * 60 * 60;
 const LEAP_SECONDS: i64 = 2 * DAY_SECONDS;
 /// For so long it then has to go on before anything is deleted because of it.
 const SETTLE_SECONDS: i64 = DAY_SECONDS;
+/// How often is noted at least that it goes on: far more often than it matters.
+const NOTE_SECONDS: i64 = 15 * 60;
 
 /// When what is at its end is deleted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,6 +60,15 @@ impl ClockWatch {
         Self { seen: now, trusted_from }
     }
 
+    /// Whether it has to be noted, `before` being what is: nobody else writes for a clock that only
+    /// goes on.
+    pub(super) fn is_news(self, before: Option<Self>) -> bool {
+        before.is_none_or(|before| {
+            let is_old = self.seen >= before.seen.plus_seconds(NOTE_SECONDS);
+            self.trusted_from != before.trusted_from || self.seen < before.seen || is_old
+        })
+    }
+
     /// Whether what the clock says deletes something.
     pub(super) fn is_trusted(self) -> bool {
         self.seen >= self.trusted_from
@@ -101,6 +112,17 @@ mod tests {
         ] {
             watch = ClockWatch::looked(Some(watch), at(hour));
             assert_eq!(watch.is_trusted(), trusted, "{hour}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_goes_on_is_noted_now_and_then_and_any_other_at_once() {
+        let minute = |n| Timestamp(0).plus_seconds(n * 60);
+        let first = ClockWatch::looked(None, minute(0));
+        assert!(first.is_news(None));
+        for (n, is_news) in [(1, false), (14, false), (15, true), (-1, true), (60 * 24 * 9, true)] {
+            let watch = ClockWatch::looked(Some(first), minute(n));
+            assert_eq!(watch.is_news(Some(first)), is_news, "{n}");
         }
     }
 }

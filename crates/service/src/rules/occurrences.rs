@@ -41,6 +41,20 @@ pub(crate) fn due(schedule: &Schedule, trigger: &Trigger, first: Timestamp, now:
     Due { missed: found, live: last, next }
 }
 
+/// Whether `at` is an occurrence, and the one that would be started at `now`.
+pub(crate) fn is_open(
+    schedule: &Schedule,
+    trigger: &Trigger,
+    at: Timestamp,
+    now: Timestamp,
+) -> bool {
+    let just_before = Timestamp(at.0.saturating_sub(1));
+    at <= now
+        && now < latest(trigger, at)
+        && schedule.next(just_before) == Some(at)
+        && schedule.next(at).is_none_or(|next| next > now)
+}
+
 /// From when on an occurrence is not started any more.
 fn latest(trigger: &Trigger, at: Timestamp) -> Timestamp {
     at.plus_seconds(trigger.start_window_minutes.map_or(LATE_MINUTES, i64::from) * 60)
@@ -93,5 +107,10 @@ mod tests {
         let years = look(at(24 * 2000, 0));
         assert_eq!((years.missed.len(), years.live), (MISSED_MAX, None));
         assert_eq!(years.next, Some(at(1 + 24 * 500, 0)), "it goes on there");
+        let open = |at, now| is_open(&schedule, &trigger, at, now);
+        assert!(open(at(1, 0), at(1, 0)) && open(at(1, 0), at(1, 59)));
+        assert!(
+            !open(at(1, 0), at(2, 0)) && !open(at(1, 0), at(0, 59)) && !open(at(0, 59), at(1, 0))
+        );
     }
 }

@@ -9,6 +9,7 @@
 //! plans the next one. So it makes no difference how many nodes sweep, when they stop, and what their
 //! clocks do (P16).
 
+mod ahead;
 mod plan;
 mod service;
 mod start;

@@ -185,34 +185,6 @@ impl Schedules {
         tx.commit().await.map_err(db(doing))
     }
 
-    /// Plans again what is planned later than it is due: a clock had run ahead and was set right. What
-    /// has been done is known by its row, so nothing is done twice. Says how many.
-    pub async fn replan_ahead(&self) -> Result<u64> {
-        let doing = "planning policies";
-        let mut tx = self.core.db.read().await.map_err(db(doing))?;
-        let all = tx.schedules().all().await.map_err(db(doing))?;
-        drop(tx);
-        let mut count = 0;
-        for (binding, policy) in all {
-            let Ok(schedule) = schedule(&policy) else { continue };
-            let mut tx = self.core.db.read().await.map_err(db(doing))?;
-            let now = tx.now();
-            let next = schedule.next(now);
-            let is_ahead = binding.next_run_at > next && binding.next_run_at > Some(now);
-            if !is_ahead || !is_current(&mut tx, &binding).await? {
-                continue;
-            }
-            drop(tx);
-            let mut tx = self.core.db.begin().await.map_err(db(doing))?;
-            if is_current(&mut tx, &binding).await? {
-                plan(&mut tx, &binding, next).await?;
-                tx.commit().await.map_err(db(doing))?;
-                count += 1;
-            }
-        }
-        Ok(count)
-    }
-
     /// Forgets occurrences that are too old to be shown; says how many.
     pub async fn forget_old(&self) -> Result<u64> {
         let doing = "forgetting old runs";

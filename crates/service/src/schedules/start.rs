@@ -14,7 +14,7 @@ use cbr_model::{CheckpointId, ResourceId, Timestamp};
 use super::plan::row;
 use super::service::{Schedules, is_current, note, note_missed, plan};
 use crate::audit::Subject;
-use crate::checkpoints::run::{self, Due as RunDue, FullBackups, Run};
+use crate::checkpoints::run::{Due as RunDue, FullBackups, Run};
 use crate::error::db;
 use crate::resources::Native;
 use crate::rules::fulls::{FullRule, Kind};
@@ -118,12 +118,7 @@ impl Schedules {
         let mut tx = self.core.db.read().await.map_err(db(doing))?;
         let vault = vaults::existing(&mut tx, binding.project, binding.vault).await?;
         drop(tx);
-        let mut seen = Vec::new();
-        for bound in selection::chosen(&vault, &[], true)? {
-            let found = self.core.resources.native(vault.project, bound.kind, bound.id).await?;
-            seen.push((bound.id, found));
-        }
-        Ok(seen)
+        self.core.resources.look(vault.project, &selection::chosen(&vault, &[], true)?).await
     }
 
     /// Starts the backups; none: somebody has, or has decided otherwise.
@@ -179,8 +174,7 @@ impl Schedules {
             is_automatic: true,
             due: Some(RunDue { at: run.occurrence, window_minutes }),
         };
-        of_policy.start(&self.core, tx, vault, selection).await?;
-        run::keep_metadata(tx, policy.project, id, seen).await?;
+        of_policy.start(&self.core, tx, vault, selection, seen).await?;
         Ok(Some(run))
     }
 

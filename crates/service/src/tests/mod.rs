@@ -17,6 +17,7 @@ mod images;
 mod members;
 mod migration;
 mod nodes;
+mod policy_rules;
 mod restore;
 mod retention;
 mod rules;

@@ -1,6 +1,7 @@
 //! What a due occurrence costs with many policies: not a test, a measurement.
 //!
-//! `cargo test -p cbr-service --release a_day_of_ten_thousand_policies -- --ignored --nocapture`
+//! `cargo test -p cbr-service a_day_of_ten_thousand -- --ignored --nocapture`; with
+//! `CBR_SCALE_POLICIES=1000` for less of it.
 
 use std::time::Duration;
 
@@ -17,15 +18,14 @@ use super::world::{World, id};
 use crate::rules::policy as rules;
 use crate::rules::vault::tests::resource;
 
-const POLICIES: u128 = 10_000;
 const RESOURCES: u128 = 5;
 /// 2026-01-01.
 const START: Timestamp = Timestamp(1_767_225_600_000_000);
 
-async fn fill(world: &World) {
+async fn fill(world: &World, policies: u128) {
     let model = world.vault(VaultKind::Disk, &[]).await;
     let mut tx = world.db.begin().await.unwrap();
-    for n in 1..=POLICIES {
+    for n in 1..=policies {
         let uuid = Uuid::from_u128(n << 64);
         // Most of them at night, as people do.
         let hour = if n % 4 == 0 { n / 4 % 24 } else { n % 5 };
@@ -56,8 +56,12 @@ async fn fill(world: &World) {
 async fn a_day_of_ten_thousand_policies() {
     let world = World::new().await;
     world.clock.set(START);
-    fill(&world).await;
+    let policies =
+        std::env::var("CBR_SCALE_POLICIES").map_or(10_000, |text| text.parse::<u128>().unwrap());
     let watch = SystemClock::default();
+    let began = watch.monotonic_micros();
+    fill(&world, policies).await;
+    println!("filled in {} ms", (watch.monotonic_micros() - began) / 1000);
     let (mut all, mut busy, mut worst) = (0, 0, (0, 0));
     for _ in 1..=24 * 60 {
         world.clock.advance(Duration::from_mins(1));
@@ -67,15 +71,16 @@ async fn a_day_of_ten_thousand_policies() {
         if count > 0 {
             (all, busy) = (all + count, busy + took);
             worst = worst.max((took, count));
+            println!("{count} in {} ms", took / 1000);
         }
     }
     let runs = world.runs().await;
     assert!(runs.iter().all(|run| run.state == RunState::Started && run.started == 5));
-    assert_eq!(u128::from(all), POLICIES, "each of them once");
+    assert_eq!(u128::from(all), policies, "each of them once");
     println!(
-        "{all} occurrences of {POLICIES} policies over {} resources: {} us each; the busiest minute \
+        "{all} occurrences of {policies} policies over {} resources: {} us each; the busiest minute \
          had {} of them and took {} ms",
-        POLICIES * RESOURCES,
+        policies * RESOURCES,
         busy / all,
         worst.1,
         worst.0 / 1000

@@ -81,13 +81,13 @@ impl World {
     }
 
     /// Hour of each occurrence after Monday 00:00, and what became of it.
-    async fn fates(&self) -> Vec<(i64, RunState, RunReason)> {
+    pub(super) async fn fates(&self) -> Vec<(i64, RunState, RunReason)> {
         let hour = |run: &PolicyRun| run.occurrence.micros_since(MONDAY) / (HOUR * 1_000_000);
         self.runs().await.iter().map(|run| (hour(run), run.state, run.reason)).collect()
     }
 }
 
-async fn world_at(time: Timestamp) -> World {
+pub(super) async fn world_at(time: Timestamp) -> World {
     let world = World::new().await;
     world.clock.set(time);
     world

@@ -1,8 +1,8 @@
 //! Random policies over all zones of the tz database, with standstills, restarts and wrong clocks: each
 //! occurrence is there once, none is lost, and none is unexplained (P16).
 //!
-//! `CBR_VIRTUAL_YEARS=200 cargo test -p cbr-service --release virtual_years -- --nocapture` is the long
-//! form.
+//! `CBR_VIRTUAL_YEARS=200 cargo test -p cbr-service virtual_years -- --nocapture` is the long form; with
+//! `CBR_VIRTUAL_YEARS_FROM=100` it begins there, so that several processes can share it.
 
 use std::collections::BTreeMap;
 
@@ -156,7 +156,9 @@ async fn live(seed: u64, zones: &[PolicyZone]) -> (usize, usize) {
         before = *look;
         // A long standstill is written down in several rounds.
         for _ in 0..3 {
-            node.sweep().await.unwrap();
+            if node.sweep().await.unwrap() == 0 {
+                break;
+            }
         }
     }
     let last = looks.iter().copied().max().unwrap();
@@ -184,14 +186,15 @@ async fn live(seed: u64, zones: &[PolicyZone]) -> (usize, usize) {
 #[tokio::test]
 async fn virtual_years_of_random_policies_double_and_lose_nothing() {
     let years = std::env::var("CBR_VIRTUAL_YEARS").map_or(2, |text| text.parse().unwrap());
+    let from = std::env::var("CBR_VIRTUAL_YEARS_FROM").map_or(0, |text| text.parse().unwrap());
     let zones: Vec<PolicyZone> = PolicyZone::all().collect();
     let (mut occurrences, mut missed) = (0, 0);
-    for seed in 0..years * 5 {
+    for seed in from * 5..years * 5 {
         let (had, lost) = live(seed, &zones).await;
         (occurrences, missed) = (occurrences + had, missed + lost);
     }
     println!(
-        "{years} virtual years, {} zones, {occurrences} occurrences, {missed} of them missed with a \
+        "virtual years {from} to {years}, {} zones, {occurrences} occurrences, {missed} of them missed with a \
          reason; doubled 0, lost 0, unexplained 0",
         zones.len()
     );
