@@ -14,6 +14,7 @@ use crate::policies::stored;
 on_both_engines! {
     an_occurrence_is_decided_once,
     bindings_are_due_in_order_of_their_times,
+    what_cannot_be_read_of_the_plans_is_told_beside_the_rest,
     what_is_at_its_end_and_what_is_held_comes_back,
 }
 
@@ -69,6 +70,41 @@ async fn an_occurrence_is_decided_once(database: TestDatabase) {
     let found = tx.policy_runs().list(world.project, &from, &Page::default()).await.unwrap();
     assert_eq!(found.total, 2);
     assert_eq!(tx.policy_runs().delete_before(Timestamp(times[3])).await.unwrap(), 1);
+}
+
+/// P16: a policy that cannot be read keeps no other plan from being read; what a clock missed that was ahead
+/// is known.
+async fn what_cannot_be_read_of_the_plans_is_told_beside_the_rest(database: TestDatabase) {
+    let world = World::on(database).await;
+    let (sound, damaged) = (stored(&world, "a").await, stored(&world, "b").await);
+    let mut tx = world.begin().await;
+    for policy in [&sound, &damaged] {
+        let vault = world.vault(policy.name.as_str());
+        tx.vaults().insert(&vault).await.unwrap();
+        tx.policies().bind(vault.id, policy.id, policy.operation, None).await.unwrap();
+    }
+    for (at, state) in [(1, RunState::Missed), (2, RunState::Missed), (3, RunState::Started)] {
+        let now = world.now();
+        let run = run(&world, sound.id, world.id(), now.0 - 10 + at, state);
+        let decided_at = Timestamp(if at == 1 { now.0 - 5 } else { now.0 + 5 });
+        tx.policy_runs().decide(&PolicyRun { decided_at, ..run }).await.unwrap();
+    }
+    let now = world.now();
+    let missed = tx.policy_runs().missed_ahead(Timestamp(now.0 - 10), now).await.unwrap();
+    let missed: Vec<_> = missed.iter().map(|run| run.occurrence.0 - now.0).collect();
+    assert_eq!(missed, [-8], "neither what was missed in time, nor what was started");
+    tx.commit().await.unwrap();
+    world
+        .by_hand(format!(
+            "UPDATE policies SET patterns = '?' WHERE id = '{}'",
+            damaged.id.as_uuid()
+        ))
+        .await;
+    let plans = world.read().await.schedules().all().await.unwrap();
+    assert_eq!((plans.bindings.len(), plans.policies.len(), plans.unreadable.len()), (2, 1, 1));
+    assert!(plans.policies.contains_key(&sound.id));
+    let told = plans.unreadable[0].to_string();
+    assert!(told.contains("patterns"), "{told}");
 }
 
 /// P16: what is to be planned comes first; pages neither overlap nor leave gaps; binding anew plans anew.

@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_goes_on_is_noted_now_and_then_and_any_other_at_once() {
-        let minute = |n| Timestamp(0).plus_seconds(n * 60);
+        let minute = |n: i64| Timestamp(0).plus_seconds(n * 60);
         let first = ClockWatch::looked(None, minute(0));
         assert!(first.is_news(None));
         for (n, is_news) in [(1, false), (14, false), (15, true), (-1, true), (60 * 24 * 9, true)] {

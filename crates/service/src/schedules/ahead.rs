@@ -8,9 +8,9 @@ use cbr_model::policy::START_WINDOW_MINUTES;
 
 use super::plan::schedule;
 use super::service::{Schedules, is_current, plan};
+use crate::Result;
 use crate::error::{chain, db};
 use crate::rules::occurrences;
-use crate::{Error, Result};
 
 const DOING: &str = "planning policies";
 
