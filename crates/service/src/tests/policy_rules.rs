@@ -80,10 +80,10 @@ async fn every_third_day_begins_in_the_second_cycle() {
 async fn the_points_during_a_full_backup_are_skipped() {
     let world = world_at(at(0, 0)).await;
     let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
-    let definition = r#"{"full_backup_interval":1}"#;
+    let definition = r#"{"full_backup_interval":3}"#;
     world.policy(&vault, wanted(every_day("1,2,3,4"), definition)).await;
-    // The first is one as well, and then an incremental one: the next is full.
-    for hour in [1, 2] {
+    // The first is one as well, and then three incremental ones: the next is full.
+    for hour in [1, 2, 3, 4] {
         world.sweep_at(at(hour, 0)).await;
     }
     world.clock.set(at(25, 0));
