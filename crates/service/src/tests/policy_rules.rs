@@ -115,7 +115,7 @@ async fn full_backups_take_more_than_incremental_ones() {
         }
         assert_eq!(world.backups().await.len(), 4);
         let objects = world.backend().snapshot();
-        objects.into_iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
+        objects.values().map(Vec::len).sum::<usize>()
     };
     let (incremental, full) = (stored("{}").await, stored(r#"{"full_backup_interval":0}"#).await);
     assert!(full > incremental, "{full} {incremental}");
