@@ -7,6 +7,7 @@ database while it is stopped; the requests go to the real binary over HTTP, one 
 """
 
 import argparse
+import os
 import pathlib
 import random
 import shutil
@@ -20,7 +21,8 @@ from tests.harness.api import Api
 from tests.harness.service import ROOT, Service
 
 GOAL_MS = {"postgres": 100, "sqlite": 300}
-SECONDS_MAX = 30  # of one kind of request
+SECONDS_MAX = 10  # of one kind of request
+QUIET_SECONDS_MAX = 150
 
 
 def main():
@@ -57,13 +59,15 @@ def measure(kind, options):
         point = api.back_up(vault, "template")["id"]
         api.wait_for_all()
         [backup] = api.backups()
+        wait_for_sizes(api, backup["id"])
         service.stop()
         began = time.monotonic()
         Rows(kind, service, cluster).copy(vault, point, backup["id"], options.vaults, options.backups)
         seeded = time.monotonic() - began
         service.start()
+        quiet = wait_until_quiet(service)
         goal = GOAL_MS[kind]
-        lines = [f"## {kind} (goal: p99 ≤ {goal} ms; rows made in {seeded:.0f} s)", ""]
+        lines = [f"## {kind} (goal: p99 ≤ {goal} ms; rows made in {seeded:.0f} s; the first round of upkeep took {quiet:.0f} s)", ""]
         lines += ["| request | rows | p50 ms | p99 ms | |", "| --- | --: | --: | --: | --- |"]
         for path in requests(options):
             rows, times = timed(api, path, options.requests)
@@ -76,6 +80,30 @@ def measure(kind, options):
         if cluster:
             cluster.stop()
         shutil.rmtree(folder)
+
+
+def wait_until_quiet(service):
+    """Until the upkeep right after a start is over: then the service needs next to no processor time. Seconds."""
+    began = time.monotonic()
+    while time.monotonic() - began < QUIET_SECONDS_MAX:
+        before = processor_seconds(service.process.pid)
+        time.sleep(5)
+        if processor_seconds(service.process.pid) - before < 0.5:
+            break
+    return time.monotonic() - began
+
+
+def processor_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def wait_for_sizes(api, backup):
+    """Until what the backup costs was counted: the copies shall have it."""
+    end = time.monotonic() + 120
+    while api.request("GET", f"/v3/{{project}}/backups/{backup}")["backup"]["x-sizes"]["used_bytes"] is None:
+        assert time.monotonic() < end, "the sizes of a backup are not counted"
+        time.sleep(0.5)
 
 
 def requests(options):
@@ -135,15 +163,18 @@ class Rows:
             "name": "'copy-' || n.i", "created_at": "t.created_at + n.i",
             "resource_id": made(6, of_vault), "root_resource_id": made(6, of_vault),
         })
-        self._run("ANALYZE")
+        # Counted once, as the service does within a minute after a backup.
+        self._copy("backup_sizes", backup, backups, {"backup_id": made(5, "n.i")}, "backup_id")
+        # As the engines leave their tables after a while by themselves: PostgreSQL's autovacuum does this.
+        self._run("ANALYZE" if self.kind == "sqlite" else "VACUUM ANALYZE")
 
-    def _copy(self, table, template, count, changed):
+    def _copy(self, table, template, count, changed, key="id"):
         columns = self._columns(table)
         values = ", ".join(changed.get(column, f"t.{column}") for column in columns)
         self._run(
             f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) "
             f"INSERT INTO {table} ({', '.join(columns)}) "
-            f"SELECT {values} FROM n CROSS JOIN (SELECT * FROM {table} WHERE id = '{template}') t"
+            f"SELECT {values} FROM n CROSS JOIN (SELECT * FROM {table} WHERE {key} = '{template}') t"
         )
 
     def _columns(self, table):

@@ -38,7 +38,7 @@ class LostDatabase(unittest.TestCase):
         self.assertEqual(world.api.request("GET", "/v3/{project}/vaults")["count"], 1)
 
     def test_a_restore_needs_no_service(self):
-        """P8: `cbr repo restore` writes a backup to a file with database and service gone."""
+        """PRD-03, P8: `cbr repo restore` writes a backup to a file with database and service gone."""
         world = self.world
         world.service.stop()
         self.lose_the_database()

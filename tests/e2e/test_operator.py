@@ -31,6 +31,24 @@ class Operator(unittest.TestCase):
         self.assertEqual(stopped.returncode, 0, stopped.stdout)
         self.assertIn("all agree with the database", stopped.stdout)
 
+    def test_a_repository_that_is_not_mounted_is_not_made_anew(self):
+        """P1, P10: another one would give its versions the names of those that are there already."""
+        first = self.world.back_up("one")
+        self.service.stop()
+        repository, away = self.world.repository, self.world.folder / "away"
+        repository.rename(away)
+        repository.mkdir()
+        with self.assertRaisesRegex(AssertionError, "ended with 4:(.|\n)*is its file system mounted"):
+            self.service.start()
+        self.assertEqual(list(repository.iterdir()), [], "nothing is made at the mount point")
+        refused = self.service.run("repo", "accept", "--new", *self.service.place(), check=False)
+        self.assertEqual(refused.returncode, 4, refused.stderr)
+        self.assertIn("1 of the 1 disks", refused.stderr)
+        repository.rmdir()
+        away.rename(repository)
+        self.service.start()
+        self.world.check_restores(first["id"])
+
     def test_the_doctor_names_what_is_wrong(self):
         """P32: a key that others can read is refused, by the doctor and by the service."""
         self.service.stop()

@@ -42,7 +42,7 @@ class Trash(unittest.TestCase):
         self.assertEqual(set(self.world.packs()), packs, "what can be taken back stays")
 
     def test_what_was_deleted_is_taken_back_bit_by_bit(self):
-        """P1, P7, VLT-85; the lists before and after are the same."""
+        """P1, P7, VLT-85, BAK-71; the lists before and after are the same."""
         before = self.facts()
         self.delete_all()
         listed = self.json("backup", "list", "--deleted")
@@ -61,8 +61,20 @@ class Trash(unittest.TestCase):
         # Life goes on, and the next backup builds on them.
         disks.scribble(self.world.disk, self.rng)
         self.assertTrue(self.world.back_up("three")["incremental"])
+        self.follow_the_last_task()
         self.world.service.stop()
         self.world.check_repository()
+
+    def follow_the_last_task(self):
+        """TSK-05: `cbr task watch` listens, and programmes get every state as a line."""
+        point = self.api.back_up(self.world.vault, "four")["id"]
+        listed = self.api.request("GET", f"/v3/{{project}}/operation-logs?checkpoint_id={point}")
+        [task] = [log["id"] for log in listed["operation_logs"]]
+        lines = self.cbr("task", "watch", task, "-o", "json").stdout.splitlines()
+        states = [json.loads(line) for line in lines]
+        self.assertEqual({state["id"] for state in states}, {task})
+        self.assertEqual(states[-1]["status"], "success")
+        self.assertIn("/x/operation-logs/events", self.world.service.tail())
 
     def test_what_is_purged_frees_its_space(self):
         """P3, I5: and what is left of the other is whole."""

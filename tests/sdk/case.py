@@ -29,7 +29,7 @@ class Case:
     def setUpClass(cls):
         cls.rng = random.Random(SEED)
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="cbr-sdk-"))
-        cls.service = Service(cls.folder, cls.database_url)
+        cls.service = Service(cls.folder, cls.database_url, cls.configuration())
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         cls.addClassCleanup(cls.service.end)
         for name in cls.disk_names:
@@ -43,6 +43,11 @@ class Case:
                 cbr.ListProtectableRequest(protectable_type="disk")
             ).instances
         }
+
+    @classmethod
+    def configuration(cls):
+        """What is added to the service's configuration."""
+        return ""
 
     @classmethod
     def client_of(cls, access_key, secret_key):

@@ -12,7 +12,6 @@ import os
 import pathlib
 import random
 import shutil
-import sqlite3
 import tempfile
 import time
 import unittest
@@ -20,10 +19,11 @@ import urllib.request
 import uuid
 
 from huaweicloudsdkcbr import v1 as cbr
-from huaweicloudsdkcore.auth.credentials import BasicCredentials
+from huaweicloudsdkcore.auth.credentials import BasicCredentials, GlobalCredentials
 from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
+from huaweicloudsdkiam import v3 as iam
 
-from tests.harness import disks
+from tests.harness import disks, postgres
 from tests.harness.service import Service
 
 SEED = 20_261_126
@@ -32,14 +32,17 @@ POLL_SECONDS_MAX = 120
 ABSENT = "00000000-0000-4000-8000-000000000000"
 
 
-class Sharing(unittest.TestCase):
-    """Two projects of one account; the provider's resources belong to the first."""
+class Sharing:
+    """Two projects of one account; the provider's resources belong to the first. A class below says on
+    which database."""
+
+    database_url = None
 
     @classmethod
     def setUpClass(cls):
         cls.rng = random.Random(SEED)
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="cbr-sdk-backups-"))
-        cls.service = Service(cls.folder)
+        cls.service = Service(cls.folder, cls.database_url)
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         cls.addClassCleanup(cls.service.end)
         disks.make(cls.service.pool / "main.raw", DISK_MIB, cls.rng)
@@ -54,16 +57,13 @@ class Sharing(unittest.TestCase):
     @classmethod
     def second_project(cls):
         """Another project of the same account: the first user's key reaches both."""
-        project = uuid.UUID(int=cls.rng.getrandbits(128)).hex
-        database = sqlite3.connect(cls.service.data / "cbr.db", timeout=30)
-        with database:
-            database.execute(
-                "INSERT INTO projects (id, domain_id, name, enabled)"
-                " SELECT ?, domain_id, 'second', 1 FROM projects WHERE id = ?",
-                (project, cls.project),
-            )
-        database.close()
-        return project
+        facts = cls.service.bootstrap
+        credentials = GlobalCredentials(facts["access_key"], facts["secret_key"], facts["domain_id"])
+        builder = iam.IamClient.new_builder().with_credentials(credentials)
+        client = builder.with_endpoint(cls.service.url).build()
+        option = iam.KeystoneCreateProjectOption(name="second", parent_id=facts["domain_id"])
+        body = iam.KeystoneCreateProjectRequestBody(project=option)
+        return client.keystone_create_project(iam.KeystoneCreateProjectRequest(body=body)).project.id
 
     @classmethod
     def client_of(cls, project):
@@ -126,82 +126,6 @@ class Sharing(unittest.TestCase):
         self.poll(lambda: self.shared(None) == [] or None)
         self.refused("BackupService.6200", 404, lambda: self.show(self.friend, backup))
         self.assertEqual(self.status_of(made), "available", "what was made of it stays (SHR-11)")
-
-    def test_the_same_by_the_command_line(self):
-        """`cbr backup share | offers | accept | members | reject | unshare`."""
-        vault = self.create_vault(self.owner, "cli-owners")
-        other = self.service.pool / "other.raw"
-        disks.make(other, DISK_MIB, self.rng)
-        found = lambda: [it for it in self.protectables(self.owner) if it.name == "other.raw"] or None
-        [disk] = self.poll(found)
-        self.bind(vault, disk)
-        backup = self.back_up(vault, "by-hand")
-        self.create_vault(self.friend, "cli-inbox")
-        [member] = self.run_cbr(self.project, "backup", "share", "by-hand", "--with", self.friends)
-        self.assertEqual(member["status"], "pending")
-        [offer] = self.run_cbr(self.friends, "backup", "offers", "--status", "pending")
-        self.assertEqual(offer["id"], backup.id)
-        taken = self.run_cbr(self.friends, "backup", "accept", "by-hand", "--vault", "cli-inbox")
-        self.assertEqual(taken["status"], "accepted")
-        [member] = self.run_cbr(self.project, "backup", "members", "by-hand")
-        self.assertEqual(member["vault_id"], taken["vault_id"])
-        self.assertEqual(self.run_cbr(self.friends, "backup", "reject", "by-hand")["status"], "rejected")
-        self.run_cbr(self.project, "backup", "unshare", "by-hand", "--with", self.friends, "--yes")
-        self.assertEqual(self.run_cbr(self.friends, "backup", "offers"), [])
-        self.assertEqual(self.run_cbr(self.project, "agent", "list"), [])
-
-    def test_what_else_belongs_to_backups(self):
-        """Contract C34, C55 to C63, C68, C69, C72 to C74, C25, C32: as the SDK reads them."""
-        key = "replication.enable"
-        features = self.owner.list_features(cbr.ListFeaturesRequest())
-        self.assertIs(features.body[key], False)
-        one = self.owner.show_feature(cbr.ShowFeatureRequest(feature_key=key))
-        self.assertEqual(one.body, {key: False})
-        with self.assertRaises(ClientRequestException) as caught:
-            self.owner.show_feature(cbr.ShowFeatureRequest(feature_key="magic"))
-        self.assertEqual(caught.exception.status_code, 400)
-        [region] = self.owner.show_replication_capabilities(
-            cbr.ShowReplicationCapabilitiesRequest()
-        ).regions
-        self.assertEqual(region.replication_destinations, [])
-        projects = self.owner.list_projects(cbr.ListProjectsRequest()).projects
-        self.assertEqual({it.id for it in projects}, {self.project, self.friends})
-        domain = self.owner.show_domain(cbr.ShowDomainRequest(source_project_id=self.friends))
-        self.assertEqual(domain.project_name, "second")
-        named = self.owner.list_domain_projects(
-            cbr.ListDomainProjectsRequest(domain_name=domain.domain_name)
-        ).projects
-        self.assertEqual({it.project_id for it in named}, {self.project, self.friends})
-        migrated = lambda: self.owner.show_migrate_status(cbr.ShowMigrateStatusRequest())
-        self.refused("BackupService.4001", 404, migrated)
-        self.agents()
-
-    def agents(self):
-        agent = str(uuid.UUID(int=self.rng.getrandbits(128)))
-        register = cbr.AgentRegister(
-            agent_id=agent,
-            agent_type="native",
-            agent_version="1.2.3",
-            host_ip="192.0.2.7",
-            host_name="host",
-            host_os="Linux",
-        )
-        request = cbr.RegisterAgentRequest(body=cbr.AgentRegisterReq(register))
-        self.assertEqual(self.owner.register_agent(request).agent.status, "normal")
-        paths = cbr.AgentAddPathReq(add_path=["/data", "/etc"])
-        added = self.owner.add_agent_path(cbr.AddAgentPathRequest(agent_id=agent, body=paths))
-        self.assertEqual((added.added, added.existed), (["/data", "/etc"], []))
-        gone = cbr.AgentRemovePathReq(remove_path=["/etc"])
-        removed = self.owner.remove_agent_path(
-            cbr.RemoveAgentPathRequest(agent_id=agent, body=gone)
-        )
-        self.assertEqual((removed.removed, removed.not_existed), (["/etc"], []))
-        listed = self.owner.list_agent(cbr.ListAgentRequest(agent_id=[agent, ABSENT], limit="10"))
-        [known] = listed.agents
-        self.assertEqual([it.dir_path for it in known.paths], ["/data"])
-        self.owner.unregister_agent(cbr.UnregisterAgentRequest(agent_id=agent))
-        show = lambda: self.owner.show_agent(cbr.ShowAgentRequest(agent_id=agent))
-        self.refused("BackupService.7410", 404, show)
 
     # --- pieces
 
@@ -307,6 +231,98 @@ class Sharing(unittest.TestCase):
             self.assertLess(time.monotonic(), deadline, f"it never ends\n{self.service.tail()}")
             time.sleep(0.1)
         return seen
+
+
+class OnSqlite(Sharing, unittest.TestCase):
+    """On the embedded default; what does not depend on the database only here."""
+
+    def test_the_same_by_the_command_line(self):
+        """`cbr backup share | offers | accept | members | reject | unshare`."""
+        vault = self.create_vault(self.owner, "cli-owners")
+        other = self.service.pool / "other.raw"
+        disks.make(other, DISK_MIB, self.rng)
+        found = lambda: [it for it in self.protectables(self.owner) if it.name == "other.raw"] or None
+        [disk] = self.poll(found)
+        self.bind(vault, disk)
+        backup = self.back_up(vault, "by-hand")
+        self.create_vault(self.friend, "cli-inbox")
+        [member] = self.run_cbr(self.project, "backup", "share", "by-hand", "--with", self.friends)
+        self.assertEqual(member["status"], "pending")
+        [offer] = self.run_cbr(self.friends, "backup", "offers", "--status", "pending")
+        self.assertEqual(offer["id"], backup.id)
+        taken = self.run_cbr(self.friends, "backup", "accept", "by-hand", "--vault", "cli-inbox")
+        self.assertEqual(taken["status"], "accepted")
+        [member] = self.run_cbr(self.project, "backup", "members", "by-hand")
+        self.assertEqual(member["vault_id"], taken["vault_id"])
+        self.assertEqual(self.run_cbr(self.friends, "backup", "reject", "by-hand")["status"], "rejected")
+        self.run_cbr(self.project, "backup", "unshare", "by-hand", "--with", self.friends, "--yes")
+        self.assertEqual(self.run_cbr(self.friends, "backup", "offers"), [])
+        self.assertEqual(self.run_cbr(self.project, "agent", "list"), [])
+
+    def test_what_else_belongs_to_backups(self):
+        """Contract C34, C55 to C63, C68, C69, C72 to C74, C25, C32: as the SDK reads them."""
+        key = "replication.enable"
+        features = self.owner.list_features(cbr.ListFeaturesRequest())
+        self.assertIs(features.body[key], False)
+        one = self.owner.show_feature(cbr.ShowFeatureRequest(feature_key=key))
+        self.assertEqual(one.body, {key: False})
+        with self.assertRaises(ClientRequestException) as caught:
+            self.owner.show_feature(cbr.ShowFeatureRequest(feature_key="magic"))
+        self.assertEqual(caught.exception.status_code, 400)
+        [region] = self.owner.show_replication_capabilities(
+            cbr.ShowReplicationCapabilitiesRequest()
+        ).regions
+        self.assertEqual(region.replication_destinations, [])
+        projects = self.owner.list_projects(cbr.ListProjectsRequest()).projects
+        self.assertEqual({it.id for it in projects}, {self.project, self.friends})
+        domain = self.owner.show_domain(cbr.ShowDomainRequest(source_project_id=self.friends))
+        self.assertEqual(domain.project_name, "second")
+        named = self.owner.list_domain_projects(
+            cbr.ListDomainProjectsRequest(domain_name=domain.domain_name)
+        ).projects
+        self.assertEqual({it.project_id for it in named}, {self.project, self.friends})
+        migrated = lambda: self.owner.show_migrate_status(cbr.ShowMigrateStatusRequest())
+        self.refused("BackupService.4001", 404, migrated)
+        self.agents()
+
+    def agents(self):
+        agent = str(uuid.UUID(int=self.rng.getrandbits(128)))
+        register = cbr.AgentRegister(
+            agent_id=agent,
+            agent_type="native",
+            agent_version="1.2.3",
+            host_ip="192.0.2.7",
+            host_name="host",
+            host_os="Linux",
+        )
+        request = cbr.RegisterAgentRequest(body=cbr.AgentRegisterReq(register))
+        self.assertEqual(self.owner.register_agent(request).agent.status, "normal")
+        paths = cbr.AgentAddPathReq(add_path=["/data", "/etc"])
+        added = self.owner.add_agent_path(cbr.AddAgentPathRequest(agent_id=agent, body=paths))
+        self.assertEqual((added.added, added.existed), (["/data", "/etc"], []))
+        gone = cbr.AgentRemovePathReq(remove_path=["/etc"])
+        removed = self.owner.remove_agent_path(
+            cbr.RemoveAgentPathRequest(agent_id=agent, body=gone)
+        )
+        self.assertEqual((removed.removed, removed.not_existed), (["/etc"], []))
+        listed = self.owner.list_agent(cbr.ListAgentRequest(agent_id=[agent, ABSENT], limit="10"))
+        [known] = listed.agents
+        self.assertEqual([it.dir_path for it in known.paths], ["/data"])
+        self.owner.unregister_agent(cbr.UnregisterAgentRequest(agent_id=agent))
+        show = lambda: self.owner.show_agent(cbr.ShowAgentRequest(agent_id=agent))
+        self.refused("BackupService.7410", 404, show)
+
+
+@unittest.skipUnless(postgres.programs(), "skipped: PostgreSQL is not installed (apt: postgresql)")
+class OnPostgres(Sharing, unittest.TestCase):
+    """On a PostgreSQL cluster of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cluster = postgres.Postgres().start()
+        cls.addClassCleanup(cluster.stop)
+        cls.database_url = cluster.create_database("sdk_backups")
+        super().setUpClass()
 
 
 if __name__ == "__main__":

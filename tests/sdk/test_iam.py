@@ -196,7 +196,10 @@ class IamCase:
             authentication_code_first=code(made.base32_string_seed, now - 30),
             authentication_code_second=code(made.base32_string_seed, now),
         )
-        own.create_binding_device(iam.CreateBindingDeviceRequest(body=bind))
+        # A key does not show that its holder knows the password: who manages users binds it.
+        request = iam.CreateBindingDeviceRequest(body=bind)
+        self.refused("BackupService.9900", 400, lambda: own.create_binding_device(request))
+        self.admin.create_binding_device(request)
         self.refused(None, 401, lambda: self.log_in("sdk-careful", None))
         # The next step is within the tolerance and after the codes that were used.
         fresh = code(made.base32_string_seed, now + 30)
@@ -282,6 +285,47 @@ class IamCase:
         log = self.service.log.read_text(errors="replace")
         self.assertNotIn(PASSWORD, log)
         self.assertNotIn(self.facts["secret_key"], log)
+
+    def test_the_command_line_looks_after_what_is_of_the_account(self):
+        """IAM-13, contract C45: agencies, enterprise projects and organization policies; a second factor is reset on the machine."""
+        other = self.run_cbr("iam", "account", "create", "cli-friends")["domain"]
+        agency = self.run_cbr("iam", "agency", "create", "cli-agency", "--trust", "cli-friends", "--days", "30")
+        self.assertEqual((agency["trust_domain_id"], agency["duration"]), (other["id"], "720"))
+        self.run_cbr("iam", "agency", "grant", "cli-agency", "CBR ReadOnlyAccess", "--all-projects")
+        [grant] = self.run_cbr("iam", "agency", "grants", "cli-agency")
+        self.assertEqual((grant["policy"], grant["place"]), ("CBR ReadOnlyAccess", "all_projects"))
+        self.run_cbr("iam", "agency", "revoke", "cli-agency", "CBR ReadOnlyAccess", "--all-projects")
+        self.assertEqual(self.run_cbr("iam", "agency", "grants", "cli-agency"), [])
+        changed = self.run_cbr("iam", "agency", "update", "cli-agency", "--forever", "--description", "d")
+        self.assertEqual((changed["duration"], changed["description"]), ("FOREVER", "d"))
+        self.run_cbr("iam", "agency", "delete", "cli-agency", "--yes")
+        self.run_cbr("iam", "agency", "show", "cli-agency", fails=3)
+
+        made = self.run_cbr("iam", "enterprise-project", "create", "cli-finance")
+        self.run_cbr("iam", "enterprise-project", "disable", "cli-finance")
+        changed = self.run_cbr("iam", "enterprise-project", "update", "cli-finance", "--description", "d")
+        self.assertEqual((changed["id"], changed["name"], changed["status"]), (made["id"], "cli-finance", 2))
+        self.run_cbr("iam", "enterprise-project", "enable", "cli-finance")
+        self.assertEqual(self.run_cbr("iam", "enterprise-project", "show", "cli-finance")["status"], 1)
+
+        organization = ("policy", "organization")
+        made = self.run_cbr(*organization, "create", "cli-all", "--at", "02:00", "--keep", "5", "--policy-name", "copy")
+        self.assertEqual((made["policy_name"], made["policy_enabled"]), ("copy", True))
+        changed = self.run_cbr(*organization, "update", "cli-all", "--keep", "7", "--enabled", "false")
+        self.assertEqual(changed["policy_operation_definition"]["max_backups"], 7)
+        self.assertEqual(changed["policy_trigger"]["properties"]["pattern"], made["policy_trigger"]["properties"]["pattern"])
+        shown = self.run_cbr(*organization, "show", made["id"])
+        self.assertEqual((shown["policy_enabled"], len(shown["copies"])), (False, 1))
+        self.run_cbr(*organization, "delete", "cli-all", "--yes")
+        self.assertEqual(self.run_cbr(*organization, "list"), [])
+
+        place = [str(argument) for argument in self.service.place()]
+        if self.database_url is None:
+            # One process at a time has the embedded database.
+            self.run_cbr("iam", "mfa", "reset", "admin", *place, fails=1)
+        self.service.stop()
+        self.addCleanup(self.service.start)
+        self.run_cbr("iam", "mfa", "reset", "admin", *place, fails=3)
 
     # --- pieces
 

@@ -1,6 +1,7 @@
 """The official Python SDK of the monitoring service against the real binary, on both databases.
 
-How full a vault is: list the metrics, read the values of one and of many.
+How full a vault is: list the metrics, read the values of one and of many. Alarm rules of both versions of the interface, and topics with the
+SDK of the notification service.
 
     target/venv/bin/python -m unittest tests.sdk.test_monitoring
 """
@@ -10,7 +11,10 @@ import time
 import unittest
 
 from huaweicloudsdkces import v1 as ces
+from huaweicloudsdkces import v2 as ces2
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
+from huaweicloudsdkcore.exceptions import exceptions
+from huaweicloudsdksmn import v2 as smn
 
 from tests.harness import postgres
 from tests.sdk.case import Case
@@ -90,6 +94,68 @@ class Monitoring(Case):
         shown = self.cbr("vault", "metrics", "measured")
         self.assertEqual(shown[0]["timestamp"], points[0].timestamp)
         self.assertEqual(set(shown[0]), {"timestamp", "used_vault_size", "vault_util", "vault_util_raw"})
+
+    def test_who_is_told(self):
+        """MON-07: a topic, somebody who is asked, and a text that reaches nobody before they agree."""
+        client = self.client_for(smn.SmnClient)
+        wanted = smn.CreateTopicRequestBody(name="ops", display_name="cbr")
+        topic = client.create_topic(smn.CreateTopicRequest(body=wanted)).topic_urn
+        listed = client.list_topics(smn.ListTopicsRequest()).topics
+        self.assertEqual([(one.name, one.topic_urn) for one in listed], [("ops", topic)])
+        mail = smn.AddSubscriptionRequestBody(protocol="email", endpoint="a@example.org", remark="r")
+        bad = smn.CreateTopicRequestBody(name="a b", display_name="")
+        self.refused("BackupService.9900", 400, lambda: client.create_topic(smn.CreateTopicRequest(body=bad)))
+        try:
+            made = client.add_subscription(smn.AddSubscriptionRequest(topic_urn=topic, body=mail)).subscription_urn
+        except exceptions.ClientRequestException as refused:
+            # Without a mail server in the configuration nobody is asked by mail.
+            self.assertEqual(refused.status_code, 400, refused)
+        else:
+            of_topic = client.list_subscriptions_by_topic(smn.ListSubscriptionsByTopicRequest(topic_urn=topic))
+            self.assertEqual([(one.subscription_urn, one.status) for one in of_topic.subscriptions], [(made, 0)])
+            client.cancel_subscription(smn.CancelSubscriptionRequest(subscription_urn=made))
+        text = smn.PublishMessageRequestBody(subject="s", message="m")
+        client.publish_message(smn.PublishMessageRequest(topic_urn=topic, body=text))
+        client.delete_topic(smn.DeleteTopicRequest(topic_urn=topic))
+        self.assertEqual(client.list_topics(smn.ListTopicsRequest()).topics, [])
+
+    def test_alarm_rules(self):
+        """MON-06, MON-08, contract F.6: a rule of version 1 and one of version 2, made, shown, switched off and removed."""
+        vault = self.create_vault("watched", size=1)
+        metric = ces.CreateAlarmMetric(
+            namespace=NAMESPACE,
+            metric_name="vault_util",
+            dimensions=[ces.MetricsDimension(name="instance_id", value=vault.id)],
+        )
+        condition = ces.Condition(comparison_operator=">=", count=1, filter="average", period=1, value=80)
+        body = ces.CreateAlarmRequestBody(alarm_name="full", metric=metric, condition=condition, alarm_enabled=True, alarm_action_enabled=False, alarm_level=2)
+        made = self.ces.create_alarm(ces.CreateAlarmRequest(body=body)).alarm_id
+        [shown] = self.ces.show_alarm(ces.ShowAlarmRequest(alarm_id=made)).metric_alarms
+        self.assertEqual((shown.alarm_name, shown.metric.metric_name, shown.condition.value), ("full", "vault_util", 80))
+        off = ces.UpdateAlarmActionRequestBody(alarm_enabled=False)
+        self.ces.update_alarm_action(ces.UpdateAlarmActionRequest(alarm_id=made, body=off))
+        [listed] = self.ces.list_alarms(ces.ListAlarmsRequest()).metric_alarms
+        self.assertEqual((listed.alarm_id, listed.alarm_enabled), (made, False))
+        body.condition = ces.Condition(comparison_operator=">=", count=0, filter="average", period=1, value=80)
+        self.refused("BackupService.9900", 400, lambda: self.ces.create_alarm(ces.CreateAlarmRequest(body=body)))
+        self.ces.delete_alarm(ces.DeleteAlarmRequest(alarm_id=made))
+        self.assertEqual(self.ces.list_alarms(ces.ListAlarmsRequest()).metric_alarms, [])
+
+        client = self.client_for(ces2.CesClient)
+        policy = ces2.AlarmRulePolicy(metric_name="vault_util", period=1, filter="average", comparison_operator=">=", value=90, count=1, level=1)
+        watched = [[ces2.Dimension(name="instance_id", value=vault.id)]]
+        wanted = ces2.PostAlarmsReqV2(
+            name="v2", namespace=NAMESPACE, resources=watched, policies=[policy], type="MULTI_INSTANCE", enabled=True, notification_enabled=False
+        )
+        made = client.create_alarm_rules(ces2.CreateAlarmRulesRequest(body=wanted)).alarm_id
+        listed = client.list_alarm_rules(ces2.ListAlarmRulesRequest())
+        self.assertEqual((listed.count, listed.alarms[0].alarm_id, listed.alarms[0].name), (1, made, "v2"))
+        switch = ces2.BatchEnableAlarmsRequestBody(alarm_ids=[made], alarm_enabled=False)
+        self.assertEqual(client.batch_enable_alarm_rules(ces2.BatchEnableAlarmRulesRequest(body=switch)).alarm_ids, [made])
+        gone = ces2.BatchDeleteAlarmsRequestBody(alarm_ids=[made])
+        self.assertEqual(client.batch_delete_alarm_rules(ces2.BatchDeleteAlarmRulesRequest(body=gone)).alarm_ids, [made])
+        self.assertEqual(client.list_alarm_rules(ces2.ListAlarmRulesRequest()).count, 0)
+        self.assertEqual(client.list_alarm_histories(ces2.ListAlarmHistoriesRequest()).count, 0)
 
     def cbr(self, *words):
         """What the command line prints, as JSON."""

@@ -24,7 +24,7 @@ class SdkCase(Case):
     # --- the main job
 
     def test_the_main_job(self):
-        """VLT-10, RES-01, BAK-01, RST-40, P1: from an empty vault to a restored disk and back."""
+        """VLT-10, RES-01, BAK-01, RST-40, PRD-20, P1: from an empty vault to a restored disk and back."""
         disk, path = self.disks["main"], self.service.pool / "main.raw"
         vault = self.create_vault("sdk-main")
         self.assertEqual(vault.billing.status, "available")

@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{ApiError, ErrorCode, sentence};
 use crate::query::Query;
+use crate::standing::Standing;
 use crate::state::Api;
 
 /// The header with which a client asks for the contract's fields and no others.
@@ -40,6 +41,10 @@ pub(crate) struct OverAccount(pub(crate) AccountAccess);
 #[derive(Debug)]
 pub(crate) struct OverOwn(pub(crate) OwnAccess);
 
+/// The credential of a caller whose answer goes on for long.
+#[derive(Debug)]
+pub(crate) struct StillStanding(pub(crate) Standing);
+
 /// What is known of a request of somebody who needs no credential.
 #[derive(Debug)]
 pub(crate) struct Asked(pub(crate) cbr_service::Request);
@@ -61,6 +66,7 @@ put_by_the_guard!(
     Authenticated: Caller,
     OverAccount: AccountAccess,
     OverOwn: OwnAccess,
+    StillStanding: Standing,
     Asked: cbr_service::Request
 );
 

@@ -7,13 +7,13 @@
 //! What it finds out it puts into the request, where only the extractors of
 //! `extract` look. A handler behind no guard finds nothing and refuses.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::RequestPartsExt;
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{ConnectInfo, RawPathParams, Request, State};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use cbr_model::ProjectId;
@@ -28,6 +28,8 @@ use crate::auth::signature::{Limits, RequestText, Signed};
 use crate::body::{ANONYMOUS_BYTES_MAX, Share, too_large};
 use crate::error::{ApiError, ErrorCode};
 use crate::operation::{Admission, Operation};
+use crate::shares::{Place, network_of};
+use crate::standing::Standing;
 use crate::state::Api;
 
 /// A longer body is not kept in the record of a change.
@@ -41,7 +43,7 @@ pub(crate) struct Guard {
 }
 
 /// A credential, as the headers show it.
-enum Shown {
+pub(crate) enum Shown {
     /// A token that is good, and whom it speaks for.
     Token(Caller),
     /// A signature, and the key it names.
@@ -61,8 +63,8 @@ struct Asking {
 /// Guards a request and gives the answer of a success its status.
 pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let mut known = Known::default();
-    // The body keeps its room until there is an answer.
-    let (request, _share) = match guard.admit(request, &mut known).await {
+    // The body keeps its room, and who has no credential its place, until there is an answer.
+    let (request, _held) = match guard.admit(request, &mut known).await {
         Ok(admitted) => admitted,
         Err(refusal) => {
             guard.note_refusal(refusal.status(), known).await;
@@ -90,17 +92,35 @@ impl Guard {
         &self,
         request: Request,
         known: &mut Known,
-    ) -> Result<(Request, Share), ApiError> {
+    ) -> Result<(Request, (Share, Option<Place<IpAddr>>)), ApiError> {
         let (mut parts, body) = request.into_parts();
         let admission = self.operation.admission;
         let is_anonymous = matches!(admission, Admission::Anyone | Admission::Optional);
+        let has_body = !body.is_end_stream();
+        // Who sends no body takes no room: the checks of a load balancer are never refused.
+        let place = if is_anonymous && has_body { self.place_of(&parts)? } else { None };
         // After the body it is looked at again: it may be taken back while the body arrives.
-        if !is_anonymous && !body.is_end_stream() {
-            self.shown(&parts).await?;
+        if !is_anonymous && has_body {
+            self.shown(&parts.headers).await?;
         }
         let (body, share) = self.read(&parts, body, is_anonymous).await?;
         self.let_in(&mut parts, &body, known).await?;
-        Ok((Request::from_parts(parts, Body::from(body)), share))
+        Ok((Request::from_parts(parts, Body::from(body)), (share, place)))
+    }
+
+    /// A place of its address for a request without a credential, so that one address cannot take all the room
+    /// there is for them (P24). Who is on this machine, such as a proxy, speaks for many.
+    fn place_of(&self, parts: &Parts) -> Result<Option<Place<IpAddr>>, ApiError> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        // A socket for both families shows an address of IPv4 as one of IPv6.
+        let peer = peer.map(|ConnectInfo(peer)| peer.ip().to_canonical());
+        let Some(peer) = peer.filter(|peer| !peer.is_loopback()) else { return Ok(None) };
+        let place = self.api.anonymous.take(network_of(peer));
+        place.map(Some).ok_or_else(|| {
+            let message =
+                "Too many requests of this address are being served. Try again in a moment.";
+            ApiError::new(ErrorCode::TooManyRequests, message)
+        })
     }
 
     /// Records that somebody who is known asked for a change and may not make it (AUD-01).
@@ -189,10 +209,23 @@ impl Guard {
         }
     }
 
-    /// What the headers show. Of a signature it says whose it would be, not that it is right.
-    async fn shown(&self, parts: &Parts) -> Result<Shown, ApiError> {
+    /// What the headers of a request that has just come show. Of a signature it says whose it would be,
+    /// not that it is right.
+    async fn shown(&self, headers: &HeaderMap) -> Result<Shown, ApiError> {
+        if !headers.contains_key("x-auth-token") {
+            // An unknown key and a wrong signature are told apart by nobody, so what is wrong with
+            // the rest is said before the key is looked up.
+            signature_of(headers)?
+                .check_date(headers, self.api.clock.now(), self.limits())
+                .map_err(|why| refused(&why.to_string()))?;
+        }
+        self.credential(headers).await
+    }
+
+    /// The credential that the headers show, whenever they were sent.
+    pub(crate) async fn credential(&self, headers: &HeaderMap) -> Result<Shown, ApiError> {
         let identity = &self.api.services.identity;
-        if let Some(token) = parts.headers.get("x-auth-token") {
+        if let Some(token) = headers.get("x-auth-token") {
             let token = token.to_str().map_err(|_| refused("the token is malformed"))?;
             return identity
                 .verify_token(token)
@@ -202,11 +235,8 @@ impl Guard {
                     unauthenticated(error, "the token is unknown, expired or revoked")
                 });
         }
-        let signed = Signed::parse(&parts.headers)
-            .ok_or_else(|| refused("neither X-Auth-Token nor a signature was sent"))?
-            .map_err(|why| refused(&why.to_string()))?;
-        // An unknown key and a wrong signature are told apart by nobody.
-        let security_token = match parts.headers.get("x-security-token") {
+        let signed = signature_of(headers)?;
+        let security_token = match headers.get("x-security-token") {
             Some(value) => {
                 Some(value.to_str().map_err(|_| refused("the security token is malformed"))?)
             }
@@ -221,7 +251,7 @@ impl Guard {
 
     async fn authenticate(&self, parts: &Parts, body: &Bytes) -> Result<Caller, ApiError> {
         let identity = &self.api.services.identity;
-        let (signed, key) = match self.shown(parts).await? {
+        let (signed, key) = match self.shown(&parts.headers).await? {
             Shown::Token(caller) => return Ok(caller),
             Shown::Signature(signed, key) => (signed, key),
         };
@@ -267,6 +297,10 @@ impl Guard {
             })?,
         };
         let request = self.request(parts, Some(body))?;
+        if self.operation.is_stream() {
+            let standing = Standing::new(self, &parts.headers, project, request.clone());
+            parts.extensions.insert(standing);
+        }
         let action = self.operation.action;
         let entered = self.api.services.identity.access(caller, project, action, request);
         entered.await.map_err(|error| {
@@ -332,6 +366,13 @@ fn text<'a>(parts: &'a Parts, body: &'a Bytes) -> RequestText<'a> {
         authority: parts.uri.authority().map(axum::http::uri::Authority::as_str),
         body,
     }
+}
+
+/// The signature that the headers show.
+fn signature_of(headers: &HeaderMap) -> Result<Signed, ApiError> {
+    Signed::parse(headers)
+        .ok_or_else(|| refused("neither X-Auth-Token nor a signature was sent"))?
+        .map_err(|why| refused(&why.to_string()))
 }
 
 fn refused(why: &str) -> ApiError {

@@ -17,6 +17,7 @@ pub mod openapi;
 pub mod operation;
 pub mod router;
 pub mod settings;
+pub mod shares;
 pub mod table;
 
 mod answer;
@@ -32,7 +33,9 @@ mod ims;
 mod jobs;
 mod percent;
 mod query;
+mod sfsturbo;
 mod smn;
+mod standing;
 mod state;
 mod system;
 mod time;

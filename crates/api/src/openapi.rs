@@ -95,7 +95,7 @@ fn described(operation: &Operation) -> utoipa::openapi::path::Operation {
     }
     let mut success = ResponseBuilder::new().description("Success.");
     if let Some(response) = operation.response {
-        success = success.content("application/json", content(response));
+        success = success.content(response.media_type, content(response));
     }
     builder
         .response(operation.success.to_string(), success.build())

@@ -108,7 +108,12 @@ pub enum Form {
 pub struct SchemaOf {
     pub(crate) name: fn() -> Cow<'static, str>,
     pub(crate) collect: fn(&mut Vec<(String, RefOr<Schema>)>),
+    /// What it is sent as.
+    pub(crate) media_type: &'static str,
 }
+
+/// The media type of a stream of events.
+pub(crate) const EVENT_STREAM: &str = "text/event-stream";
 
 /// The schema of `T`.
 pub(crate) const fn schema_of<T: ToSchema>() -> SchemaOf {
@@ -118,7 +123,13 @@ pub(crate) const fn schema_of<T: ToSchema>() -> SchemaOf {
             schemas.push((T::name().into_owned(), T::schema()));
             T::schemas(schemas);
         },
+        media_type: "application/json",
     }
+}
+
+/// A stream of server-sent events, each with a `T` as its data.
+pub(crate) const fn stream_of<T: ToSchema>() -> SchemaOf {
+    SchemaOf { media_type: EVENT_STREAM, ..schema_of::<T>() }
 }
 
 /// A query parameter, short enough for a table.
@@ -130,6 +141,11 @@ impl Operation {
     /// Whether the contract does not have it.
     pub fn is_extension(&self) -> bool {
         self.path.contains("/x/")
+    }
+
+    /// Whether its answer goes on for as long as there is something to tell.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.response.is_some_and(|response| response.media_type == EVENT_STREAM)
     }
 
     /// Whether it may change something.

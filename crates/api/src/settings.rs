@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 /// Settings of the API.
 #[derive(Clone)]
 pub struct Settings {
@@ -25,6 +27,8 @@ pub struct Settings {
     pub accepts_unsigned_payload: bool,
     /// Whether there is nothing but the contract: no operation and no field of ours.
     pub is_strict: bool,
+    /// Cancelled when the service stops: streams end then.
+    pub stopping: CancellationToken,
     /// Renders `/metrics`; none: the path does not exist.
     pub metrics: Option<RenderMetrics>,
 }
@@ -44,6 +48,7 @@ impl Default for Settings {
             signatures_remembered_max: 1 << 20,
             accepts_unsigned_payload: false,
             is_strict: false,
+            stopping: CancellationToken::new(),
             metrics: None,
         }
     }
@@ -61,6 +66,7 @@ impl fmt::Debug for Settings {
             .field("signatures_remembered_max", &self.signatures_remembered_max)
             .field("accepts_unsigned_payload", &self.accepts_unsigned_payload)
             .field("is_strict", &self.is_strict)
+            .field("stopping", &self.stopping.is_cancelled())
             .field("metrics", &self.metrics.is_some())
             .finish()
     }

@@ -9,7 +9,7 @@ use crate::v3::{
     agents, backups, checkpoints, directory, features, members, migrates, operation_logs, orders,
     organization_policies, policies, protectables, replication, storage_usage, vault_tags, vaults,
 };
-use crate::{ces, cts, ecs, evs, identity, ims, jobs, smn, system, x};
+use crate::{ces, cts, ecs, evs, identity, ims, jobs, sfsturbo, smn, system, x};
 
 /// Every operation, in the order of the OpenAPI document.
 pub static OPERATIONS: &[Operation] = &[
@@ -90,6 +90,7 @@ pub static OPERATIONS: &[Operation] = &[
     directory::region_projects::OPERATION,
     // ours
     x::cancel_operation::OPERATION,
+    x::task_events::OPERATION,
     x::backup_sizes::OPERATION,
     x::exports::create::OPERATION,
     x::exports::list::OPERATION,
@@ -99,6 +100,7 @@ pub static OPERATIONS: &[Operation] = &[
     x::verify_backup::OPERATION,
     x::what_if::OPERATION,
     x::retention_preview::OPERATION,
+    x::default_policy::OPERATION,
     x::policy_runs::OPERATION,
     x::anomalies::list::OPERATION,
     x::anomalies::confirm::OPERATION,
@@ -220,16 +222,35 @@ pub static OPERATIONS: &[Operation] = &[
     identity::enterprise_projects::SHOW,
     identity::enterprise_projects::UPDATE,
     identity::enterprise_projects::ACT,
+    identity::predefined_tags::LIST,
+    identity::predefined_tags::ACT,
+    identity::predefined_tags::REPLACE,
     // disks (contract F.3)
     evs::list::OPERATION,
     evs::show::OPERATION,
     evs::create::OPERATION,
     evs::create::OPERATION_V2,
     evs::delete::OPERATION,
+    evs::quotas::OPERATION,
     jobs::show::OPERATION,
     // servers (contract F.4)
     ecs::list::OPERATION,
     ecs::show::OPERATION,
+    ecs::block_devices::OPERATION,
+    ecs::nova::LIST,
+    ecs::nova::LIST_SIMPLE,
+    ecs::nova::SHOW,
+    ecs::act::OPERATION,
+    ecs::create::OPERATION,
+    ecs::create::OPERATION_V1,
+    ecs::delete::OPERATION,
+    ecs::attach::OPERATION,
+    ecs::detach::OPERATION,
+    // file systems (contract F.5)
+    sfsturbo::list::OPERATION,
+    sfsturbo::create::OPERATION,
+    sfsturbo::one::SHOW,
+    sfsturbo::one::DELETE,
     // monitoring (contract F.6)
     ces::list_metrics::OPERATION,
     ces::metric_data::OPERATION,

@@ -40,8 +40,9 @@ pub struct AlarmRecords<'t> {
 }
 
 impl AlarmRecords<'_> {
-    /// Adds a record. One of another state ends the alarm that was open.
-    pub async fn insert(&mut self, record: &AlarmRecord) -> Result<(), DbError> {
+    /// Adds a record, unless there is one with its id; says whether it was added. One of another state
+    /// ends the alarm that was open.
+    pub async fn insert(&mut self, record: &AlarmRecord) -> Result<bool, DbError> {
         if !record.on_event && record.status != AlarmState::Alarm {
             let sql = Sql::new(
                 "UPDATE alarm_records SET ended_at = $4
@@ -56,8 +57,9 @@ impl AlarmRecords<'_> {
         }
         let sql = Sql::new(
             "INSERT INTO alarm_records (id, project_id, alarm_id, alarm_name, condition, resource_id,
-                 status, level, on_event, detail, created_at, ended_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                 status, level, on_event, detail, created_at, ended_at, told)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+             ON CONFLICT (id) DO NOTHING",
         )
         .bind(record.id)
         .bind(record.project)
@@ -70,8 +72,36 @@ impl AlarmRecords<'_> {
         .bind(record.on_event)
         .bind(to_json(&record.detail))
         .bind(record.at)
-        .bind(record.ended_at);
-        self.tx.execute("alarm_records.insert", sql).await.map(drop)
+        .bind(record.ended_at)
+        .bind(record.detail.told);
+        self.tx.execute_one("alarm_records.insert", sql).await
+    }
+
+    /// Whether there is a record with this id.
+    pub async fn exists(&mut self, id: AlarmRecordId) -> Result<bool, DbError> {
+        let sql = Sql::new("SELECT COUNT(*) AS n FROM alarm_records WHERE id = $1").bind(id);
+        Ok(self.tx.number("alarm_records.exists", sql).await? > 0)
+    }
+
+    /// How many events somebody was told of by a rule since a time; by one condition about one thing, if
+    /// that is given.
+    pub async fn told_since(
+        &mut self,
+        rule: AlarmId,
+        of: Option<(usize, &str)>,
+        since: Timestamp,
+    ) -> Result<u64, DbError> {
+        let mut sql = Sql::new(
+            "SELECT COUNT(*) AS n FROM alarm_records
+             WHERE alarm_id = $1 AND created_at >= $2 AND on_event = 1 AND told > 0",
+        )
+        .bind(rule)
+        .bind(since);
+        if let Some((condition, resource)) = of {
+            sql.text(" AND condition = ").value(condition);
+            sql.text(" AND resource_id = ").value(resource);
+        }
+        self.tx.number("alarm_records.told_since", sql).await
     }
 
     /// Ends what is open of a rule that changed or goes.
@@ -116,13 +146,14 @@ impl AlarmRecords<'_> {
         Ok(Listing { rows: rows.iter().map(record).collect::<Result<_, _>>()?, total })
     }
 
-    /// Forgets what was over before a time; says how many.
-    pub async fn forget(&mut self, before: Timestamp) -> Result<u64, DbError> {
+    /// Forgets at most `limit` records of what was over before a time; says how many.
+    pub async fn forget(&mut self, before: Timestamp, limit: u32) -> Result<u64, DbError> {
         let sql = Sql::new(
-            "DELETE FROM alarm_records WHERE created_at < $1
-             AND (status <> 'alarm' OR ended_at IS NOT NULL OR on_event = 1)",
+            "DELETE FROM alarm_records WHERE id IN (SELECT id FROM alarm_records
+             WHERE created_at < $1
+             AND (status <> 'alarm' OR ended_at IS NOT NULL OR on_event = 1) LIMIT $2)",
         );
-        self.tx.execute("alarm_records.forget", sql.bind(before)).await
+        self.tx.execute("alarm_records.forget", sql.bind(before).bind(limit)).await
     }
 }
 

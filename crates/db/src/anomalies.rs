@@ -8,6 +8,8 @@ use crate::row::Row;
 use crate::sql::Sql;
 use crate::tx::Tx;
 
+/// So many figures of a resource are kept.
+const FIGURES_MAX: u32 = 100;
 /// The most a list has.
 const LIST_MAX: u32 = 1000;
 
@@ -36,6 +38,14 @@ impl Anomalies<'_> {
         .bind(figures.disk)
         .bind(figures.changed)
         .bind(figures.added);
+        self.tx.execute("anomalies.note_figures", sql).await?;
+        // Only the newest are ever compared with.
+        let sql = Sql::new(
+            "DELETE FROM backup_figures WHERE chain_id = $1 AND backup_id NOT IN (
+                 SELECT backup_id FROM backup_figures WHERE chain_id = $1
+                 ORDER BY made_at DESC, backup_id LIMIT $2)",
+        );
+        let sql = sql.bind(chain).bind(FIGURES_MAX);
         self.tx.execute("anomalies.note_figures", sql).await.map(drop)
     }
 

@@ -1,13 +1,12 @@
 //! Table `billing_steps`: how far it has come with vaults that are not paid for; and which those are.
 
 use cbr_model::billing::{BillingStep, StepKind};
-use cbr_model::vault::{Charging, Vault};
+use cbr_model::vault::Charging;
 use cbr_model::{DomainId, ProjectId, Timestamp, VaultId};
 
 use crate::error::DbError;
 use crate::sql::Sql;
 use crate::tx::Tx;
-use crate::vault_rows;
 
 /// The table of steps.
 #[derive(Debug)]
@@ -60,14 +59,17 @@ impl BillingSteps<'_> {
     }
 
     /// Vaults that something may have to be done with: of which a step is noted; that are frozen because
-    /// of money; whose period is over at `now`; or that are charged by use, of these accounts.
+    /// of money; whose period is over at `now`; or that are charged by use, of these accounts. In order of
+    /// their ids, at most `limit` of them after `after`.
     pub async fn candidates(
         &mut self,
         now: Timestamp,
         in_arrears: &[DomainId],
-    ) -> Result<Vec<Vault>, DbError> {
+        after: Option<VaultId>,
+        limit: u32,
+    ) -> Result<Vec<(ProjectId, VaultId)>, DbError> {
         let mut sql = Sql::new(
-            "SELECT * FROM vaults WHERE id IN (SELECT vault_id FROM billing_steps)
+            "SELECT id, project_id FROM vaults WHERE (id IN (SELECT vault_id FROM billing_steps)
              OR (status = 'frozen' AND frozen_scene IN ($1, $2))
              OR (charging_mode = 'pre_paid' AND paid_until IS NOT NULL AND paid_until <= $3)",
         )
@@ -81,8 +83,12 @@ impl BillingSteps<'_> {
             );
             sql.and_one_of("domain_id", in_arrears.iter().copied()).text("))");
         }
-        sql.text(" ORDER BY id");
+        sql.text(")");
+        if let Some(after) = after {
+            sql.text(" AND id > ").value(after);
+        }
+        sql.text(" ORDER BY id LIMIT ").value(limit);
         let rows = self.tx.rows("billing_steps.candidates", "vaults", sql).await?;
-        vault_rows::load(self.tx, &rows).await
+        rows.iter().map(|row| Ok((row.id("project_id")?, row.id("id")?))).collect()
     }
 }

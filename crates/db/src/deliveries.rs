@@ -19,10 +19,12 @@ pub struct Deliveries<'t> {
 impl Deliveries<'_> {
     /// Adds a delivery.
     pub async fn insert(&mut self, delivery: &Delivery) -> Result<(), DbError> {
+        let reached = || delivery.protocol.reaches(&delivery.endpoint);
+        let asked = delivery.is_confirmation.then(reached).unwrap_or_default();
         let sql = Sql::new(
             "INSERT INTO deliveries (id, project_id, topic_name, subscription_id, protocol, endpoint,
-                 message, is_confirmation, status, attempts, error, created_at, ended_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                 message, is_confirmation, status, attempts, error, created_at, ended_at, asked)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         )
         .bind(delivery.id)
         .bind(delivery.project)
@@ -36,7 +38,8 @@ impl Deliveries<'_> {
         .bind(delivery.attempts)
         .bind(delivery.error.as_ref())
         .bind(delivery.created_at)
-        .bind(delivery.ended_at);
+        .bind(delivery.ended_at)
+        .bind(asked.as_str());
         self.tx.execute("deliveries.insert", sql).await.map(drop)
     }
 
@@ -78,17 +81,14 @@ impl Deliveries<'_> {
         self.tx.execute_one("deliveries.revive", sql.bind(project).bind(id)).await
     }
 
-    /// How many requests for agreement an address was sent since a time, by anybody.
-    pub async fn confirmations(
-        &mut self,
-        endpoint: &str,
-        since: Timestamp,
-    ) -> Result<u64, DbError> {
+    /// How many requests for agreement an address was sent since a time, by anybody and however it was
+    /// written ([`Protocol::reaches`]).
+    pub async fn confirmations(&mut self, reached: &str, since: Timestamp) -> Result<u64, DbError> {
         let sql = Sql::new(
             "SELECT COUNT(*) AS n FROM deliveries
-             WHERE is_confirmation = 1 AND endpoint = $1 AND created_at >= $2",
+             WHERE is_confirmation = 1 AND asked = $1 AND created_at >= $2",
         );
-        self.tx.number("deliveries.confirmations", sql.bind(endpoint).bind(since)).await
+        self.tx.number("deliveries.confirmations", sql.bind(reached).bind(since)).await
     }
 
     /// A page of a project's deliveries, newest first; in one state.
@@ -120,10 +120,13 @@ impl Deliveries<'_> {
             .collect()
     }
 
-    /// Forgets what ended before a time; says how many.
-    pub async fn forget(&mut self, before: Timestamp) -> Result<u64, DbError> {
-        let sql = Sql::new("DELETE FROM deliveries WHERE created_at < $1 AND status <> 'waiting'");
-        self.tx.execute("deliveries.forget", sql.bind(before)).await
+    /// Forgets at most `limit` deliveries from before a time that ended; says how many.
+    pub async fn forget(&mut self, before: Timestamp, limit: u32) -> Result<u64, DbError> {
+        let sql = Sql::new(
+            "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries
+             WHERE created_at < $1 AND status <> 'waiting' LIMIT $2)",
+        );
+        self.tx.execute("deliveries.forget", sql.bind(before).bind(limit)).await
     }
 }
 

@@ -87,10 +87,13 @@ impl Events<'_> {
             .collect()
     }
 
-    /// Forgets what happened before a time and was handled; says how many.
-    pub async fn forget(&mut self, before: Timestamp) -> Result<u64, DbError> {
-        let sql = Sql::new("DELETE FROM events WHERE handled = 1 AND created_at < $1");
-        self.tx.execute("events.forget", sql.bind(before)).await
+    /// Forgets at most `limit` events from before a time that were handled; says how many.
+    pub async fn forget(&mut self, before: Timestamp, limit: u32) -> Result<u64, DbError> {
+        let sql = Sql::new(
+            "DELETE FROM events WHERE id IN (SELECT id FROM events
+             WHERE handled = 1 AND created_at < $1 LIMIT $2)",
+        );
+        self.tx.execute("events.forget", sql.bind(before).bind(limit)).await
     }
 }
 

@@ -18,14 +18,16 @@ impl Exports<'_> {
     /// Adds an export.
     pub async fn insert(&mut self, export: &Export) -> Result<(), DbError> {
         let sql = Sql::new(
-            "INSERT INTO exports (id, project_id, backup_id, node, writable, closing, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO exports
+                 (id, project_id, backup_id, node, writable, opened, closing, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(export.id)
         .bind(export.project)
         .bind(export.backup)
         .bind(&export.node)
         .bind(export.writable)
+        .bind(export.opened)
         .bind(export.closing)
         .bind(export.created_at);
         self.tx.execute("exports.insert", sql).await.map(drop)
@@ -58,6 +60,12 @@ impl Exports<'_> {
         self.all("exports.list_of_vault", sql.bind(vault)).await
     }
 
+    /// Notes that an export's place was made; says whether there is one that is not being ended.
+    pub async fn set_opened(&mut self, id: ExportId) -> Result<bool, DbError> {
+        let sql = Sql::new("UPDATE exports SET opened = 1 WHERE id = $1 AND closing = 0");
+        self.tx.execute_one("exports.set_opened", sql.bind(id)).await
+    }
+
     /// Marks an export as being ended; says whether there was one.
     pub async fn begin_close(&mut self, project: ProjectId, id: ExportId) -> Result<bool, DbError> {
         let sql = Sql::new("UPDATE exports SET closing = 1 WHERE project_id = $1 AND id = $2");
@@ -83,6 +91,7 @@ fn export(row: &Row) -> Result<Export, DbError> {
         backup: row.id("backup_id")?,
         node: row.text("node")?,
         writable: row.flag("writable")?,
+        opened: row.flag("opened")?,
         closing: row.flag("closing")?,
         created_at: row.time("created_at")?,
     })

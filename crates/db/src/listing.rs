@@ -74,19 +74,30 @@ impl Listed {
     ) -> Result<(Vec<Row>, u64), DbError> {
         let total =
             tx.number(self.name, self.matching.wrapped("SELECT COUNT(*) AS n ", "")).await?;
-        let mut sql = self.matching.wrapped("SELECT t.* ", "");
+        // What is skipped is skipped in the index: only the rows of the page are fetched.
+        let skips = page.offset > 0;
+        let begin = if skips { "SELECT t.* FROM (SELECT t.id AS page_id " } else { "SELECT t.* " };
+        let mut sql = self.matching.wrapped(begin, "");
         if let Some(marker) = page.marker {
             let marker = marker.hyphenated().to_string();
             let values = self.marker_values(tx, marker, whose).await?;
             self.after(&mut sql, &values);
         }
+        self.in_order(&mut sql);
+        sql.text(" LIMIT ").value(page.limit).text(" OFFSET ").value(page.offset);
+        if skips {
+            sql.text(") p JOIN ").text(self.table).text(" t ON t.id = p.page_id");
+            self.in_order(&mut sql);
+        }
+        Ok((tx.rows(self.name, self.table, sql).await?, total))
+    }
+
+    fn in_order(&self, sql: &mut Sql) {
         sql.text(" ORDER BY ");
         for (i, key) in self.keys.iter().enumerate() {
             sql.text(if i > 0 { ", " } else { "" }).text(key.expression);
             sql.text(if key.ascending { " ASC" } else { " DESC" });
         }
-        sql.text(" LIMIT ").value(page.limit).text(" OFFSET ").value(page.offset);
-        Ok((tx.rows(self.name, self.table, sql).await?, total))
     }
 
     async fn marker_values(

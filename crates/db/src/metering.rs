@@ -90,6 +90,29 @@ impl Metering<'_> {
         row.map(|row| row.int("hour")).transpose()
     }
 
+    /// The first hour that has a row.
+    pub async fn first_hour(&mut self) -> Result<Option<i64>, DbError> {
+        let sql = Sql::new("SELECT hour FROM metering ORDER BY hour LIMIT 1");
+        let row = self.tx.row("metering.first_hour", "metering", sql).await?;
+        row.map(|row| row.int("hour")).transpose()
+    }
+
+    /// Forgets at most `limit` rows of hours before `hour`, and as many of what vaults were before it; says
+    /// how many.
+    pub async fn forget(&mut self, hour: i64, limit: u32) -> Result<u64, DbError> {
+        let sql = Sql::new(
+            "DELETE FROM metering WHERE (vault_id, hour) IN (
+                 SELECT vault_id, hour FROM metering WHERE hour < $1 LIMIT $2)",
+        );
+        let rows = self.tx.execute("metering.forget", sql.bind(hour).bind(limit)).await?;
+        let begin = Timestamp(0).plus_seconds(hour.saturating_mul(HOUR_SECONDS));
+        let sql = Sql::new(
+            "DELETE FROM vault_terms WHERE (vault_id, number) IN (
+                 SELECT vault_id, number FROM vault_terms WHERE until_at < $1 LIMIT $2)",
+        );
+        Ok(rows + self.tx.execute("metering.forget", sql.bind(begin).bind(limit)).await?)
+    }
+
     /// What each account used in an hour, in millionths of a minor unit.
     pub async fn used(&mut self, hour: i64) -> Result<Vec<(DomainId, u64)>, DbError> {
         let sql = Sql::new(

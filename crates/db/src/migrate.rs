@@ -33,6 +33,12 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (24, include_str!("../migrations/0024_nodes.sql")),
     (27, include_str!("../migrations/0027_anomalies.sql")),
     (28, include_str!("../migrations/0028_protection.sql")),
+    (29, include_str!("../migrations/0029_alarms_and_money.sql")),
+    (30, include_str!("../migrations/0030_predefined_tags.sql")),
+    (32, include_str!("../migrations/0032_parents.sql")),
+    (33, include_str!("../migrations/0033_lists.sql")),
+    (34, include_str!("../migrations/0034_export_opened.sql")),
+    (36, include_str!("../migrations/0036_failed_logins.sql")),
 ];
 
 const TABLE: &str = "

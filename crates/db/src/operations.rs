@@ -29,6 +29,21 @@ impl Operations<'_> {
         row.map(|row| task_record(&row)).transpose()
     }
 
+    /// Those of a project's tasks that have one of these ids, in no order.
+    pub async fn find_all(
+        &mut self,
+        project: ProjectId,
+        ids: &[TaskId],
+    ) -> Result<Vec<TaskRecord>, DbError> {
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
+        let mut sql = Sql::new("SELECT * FROM tasks WHERE project_id = $1").bind(project);
+        sql.and_one_of("id", ids.iter().copied());
+        let rows = self.tx.rows("operations.find_all", "tasks", sql).await?;
+        rows.iter().map(task_record).collect()
+    }
+
     /// How far a task is, whatever else its row says.
     pub async fn status(
         &mut self,

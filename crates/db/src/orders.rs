@@ -4,7 +4,7 @@ use cbr_model::billing::Money;
 use cbr_model::order::{Order, OrderKind, OrderStatus, Period, PeriodUnit};
 use cbr_model::query::Page;
 use cbr_model::vault::Consistency;
-use cbr_model::{OrderId, ProjectId, VaultId};
+use cbr_model::{OrderId, ProjectId, Timestamp, VaultId};
 
 use crate::error::DbError;
 use crate::row::Row;
@@ -81,6 +81,23 @@ impl Orders<'_> {
             Sql::new("SELECT * FROM orders WHERE project_id = $1 AND id = $2 ORDER BY vault_id");
         let rows = self.tx.rows("orders.find", "orders", sql.bind(project).bind(id)).await?;
         rows.iter().map(order).collect()
+    }
+
+    /// Orders about vaults that are there, which were placed before a time and are not paid; the oldest
+    /// first, at most `limit` of them.
+    pub async fn unpaid_before(
+        &mut self,
+        time: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(ProjectId, OrderId)>, DbError> {
+        let sql = Sql::new(
+            "SELECT project_id, id, MIN(created_at) AS at FROM orders
+             WHERE status = 'unpaid' AND kind <> 'create' AND created_at < $1
+             GROUP BY project_id, id ORDER BY at, id LIMIT $2",
+        );
+        let sql = sql.bind(time).bind(limit);
+        let rows = self.tx.rows("orders.unpaid_before", "orders", sql).await?;
+        rows.iter().map(|row| Ok((row.id("project_id")?, row.id("id")?))).collect()
     }
 
     /// All orders of a vault, oldest first.

@@ -26,4 +26,10 @@ impl Settings<'_> {
         );
         self.tx.execute("settings.set", sql.bind(key).bind(value)).await.map(drop)
     }
+
+    /// Forgets `key`, if it is set.
+    pub async fn remove(&mut self, key: &str) -> Result<(), DbError> {
+        let sql = Sql::new("DELETE FROM settings WHERE key = $1").bind(key);
+        self.tx.execute("settings.remove", sql).await.map(drop)
+    }
 }

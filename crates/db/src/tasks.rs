@@ -292,6 +292,12 @@ impl Tasks<'_> {
         rows.iter().map(|row| row.id("id")).collect()
     }
 
+    /// Whether a task of any project ended well, whatever else its row says; not if it is not known.
+    pub async fn has_succeeded(&mut self, id: TaskId) -> Result<bool, DbError> {
+        let sql = Sql::new("SELECT id FROM tasks WHERE id = $1 AND status = 'success'").bind(id);
+        Ok(self.tx.row("tasks.has_succeeded", "tasks", sql).await?.is_some())
+    }
+
     /// All tasks that have not ended, oldest first. One that cannot be read fails it: whoever
     /// concludes something from a task not being there must know of all.
     pub async fn list_unfinished(&mut self) -> Result<Vec<TaskRecord>, DbError> {

@@ -1,10 +1,12 @@
 //! Table `temporary_keys`: access keys that end by themselves and need a security token beside them.
 
+use cbr_model::identity::Credential;
 use cbr_model::permission::Document;
 use cbr_model::{AgencyId, ProjectId, Timestamp, UserId};
 
 use crate::custom_roles::document;
 use crate::error::DbError;
+use crate::parents::{columns, made_with};
 use crate::row::Row;
 use crate::sql::{Sql, Value};
 use crate::tx::Tx;
@@ -26,6 +28,8 @@ pub struct TemporaryKey {
     pub token_digest: [u8; 32],
     /// Narrows what its user may do.
     pub document: Option<Document>,
+    /// What was shown for it: it ends with that.
+    pub made_with: Credential,
     /// When it was made.
     pub created_at: Timestamp,
     /// From when on it is void.
@@ -51,10 +55,11 @@ pub struct TemporaryKeys<'t> {
 impl TemporaryKeys<'_> {
     /// Adds a key.
     pub async fn insert(&mut self, key: &TemporaryKey) -> Result<(), DbError> {
+        let (parent_token, parent_key) = columns(&key.made_with);
         let sql = Sql::new(
             "INSERT INTO temporary_keys (ak, user_id, agency_id, project_id, sealed_secret,
-                 token_digest, document, created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                 token_digest, document, created_at, expires_at, parent_token, parent_key)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(&key.ak)
         .bind(key.user)
@@ -64,7 +69,9 @@ impl TemporaryKeys<'_> {
         .bind(hex::encode(key.token_digest))
         .bind(key.document.as_ref().map(Document::to_json))
         .bind(key.created_at)
-        .bind(key.expires_at);
+        .bind(key.expires_at)
+        .bind(parent_token)
+        .bind(parent_key);
         self.tx.execute("temporary_keys.insert", sql).await.map(drop)
     }
 
@@ -88,6 +95,15 @@ impl TemporaryKeys<'_> {
         let sql = Sql::new("UPDATE temporary_keys SET sealed_secret = $1 WHERE ak = $2");
         let sql = sql.bind(Value::Blob(sealed_secret.to_vec())).bind(ak);
         self.tx.execute_one("temporary_keys.reseal", sql).await
+    }
+
+    /// Makes those keys of a user void of which it is not known what they were made with; says how many.
+    pub async fn delete_orphans(&mut self, user: UserId) -> Result<u64, DbError> {
+        let sql = Sql::new(
+            "DELETE FROM temporary_keys
+             WHERE user_id = $1 AND parent_token IS NULL AND parent_key IS NULL",
+        );
+        self.tx.execute("temporary_keys.delete_orphans", sql.bind(user)).await
     }
 
     /// Makes all keys of a user void; says how many.
@@ -128,6 +144,7 @@ fn temporary_key(row: &Row) -> Result<TemporaryKey, DbError> {
         sealed_secret: row.blob("sealed_secret")?,
         token_digest,
         document: text.map(|text| document(row, &text)).transpose()?,
+        made_with: made_with(row)?,
         created_at: row.time("created_at")?,
         expires_at: row.time("expires_at")?,
     })

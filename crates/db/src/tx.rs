@@ -26,6 +26,7 @@ use crate::enterprise_projects::EnterpriseProjects;
 use crate::error::DbError;
 use crate::events::Events;
 use crate::exports::Exports;
+use crate::failed_logins::LoginFailures;
 use crate::grants::Grants;
 use crate::groups::Groups;
 use crate::images::Images;
@@ -41,6 +42,7 @@ use crate::orders::Orders;
 use crate::organization_policies::OrganizationPolicies;
 use crate::policies::Policies;
 use crate::policy_runs::PolicyRuns;
+use crate::predefined_tags::PredefinedTags;
 use crate::projects::Projects;
 use crate::quotas::Quotas;
 use crate::retention::Retention;
@@ -119,6 +121,11 @@ impl Tx {
         Users { tx: self }
     }
 
+    /// Logins that failed.
+    pub const fn login_failures(&mut self) -> LoginFailures<'_> {
+        LoginFailures { tx: self }
+    }
+
     /// Access keys.
     pub const fn access_keys(&mut self) -> AccessKeys<'_> {
         AccessKeys { tx: self }
@@ -147,6 +154,11 @@ impl Tx {
     /// Images made of backups.
     pub const fn images(&mut self) -> Images<'_> {
         Images { tx: self }
+    }
+
+    /// Tags that accounts have defined beforehand.
+    pub const fn predefined_tags(&mut self) -> PredefinedTags<'_> {
+        PredefinedTags { tx: self }
     }
 
     /// What accounts let others do in their name.

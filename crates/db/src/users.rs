@@ -1,28 +1,12 @@
 //! Table `users`: people and programmes, and the hashes of their passwords.
 
 use cbr_model::identity::User;
-use cbr_model::{DomainId, Timestamp, UserId};
+use cbr_model::{DomainId, UserId};
 
 use crate::error::DbError;
 use crate::row::Row;
 use crate::sql::Sql;
 use crate::tx::Tx;
-
-/// What is remembered of a user's logins that failed.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct FailedLogins {
-    /// How many since `since`.
-    pub count: u64,
-    /// When the first of them was.
-    pub since: Timestamp,
-    /// Until then no login succeeds.
-    pub locked_until: Timestamp,
-}
-
-impl FailedLogins {
-    /// None failed.
-    pub const NONE: Self = Self { count: 0, since: Timestamp(0), locked_until: Timestamp(0) };
-}
 
 /// The table of users.
 #[derive(Debug)]
@@ -106,37 +90,6 @@ impl Users<'_> {
     pub async fn delete(&mut self, domain: DomainId, id: UserId) -> Result<bool, DbError> {
         let sql = Sql::new("DELETE FROM users WHERE domain_id = $1 AND id = $2");
         self.tx.execute_one("users.delete", sql.bind(domain).bind(id)).await
-    }
-
-    /// What is remembered of the user's logins that failed.
-    pub async fn failed_logins(&mut self, id: UserId) -> Result<FailedLogins, DbError> {
-        let sql = Sql::new(
-            "SELECT id, failed_logins, failed_since, locked_until FROM users WHERE id = $1",
-        );
-        let row = self.tx.row("users.failed_logins", "users", sql.bind(id)).await?;
-        let Some(row) = row else { return Ok(FailedLogins::NONE) };
-        Ok(FailedLogins {
-            count: row.count("failed_logins")?,
-            since: row.time("failed_since")?,
-            locked_until: row.time("locked_until")?,
-        })
-    }
-
-    /// Remembers the user's logins that failed; says whether the user exists.
-    pub async fn set_failed_logins(
-        &mut self,
-        id: UserId,
-        failed: FailedLogins,
-    ) -> Result<bool, DbError> {
-        let sql = Sql::new(
-            "UPDATE users SET failed_logins = $2, failed_since = $3, locked_until = $4
-             WHERE id = $1",
-        )
-        .bind(id)
-        .bind(failed.count)
-        .bind(failed.since)
-        .bind(failed.locked_until);
-        self.tx.execute_one("users.set_failed_logins", sql).await
     }
 
     async fn one(&mut self, name: &'static str, sql: Sql) -> Result<Option<User>, DbError> {

@@ -25,11 +25,15 @@ pub(crate) async fn load(tx: &mut Tx, rows: &[Row]) -> Result<Vec<Vault>, DbErro
     let usage = usage(tx, &ids).await?;
     let received = received(tx, &ids).await?;
     let mut resources = resources(tx, &ids, &usage).await?;
+    let mut used = received;
+    for ((vault, _), usage) in &usage {
+        let sum = used.entry(*vault).or_default();
+        sum.0 = sum.0.saturating_add(usage.bytes.0);
+    }
     for vault in &mut vaults {
         vault.tags = tags.remove(&vault.id).unwrap_or_default();
         vault.resources = resources.remove(&vault.id).unwrap_or_default();
-        let own = usage.iter().filter(|((id, _), _)| *id == vault.id).map(|(_, u)| u.bytes);
-        vault.used = own.chain(received.get(&vault.id).copied()).sum();
+        vault.used = used.remove(&vault.id).unwrap_or_default();
     }
     Ok(vaults)
 }

@@ -149,11 +149,20 @@ impl Vaults<'_> {
 
     /// Capacity and used capacity of all vaults of a project together.
     pub async fn totals(&mut self, project: ProjectId) -> Result<(Gib, Bytes), DbError> {
-        let sql = Sql::new("SELECT * FROM vaults WHERE project_id = $1").bind(project);
-        let rows = self.tx.rows("vaults.totals", "vaults", sql).await?;
-        let vaults = vault_rows::load(self.tx, &rows).await?;
-        let size = vaults.iter().map(|vault| vault.size.0).sum();
-        Ok((Gib(size), vaults.iter().map(|vault| vault.used).sum()))
+        // Added up where the rows are: there may be a million backups.
+        let mut sums = Vec::new();
+        for sql in [
+            "SELECT CAST(COALESCE(SUM(size_gib), 0) AS BIGINT) AS n FROM vaults WHERE project_id = $1",
+            "SELECT CAST(COALESCE(SUM(logical_bytes), 0) AS BIGINT) AS n FROM backups
+             WHERE vault_id IN (SELECT id FROM vaults WHERE project_id = $1)",
+            "SELECT CAST(COALESCE(SUM(u.logical_bytes), 0) AS BIGINT) AS n
+             FROM vaults v JOIN backup_members m ON m.vault_id = v.id
+             JOIN backups u ON u.id = m.backup_id OR u.parent_id = m.backup_id
+             WHERE v.project_id = $1",
+        ] {
+            sums.push(self.tx.number("vaults.totals", Sql::new(sql).bind(project)).await?);
+        }
+        Ok((Gib(sums[0]), Bytes(sums[1].saturating_add(sums[2]))))
     }
 
     /// The tags of a project's vaults, each once, in order of key and value.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::id::{DomainId, ProjectId, TraceId, UserId};
+use crate::id::{AgencyId, DomainId, ProjectId, TraceId, UserId};
 
 /// What kind of change it was, in the words of the trace service (AUD-02, AUD-03, contract F.7).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -75,6 +75,12 @@ pub struct Trace {
     /// Status of the answer, where it was refused; none: it was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<u16>,
+    /// The agency it was done through; none: by a user of the account itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agency: Option<AgencyId>,
+    /// The account of the user who did it through an agency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<DomainId>,
 }
 
 /// The name of who does what the service does by itself, in records.

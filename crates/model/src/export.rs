@@ -15,6 +15,9 @@ pub struct Export {
     pub node: String,
     /// Whether it can be written. What is written never changes the backup.
     pub writable: bool,
+    /// Whether its place was made and somebody may know of it. One that is not, and that nobody is just opening, was
+    /// left by a process that died.
+    pub opened: bool,
     /// Whether it is being ended: what was written is being removed.
     pub closing: bool,
     /// When it was made.

@@ -96,10 +96,10 @@ pub fn check_description(text: &str) -> Result<(), InvalidText> {
 mod tests {
     use super::*;
 
-    /// VLT-22, BAK-06.
+    /// VLT-22, BAK-06, POL-08: `Name` is the type of a policy's name as well.
     #[test]
     fn names_take_chinese_letters_digits_underscore_and_hyphen_up_to_64() {
-        for good in ["vault_12ab", "备份-a_1", "x", &"长".repeat(64)] {
+        for good in ["vault_12ab", "backup_policy", "备份-a_1", "x", &"长".repeat(64)] {
             assert!(Name::new(good).is_ok(), "{good}");
         }
         assert_eq!(Name::new(""), Err(InvalidText::NameLength));

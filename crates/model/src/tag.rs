@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Timestamp;
+
 /// Most tags a vault may carry, unless an administrator says otherwise (contract A.9, Y.4, TAG-01).
 pub const TAGS_MAX: usize = 10;
 
@@ -16,6 +18,15 @@ pub struct Tag {
     /// 0 to 43 characters.
     #[serde(default)]
     pub value: String,
+}
+
+/// A tag that an account has defined, to be chosen from (TAG-02).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PredefinedTag {
+    /// The tag.
+    pub tag: Tag,
+    /// When it was defined.
+    pub updated_at: Timestamp,
 }
 
 /// Why a set of tags is refused.

@@ -25,6 +25,33 @@ words! {
     }
 }
 
+impl Protocol {
+    /// Whom an address reaches, however it is written: capitals, what follows a `+` in a mail address, and
+    /// the query of a URL make no other address.
+    pub fn reaches(self, endpoint: &str) -> String {
+        let endpoint = endpoint.to_lowercase();
+        match self {
+            Self::Email => match endpoint.rsplit_once('@') {
+                Some((local, host)) => {
+                    let name = local.split('+').next().unwrap_or_default();
+                    format!("{name}@{}", host.trim_end_matches('.'))
+                }
+                None => endpoint,
+            },
+            Self::Http | Self::Https => {
+                let rest = endpoint.split_once("://").map_or(endpoint.as_str(), |(_, rest)| rest);
+                let rest = rest.split(['?', '#']).next().unwrap_or_default();
+                let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+                let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+                let host = host.trim_end_matches(":443").trim_end_matches(":80");
+                let steps: Vec<_> = path.split('/').filter(|step| !step.is_empty()).collect();
+                format!("{}/{}", host.trim_end_matches('.'), steps.join("/"))
+            }
+            Self::Sms => endpoint.chars().filter(char::is_ascii_digit).collect(),
+        }
+    }
+}
+
 /// Something that messages are sent to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Topic {
@@ -130,4 +157,33 @@ pub struct Delivery {
     pub created_at: Timestamp,
     /// When it was sent or given up.
     pub ended_at: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// MON-07: who is asked for agreement is counted by whom it reaches.
+    #[test]
+    fn an_address_is_the_same_however_it_is_written() {
+        let same = [
+            (Protocol::Email, "a.b@example.org", "A.B+cbr@Example.ORG"),
+            (Protocol::Https, "https://example.org/hook", "https://EXAMPLE.org:443//hook/?x=1#y"),
+            (Protocol::Https, "https://example.org", "https://me@example.org./?a"),
+            (Protocol::Http, "http://example.org/", "http://example.org:80"),
+            (Protocol::Sms, "+86 138-0000", "+861380000"),
+        ];
+        for (protocol, one, other) in same {
+            assert_eq!(protocol.reaches(one), protocol.reaches(other), "{one} {other}");
+        }
+        let others = [
+            (Protocol::Email, "a@example.org", "b@example.org"),
+            (Protocol::Email, "a@example.org", "a@example.com"),
+            (Protocol::Https, "https://example.org/a", "https://example.org/b"),
+            (Protocol::Https, "https://example.org:8443/a", "https://example.org/a"),
+        ];
+        for (protocol, one, other) in others {
+            assert_ne!(protocol.reaches(one), protocol.reaches(other), "{one} {other}");
+        }
+    }
 }

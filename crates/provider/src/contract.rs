@@ -12,8 +12,10 @@ use cbr_model::{ResourceId, TaskId};
 use crate::disk::{DiskReader, DiskWriter};
 use crate::error::ProviderError;
 use crate::provider::{Provider, RestoreTarget};
-use crate::resource::{NewVolume, PageRequest, ServerStatus, VolumeFormat, VolumeStatus};
-use crate::snapshot::{DiskSelection, LeftoverKind, SnapshotName};
+use crate::resource::{
+    NewServer, NewVolume, PageRequest, ServerStatus, VolumeFormat, VolumeStatus,
+};
+use crate::snapshot::{DiskSelection, LeftoverKind, SnapshotName, TaskEnd};
 
 /// What the suite needs of a volume it may overwrite.
 pub const VOLUME_BYTES_MIN: u64 = 8 << 20;
@@ -27,6 +29,7 @@ pub async fn volume(provider: &dyn Provider, volume: ResourceId) {
     if provider.target().is_some() {
         restore(provider, volume).await;
         failed_restore(provider, volume).await;
+        condemned(provider, volume).await;
         leftovers(provider, volume).await;
     }
 }
@@ -127,7 +130,9 @@ pub async fn restore(provider: &dyn Provider, volume: ResourceId) {
     assert_eq!(status(provider, volume).await, before, "a refused restore changes nothing");
 
     target.prepare(volume, size_bytes, &name).await.expect("prepare");
+    let late = target.writer(volume, &name).await.expect("writer");
     target.withdraw(volume, &name).await.expect("withdraw");
+    assert!(late.write_at(0, b"late").is_err(), "P1: a withdrawn restore writes nothing more");
     target.withdraw(volume, &name).await.expect("withdraw again is a no-op");
     assert_eq!(status(provider, volume).await, before, "nothing was written, so it is as before");
     not_found(target.writer(volume, &name).await.map(drop), "writer after withdraw");
@@ -147,8 +152,11 @@ pub async fn restore(provider: &dyn Provider, volume: ResourceId) {
     check_parallel_writes(&writer);
     drop(writer);
     // As after a restart: the writer is asked for again.
-    target.writer(volume, &name).await.expect("writer again").flush().expect("flush");
+    let late = target.writer(volume, &name).await.expect("writer again");
+    late.flush().expect("flush");
     target.finish(volume, &name).await.expect("finish");
+    assert!(late.write_at(0, b"late").is_err(), "P1: a finished restore writes nothing more");
+    assert!(late.zero(0..MIB).is_err() && late.flush().is_err());
     target.finish(volume, &name).await.expect("finish again is a no-op");
     target.abandon(volume, &name, "late").await.expect("abandon after finish is a no-op");
     not_found(target.writer(volume, &name).await.map(drop), "writer after finish");
@@ -190,6 +198,10 @@ pub async fn failed_restore(provider: &dyn Provider, volume: ResourceId) {
     };
     assert!(why.contains("the test gave up"), "{why}");
     target.prepare(volume, 1, &next).await.expect("another restore may begin");
+    let late = target.writer(volume, &next).await.expect("writer");
+    target.abandon(volume, &next, "the test gave up").await.expect("abandon");
+    assert!(late.write_at(0, b"late").is_err(), "P1: a restore that was given up writes nothing");
+    target.prepare(volume, 1, &next).await.expect("it may begin again");
     let writer = target.writer(volume, &next).await.expect("writer");
     let expected = write_pattern(&*writer, 3);
     drop(writer);
@@ -198,25 +210,81 @@ pub async fn failed_restore(provider: &dyn Provider, volume: ResourceId) {
     check_content(provider, volume, &expected).await;
 }
 
+/// A restore that began elsewhere and is given up here leaves an error too, though nothing was known of it (P1).
+pub async fn condemned(provider: &dyn Provider, volume: ResourceId) {
+    let target = provider.target().expect("a target");
+    let before = status(provider, volume).await;
+    let (name, other) = (random_name(), random_name());
+    target.prepare(volume, 1, &other).await.expect("prepare");
+    target.condemn(volume, &name, "lost").await.expect("another's restore is left alone");
+    assert_eq!(status(provider, volume).await, VolumeStatus::Restoring);
+    target.withdraw(volume, &other).await.expect("withdraw");
+    assert_eq!(status(provider, volume).await, before);
+
+    target.condemn(volume, &name, "its machine is gone").await.expect("condemn");
+    target.condemn(volume, &other, "x").await.expect("what is in error is left alone");
+    target.condemn(volume, &name, "again").await.expect("condemn again is a no-op");
+    let VolumeStatus::Error { why } = status(provider, volume).await else {
+        panic!("P1: a volume with half a restore is in error");
+    };
+    assert!(why.contains("its machine is gone"), "{why}");
+    let open = provider.source().open(volume, &DiskSelection::All, &other).await;
+    assert!(open.is_err(), "half a restore is not backed up");
+
+    // What was prepared here by the one that took it over is given up in the same way.
+    for ends in [false, true] {
+        target.prepare(volume, 1, &name).await.expect("prepare");
+        if ends {
+            target.finish(volume, &name).await.expect("finish");
+        } else {
+            target.condemn(volume, &name, "and failed here too").await.expect("condemn");
+            let VolumeStatus::Error { why } = status(provider, volume).await else {
+                panic!("P1: a volume with half a restore is in error");
+            };
+            assert!(why.contains("failed here too"), "{why}");
+        }
+    }
+    assert_eq!(status(provider, volume).await, before);
+}
+
 /// Whatever a lost task left open is listed, and released by its name.
 pub async fn leftovers(provider: &dyn Provider, volume: ResourceId) {
     let target = provider.target().expect("a target");
     let (name, next) = (random_name(), random_name());
-    provider.release(&name).await.expect("releasing what is not there is a no-op");
+    let failed = TaskEnd::Failed;
+    provider.release(&name, failed).await.expect("releasing what is not there is a no-op");
     target.prepare(volume, 1, &name).await.expect("prepare");
     let left = provider.leftovers().await.expect("leftovers");
     let kind = LeftoverKind::Restore { volume };
     assert!(left.iter().any(|left| left.name == name && left.kind == kind), "{left:?}");
-    provider.release(&name).await.expect("release");
-    provider.release(&name).await.expect("release again is a no-op");
+    provider.release(&name, failed).await.expect("release");
+    provider.release(&name, failed).await.expect("release again is a no-op");
     assert!(!provider.leftovers().await.expect("leftovers").iter().any(|left| left.name == name));
     assert!(matches!(status(provider, volume).await, VolumeStatus::Error { .. }), "P1");
+    released_after_success(provider, volume).await;
+
     target.prepare(volume, 1, &next).await.expect("prepare");
     target.finish(volume, &next).await.expect("finish");
 
     provider.source().open(volume, &DiskSelection::All, &name).await.expect("open");
-    provider.release(&name).await.expect("release");
+    provider.release(&name, failed).await.expect("release");
     not_found(provider.source().disks(&name).await.map(drop), "disks after release");
+}
+
+/// Another machine finished the restore that began here: the volume, which was in error before, is whole.
+async fn released_after_success(provider: &dyn Provider, volume: ResourceId) {
+    let target = provider.target().expect("a target");
+    let (name, other) = (random_name(), random_name());
+    target.prepare(volume, 1, &name).await.expect("prepare");
+    let late = target.writer(volume, &name).await.expect("writer");
+    provider.release(&other, TaskEnd::Succeeded).await.expect("another's release is a no-op");
+    assert_eq!(status(provider, volume).await, VolumeStatus::Restoring);
+    provider.release(&name, TaskEnd::Succeeded).await.expect("release");
+    provider.release(&name, TaskEnd::Succeeded).await.expect("release again is a no-op");
+    assert!(late.write_at(0, b"late").is_err(), "P1: what was released writes nothing more");
+    let after = status(provider, volume).await;
+    let is_marked = matches!(after, VolumeStatus::Restoring | VolumeStatus::Error { .. });
+    assert!(!is_marked, "what was finished elsewhere is whole: {after:?}");
 }
 
 /// Volumes are made once, read as zeros, and are gone after deletion.
@@ -321,8 +389,74 @@ pub async fn server(provider: &dyn Provider, server: ResourceId) {
     target.power_off(server).await.expect("power off again is a no-op");
     let name = random_name();
     target.prepare(volumes[0], 1, &name).await.expect("its disks can be restored when it is off");
+    let early = target.power_on(server).await;
+    assert!(
+        matches!(early, Err(ProviderError::InUse { .. })),
+        "not while it is written: {early:?}"
+    );
     target.finish(volumes[0], &name).await.expect("finish");
     assert!(provider.leftovers().await.expect("leftovers").is_empty());
+}
+
+/// A server is made of volumes, changed and deleted, and its volumes stay.
+pub async fn made_server(provider: &dyn Provider) {
+    let factory = provider.factory().expect("a factory");
+    let servers = provider.server_factory().expect("a factory of servers");
+    let target = provider.target().expect("a target");
+    let mut volumes = Vec::new();
+    for name in ["root", "data", "more"] {
+        let volume = NewVolume {
+            id: random_resource(),
+            name: name.into(),
+            description: String::new(),
+            size_bytes: VOLUME_BYTES_MIN,
+            format: None,
+            pool: None,
+        };
+        volumes.push(factory.create_volume(&volume).await.expect("create a volume").id);
+    }
+    let [root, data, more] = volumes[..] else { unreachable!("three were made") };
+    let id = random_resource();
+    let wanted = NewServer { id, name: "wiki".into(), volumes: vec![root, data] };
+    let made = servers.create_server(&wanted).await.expect("create");
+    assert_eq!(servers.create_server(&wanted).await.expect("create again"), made);
+    assert!(made.is_made && made.status == ServerStatus::Stopped, "{made:?}");
+    let another = |volumes| NewServer { id: random_resource(), volumes, ..wanted.clone() };
+    assert!(servers.create_server(&another(vec![data])).await.is_err(), "its disk is taken");
+    assert!(servers.create_server(&another(vec![])).await.is_err(), "RES-03");
+    let absent = servers.create_server(&another(vec![random_resource()])).await;
+    not_found(absent.map(drop), "a server of what is not there");
+    let taken = NewServer { volumes: vec![root, more], ..wanted.clone() };
+    assert!(servers.create_server(&taken).await.is_err(), "the id is taken");
+    server(provider, id).await;
+
+    let disks = async || {
+        let shown = provider.inventory().server(id).await.expect("show the server");
+        shown.volumes.iter().map(|attached| attached.volume).collect::<Vec<_>>()
+    };
+    servers.attach(id, more).await.expect("attach");
+    servers.attach(id, more).await.expect("attach again is a no-op");
+    assert_eq!(disks().await, [root, data, more]);
+    assert!(factory.delete_volume(more).await.is_err(), "an attached volume is not deleted");
+    servers.detach(id, data).await.expect("detach");
+    servers.detach(id, data).await.expect("detach again is a no-op");
+    assert_eq!(disks().await, [root, more]);
+    assert!(servers.detach(id, root).await.is_err(), "the system disk stays");
+    not_found(servers.attach(id, random_resource()).await, "attaching what is not there");
+    not_found(servers.attach(random_resource(), data).await, "attaching to what is not there");
+
+    target.power_on(id).await.expect("power on");
+    assert!(servers.attach(id, data).await.is_err(), "it is running");
+    assert!(servers.detach(id, more).await.is_err(), "it is running");
+    assert!(servers.delete_server(id).await.is_err(), "it is running");
+    target.power_off(id).await.expect("power off");
+    servers.delete_server(id).await.expect("delete");
+    servers.delete_server(id).await.expect("delete again is a no-op");
+    not_found(provider.inventory().server(id).await.map(drop), "showing what was deleted");
+    for volume in volumes {
+        assert_eq!(status(provider, volume).await, VolumeStatus::Available, "it stays");
+        factory.delete_volume(volume).await.expect("delete a volume");
+    }
 }
 
 /// Restores a pattern into the volume; `None` if the provider cannot write.

@@ -22,9 +22,9 @@ pub mod fake;
 pub use disk::{DiskReader, DiskWriter};
 pub use error::{ProviderError, Result};
 pub use local::{LocalConfig, LocalProvider, qcow2_image};
-pub use provider::{BackupSource, Factory, Inventory, Provider, RestoreTarget};
+pub use provider::{BackupSource, Factory, Inventory, Provider, RestoreTarget, ServerFactory};
 pub use resource::{
-    AttachedVolume, Attachment, NewVolume, Page, PageRequest, Pool, Server, ServerStatus, Volume,
-    VolumeFormat, VolumeStatus,
+    AttachedVolume, Attachment, NewServer, NewVolume, Page, PageRequest, Pool, Server,
+    ServerStatus, Volume, VolumeFormat, VolumeStatus,
 };
-pub use snapshot::{DiskSelection, Leftover, LeftoverKind, SnapshotDisk, SnapshotName};
+pub use snapshot::{DiskSelection, Leftover, LeftoverKind, SnapshotDisk, SnapshotName, TaskEnd};

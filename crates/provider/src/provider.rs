@@ -19,8 +19,8 @@ use cbr_model::ResourceId;
 
 use crate::disk::{DiskReader, DiskWriter};
 use crate::error::Result;
-use crate::resource::{NewVolume, Page, PageRequest, Pool, Server, Volume};
-use crate::snapshot::{DiskSelection, Leftover, SnapshotDisk, SnapshotName};
+use crate::resource::{NewServer, NewVolume, Page, PageRequest, Pool, Server, Volume};
+use crate::snapshot::{DiskSelection, Leftover, SnapshotDisk, SnapshotName, TaskEnd};
 
 /// One way to reach resources.
 #[async_trait]
@@ -35,12 +35,16 @@ pub trait Provider: Send + Sync + fmt::Debug {
     fn target(&self) -> Option<&dyn RestoreTarget>;
     /// Making and deleting; `None` where volumes come from elsewhere.
     fn factory(&self) -> Option<&dyn Factory>;
+    /// Making servers of volumes and changing those; `None` where servers come from elsewhere.
+    fn server_factory(&self) -> Option<&dyn ServerFactory>;
     /// Everything that is open on the provider's side, in any order.
     ///
     /// The service releases those whose task is gone.
     async fn leftovers(&self) -> Result<Vec<Leftover>>;
-    /// Closes the snapshot and abandons the restores of this name. Repeating is fine.
-    async fn release(&self, name: &SnapshotName) -> Result<()>;
+    /// Closes the snapshot of this name, and ends its restores as their task `ended`: if it succeeded, another
+    /// machine finished them, so the volumes are whole and their marks are lifted, also of what failed
+    /// before; otherwise they are abandoned (P1). Repeating is fine.
+    async fn release(&self, name: &SnapshotName, ended: TaskEnd) -> Result<()>;
 }
 
 /// What can be protected.
@@ -109,6 +113,11 @@ pub trait RestoreTarget: Send + Sync {
     /// Gives up: the volume is in error until another restore into it finishes (P1).
     async fn abandon(&self, volume: ResourceId, name: &SnapshotName, why: &str) -> Result<()>;
 
+    /// Gives up a restore that began where this provider does not see: on another machine, which left its work
+    /// to this one. The volume is in error until a restore into it finishes, also if nothing is known of it
+    /// here. One into which another restore goes on, or was given up, is left as it is.
+    async fn condemn(&self, volume: ResourceId, name: &SnapshotName, why: &str) -> Result<()>;
+
     /// Gives up before the first byte: the volume is what it was before `prepare`, also if that
     /// was an error. Only as long as nobody wrote to it under this name.
     async fn withdraw(&self, volume: ResourceId, name: &SnapshotName) -> Result<()>;
@@ -116,7 +125,7 @@ pub trait RestoreTarget: Send + Sync {
     /// Stops a server and returns once it is off (RST-07).
     async fn power_off(&self, server: ResourceId) -> Result<()>;
 
-    /// Starts a server.
+    /// Starts a server. Refused: `InUse` while a restore writes to one of its volumes.
     async fn power_on(&self, server: ResourceId) -> Result<()>;
 }
 
@@ -128,4 +137,21 @@ pub trait Factory: Send + Sync {
 
     /// Deletes a volume and its content. Deleting what is not there is fine.
     async fn delete_volume(&self, volume: ResourceId) -> Result<()>;
+}
+
+/// Makes servers, and changes those that were made here ([`Server::is_made`]). All of them have to be
+/// off for that.
+#[async_trait]
+pub trait ServerFactory: Send + Sync {
+    /// Makes a server of volumes that no server has. It is off. A repeat returns the one there is.
+    async fn create_server(&self, server: &NewServer) -> Result<Server>;
+
+    /// Deletes a server; its volumes stay. Deleting what is not there is fine.
+    async fn delete_server(&self, server: ResourceId) -> Result<()>;
+
+    /// Gives a server a volume that no server has, as its last disk. A repeat does nothing.
+    async fn attach(&self, server: ResourceId, volume: ResourceId) -> Result<()>;
+
+    /// Takes a disk from a server; its system disk stays. Taking what it does not have is fine.
+    async fn detach(&self, server: ResourceId, volume: ResourceId) -> Result<()>;
 }

@@ -3,6 +3,8 @@
 //! These are facts, not API objects: sizes in bytes, instants, states. The API
 //! shows them as EVS disks and ECS servers (contract F.3, F.4).
 
+use std::collections::BTreeMap;
+
 use cbr_model::{ResourceId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +37,8 @@ pub struct Volume {
     pub created_at: Timestamp,
     /// The servers that have it.
     pub attachments: Vec<Attachment>,
+    /// What vaults that bind by themselves choose by (RES-31).
+    pub tags: BTreeMap<String, String>,
 }
 
 /// What may be done with a volume.
@@ -89,8 +93,26 @@ pub struct Server {
     pub availability_zone: String,
     /// Its volumes, the system disk first.
     pub volumes: Vec<AttachedVolume>,
+    /// Whether there are commands that start and stop it. Without them its power state is a note.
+    pub can_power: bool,
+    /// Whether users of the service made it, so that they may change and delete it. Others are the
+    /// operator's.
+    pub is_made: bool,
     /// When its oldest volume came to be.
     pub created_at: Timestamp,
+    /// What vaults that bind by themselves choose by (RES-31).
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A server to be made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewServer {
+    /// Chosen by the caller, so that a repeat finds the server.
+    pub id: ResourceId,
+    /// What people call it.
+    pub name: String,
+    /// Its volumes, the system disk first; at least one.
+    pub volumes: Vec<ResourceId>,
 }
 
 /// The power state of a server.

@@ -120,11 +120,20 @@ pub struct Leftover {
 pub enum LeftoverKind {
     /// A snapshot. Releasing closes it.
     Snapshot,
-    /// A restore into this volume. Releasing abandons it.
+    /// A restore into this volume. Releasing abandons it, unless its task succeeded elsewhere.
     Restore {
         /// The volume.
         volume: ResourceId,
     },
+}
+
+/// How the task ended that left something open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TaskEnd {
+    /// All it restored is whole: another machine took it over and finished it.
+    Succeeded,
+    /// What it restored may be half written: it failed, or nobody knows how it ended.
+    Failed,
 }
 
 #[cfg(test)]

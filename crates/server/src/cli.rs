@@ -18,10 +18,11 @@ use crate::commands::policy::PolicyArgs;
 use crate::commands::repo::RepoArgs;
 use crate::commands::restore::RestoreArgs;
 use crate::commands::serve::ServeArgs;
+use crate::commands::server::ServerArgs;
 use crate::commands::task::{CheckpointArgs, TaskArgs};
 use crate::commands::topic::TopicArgs;
 use crate::commands::vault::VaultArgs;
-use crate::commands::volume::{ServerArgs, VolumeArgs};
+use crate::commands::volume::VolumeArgs;
 use crate::output::Format;
 use crate::text::Lang;
 

@@ -304,7 +304,7 @@ impl DataDir {
 }
 
 /// A directory without entries, or nothing at all, holds no data.
-fn holds_data(path: &Path) -> bool {
+pub(crate) fn holds_data(path: &Path) -> bool {
     match fs::read_dir(path) {
         Ok(mut entries) => entries.next().is_some(),
         Err(_) => path.symlink_metadata().is_ok(),

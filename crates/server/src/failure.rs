@@ -8,6 +8,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use crate::config::ConfigError;
+use crate::own_repository::RepositoryError;
 use crate::text::Lang;
 
 /// What a script may tell apart. The numbers are documented in `cbr --help`.
@@ -133,6 +134,7 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     let kind = match error.downcast_ref::<Failure>() {
         Some(failure) => failure.kind,
         None if error.is::<ConfigError>() => Kind::Usage,
+        None if error.is::<RepositoryError>() => Kind::Refused,
         None => Kind::Failed,
     };
     kind.exit_code()

@@ -1,17 +1,14 @@
 //! A disk image file that is being written: raw or qcow2.
 //!
-//! It is written under `<name>.partial` and gets its name only when every byte is there and
-//! durable, so that what failed never looks finished (P1). qcow2 is written by the library that
+//! It gets its name only when every byte is there and durable (`cbr_store::PartialFile`). qcow2 is written by the library that
 //! also reads and writes it in pools; no other program is needed.
 
-use std::fs::{File, OpenOptions};
 use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cbr_provider::{DiskWriter, qcow2_image};
-use cbr_store::{BlockTarget, NewFileTarget};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use cbr_store::{BlockTarget, NewFileTarget, PartialFile};
 
 /// How an image is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,8 +32,7 @@ pub(crate) enum NewImage {
 #[derive(Debug)]
 pub(crate) struct NewQcow2 {
     writer: Box<dyn DiskWriter>,
-    partial: PathBuf,
-    path: PathBuf,
+    partial: PartialFile,
 }
 
 impl NewImage {
@@ -59,30 +55,16 @@ impl NewImage {
 
 impl NewQcow2 {
     fn create(path: &Path, size_bytes: u64) -> io::Result<Self> {
-        if path.try_exists()? {
-            let what = format!("{} exists already", path.display());
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
-        }
-        let mut partial = path.as_os_str().to_owned();
-        partial.push(".partial");
-        let partial = PathBuf::from(partial);
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&partial)?;
-        let writer = qcow2_image(file, size_bytes)?;
-        Ok(Self { writer, partial, path: path.to_owned() })
+        let partial = PartialFile::create(path)?;
+        let writer = qcow2_image(partial.file().try_clone()?, size_bytes)?;
+        Ok(Self { writer, partial })
     }
 
     fn publish(self) -> io::Result<()> {
         self.writer.flush()?;
         // The library writes what it still has when it lets go.
         drop(self.writer);
-        File::open(&self.partial)?.sync_all()?;
-        renameat_with(CWD, &self.partial, CWD, &self.path, RenameFlags::NOREPLACE)?;
-        let parent = match self.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        File::open(parent)?.sync_all()
+        self.partial.publish()
     }
 }
 

@@ -14,6 +14,7 @@ mod image;
 mod key_backup;
 mod node;
 mod output;
+mod own_repository;
 mod ready;
 mod telemetry;
 mod text;
@@ -63,7 +64,7 @@ fn run(command: Command, output: Output) -> anyhow::Result<()> {
         Command::Restore(args) => block_on(args.run(output)),
         Command::Checkpoint(args) => block_on(args.run(output)),
         Command::Task(args) => block_on(args.run(output)),
-        Command::Iam(args) => block_on(args.run(output)),
+        Command::Iam(args) => run_async(args.run(output)),
         Command::Audit(args) => block_on(args.run(output)),
         Command::Billing(args) => block_on(args.run(output)),
         Command::Login(args) => block_on(args.run(output)),

@@ -42,7 +42,7 @@ impl Node {
         let repository = {
             let (config, world, db) = (config.clone(), world.clone(), Arc::clone(&db));
             // It may ask the database, and waits for it.
-            let open = move || wiring::repository(&place, &config, key, &db, &world);
+            let open = move || wiring::repository(&place, &config, &key, &db, &world);
             tokio::task::spawn_blocking(open).await.context("opening the repository failed")??
         };
         let provider: Arc<dyn Provider> = wiring::provider(data, config, &world)?;
@@ -99,8 +99,13 @@ impl Node {
         async move { exports.serve_network(listener, stopping).await }
     }
 
-    /// The API for clients that reach it at `url`.
-    pub(crate) fn router(&self, config: &Config, url: &str, metrics: RenderMetrics) -> Router {
+    /// The API for clients that reach it at `url`; what goes on for long ends with `stopping`.
+    pub(crate) fn router(
+        &self,
+        config: &Config,
+        url: &str,
+        (metrics, stopping): (RenderMetrics, CancellationToken),
+    ) -> Router {
         self.courier.set_public_url(url);
         let http = &config.http;
         let settings = cbr_api::Settings {
@@ -110,6 +115,7 @@ impl Node {
             signature_skew: http.signature_skew(),
             accepts_unsigned_payload: http.accept_unsigned_payload,
             is_strict: http.compatibility == Compatibility::Strict,
+            stopping,
             metrics: Some(metrics),
             ..cbr_api::Settings::default()
         };

@@ -77,6 +77,7 @@ texts! {
     col_type() "TYPE" | "类型";
     col_kind() "KIND" | "备份方式";
     col_status() "STATUS" | "状态";
+    col_outcome() "OUTCOME" | "结果";
     col_size_gb() "SIZE (GB)" | "容量 (GB)";
     col_size() "SIZE" | "容量";
     col_version() "VERSION" | "版本";
@@ -282,10 +283,12 @@ texts! {
     ask_delete_backup(backups) "Delete {backups}? This cannot be undone." | "删除 {backups}？此操作不可撤销。";
     ask_delete_backup_undo(backups, days) "Delete {backups}? For {days} days `cbr backup undelete` takes it back." | "删除 {backups}？{days} 天内可用 `cbr backup undelete` 恢复。";
     ask_delete_volume(volume) "Delete disk `{volume}` and its content?" | "删除云硬盘 `{volume}` 及其内容？";
+    ask_delete_server(server) "Delete server `{server}`? Its disks stay." | "删除云服务器 `{server}`？其磁盘保留。";
+    ask_delete_server_with_volumes(server) "Delete server `{server}` AND all its disks with their content?" | "删除云服务器 `{server}` 及其所有磁盘和内容？";
     ask_delete_image(image) "Delete image `{image}`? Its backup stays." | "删除镜像 `{image}`？其备份保留。";
     ask_delete_image_with_backup(image) "Delete image `{image}` AND the backup it is made of?" | "删除镜像 `{image}` 及其备份？";
     ask_unbind(resources, vault) "Take {resources} out of vault `{vault}` and delete their backups in it?" | "将 {resources} 移出存储库 `{vault}` 并删除其备份？";
-    ask_restore(target, backup) "Overwrite `{target}` with backup `{backup}`?" | "用备份 `{backup}` 覆盖 `{target}`？";
+    ask_restore(target, backup) "Overwrite `{target}` with backup `{backup}`? What is on it now is lost; this cannot be undone." | "用备份 `{backup}` 覆盖 `{target}`？其现有数据将丢失，且无法撤销。";
     ask_unmount(backup) "End the export of `{backup}` and forget what was written to it?" | "结束 `{backup}` 的导出并丢弃写入的内容？";
     ask_password() "Password:" | "密码：";
     ask_secret_key() "Secret key:" | "私有访问密钥：";

@@ -13,7 +13,8 @@ use cbr_store::{MaintenanceKey, MasterKey, Options, Repository};
 
 use crate::arbiter::DatabaseArbiter;
 use crate::config::Config;
-use crate::data_dir::{DataDir, DataDirError};
+use crate::data_dir::{DataDir, DataDirError, holds_data};
+use crate::own_repository;
 use crate::world::World;
 
 /// Opens the database of the configuration.
@@ -109,34 +110,52 @@ pub(crate) fn key(
     Err(DataDirError::KeyLost { key, data }.into())
 }
 
-/// Opens the repository; makes it where there is none. Waits for the store, so not for tasks of the
-/// runtime.
+/// Opens the repository of the database; makes it where there is none yet. Waits for the store, so not
+/// for tasks of the runtime.
 pub(crate) fn repository(
     place: &Place,
     config: &Config,
-    key: MasterKey,
+    key: &MasterKey,
     db: &Arc<Db>,
     world: &World,
 ) -> Result<Arc<Repository>> {
-    let (random, options) = (Arc::clone(&world.random), store_options(config));
-    let repository = match place {
-        Place::Directory(path) => {
-            let backend = LocalBackend::create(path, local_options(config))
-                .with_context(|| format!("cannot open {place}"))?;
-            Repository::init(Arc::new(backend), key, random, options)
-        }
-        Place::Bucket(bucket) => {
-            let backend = open_bucket(bucket, world)?;
-            let arbiter = Arc::new(DatabaseArbiter::new(Arc::clone(db), bucket.place()));
-            Repository::init_arbitrated(backend, arbiter, key, random, options)
-        }
+    let cannot = || format!("cannot open the repository in {place}");
+    let opened = || {
+        let key = RepositoryKey::Master(key.clone());
+        arbitrated_repository(place, &key, config, db, world)
     };
-    let repository =
-        repository.with_context(|| format!("cannot open the repository in {place}"))?;
+    let made = || {
+        let (random, options) = (Arc::clone(&world.random), store_options(config));
+        match place {
+            Place::Directory(path) => {
+                let backend = LocalBackend::create(path, local_options(config))
+                    .with_context(|| format!("cannot open {place}"))?;
+                Repository::init(Arc::new(backend), key.clone(), random, options)
+            }
+            Place::Bucket(bucket) => {
+                let backend = open_bucket(bucket, world)?;
+                let arbiter = Arc::new(DatabaseArbiter::new(Arc::clone(db), bucket.place()));
+                Repository::init_arbitrated(backend, arbiter, key.clone(), random, options)
+            }
+        }
+        .with_context(cannot)
+    };
+    let is_missing = || is_missing(place, config, world);
+    let repository = own_repository::own(db, &place.to_string(), is_missing, opened, made)?;
     if repository.is_arbitrated() {
         tracing::warn!(%place, "the object store overwrites: the database decides about new objects");
     }
-    Ok(Arc::new(repository))
+    Ok(repository)
+}
+
+/// Whether there is no repository. An empty mount point is looked at, and nothing is made in it.
+fn is_missing(place: &Place, config: &Config, world: &World) -> Result<bool> {
+    if let Place::Directory(path) = place
+        && !holds_data(path)
+    {
+        return Ok(true);
+    }
+    Ok(!Repository::is_at(&*existing_backend(place, config, world)?)?)
 }
 
 /// Opens a repository that must be there already, to read it: where an arbiter is needed, there is none.

@@ -28,11 +28,22 @@ pub struct Request {
 pub struct Actor {
     caller: Caller,
     request: Request,
+    /// What the caller was found to be allowed in its account.
+    rests_on: Option<String>,
 }
 
 impl Actor {
     pub(crate) const fn new(caller: Caller, request: Request) -> Self {
-        Self { caller, request }
+        Self { caller, request, rests_on: None }
+    }
+
+    /// Let in because it may do `action` in its account; whatever it changes looks at that again.
+    pub(crate) fn permitted(self, action: &str) -> Self {
+        Self { rests_on: Some(action.to_owned()), ..self }
+    }
+
+    pub(crate) fn rests_on(&self) -> Option<&str> {
+        self.rests_on.as_deref()
     }
 
     /// Who calls.

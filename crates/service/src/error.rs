@@ -13,6 +13,7 @@ use crate::alarms::AlarmError;
 use crate::images::ImageError;
 use crate::policies::PolicyRefusal;
 use crate::replication::ReplicaError;
+use crate::servers::ServerError;
 use crate::sharing::ShareError;
 use crate::topics::TopicError;
 
@@ -296,6 +297,12 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// So many of one kind wait or run already.
+    #[error("the project has {limit} tasks of this kind that have not ended; wait for them")]
+    TooManyTasks {
+        /// The limit.
+        limit: usize,
+    },
     /// Absent, or of another backup.
     #[error("export {0} does not exist")]
     ExportNotFound(ExportId),
@@ -369,6 +376,9 @@ pub enum Error {
     /// About topics.
     #[error(transparent)]
     Topic(#[from] TopicError),
+    /// About servers.
+    #[error(transparent)]
+    Server(#[from] ServerError),
     /// Of an image, or because of one.
     #[error(transparent)]
     Image(#[from] ImageError),

@@ -34,6 +34,7 @@ pub mod organization_policies;
 mod paging;
 pub mod policies;
 pub mod protectables;
+mod rate;
 pub mod replication;
 mod resources;
 pub mod retention;

@@ -41,6 +41,19 @@ impl Operations {
         log(existing(&mut tx, access, id).await?)
     }
 
+    /// The states of these operation logs, in their order; none: it is not there, or not any more.
+    pub async fn states(
+        &self,
+        access: &Access,
+        ids: &[TaskId],
+    ) -> Result<Vec<Option<OperationLog>>> {
+        let doing = "reading operation logs";
+        let mut tx = self.core.db.read().await.map_err(db(doing))?;
+        let found = tx.operations().find_all(access.project(), ids).await.map_err(db(doing))?;
+        let logs: Vec<_> = found.into_iter().filter_map(TaskRecord::into_operation_log).collect();
+        Ok(ids.iter().map(|id| logs.iter().find(|log| log.id == *id).cloned()).collect())
+    }
+
     /// Asks a backup to stop (extension, BAK-24). Restores and deletions cannot be stopped (RST-23).
     pub async fn cancel(&self, access: &Access, id: TaskId) -> Result<OperationLog> {
         let refused = |reason| Err(Error::OperationNotCancellable { task: id, reason });

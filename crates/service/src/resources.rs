@@ -297,6 +297,7 @@ pub(crate) fn volume_candidate(volume: &Volume) -> Candidate {
         status,
         obstacle,
         disks: vec![candidate_disk(volume, volume.bootable)],
+        tags: volume.tags.clone(),
     }
 }
 
@@ -317,6 +318,7 @@ pub(crate) fn server_candidate(server: &Server, disks: &[Volume]) -> Candidate {
             .iter()
             .map(|disk| candidate_disk(disk, is_system_disk(server, disk)))
             .collect(),
+        tags: server.tags.clone(),
     }
 }
 

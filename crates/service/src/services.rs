@@ -18,11 +18,14 @@ use crate::retention::Cleanup;
 use crate::store_watch::StoreWatch;
 use crate::sweeps::Sweeps;
 use crate::tasks::backup::BackupTask;
+use crate::tasks::change_server::ChangeServer;
 use crate::tasks::create_image::CreateImage;
+use crate::tasks::create_server::CreateServer;
 use crate::tasks::create_volume::CreateVolume;
 use crate::tasks::delete_backup::DeleteTask;
 use crate::tasks::delete_volume::DeleteVolume;
 use crate::tasks::migrate_resource::MigrateTask;
+use crate::tasks::power::PowerTask;
 use crate::tasks::purge::PurgeTask;
 use crate::tasks::purge_backup::PurgeBackupTask;
 use crate::tasks::restore::RestoreTask;
@@ -258,5 +261,8 @@ impl Services {
             .register::<CreateVolume>(core())
             .register::<DeleteVolume>(core())
             .register::<CreateImage>(core())
+            .register::<PowerTask>(core())
+            .register::<CreateServer>(core())
+            .register::<ChangeServer>(core())
     }
 }

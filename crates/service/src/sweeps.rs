@@ -10,6 +10,7 @@ use std::time::Duration;
 use cbr_db::{DbError, Tx};
 use cbr_model::operation::OperationStatus;
 use cbr_model::{ProjectId, TaskId};
+use cbr_provider::{Leftover, TaskEnd};
 use cbr_store::{ChainRef, VersionInfo, VersionRef};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -139,7 +140,7 @@ impl Sweeps {
         Ok(swept)
     }
 
-    /// Releases snapshots and restores whose task is over; says how many.
+    /// Releases snapshots and restores whose task is over, as it ended; says how many.
     pub async fn leftovers(&self) -> Result<u64> {
         let provider = self.core.resources.provider();
         // In this order: what is opened after the list is not in it, and the task of what is in
@@ -149,15 +150,12 @@ impl Sweeps {
             return Ok(0);
         }
         let mut tx = self.core.db.read().await.map_err(db("listing tasks"))?;
-        let unfinished = tx.tasks().unfinished_ids().await.map_err(db("listing tasks"))?;
+        let over = over(&mut tx, leftovers).await.map_err(db("listing tasks"))?;
         drop(tx);
         let mut released = Tally::default();
-        for leftover in leftovers {
-            if unfinished.contains(&leftover.name.task()) {
-                continue;
-            }
-            tracing::warn!(name = %leftover.name, kind = ?leftover.kind, "releasing what a task left");
-            released.note(provider.release(&leftover.name).await.map_err(refused));
+        for (Leftover { name, kind }, ended) in over {
+            tracing::warn!(%name, ?kind, ?ended, "releasing what a task left");
+            released.note(provider.release(&name, ended).await.map_err(refused));
         }
         released.end()
     }
@@ -268,6 +266,25 @@ impl Tally {
     fn end(self) -> Result<u64> {
         self.failure.map_or(Ok(self.done), Err)
     }
+}
+
+/// Those of these whose task is over, and how it ended: another node may have taken over a restore that began
+/// here, and finished it. Of one that is not known that cannot be said, so it is taken as failed (P1).
+async fn over(
+    tx: &mut Tx,
+    leftovers: Vec<Leftover>,
+) -> std::result::Result<Vec<(Leftover, TaskEnd)>, DbError> {
+    let unfinished = tx.tasks().unfinished_ids().await?;
+    let mut over = Vec::new();
+    for leftover in leftovers {
+        let task = leftover.name.task();
+        if unfinished.contains(&task) {
+            continue;
+        }
+        let has_succeeded = tx.tasks().has_succeeded(task).await?;
+        over.push((leftover, if has_succeeded { TaskEnd::Succeeded } else { TaskEnd::Failed }));
+    }
+    Ok(over)
 }
 
 /// Whether this database knows the task that owns a session or version, and knows it to be over.

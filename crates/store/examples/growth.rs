@@ -95,6 +95,7 @@ fn mixed(seed: &[u8; 32], n: usize) -> [u8; 32] {
 struct World {
     repository: Repository,
     counting: Arc<Counting>,
+    master: [u8; 32],
     chain: ChainRef,
     clock: SystemClock,
 }
@@ -105,10 +106,18 @@ impl World {
         let local = LocalBackend::create(work, LocalOptions::default())?;
         let counting = Arc::new(Counting::new(Arc::new(local)));
         let random = Arc::new(SystemRandom::default());
-        let master = MasterKey::generate(random.as_ref());
+        let master = random.bytes();
         let chain = ChainRef::alone(random.uuid(), 0, random.uuid());
-        let repository = Repository::init(counting.clone(), master, random, Options::default())?;
-        Ok(Self { repository, counting, chain, clock: SystemClock::default() })
+        let key = MasterKey::from_bytes(master);
+        let repository = Repository::init(counting.clone(), key, random, Options::default())?;
+        Ok(Self { repository, counting, master, chain, clock: SystemClock::default() })
+    }
+
+    /// As another process has it, which remembers nothing.
+    fn opened_anew(&self) -> Anyhow<Repository> {
+        let (key, random) = (MasterKey::from_bytes(self.master), SystemRandom::default());
+        let backend = self.counting.clone();
+        Ok(Repository::open(backend, key, Arc::new(random), Options::default())?)
     }
 
     fn back_up(&self, disk: &Sparse, changed: Option<&[Range<u64>]>) -> Anyhow<u64> {
@@ -196,6 +205,14 @@ fn by_versions(work: &Path, counts: &[u64]) -> Anyhow<()> {
             Ok(world.repository.delete(&world.chain, &[versions / 2])?)
         })?;
         assert_eq!(freed.freed_bytes, freed_one, "what was promised is what was freed");
+        // What a process costs that has deleted before, and one that has not.
+        world.step(&format!("delete another, {count} versions"), || {
+            Ok(world.repository.delete(&world.chain, &[versions / 2 + 1])?)
+        })?;
+        let fresh = world.opened_anew()?;
+        world.step(&format!("delete a third in a new process, {count} versions"), || {
+            Ok(fresh.delete(&world.chain, &[versions / 2 - 1])?)
+        })?;
     }
     Ok(())
 }

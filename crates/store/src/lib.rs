@@ -18,6 +18,7 @@ mod job;
 mod map;
 mod options;
 mod packs;
+mod partial;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
 #[cfg(not(feature = "planted-bugs"))]
@@ -45,6 +46,7 @@ pub use format::id::{ChainRef, DomainId, Scope};
 pub use heal::{InvalidSpot, PastRepair, RepairPlan, Repaired, Spot};
 pub use job::{Job, Progress};
 pub use options::Options;
+pub use partial::PartialFile;
 pub use repository::{
     AuditReport, ChainAudit, Contents, KeyStatus, ReencryptPlan, Reencrypted, Repository, Session,
     TenantKeyStatus,

@@ -4,15 +4,17 @@
 //! written under `<name>.partial` and gets its name only when every byte is
 //! there and flushed, so that a failed restore never looks finished (P1).
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cbr_directio::DirectFile;
-use rustix::fs::{FallocateFlags, RenameFlags, SeekFrom, fallocate, renameat_with, seek};
+use rustix::fs::{FallocateFlags, SeekFrom, fallocate, seek};
 use rustix::io::Errno;
+
+use crate::partial::PartialFile;
 
 /// Zeros written where a target cannot punch holes.
 static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
@@ -100,44 +102,23 @@ impl BlockTarget for FileTarget {
 #[derive(Debug)]
 pub struct NewFileTarget {
     target: FileTarget,
-    partial: PathBuf,
-    path: PathBuf,
+    partial: PartialFile,
 }
 
 impl NewFileTarget {
-    /// Begins the file `path` with `size_bytes` of zeros. Refuses if `path` exists.
+    /// Begins the file `path` with `size_bytes` of zeros. Refuses if `path` exists, or is being written.
     pub fn create(path: &Path, size_bytes: u64) -> io::Result<Self> {
-        if path.try_exists()? {
-            return Err(io::Error::new(
-                io::ErrorKind::AlreadyExists,
-                format!("{} exists already", path.display()),
-            ));
-        }
-        let partial = partial_path(path);
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&partial)?;
-        file.set_len(size_bytes)?;
-        let target = FileTarget { file: DirectFile::new(file), size_bytes, is_known_zero: true };
-        Ok(Self { target, partial, path: path.to_owned() })
+        let partial = PartialFile::create(path)?;
+        partial.file().set_len(size_bytes)?;
+        let file = DirectFile::new(partial.file().try_clone()?);
+        let target = FileTarget { file, size_bytes, is_known_zero: true };
+        Ok(Self { target, partial })
     }
 
     /// Flushes the file and gives it its name. Call only after the restore returned success.
     pub fn publish(self) -> io::Result<()> {
         self.target.file.sync_all()?;
-        let cwd = rustix::fs::CWD;
-        match renameat_with(cwd, &self.partial, cwd, &self.path, RenameFlags::NOREPLACE) {
-            // Some file systems cannot refuse to replace. A hard link never replaces.
-            Err(Errno::INVAL | Errno::NOSYS) => {
-                fs::hard_link(&self.partial, &self.path)?;
-                fs::remove_file(&self.partial)?;
-            }
-            other => other?,
-        }
-        let parent = match self.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        File::open(parent)?.sync_all()
+        self.partial.publish()
     }
 }
 
@@ -163,15 +144,10 @@ impl BlockTarget for NewFileTarget {
     }
 }
 
-/// The name a file has while it is being restored.
-fn partial_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".partial");
-    PathBuf::from(name)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// P1: partial outputs end in `.partial`.

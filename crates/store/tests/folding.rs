@@ -131,6 +131,44 @@ fn what_an_increment_costs_does_not_grow_with_the_number_of_versions() {
     assert!(many.lists <= few.lists, "{few:?}\n{many:?}");
 }
 
+/// The second proof reads every node that is newer than what goes, once: in a process that has deleted before
+/// it reads the ones that are new. What was deleted first is older than what is deleted then, or younger.
+#[test]
+fn what_a_deletion_costs_a_process_that_goes_on_does_not_grow_with_the_number_of_versions() {
+    let deletions = |versions: u64| {
+        let mut chain = Chain::of(0);
+        // A node of level 1 above four leaves, of which each version changes one.
+        chain.disk = Disk::new(4 * LEAF);
+        for n in 0..versions {
+            let at = n % 4 * LEAF;
+            chain.disk.write(at..at + BLOCK, n);
+            let made = backup_as(&chain.repository, &CHAIN, "task", &chain.disk, None).unwrap();
+            chain.disks.insert(made.version.seq, chain.disk.clone());
+        }
+        let counting = Arc::new(Counting::new(chain.backend.clone()));
+        let repository = open(counting.clone(), 78);
+        // Four at once, so that a block goes that all of them had.
+        let mut delete = |from: u64| {
+            let before = counting.counts().range_gets;
+            let gone: Vec<u64> = (from..from + 4).collect();
+            assert!(repository.delete(&CHAIN, &gone).unwrap().freed_bytes > 0);
+            chain.disks.retain(|seq, _| !gone.contains(seq));
+            counting.counts().range_gets - before
+        };
+        let middle = versions / 2;
+        let first = delete(middle);
+        let later = [middle + 4, middle + 8, middle - 4].map(delete);
+        chain.assert_all_restore();
+        assert_eq!(chain.wrong(), Vec::<String>::new());
+        (first, later)
+    };
+    let (few, many) = (deletions(32), deletions(128));
+    assert!(many.0 > 2 * few.0, "the first one reads what is newer: {few:?}, {many:?}");
+    for (few, many) in few.1.into_iter().zip(many.1) {
+        assert!(many <= few + 20, "{few:?}, {many:?}");
+    }
+}
+
 #[test]
 fn what_a_preview_costs_does_not_grow_with_the_number_of_versions() {
     let preview = |versions: u64| {

@@ -39,11 +39,30 @@ impl TestDatabase {
         }
     }
 
-    /// An empty SQLite database.
+    /// An empty SQLite database. In memory where that is possible: these tests lose no power.
     pub fn sqlite() -> Self {
-        let folder = TempDir::new().expect("a temporary folder");
+        let folder = in_memory("cbr-db-").expect("a temporary folder");
         let url = format!("sqlite:{}", folder.path().join("cbr.db").display());
         Self { url, folder: Some(folder) }
+    }
+
+    /// A SQLite database as `make` leaves an empty one, given its URL: the first time in a process it is
+    /// called, and must close the database; after that its file is copied.
+    pub async fn sqlite_made<M: Future<Output = ()>>(make: impl FnOnce(String) -> M) -> Self {
+        static MADE: OnceLock<Vec<u8>> = OnceLock::new();
+        let database = Self::sqlite();
+        let file = database.path().expect("SQLite has a file");
+        if let Some(made) = MADE.get() {
+            fs::write(file, made).expect("a copy of the database");
+        } else {
+            make(database.url().to_owned()).await;
+            let mut log = file.clone().into_os_string();
+            log.push("-wal");
+            assert!(!Path::new(&log).exists(), "the database was not closed");
+            // Who comes second has made the same.
+            let _ = MADE.set(fs::read(file).expect("the database's file"));
+        }
+        database
     }
 
     fn postgres() -> Option<Self> {
@@ -210,15 +229,15 @@ fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|entry| entry.uid() == 0)
 }
 
+/// A temporary folder; in memory if the machine has such a place.
+fn in_memory(prefix: &str) -> io::Result<TempDir> {
+    let memory = tempfile::Builder::new().prefix(prefix).tempdir_in("/dev/shm");
+    memory.or_else(|_| TempDir::with_prefix(prefix))
+}
+
 /// In memory where that is possible: PostgreSQL syncs a lot, and must in these tests.
 fn new_folder() -> io::Result<PathBuf> {
-    let memory = Path::new("/dev/shm");
-    let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-    let folder = tempfile::Builder::new()
-        .prefix("cbr-pg-")
-        .tempdir_in(&parent)
-        .or_else(|_| TempDir::with_prefix("cbr-pg-"))?
-        .keep();
+    let folder = in_memory("cbr-pg-")?.keep();
     if is_root() {
         let owned = Command::new("chown").arg("postgres").arg(&folder).status()?;
         if !owned.success() {

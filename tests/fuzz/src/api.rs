@@ -81,6 +81,7 @@ async fn start(folder: &Path) -> (Router, String) {
         project: None,
         agency: None,
         methods: "password".to_owned(),
+        made_with: cbr_model::identity::Credential::Password,
         issued_at: START,
         expires_at: START.plus_seconds(86_400),
     };

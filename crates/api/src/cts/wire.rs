@@ -47,6 +47,12 @@ struct User {
     id: String,
     name: String,
     domain: Domain,
+    /// The agency it was done through, if any: the user is one of another account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agency_id: Option<String>,
+    /// That other account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    home_domain_id: Option<String>,
 }
 
 /// That user's account.
@@ -78,6 +84,8 @@ impl From<audit::Trace> for Trace {
                 id: trace.user.to_string(),
                 name: trace.user_name,
                 domain: Domain { id: trace.domain.to_string(), name: trace.domain_name },
+                agency_id: trace.agency.map(|id| id.to_string()),
+                home_domain_id: trace.home.map(|id| id.to_string()),
             },
             request: trace.request,
             code: trace.refused.unwrap_or(200).to_string(),

@@ -76,7 +76,7 @@ impl Server {
             created: time::format_zulu(server.created_at),
             updated: time::format_zulu(server.created_at),
             tenant_id: project.to_string(),
-            tags: vec![],
+            tags: server.tags.iter().map(|(key, value)| format!("{key}={value}")).collect(),
             enterprise_project_id: "0",
         }
     }
@@ -114,9 +114,12 @@ mod tests {
             name: "ecs-1".into(),
             status: ServerStatus::Shutoff,
             fault: None,
+            can_power: true,
+            is_made: false,
             availability_zone: "az1".into(),
             volumes: vec![disk(0), disk(1)],
             created_at: time::parse("2026-01-15T08:00:00").unwrap(),
+            tags: [("env".to_owned(), "lab".to_owned())].into(),
         };
         let attached = |boot_index: &str| {
             json!({"id": id, "device": "/dev/vda", "bootIndex": boot_index,
@@ -128,7 +131,7 @@ mod tests {
             "OS-EXT-AZ:availability_zone": "az1", "fault": null, "metadata": {},
             "os-extended-volumes:volumes_attached": [attached("0"), attached("-1")],
             "created": "2026-01-15T08:00:00.000000Z", "updated": "2026-01-15T08:00:00.000000Z",
-            "tenant_id": project, "tags": [], "enterprise_project_id": "0"
+            "tenant_id": project, "tags": ["env=lab"], "enterprise_project_id": "0"
         });
         let wire = Server::of(server, project.parse().unwrap());
         assert_eq!(serde_json::to_value(wire).unwrap(), golden);

@@ -83,6 +83,12 @@ codes! {
     ServerNotFound        = NOT_FOUND,              "BackupService.7100", "the server does not exist";
     ServerWithoutDisk     = BAD_REQUEST,            "BackupService.7108", "the server has no disk";
     VolumeNotDeletable    = CONFLICT,               "CBRX.0002",          "the disk is attached or at work and cannot be deleted";
+    ServerNotPowered      = CONFLICT,               "CBRX.0050",          "the operator's configuration has no commands that start and stop the server";
+    ServerNotMade         = CONFLICT,               "CBRX.0051",          "the server is one of the operator's configuration, which cannot be changed or deleted here";
+    ServerNotOff          = CONFLICT,               "CBRX.0052",          "the server is not off";
+    VolumeNotMovable      = CONFLICT,               "CBRX.0053",          "the disk cannot be attached to the server, or detached from it";
+    FileSystemsUnsupported = BAD_REQUEST,           "CBRX.0054",          "the installation has no provider of file systems";
+    FileSystemNotFound    = NOT_FOUND,              "CBRX.0055",          "the file system does not exist";
 
     // --- restore points and backups
     CheckpointNotFound    = NOT_FOUND,              "BackupService.6217", "the restore point does not exist";

@@ -7,6 +7,7 @@ use cbr_service::error::VaultRefusal;
 use cbr_service::images::ImageError;
 use cbr_service::policies::PolicyRefusal;
 use cbr_service::replication::ReplicaError;
+use cbr_service::servers::ServerError;
 use cbr_service::sharing::ShareError;
 use cbr_service::topics::TopicError;
 use cbr_service::{Error, Error as E};
@@ -37,11 +38,10 @@ const fn code(error: &Error) -> ErrorCode {
         E::CredentialRefused | E::SecondFactorNeeded => C::Unauthenticated,
         E::Forbidden | E::ActionDenied { .. } => C::Forbidden,
         E::IdentityNotFound { .. } => C::IdentityNotFound,
-        E::IdentityTaken { .. } => C::IdentityTaken,
-        E::IdentityLimit { .. } => C::IdentityLimit,
+        E::IdentityTaken { .. } | E::IdentityLimit { .. } => of_no_room(error),
         E::IdentityConflict { .. } => C::IdentityConflict,
         E::ProjectNotFound(_) => C::ProjectNotFound,
-        E::Busy => C::TooManyRequests,
+        E::Busy | E::TooManyTasks { .. } => C::TooManyRequests,
         E::Invalid { .. } | E::Unsupported(_) => C::InvalidParameter,
         E::Tags(invalid) => of_tags(invalid),
         E::TagNotFound(_) => C::TagNotFound,
@@ -92,6 +92,7 @@ const fn code(error: &Error) -> ErrorCode {
         E::Agent(error) => of_agent(error),
         E::Alarm(error) => of_alarm(error),
         E::Topic(error) => of_topic(error),
+        E::Server(error) => of_server(error),
         E::Image(error) => of_image(error),
         E::Share(error) => of_share(error),
         E::Replica(error) => of_replica(error),
@@ -101,6 +102,11 @@ const fn code(error: &Error) -> ErrorCode {
         E::ProviderUnavailable { .. } => C::ProviderUnavailable,
         E::Internal { .. } => C::Unknown,
     }
+}
+
+/// The name is taken, or there are too many already.
+const fn of_no_room(error: &Error) -> ErrorCode {
+    if matches!(error, E::IdentityTaken { .. }) { C::IdentityTaken } else { C::IdentityLimit }
 }
 
 const fn of_tags(invalid: &InvalidTags) -> ErrorCode {
@@ -150,6 +156,17 @@ const fn of_image(error: &ImageError) -> ErrorCode {
         E::Protected(_) => C::ImageProtected,
         E::InUse { .. } => C::ImageInUse,
         E::NotBackedUp(_) => C::ImageNotMade,
+    }
+}
+
+const fn of_server(error: &ServerError) -> ErrorCode {
+    use ErrorCode as C;
+    use ServerError as E;
+    match error {
+        E::NotPowered(_) => C::ServerNotPowered,
+        E::NotMade(_) => C::ServerNotMade,
+        E::NotOff(_) => C::ServerNotOff,
+        E::VolumeNotAttachable { .. } | E::VolumeNotDetachable { .. } => C::VolumeNotMovable,
     }
 }
 

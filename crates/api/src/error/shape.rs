@@ -27,6 +27,8 @@ pub(crate) enum Shape {
     Service,
     /// `{"error": {"code", "message", "title"}}`: Keystone.
     Keystone,
+    /// Both at once, because its clients read one or the other: `/v3.0` (contract F.1).
+    Both,
     /// A bare text for 400 and 403, else as [`Shape::Service`]: features (contract C68, C69).
     Bare,
 }
@@ -36,6 +38,7 @@ impl Shape {
     pub(crate) fn of(path: &str) -> Self {
         let mut segments = path.split('/').skip(1);
         match (segments.next(), segments.next()) {
+            (Some("v3.0"), _) => Self::Both,
             (Some("v3"), None) => Self::Keystone,
             (Some("v3"), Some(noun)) if KEYSTONE_NOUNS.contains(&noun) => Self::Keystone,
             (Some("v3"), Some(_)) if segments.next() == Some("cbr-features") => Self::Bare,
@@ -46,21 +49,26 @@ impl Shape {
     /// The body.
     pub(crate) fn body(self, error: &ApiError, request_id: &str) -> Body {
         let (status, code) = error.code.wire();
-        let message = error.message.clone();
+        let keystone = || KeystoneRefusal {
+            error: KeystoneError {
+                code: status.as_u16(),
+                message: error.message.clone(),
+                title: status.canonical_reason().unwrap_or("Error"),
+            },
+        };
+        let service = || Refusal {
+            error_code: code,
+            error_msg: error.message.clone(),
+            request_id: code.starts_with("APIG.").then(|| request_id.to_owned()),
+        };
         match self {
-            Self::Keystone => Body::Keystone(KeystoneRefusal {
-                error: KeystoneError {
-                    code: status.as_u16(),
-                    message,
-                    title: status.canonical_reason().unwrap_or("Error"),
-                },
-            }),
-            Self::Bare if matches!(status.as_u16(), 400 | 403) => Body::Bare(message),
-            Self::Bare | Self::Service => Body::Service(Refusal {
-                error_code: code,
-                error_msg: message,
-                request_id: code.starts_with("APIG.").then(|| request_id.to_owned()),
-            }),
+            Self::Keystone => Body::Keystone(keystone()),
+            Self::Both => Body::Both(BothRefusal { refusal: service(), keystone: keystone() }),
+            Self::Bare if matches!(status.as_u16(), 400 | 403) => {
+                Body::Bare(BareRefusal::Text(error.message.clone()))
+            }
+            Self::Bare => Body::Bare(BareRefusal::Whole(service())),
+            Self::Service => Body::Service(service()),
         }
     }
 
@@ -68,7 +76,9 @@ impl Shape {
     pub(crate) const fn schema(self) -> SchemaOf {
         match self {
             Self::Keystone => schema_of::<KeystoneRefusal>(),
-            Self::Bare | Self::Service => schema_of::<Refusal>(),
+            Self::Both => schema_of::<BothRefusal>(),
+            Self::Bare => schema_of::<BareRefusal>(),
+            Self::Service => schema_of::<Refusal>(),
         }
     }
 }
@@ -81,8 +91,10 @@ pub(crate) enum Body {
     Service(Refusal),
     /// Of Keystone.
     Keystone(KeystoneRefusal),
+    /// Of identity and access under `/v3.0`.
+    Both(BothRefusal),
     /// Of features.
-    Bare(String),
+    Bare(BareRefusal),
 }
 
 /// Why a request was refused.
@@ -95,6 +107,25 @@ pub(crate) struct Refusal {
     /// Only with `APIG.` codes; the header X-Request-Id always has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
+}
+
+/// Why a request was refused, in both forms.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+pub(crate) struct BothRefusal {
+    #[serde(flatten)]
+    refusal: Refusal,
+    #[serde(flatten)]
+    keystone: KeystoneRefusal,
+}
+
+/// Why a request about features was refused: for 400 and 403 only a text.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum BareRefusal {
+    /// For people.
+    Text(String),
+    /// As all others.
+    Whole(Refusal),
 }
 
 /// Why a request was refused, as Keystone says it.
@@ -146,6 +177,11 @@ mod tests {
         let invalid = ApiError::new(ErrorCode::InvalidParameter, "no such key");
         assert_eq!(body(features, &invalid), json!("no such key"));
         assert_eq!(body(&format!("{features}/x"), &error)["error_code"], "APIG.0301");
+        assert_eq!(
+            body("/v3.0/OS-CREDENTIAL/credentials", &error),
+            json!({"error_code": "APIG.0301", "error_msg": "no", "request_id": "r",
+                "error": {"code": 401, "message": "no", "title": "Unauthorized"}})
+        );
         assert_eq!(Shape::of("/v3"), Shape::Keystone);
         assert_eq!(Shape::of("/"), Shape::Service);
     }

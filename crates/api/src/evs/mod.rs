@@ -3,5 +3,6 @@
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod list;
+pub(crate) mod quotas;
 pub(crate) mod show;
 pub(crate) mod wire;

@@ -85,7 +85,7 @@ impl Volume {
             multiattach: false,
             shareable: "false",
             metadata: BTreeMap::new(),
-            tags: BTreeMap::new(),
+            tags: volume.tags,
             created_at: time::format(volume.created_at),
             updated_at: time::format(volume.created_at),
             tenant_id: project.to_string(),
@@ -142,6 +142,7 @@ mod tests {
             }],
             bootable: true,
             created_at: time::parse("2026-01-15T08:00:00.123456").unwrap(),
+            tags: [("env".to_owned(), "lab".to_owned())].into(),
         };
         let golden = json!({
             "id": id, "name": "disk", "description": "", "status": "in-use", "size": 40,
@@ -149,7 +150,7 @@ mod tests {
             "attachments": [{"id": id, "attachment_id": id, "server_id": id, "volume_id": id,
                              "device": "/dev/vda", "host_name": null, "attached_at": null}],
             "bootable": "true", "encrypted": false, "multiattach": false, "shareable": "false",
-            "metadata": {}, "tags": {}, "created_at": "2026-01-15T08:00:00.123456",
+            "metadata": {}, "tags": {"env": "lab"}, "created_at": "2026-01-15T08:00:00.123456",
             "updated_at": "2026-01-15T08:00:00.123456", "os-vol-tenant-attr:tenant_id": project,
             "links": [], "volume_image_metadata": {}, "service_type": "EVS",
             "enterprise_project_id": "0", "x-format": "raw", "x-size-bytes": 40_u64 << 30

@@ -60,12 +60,18 @@ pub(super) struct Endpoint {
 }
 
 /// Id (fixed, so that it never changes), name, type, path.
-const SERVICES: [(&str, &str, &str, &str); 5] = [
+const SERVICES: [(&str, &str, &str, &str); 11] = [
     ("10000000000000000000000000000001", "iam", "identity", "/v3"),
     ("10000000000000000000000000000002", "cbr", "cbr", "/v3/{project}"),
     ("10000000000000000000000000000003", "evs", "evs", "/v2/{project}"),
     ("10000000000000000000000000000004", "evs", "volumev2", "/v2/{project}"),
     ("10000000000000000000000000000005", "ecs", "ecs", "/v1/{project}"),
+    ("10000000000000000000000000000006", "ims", "ims", ""),
+    ("10000000000000000000000000000007", "ims", "image", "/v2"),
+    ("10000000000000000000000000000008", "cts", "cts", "/v3/{project}"),
+    ("10000000000000000000000000000009", "ces", "ces", "/V1.0/{project}"),
+    ("1000000000000000000000000000000a", "sfsturbo", "sfsturbo", "/v1/{project}"),
+    ("1000000000000000000000000000000b", "ecs", "compute", "/v2.1/{project}"),
 ];
 
 /// `GET /v3/auth/catalog`

@@ -11,6 +11,7 @@ pub(crate) mod groups;
 pub(crate) mod login;
 pub(crate) mod mfa;
 pub(crate) mod os_users;
+pub(crate) mod predefined_tags;
 pub(crate) mod projects;
 pub(crate) mod regions;
 pub(crate) mod roles;

@@ -1,7 +1,9 @@
 //! A job on the wire.
 
+use cbr_model::ResourceId;
 use cbr_service::Error;
-use cbr_service::jobs::{self, JobStatus, JobVolume, JobWork};
+use cbr_service::jobs::{self, JobStatus, JobVolume, JobWork, ServerChange};
+use cbr_service::servers::PowerAction;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -40,10 +42,31 @@ struct JobEntities {
     image_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     process_percent: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub_jobs_total: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(no_recursion)]
+    sub_jobs: Option<Vec<Job>>,
 }
 
 impl From<jobs::Job> for Job {
     fn from(job: jobs::Job) -> Self {
+        // Clients look for a server that was made in the part of the job that made it.
+        let single = matches!(job.work, JobWork::CreateServer { .. }).then(|| job.clone());
+        let mut job = Self::alone(job);
+        if let Some(single) = single {
+            job.entities.sub_jobs_total = Some(1);
+            let single = Self { job_type: "createSingleServer", ..Self::alone(single) };
+            job.entities.sub_jobs = Some(vec![single]);
+        }
+        job
+    }
+}
+
+impl Job {
+    fn alone(job: jobs::Job) -> Self {
         let (error_code, fail_reason) = job.failure.unzip();
         let (job_type, entities) = entities(job.work, job.progress);
         Self {
@@ -68,6 +91,34 @@ fn entities(work: JobWork, progress: u8) -> (&'static str, JobEntities) {
     match work {
         JobWork::CreateVolume(volume) => ("createVolume", JobEntities::of_volume(volume)),
         JobWork::DeleteVolume(volume) => ("deleteVolume", JobEntities::of_volume(volume)),
+        JobWork::Power { action, server, name } => (
+            match action {
+                PowerAction::Start => "startServer",
+                PowerAction::Stop => "stopServer",
+                PowerAction::Reboot => "rebootServer",
+            },
+            JobEntities::of_server(server, name),
+        ),
+        JobWork::CreateServer { server, name } => {
+            ("createServer", JobEntities::of_server(server, name))
+        }
+        JobWork::ChangeServer { change, server, name } => {
+            let (job_type, volume) = match change {
+                ServerChange::Attach(volume) => ("attachVolume", Some(volume)),
+                ServerChange::Detach(volume) => ("detachVolume", Some(volume)),
+                ServerChange::Delete => ("deleteServer", None),
+            };
+            let volume_id = volume.map(|id| id.to_string());
+            (job_type, JobEntities { volume_id, ..JobEntities::of_server(server, name) })
+        }
+        JobWork::Several(jobs) => (
+            "actOnServers",
+            JobEntities {
+                sub_jobs_total: Some(jobs.len()),
+                sub_jobs: Some(jobs.into_iter().map(Job::from).collect()),
+                ..JobEntities::default()
+            },
+        ),
         JobWork::CreateImage { image, name } => (
             "imsCreateWholeImage",
             JobEntities {
@@ -81,6 +132,10 @@ fn entities(work: JobWork, progress: u8) -> (&'static str, JobEntities) {
 }
 
 impl JobEntities {
+    fn of_server(server: ResourceId, name: String) -> Self {
+        Self { server_id: Some(server.to_string()), name: Some(name), ..Self::default() }
+    }
+
     fn of_volume(volume: JobVolume) -> Self {
         Self {
             volume_id: Some(volume.id.to_string()),

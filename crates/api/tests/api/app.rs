@@ -10,7 +10,7 @@ use cbr_db::{Db, Token};
 use cbr_env::{Clock as _, ManualClock, Random, SeededRandom, Timestamp};
 use cbr_model::audit::Event;
 use cbr_model::backup::{BackupState, Content};
-use cbr_model::identity::{Domain, Project, User};
+use cbr_model::identity::{Credential, Domain, Project, User};
 use cbr_model::metric::slot_at;
 use cbr_model::vault::VaultStatus;
 use cbr_model::{BackupId, DomainId, ProjectId, ResourceId, UserId};
@@ -65,7 +65,12 @@ impl App {
 
     /// With what an operator decided about money.
     pub(crate) async fn start_billed(settings: Settings, billing: BillingSettings) -> Self {
-        let database = TestDatabase::sqlite();
+        // The migrations run once for all tests of the process.
+        let database = TestDatabase::sqlite_made(|url| async move {
+            let db = Db::open(&url, Arc::new(ManualClock::new(START))).await.unwrap();
+            db.close().await.unwrap();
+        })
+        .await;
         let clock = ManualClock::new(START);
         let shared: Arc<dyn cbr_env::Clock> = Arc::new(clock.clone());
         let random: Arc<dyn Random> = Arc::new(SeededRandom::new(1));
@@ -190,6 +195,11 @@ impl App {
         &self.token
     }
 
+    /// A second token of the administrator.
+    pub(crate) async fn another_token(&self) -> String {
+        self.insert_token(self.account.user, self.account.project, "another").await
+    }
+
     /// A token that was good and is no more.
     pub(crate) async fn revoked_token(&self) -> String {
         let token = self.insert_token(self.account.user, self.account.project, "revoked").await;
@@ -279,6 +289,7 @@ impl App {
             project: project.into(),
             agency: None,
             methods: "password".to_owned(),
+            made_with: Credential::Password,
             issued_at: START,
             expires_at: START.plus_seconds(86_400),
         };

@@ -126,13 +126,18 @@ async fn a_run_over_nothing_is_refused() {
     assert_eq!(absent.code(), "BackupService.6105");
 }
 
-/// Contract F.3, NEW-01: a disk made from a backup has its content.
+/// Contract F.3, NEW-01, NEW-07, NEW-10: a disk made from a backup, in the zone of the source, is found in the list
+/// and has its content.
 #[tokio::test]
 async fn disks_are_listed_created_from_a_backup_and_deleted() {
     let app = App::start().await;
     let (_, _, backup) = backed_up(&app).await;
-    let body = json!({"volume": {"backup_id": backup["id"], "name": "copy", "count": 1}});
     let path = |suffix: &str| format!("/v2/{}/cloudvolumes{suffix}", app.project());
+    let source = path(&format!("/{}", VOLUMES[0]));
+    let source = app.call("GET", &source, None).await.expect(200).body["volume"].clone();
+    let zone = &source["availability_zone"];
+    let body = json!({"volume": {"backup_id": backup["id"], "name": "copy", "count": 1,
+        "availability_zone": zone}});
     let started = app.call("POST", &path(""), Some(&body)).await.expect(202).body;
     let (job, volume) =
         (started["job_id"].as_str().unwrap(), started["volume_ids"][0].as_str().unwrap());
@@ -143,6 +148,10 @@ async fn disks_are_listed_created_from_a_backup_and_deleted() {
     assert_eq!(shown["entities"]["volume_id"], volume);
     let made = app.call("GET", &path(&format!("/{volume}")), None).await.expect(200).body;
     assert_eq!(made["volume"]["status"], "available");
+    assert_eq!(made["volume"]["availability_zone"], *zone);
+    let content = app.content(0);
+    let copy = app.provider.part(volume.parse().unwrap(), 0, content.len());
+    assert!(copy == content, "the copy differs");
     assert_eq!(made["volume"]["bootable"], "false");
     let listed = app.call("GET", &path("/detail?name=copy"), None).await.expect(200).body;
     assert_eq!(listed["count"], 1);

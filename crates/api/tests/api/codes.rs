@@ -116,7 +116,7 @@ async fn a_full_vault_takes_no_further_backup() {
     refused(app.post("/checkpoints", &run).await, 400, "BackupService.6114");
 }
 
-/// RST-02, RST-10, RST-14, contract D 2001, 2008, 2011, 2013: where a backup does not go.
+/// RST-02, RST-05, RST-10, RST-14, contract D 2001, 2008, 2011, 2013: where a backup does not go.
 #[tokio::test]
 async fn what_a_target_must_be() {
     let app = App::start().await;

@@ -164,7 +164,22 @@ async fn what_ends_by_itself_leaves_nothing_that_lasts() {
         signed(&app, (ak, sk), Some(token), list(&app)).await.expect(200);
         made.push((ak.to_owned(), sk.to_owned(), token.to_owned()));
     }
+    // What was made with a key ends with that, what was made with a token with that.
+    let body = json!({"auth": {"identity": {"methods": ["token"],
+        "token": {"duration_seconds": 900}}}});
+    let own = Call::new("POST", TEMPORARY).json(&body);
+    let own = signed(&app, (app.access_key(), app.secret_key()), None, own).await.expect(201).body;
+    let of_key = ["access", "secret", "securitytoken"]
+        .map(|field| text(&own["credential"], field).to_owned());
+    let [ak, sk, token] = &of_key;
+    signed(&app, (ak, sk), Some(token), list(&app)).await.expect(200);
     office.call("DELETE", &key_path, None).await.expect(204);
+    signed(&app, (ak, sk), Some(token), list(&app)).await.expect(401);
+    for (ak, sk, token) in &made {
+        signed(&app, (ak, sk), Some(token), list(&app)).await.expect(200);
+    }
+    let revoke = Call::new("DELETE", "/v3/auth/tokens").token(app.token());
+    send(&app.router, revoke.header("x-subject-token", &*office.token).build()).await.expect(204);
     for (ak, sk, token) in made {
         signed(&app, (&ak, &sk), Some(&token), list(&app)).await.expect(401);
     }

@@ -69,7 +69,7 @@ async fn things(app: &App, office: &Office<'_>) -> Things {
 }
 
 /// What nobody has, in the form of what somebody has.
-fn absent(id: &str) -> String {
+pub(crate) fn absent(id: &str) -> String {
     let uuid = "5b0c7f6e-0d0f-4c3a-9d5e-0c7e3f1b2a01";
     match id.len() {
         36 => uuid.to_owned(),
@@ -79,7 +79,7 @@ fn absent(id: &str) -> String {
 }
 
 /// A body that the operation accepts, where it is one that changes what its path names.
-fn body(operation: &Operation) -> Value {
+pub(crate) fn body(operation: &Operation) -> Value {
     let role = json!({"display_name": "x", "type": "XA", "policy": {"Version": "1.1", "Statement": [
         {"Effect": "Allow", "Action": ["cbr:vaults:get"]}]}});
     match operation.name {
@@ -183,13 +183,13 @@ async fn anothers_thing_looks_like_none_to_every_operation() {
     assert_eq!(app.records().await.len(), records, "our records are of what was done here");
 }
 
-fn parameters(path: &str) -> Vec<&str> {
+pub(crate) fn parameters(path: &str) -> Vec<&str> {
     let inner = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let all: Vec<&str> = inner.collect();
     all.into_iter().filter(|name| !NO_THINGS.contains(name)).collect()
 }
 
-fn filled(path: &str, project: &str, id: &dyn Fn(&str) -> String) -> String {
+pub(crate) fn filled(path: &str, project: &str, id: &dyn Fn(&str) -> String) -> String {
     let fill = |part: &str| match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
         None => part.to_owned(),
         Some("project_id") => project.to_owned(),

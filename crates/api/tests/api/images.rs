@@ -35,7 +35,7 @@ async fn delete(app: &App, image: &str) -> Answer {
     app.call("DELETE", &format!("/v2/images/{image}"), None).await
 }
 
-/// IMG-01, IMG-05, IMG-06, BAK-73, VLT-64, RES-18, contract F.2: the whole way, and all that waits for it.
+/// IMG-01, IMG-05, IMG-06, IMG-07, BAK-73, VLT-64, RES-18, contract F.2: the whole way, and all that waits for it.
 #[tokio::test]
 async fn an_image_holds_its_backup_until_it_goes() {
     let app = App::start().await;
@@ -56,6 +56,8 @@ async fn an_image_holds_its_backup_until_it_goes() {
     assert_eq!((facts("name"), facts("status")), (json!("golden"), json!("active")));
     assert_eq!((facts("__backup_id"), facts("owner")), (json!(id), json!(app.project())));
     assert_eq!((facts("min_ram"), facts("max_ram")), (json!(1024), json!("")));
+    let size: u64 = facts("__image_size").as_str().unwrap().parse().unwrap();
+    assert!((1..8 << 20).contains(&size), "IMG-07: smaller than the disks, {size}");
     assert_eq!((facts("tags"), facts("min_disk")), (json!(["env.lab"]), json!(1)));
     let glance = app.call("GET", &format!("/v2/images/{image}"), None).await.expect(200).body;
     assert_eq!(glance, found[0]);
@@ -86,7 +88,7 @@ async fn an_image_holds_its_backup_until_it_goes() {
     app.delete(&format!("/backups/{id}")).await.expect(204);
 }
 
-/// IMG-02, IMG-03, IMG-05, IMG-10, contract D 6207 to 6210: what makes no image, and why.
+/// IMG-02, IMG-03, IMG-05, IMG-10, NEW-03, contract D 6207 to 6210: what makes no image, and why.
 #[tokio::test]
 async fn what_makes_no_image_is_refused_with_its_reason() {
     let app = App::start().await;
@@ -99,6 +101,7 @@ async fn what_makes_no_image_is_refused_with_its_reason() {
         assert_eq!(answer.code(), code, "{}", answer.body);
     };
     refused(NOBODY, "BackupService.6200").await;
+    // NEW-03: nor does it make a server, which is made of an image.
     refused(&id_of(&disk), "BackupService.6207").await;
     refused(&id_of(&server["children"][0]), "BackupService.6207").await;
     for bad in [json!({"name": "", "backup_id": id_of(&server)}), json!({"name": "golden"})] {

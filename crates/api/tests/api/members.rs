@@ -57,7 +57,8 @@ impl<'a> Friend<'a> {
     }
 }
 
-/// SHR-05 … SHR-10 (SHR-06, SHR-09), contract C27, C28, C35 to C39: the whole way, as both sides see it.
+/// SHR-05 … SHR-10 (SHR-06, SHR-09), BAK-59, NEW-13, contract C27, C28, C35 to C39: the whole way, as both
+/// sides see it.
 #[tokio::test]
 async fn a_backup_is_offered_accepted_used_and_taken_back() {
     let app = App::start().await;

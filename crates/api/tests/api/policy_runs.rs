@@ -22,7 +22,7 @@ async fn bound_policy(app: &App, vault: &str) -> String {
     id
 }
 
-/// POL-05, POL-10, POL-57, P16: the run at its time, the marks of its backups and tasks, and the list.
+/// POL-05, POL-10, POL-29, POL-57, P16: the policy of a vault; the run at its time, the marks of its backups and tasks, and the list.
 #[tokio::test]
 async fn what_a_policy_did_is_listed() {
     let app = App::start().await;
@@ -31,6 +31,8 @@ async fn what_a_policy_did_is_listed() {
     let body = json!({"resources": disks});
     app.post(&format!("/vaults/{vault}/addresources"), &body).await.expect(200);
     let policy = bound_policy(&app, &vault).await;
+    let shown = app.get(&format!("/policies?vault_id={vault}")).await.expect(200).body;
+    assert_eq!((&shown["count"], &shown["policies"][0]["id"]), (&json!(1), &json!(policy)));
     assert_eq!(app.sweep_policies().await, 0, "nothing is due");
     app.clock.advance(Duration::from_hours(1));
     assert_eq!(app.sweep_policies().await, 1);

@@ -8,7 +8,7 @@ use totp_rs::{Builder, Secret, Totp};
 
 use crate::app::{App, DOMAIN_NAME};
 use crate::client::{Answer, Call, send};
-use crate::people::{Office, PASSWORD, call, log_in, token_of};
+use crate::people::{Office, PASSWORD, call, id_of, log_in, token_of};
 
 const DEVICES: &str = "/v3.0/OS-MFA/virtual-mfa-devices";
 const STEP: Duration = Duration::from_secs(30);
@@ -58,7 +58,7 @@ async fn log_in_with(app: &App, user: &str, password: &str, code: &str) -> Answe
 async fn a_bound_device_is_needed_and_each_code_is_taken_once() {
     let app = App::start().await;
     let office = Office::open(&app).await;
-    let person = office.person("alice", &["CBR ReadOnlyAccess"]).await;
+    let person = office.officer("alice", &[]).await;
     let device = Authenticator::made(&app, &person.token, &person.id).await;
     let bind = |body: Value| {
         let (app, token) = (&app, &person.token);
@@ -96,7 +96,7 @@ async fn a_bound_device_is_needed_and_each_code_is_taken_once() {
 async fn guessed_codes_lock_the_login() {
     let app = App::start().await;
     let office = Office::open(&app).await;
-    let person = office.person("alice", &[]).await;
+    let person = office.officer("alice", &[]).await;
     let device = Authenticator::made(&app, &person.token, &person.id).await;
     let body = device.bind(device.code(&app, -1), device.code(&app, 0));
     call(&app, &person.token, "PUT", "/v3.0/OS-MFA/mfa-devices/bind", Some(body)).await.expect(204);
@@ -114,7 +114,7 @@ async fn guessed_codes_lock_the_login() {
 async fn a_device_is_taken_away_with_a_code_or_by_who_manages_users() {
     let app = App::start().await;
     let office = Office::open(&app).await;
-    let person = office.person("alice", &[]).await;
+    let person = office.officer("alice", &[]).await;
     let device = Authenticator::made(&app, &person.token, &person.id).await;
     let unbind = |code: String| json!({"user_id": person.id, "serial_number": device.serial, "authentication_code": code});
     let put = |token: String, path: &'static str, body: Value| {
@@ -158,4 +158,83 @@ async fn a_device_is_taken_away_with_a_code_or_by_who_manages_users() {
     let unbound = Authenticator::made(&app, &person.token, &person.id).await;
     let away = format!("{DEVICES}?user_id={}&serial_number={}", person.id, unbound.serial);
     call(&app, &person.token, "DELETE", &away, None).await.expect(204);
+}
+
+/// P27: who binds its own device shows its password, so that a stolen token or key keeps nobody out.
+#[tokio::test]
+async fn a_password_is_shown_before_the_first_device_is_bound() {
+    let app = App::start().await;
+    let office = Office::open(&app).await;
+    let person = office.officer("alice", &[]).await;
+    let device = Authenticator::made(&app, &person.token, &person.id).await;
+    let bind_at = "/v3.0/OS-MFA/mfa-devices/bind";
+    // Ten minutes later the token says nothing of the password any more, and neither does one made with it.
+    app.clock.advance(Duration::from_mins(10));
+    let body = json!({"auth": {"identity": {"methods": ["token"], "token": {"id": person.token}},
+        "scope": {"project": {"id": app.project()}}}});
+    let made = send(&app.router, Call::new("POST", "/v3/auth/tokens").json(&body).build()).await;
+    let made = token_of(&made.expect(201));
+    let body = |password: Value| {
+        let mut body = device.bind(device.code(&app, -1), device.code(&app, 0));
+        body["password"] = password;
+        body
+    };
+    for token in [&person.token, &made] {
+        let refused = call(&app, token, "PUT", bind_at, Some(body(json!(null)))).await.expect(400);
+        assert!(refused.body.to_string().contains("password"), "{}", refused.body);
+    }
+    let wrong = body(json!("Wrong-0-Guess"));
+    call(&app, &person.token, "PUT", bind_at, Some(wrong)).await.expect(400);
+    log_in(&app, "alice", PASSWORD, &json!(null)).await.expect(201);
+    call(&app, &person.token, "PUT", bind_at, Some(body(json!(PASSWORD)))).await.expect(204);
+    log_in(&app, "alice", PASSWORD, &json!(null)).await.expect(401);
+
+    // A key is no password either; who manages users needs none of theirs.
+    let users = office.get("/v3/users?name=admin").await.expect(200).body;
+    let admin = id_of(&users["users"][0]);
+    let own = Authenticator::made(&app, &office.token, &admin).await;
+    let codes = own.bind(own.code(&app, -1), own.code(&app, 0));
+    let signed = Call::new("PUT", bind_at).json(&codes);
+    let signed = signed.signed(app.access_key(), app.secret_key(), &app.date(0));
+    send(&app.router, signed.build()).await.expect(400);
+    let bob = office.user("bob").await;
+    let his = Authenticator::made(&app, &office.token, &bob).await;
+    let codes = his.bind(his.code(&app, -1), his.code(&app, 0));
+    call(&app, &office.token, "PUT", bind_at, Some(codes)).await.expect(204);
+
+    // Guessed passwords lock it like those of logins.
+    for _ in 0..5 {
+        let codes = own.bind(own.code(&app, -1), own.code(&app, 0));
+        let mut body = codes;
+        body["password"] = json!("Wrong-0-Guess");
+        call(&app, &office.token, "PUT", bind_at, Some(body)).await.expect(400);
+    }
+    log_in(&app, "admin", app.password(), &json!(null)).await.expect(401);
+}
+
+/// P27: a token that was made with another ends with it; what was made apart stays.
+#[tokio::test]
+async fn a_token_ends_with_the_one_it_was_made_with() {
+    let app = App::start().await;
+    let office = Office::open(&app).await;
+    let person = office.person("alice", &["CBR ReadOnlyAccess"]).await;
+    let whole = office.whole_token("alice").await;
+    let rescope = async |token: &str| {
+        let body = json!({"auth": {"identity": {"methods": ["token"], "token": {"id": token}},
+            "scope": {"project": {"id": app.project()}}}});
+        let made = Call::new("POST", "/v3/auth/tokens").json(&body).build();
+        token_of(&send(&app.router, made).await.expect(201))
+    };
+    let child = rescope(&whole).await;
+    let grandchild = rescope(&child).await;
+    let list = format!("/v3/{}/vaults", app.project());
+    for token in [&child, &grandchild, &person.token] {
+        call(&app, token, "GET", &list, None).await.expect(200);
+    }
+    let revoke = Call::new("DELETE", "/v3/auth/tokens").token(&person.token);
+    send(&app.router, revoke.header("x-subject-token", &*whole).build()).await.expect(204);
+    for token in [&child, &grandchild] {
+        call(&app, token, "GET", &list, None).await.expect(401);
+    }
+    call(&app, &person.token, "GET", &list, None).await.expect(200);
 }

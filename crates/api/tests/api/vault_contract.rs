@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::app::{App, VOLUMES, vault_body};
 use crate::client::{Call, send};
+use crate::people::Office;
 
 const ABSENT: &str = "5b0c7f6e-0d0f-4c3a-9d5e-0c7e3f1b2a01";
 
@@ -77,7 +78,7 @@ async fn suspend_has_automatic_backups_take_a_resource() {
     assert_eq!(refused(&path, "suspend", VOLUMES[0], 400).await, "BackupService.6134");
 }
 
-/// RES-21, RES-23, RES-27, TSK-06, contract C11, and the codes of its refusals.
+/// RES-21, RES-23, RES-27, TSK-06, VLT-66, contract C11, and the codes of its refusals.
 #[tokio::test]
 async fn a_resource_moves_to_another_vault() {
     let app = App::start().await;
@@ -184,7 +185,7 @@ async fn vaults_of_another_project_are_listed_to_who_may_use_it() {
     }
 }
 
-/// Contract C15, C64, VLT-37.
+/// Contract C15, C64, VLT-37, VLT-86.
 #[tokio::test]
 async fn usage_is_added_up_by_project_and_by_resource() {
     let app = App::start().await;
@@ -380,6 +381,18 @@ async fn a_vault_says_how_full_it_is() {
     assert_eq!(*usage, want);
     let absent = app.get(&format!("/x/vaults/{ABSENT}/usage")).await.expect(404);
     assert_eq!(absent.code(), "BackupService.6105");
+}
+
+/// QUO-03: nobody raises their own quota: it is asked of an administrator.
+#[tokio::test]
+async fn who_uses_a_project_does_not_raise_its_quotas() {
+    let app = App::start().await;
+    let office = Office::open(&app).await;
+    let person = office.person("alice", &["CBR FullAccess"]).await;
+    let before = person.call(&app, "GET", "/x/quotas", None).await.expect(200).body;
+    let more = json!({"quota": "backup_policies", "limit": 64});
+    person.call(&app, "PUT", "/x/quotas", Some(more)).await.expect(403);
+    assert_eq!(person.call(&app, "GET", "/x/quotas", None).await.expect(200).body, before);
 }
 
 /// QUO-01, QUO-02, QUO-06, VLT-54, contract D 6133.

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::app::{App, VOLUMES, vault_body};
 
-/// VLT-20, VLT-24, VLT-30, VLT-70, contract C1 to C7: nothing need be bound; it is in the list at once, with all that
+/// VLT-20, VLT-24, VLT-30, VLT-36, VLT-62, VLT-70, contract C1 to C7: nothing need be bound; it is in the list at once, with all that
 /// is shown of it.
 #[tokio::test]
 async fn a_vault_is_created_shown_listed_changed_and_deleted() {

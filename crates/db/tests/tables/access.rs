@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use cbr_db::{AccessKey, DbError, FailedLogins, MfaDevice, TemporaryKey, Token};
+use cbr_db::{AccessKey, DbError, FailedLogins, MfaDevice, TemporaryKey, Token, Tx};
 use cbr_model::identity::{
-    Agency, CustomRole, Domain, EnterpriseProject, Grant, GrantScope, Grantee, Group, Project, User,
+    Agency, Credential, CustomRole, Domain, EnterpriseProject, Grant, GrantScope, Grantee, Group,
+    Project, User,
 };
 use cbr_model::permission::{Document, SYSTEM_ROLES};
-use cbr_model::{DomainId, Timestamp};
+use cbr_model::{DomainId, Timestamp, UserId};
 use cbr_testkit::{TestDatabase, on_both_engines};
 
 use crate::builders::World;
@@ -18,6 +19,8 @@ on_both_engines! {
     a_user_goes_with_all_that_is_its_own,
     an_agency_goes_with_what_was_issued_through_it,
     temporary_keys_are_void_from_the_moment_they_expire,
+    a_credential_ends_with_what_it_was_made_with,
+    a_chain_of_tokens_is_bounded,
 }
 
 async fn account(world: &World, name: &str) -> Domain {
@@ -78,6 +81,16 @@ fn taken(result: Result<(), DbError>) -> bool {
     matches!(result, Err(DbError::Taken { .. }))
 }
 
+/// Remembers failed logins of a user, from anywhere and from one network; says what of that one.
+async fn fail_logins(tx: &mut Tx, user: UserId, failed: FailedLogins) -> FailedLogins {
+    assert_eq!(tx.login_failures().anywhere(user).await.unwrap(), FailedLogins::NONE);
+    assert!(tx.login_failures().set_anywhere(user, failed).await.unwrap());
+    tx.login_failures().set_from(user, "192.0.2.1", failed).await.unwrap();
+    let again = FailedLogins { count: 4, ..failed };
+    tx.login_failures().set_from(user, "192.0.2.1", again).await.unwrap();
+    again
+}
+
 async fn what_access_stores_comes_back_as_it_was(database: TestDatabase) {
     let world = World::on(database).await;
     let domain = account(&world, "acme").await;
@@ -107,8 +120,7 @@ async fn what_access_stores_comes_back_as_it_was(database: TestDatabase) {
     tx.enterprise_projects().insert(domain.id, &finance).await.unwrap();
     finance.enabled = false;
     assert!(tx.enterprise_projects().update(domain.id, &finance).await.unwrap());
-    assert_eq!(tx.users().failed_logins(alice.id).await.unwrap(), FailedLogins::NONE);
-    assert!(tx.users().set_failed_logins(alice.id, failed).await.unwrap());
+    let again = fail_logins(&mut tx, alice.id, failed).await;
     assert!(tx.users().update(&changed).await.unwrap());
     tx.commit().await.unwrap();
 
@@ -120,7 +132,9 @@ async fn what_access_stores_comes_back_as_it_was(database: TestDatabase) {
     assert_eq!(tx.groups().of_user(alice.id).await.unwrap(), std::slice::from_ref(&readers));
     assert!(tx.groups().has_member(readers.id, alice.id).await.unwrap());
     assert_eq!(tx.users().list(domain.id).await.unwrap(), [changed]);
-    assert_eq!(tx.users().failed_logins(alice.id).await.unwrap(), failed);
+    assert_eq!(tx.login_failures().anywhere(alice.id).await.unwrap(), failed);
+    assert_eq!(tx.login_failures().from(alice.id, "192.0.2.1").await.unwrap(), again);
+    assert_eq!(tx.login_failures().from(alice.id, "").await.unwrap(), FailedLogins::NONE);
     let found = tx.custom_roles().find(domain.id, no_deleting.id).await.unwrap();
     assert_eq!(found.as_ref(), Some(&no_deleting));
     assert_eq!(
@@ -202,6 +216,7 @@ fn temporary(world: &World, user: &User) -> TemporaryKey {
         sealed_secret: vec![0, 255],
         token_digest: [7; 32],
         document: Some(Document::parse(text).unwrap()),
+        made_with: Credential::Password,
         created_at: Timestamp(1_000_000),
         expires_at: Timestamp(3_000_000),
     }
@@ -247,6 +262,7 @@ async fn a_user_goes_with_all_that_is_its_own(database: TestDatabase) {
         project: None,
         agency: None,
         methods: "password,totp".into(),
+        made_with: Credential::Password,
         issued_at: Timestamp(1_000_000),
         expires_at: Timestamp(9_000_000),
     };
@@ -335,4 +351,111 @@ async fn temporary_keys_are_void_from_the_moment_they_expire(database: TestDatab
     assert_eq!(tx.temporary_keys().find("TEMP").await.unwrap(), None);
     assert_eq!(tx.temporary_keys().delete_expired().await.unwrap(), 1);
     assert_eq!(tx.temporary_keys().delete_of_user(alice.id).await.unwrap(), 0);
+}
+
+/// P27: what was made with a credential ends with it, and what was made with that; nothing else does.
+async fn a_credential_ends_with_what_it_was_made_with(database: TestDatabase) {
+    let world = World::on(database).await;
+    let domain = account(&world, "acme").await;
+    project(&world, domain.id).await;
+    let alice = user(&world, domain.id, "alice").await;
+    let token = |number: u8, made_with: Credential| Token {
+        digest: [number; 32],
+        user: alice.id,
+        project: None,
+        agency: None,
+        methods: "password".into(),
+        made_with,
+        issued_at: Timestamp(i64::from(number)),
+        expires_at: Timestamp(9_000_000),
+    };
+    let of = |number: u8| Credential::Token([number; 32]);
+    let key = |ak: &str, made_with: Credential| TemporaryKey {
+        ak: ak.into(),
+        made_with,
+        ..temporary(&world, &alice)
+    };
+    let mut tx = world.begin().await;
+    // 1 ─ 2 ─ 3 and A; 4 and B of an access key, 5 of 4; 6 alone.
+    for token in [
+        token(1, Credential::Password),
+        token(2, of(1)),
+        token(3, of(2)),
+        token(4, Credential::AccessKey("AK".into())),
+        token(5, of(4)),
+        token(6, Credential::Password),
+    ] {
+        tx.tokens().insert(&token).await.unwrap();
+        assert_eq!(tx.tokens().find(token.digest).await.unwrap(), Some(token));
+    }
+    for key in [key("A", of(3)), key("B", Credential::AccessKey("AK".into())), key("C", of(6))] {
+        tx.temporary_keys().insert(&key).await.unwrap();
+        assert_eq!(tx.temporary_keys().find(&key.ak).await.unwrap(), Some(key));
+    }
+    tx.commit().await.unwrap();
+    assert_eq!(good(&world).await, "123456ABC");
+
+    let mut tx = world.begin().await;
+    assert!(tx.tokens().delete([2; 32]).await.unwrap());
+    assert!(!tx.tokens().delete([2; 32]).await.unwrap());
+    tx.commit().await.unwrap();
+    assert_eq!(good(&world).await, "1456BC");
+    let mut tx = world.begin().await;
+    assert_eq!(tx.tokens().delete_of_key("OTHER").await.unwrap(), 0);
+    assert_eq!(tx.tokens().delete_of_key("AK").await.unwrap(), 2);
+    tx.commit().await.unwrap();
+    assert_eq!(good(&world).await, "16C");
+    // The oldest ends to make room, with its keys, unless a token was made with it.
+    let mut tx = world.begin().await;
+    tx.tokens().insert(&token(7, of(1))).await.unwrap();
+    assert_eq!(tx.tokens().keep_newest(alice.id, 2).await.unwrap(), 0);
+    assert_eq!(tx.tokens().keep_newest(alice.id, 1).await.unwrap(), 1);
+    tx.commit().await.unwrap();
+    assert_eq!(good(&world).await, "17");
+}
+
+/// The token just issued does not end with the oldest it was made with, but a chain of them has an end too.
+async fn a_chain_of_tokens_is_bounded(database: TestDatabase) {
+    let world = World::on(database).await;
+    let domain = account(&world, "acme").await;
+    project(&world, domain.id).await;
+    let alice = user(&world, domain.id, "alice").await;
+    let mut tx = world.begin().await;
+    for (number, ended) in [(1_u8, 0), (2, 0), (3, 0), (4, 0), (5, 5)] {
+        let made_with = match number {
+            1 => Credential::Password,
+            _ => Credential::Token([number - 1; 32]),
+        };
+        let token = Token {
+            digest: [number; 32],
+            user: alice.id,
+            project: None,
+            agency: None,
+            methods: "password".into(),
+            made_with,
+            issued_at: Timestamp(i64::from(number)),
+            expires_at: Timestamp(9_000_000),
+        };
+        tx.tokens().insert(&token).await.unwrap();
+        assert_eq!(tx.tokens().keep_newest(alice.id, 1).await.unwrap(), ended, "{number}");
+    }
+    tx.commit().await.unwrap();
+    assert_eq!(good(&world).await, "");
+}
+
+/// Which tokens and temporary keys are good.
+async fn good(world: &World) -> String {
+    let mut tx = world.begin().await;
+    let mut found = String::new();
+    for number in 1..=7_u8 {
+        if tx.tokens().find([number; 32]).await.unwrap().is_some() {
+            found.push_str(&number.to_string());
+        }
+    }
+    for ak in ["A", "B", "C"] {
+        if tx.temporary_keys().find(ak).await.unwrap().is_some() {
+            found.push_str(ak);
+        }
+    }
+    found
 }

@@ -140,7 +140,7 @@ async fn an_alarm_ends_when_its_state_changes(database: TestDatabase) {
         assert_eq!(found.total, count, "{filter:?}");
     }
     tx.alarm_records().insert(&record(AlarmState::Alarm, 30)).await.unwrap();
-    assert_eq!(tx.alarm_records().forget(Timestamp(99)).await.unwrap(), 3, "not the open one");
+    assert_eq!(tx.alarm_records().forget(Timestamp(99), 9).await.unwrap(), 3, "not the open one");
 }
 
 /// MON-09.
@@ -219,7 +219,7 @@ async fn an_event_is_handled_once(database: TestDatabase) {
     let mut counts = tx.events().counts().await.unwrap();
     counts.sort_by_key(|(kind, _)| kind.as_str());
     assert_eq!(counts, [(EventKind::BackupFailed, 1), (EventKind::VaultFull, 1)]);
-    assert_eq!(tx.events().forget(Timestamp(99)).await.unwrap(), 1, "what is open stays");
+    assert_eq!(tx.events().forget(Timestamp(99), 9).await.unwrap(), 1, "what is open stays");
 }
 
 fn topic(world: &World, name: &str) -> Topic {
@@ -313,7 +313,7 @@ async fn deliveries_are_counted_noted_and_revived(database: TestDatabase) {
     assert_eq!(tx.deliveries().counts().await.unwrap(), [(DeliveryStatus::Dead, 1)]);
     assert!(!tx.deliveries().revive(world.id(), delivery.id).await.unwrap(), "another's");
     assert!(tx.deliveries().revive(world.project, delivery.id).await.unwrap());
-    assert_eq!(tx.deliveries().forget(Timestamp(i64::MAX)).await.unwrap(), 0, "it waits");
+    assert_eq!(tx.deliveries().forget(Timestamp(i64::MAX), 9).await.unwrap(), 0, "it waits");
 }
 
 /// What the gauges of a resource say.

@@ -23,6 +23,7 @@ async fn exported(world: &World) -> Export {
         backup: backup.id,
         node: "here".into(),
         writable: true,
+        opened: false,
         closing: false,
         created_at: Timestamp(5),
     };
@@ -49,10 +50,14 @@ async fn exports_come_back_and_go_only_when_they_were_closed(database: TestDatab
     assert_eq!(tx.exports().list_of_node("there").await.unwrap(), []);
     assert_eq!(tx.exports().list_of_vault(world.id()).await.unwrap(), []);
 
+    assert!(tx.exports().set_opened(export.id).await.unwrap());
+    let export = Export { opened: true, ..export };
+    assert_eq!(tx.exports().list_of_node("here").await.unwrap(), std::slice::from_ref(&export));
     assert!(!tx.exports().delete(export.id).await.unwrap(), "it is open");
     assert!(!tx.exports().begin_close(world.id(), export.id).await.unwrap(), "not theirs");
     assert!(tx.exports().begin_close(project, export.id).await.unwrap());
     let closing = Export { closing: true, ..export.clone() };
+    assert!(!tx.exports().set_opened(export.id).await.unwrap(), "it is being ended");
     assert_eq!(tx.exports().list_of_node("here").await.unwrap(), [closing]);
     assert!(tx.exports().delete(export.id).await.unwrap());
     assert_eq!(tx.exports().list(project, None).await.unwrap(), []);

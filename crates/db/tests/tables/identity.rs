@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cbr_db::{AccessKey, DbError, Token};
 use cbr_model::Timestamp;
-use cbr_model::identity::{Domain, Project, User};
+use cbr_model::identity::{Credential, Domain, Project, User};
 use cbr_testkit::{TestDatabase, on_both_engines};
 
 use crate::builders::World;
@@ -111,10 +111,11 @@ async fn of_many_tokens_the_newest_stay(database: TestDatabase) {
         let expires_at = tx.now().plus_seconds(60);
         let (project, agency, methods) = (None, None, "password".into());
         let digest = [number; 32];
+        let (user, made_with) = (user.id, Credential::Password);
         let token =
-            Token { digest, user: user.id, project, agency, methods, issued_at, expires_at };
+            Token { digest, user, project, agency, methods, made_with, issued_at, expires_at };
         tx.tokens().insert(&token).await.unwrap();
-        tx.tokens().keep_newest(user.id, 3).await.unwrap();
+        tx.tokens().keep_newest(user, 3).await.unwrap();
     }
     for (number, is_kept) in [(1, false), (2, true), (3, true), (4, true)] {
         assert_eq!(tx.tokens().find([number; 32]).await.unwrap().is_some(), is_kept, "{number}");
@@ -131,6 +132,7 @@ async fn a_token_is_void_from_the_moment_it_expires(database: TestDatabase) {
         project: Some(project.id),
         agency: None,
         methods: "password,totp".into(),
+        made_with: Credential::Password,
         issued_at: Timestamp(1_000_000),
         expires_at: Timestamp(3_000_000),
     };

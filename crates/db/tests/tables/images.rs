@@ -1,10 +1,10 @@
-//! Images, and what they hold.
+//! Images, and what they hold; predefined tags.
 
 use cbr_model::backup::{Backup, BackupState, Content};
 use cbr_model::image::Image;
 use cbr_model::query::{ImageFilter, Page};
 use cbr_model::tag::Tag;
-use cbr_model::{BackupId, ProjectId};
+use cbr_model::{BackupId, DomainId, ProjectId};
 use cbr_testkit::{TestDatabase, on_both_engines};
 
 use crate::builders::World;
@@ -12,6 +12,7 @@ use crate::builders::World;
 on_both_engines! {
     an_image_keeps_what_was_written,
     a_backup_with_an_image_never_begins_to_go,
+    a_tag_is_defined_once,
 }
 
 fn image(world: &World, backup: BackupId, project: ProjectId) -> Image {
@@ -128,4 +129,23 @@ async fn a_backup_with_an_image_never_begins_to_go(database: TestDatabase) {
     let going = Backup { state, children: vec![], ..failed.clone() };
     assert!(tx.backups().update(&going, "error").await.unwrap());
     assert_eq!(tx.images().find(world.project, killed.id).await.unwrap(), None);
+}
+
+/// TAG-02.
+async fn a_tag_is_defined_once(database: TestDatabase) {
+    let world = World::on(database).await;
+    let (domain, other): (DomainId, DomainId) = (world.id(), world.id());
+    let tag = |key: &str, value: &str| Tag { key: key.into(), value: value.into() };
+    let mut tx = world.begin().await;
+    for tag in [tag("env", "prod"), tag("env", "lab"), tag("team", ""), tag("env", "lab")] {
+        tx.predefined_tags().insert(domain, &tag).await.unwrap();
+    }
+    let listed = tx.predefined_tags().list(domain, None, None).await.unwrap();
+    let texts: Vec<_> = listed.iter().map(|it| (&*it.tag.key, &*it.tag.value)).collect();
+    assert_eq!(texts, [("env", "lab"), ("env", "prod"), ("team", "")]);
+    let some = tx.predefined_tags().list(domain, Some(&"en".into()), Some(&"ro".into())).await;
+    assert_eq!(some.unwrap().len(), 1);
+    assert!(tx.predefined_tags().list(other, None, None).await.unwrap().is_empty());
+    assert!(tx.predefined_tags().delete(domain, &tag("team", "")).await.unwrap());
+    assert!(!tx.predefined_tags().delete(domain, &tag("team", "")).await.unwrap());
 }

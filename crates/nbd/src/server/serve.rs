@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cbr_env::Clock;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,12 @@ use crate::tls::ServerTls;
 
 /// How long to wait when the system has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// A client may say nothing for as long as it likes, but its machine is asked whether it is there after
+/// so long a silence, and again and again; one that does not answer gives its place back.
+const QUIET: Duration = Duration::from_mins(1);
+const PROBE: Duration = Duration::from_secs(15);
+const PROBES: u32 = 4;
 
 /// A socket that clients connect to.
 trait Listener {
@@ -42,6 +49,10 @@ impl Listener for TcpListener {
     async fn next(&self) -> io::Result<TcpStream> {
         let (stream, _) = self.accept().await?;
         stream.set_nodelay(true)?;
+        let socket = SockRef::from(&stream);
+        let probes = TcpKeepalive::new().with_time(QUIET).with_interval(PROBE).with_retries(PROBES);
+        socket.set_tcp_keepalive(&probes)?;
+        socket.set_tcp_user_timeout(Some(QUIET + PROBE * PROBES))?;
         Ok(stream)
     }
 }
@@ -208,5 +219,23 @@ impl Server {
             () = stop.cancelled() => Ok(None),
             done = within(&*self.shared.clock, patience, "handshake", work) => done.map(Some),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P24: a machine that was cut off does not keep its place for ever.
+    #[tokio::test]
+    async fn a_connection_over_tcp_is_asked_whether_it_is_there() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (near, far) = tokio::join!(listener.next(), TcpStream::connect(address));
+        let (near, _far) = (near.unwrap(), far.unwrap());
+        let socket = SockRef::from(&near);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), QUIET);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_mins(2)));
     }
 }

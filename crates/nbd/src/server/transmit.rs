@@ -55,8 +55,14 @@ pub(super) async fn transmit<S: Stream>(
     };
     tasks.close();
     tasks.wait().await;
+    // Before the good-bye, which a peer that reads nothing holds up: what was exported may be deleted.
+    drop(agreed);
+    let good_bye = async {
+        let mut writer = connection.writer.lock().await;
+        writer.shutdown().await.map_err(Error::connection(DURING))
+    };
     // The peer may have gone: then there is nobody to tell.
-    let _ = connection.writer.lock().await.shutdown().await;
+    let _ = within(&*shared.clock, shared.limits.stall, DURING, good_bye).await;
     served
 }
 
@@ -79,7 +85,7 @@ async fn read_requests<S: Stream>(
         }
         let permits = [
             acquire(&requests, 1).await?,
-            acquire(&memory, grains(&request, limits.request_bytes)).await?,
+            acquire(&memory, grains(&request, payload, limits.request_bytes)).await?,
         ];
         // Fits: it is at most `request_bytes`.
         let payload = usize::try_from(payload).unwrap_or(usize::MAX);
@@ -117,10 +123,11 @@ async fn read_header<S: Stream>(
 }
 
 /// What the request and its answer take of the connection's memory.
-fn grains(request: &Request, request_bytes: u32) -> u32 {
-    // Payloads are limited to `request_bytes` before; other lengths are ranges.
+fn grains(request: &Request, payload: u64, request_bytes: u32) -> u32 {
+    // A payload is limited to `request_bytes` before, and takes its memory whatever it is sent with; other
+    // lengths are ranges.
     let data = match request.command {
-        CMD_BLOCK_STATUS => 0,
+        CMD_BLOCK_STATUS => payload,
         _ => request.length.min(u64::from(request_bytes)),
     };
     let answer =
@@ -162,6 +169,115 @@ impl<S: Stream> Connection<S> {
         let stall = self.shared.limits.stall;
         if within(&*self.shared.clock, stall, DURING, send).await.is_err() {
             self.broken.cancel();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+    use std::time::Duration;
+
+    use cbr_env::ManualClock;
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+    use super::super::contexts::Contexts;
+    use super::super::{Exports, Limits, Server};
+    use super::*;
+    use crate::Export;
+    use crate::wire::numbers::{CMD_FLAG_PAYLOAD_LEN, CMD_WRITE};
+
+    /// A disk without any bytes.
+    struct Empty;
+
+    impl Export for Empty {
+        fn size(&self) -> u64 {
+            0
+        }
+
+        fn read_at(&self, _: u64, _: &mut [u8]) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A peer that has left and reads nothing, so that a good-bye over TLS never comes through.
+    struct Deaf;
+
+    impl AsyncRead for Deaf {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Deaf {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    /// P24: neither its place nor what was exported is held by a client that does not read the good-bye.
+    #[tokio::test]
+    async fn a_client_that_stops_reading_keeps_neither_place_nor_export() {
+        let clock = ManualClock::new(cbr_env::Timestamp(0));
+        let limits = Limits::default();
+        let stall = limits.stall;
+        let server = Server::new(Exports::default(), limits, Arc::new(clock.clone()));
+        let export: Arc<dyn Export> = Arc::new(Empty);
+        let agreed = Agreed {
+            export: Arc::clone(&export),
+            headers: Headers::Simple,
+            contexts: Contexts::default(),
+            gone: CancellationToken::new(),
+        };
+        let shared = Arc::clone(&server.shared);
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(async move { transmit(Deaf, agreed, &shared, stop).await });
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(Arc::strong_count(&export), 1, "while it waits");
+        clock.advance(stall + Duration::from_secs(1));
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        assert!(serving.is_finished(), "it waits no longer than for an answer");
+        serving.await.unwrap().unwrap();
+    }
+
+    /// P24: what a request makes us keep is accounted, whichever command brings it.
+    #[test]
+    fn every_payload_takes_its_memory() {
+        let bytes = 32 << 20;
+        let request = |command| Request {
+            flags: CMD_FLAG_PAYLOAD_LEN,
+            command,
+            cookie: 0,
+            offset: 0,
+            length: bytes,
+        };
+        let whole = u32::try_from(bytes).unwrap() / u32::try_from(GRAIN).unwrap();
+        for command in [CMD_BLOCK_STATUS, CMD_WRITE, CMD_READ] {
+            let request = request(command);
+            let payload = request.payload(Headers::Extended);
+            assert_eq!(payload, bytes);
+            assert!(grains(&request, payload, u32::MAX) >= whole, "{command}");
         }
     }
 }

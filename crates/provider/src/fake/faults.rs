@@ -29,14 +29,20 @@ pub enum Operation {
     FinishAnswer,
     /// Abandoning a restore.
     Abandon,
-    /// Switching a server.
+    /// Switching a server, before anything happened.
     Power,
+    /// Switching a server, after it was done: the answer is lost.
+    PowerAnswer,
     /// Creating a volume, before anything happened.
     Create,
     /// Creating a volume, after it was made: the answer is lost.
     CreateAnswer,
     /// Deleting a volume.
     Delete,
+    /// Making a server, before anything happened.
+    CreateServer,
+    /// Changing or deleting a server that was made.
+    ChangeServer,
 }
 
 /// How it fails.

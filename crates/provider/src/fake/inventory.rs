@@ -15,7 +15,7 @@ use crate::resource::{
 
 const POOL: &str = "memory";
 const ZONE: &str = "local";
-const POOL_BYTES: u64 = 1 << 40;
+pub(super) const POOL_BYTES: u64 = 1 << 40;
 
 #[async_trait]
 impl Inventory for FakeProvider {
@@ -31,20 +31,23 @@ impl Inventory for FakeProvider {
 
     async fn servers(&self, page: PageRequest) -> Result<Page<Server>> {
         let world = self.attempt(Operation::Inventory)?;
-        let all = world.servers.iter().map(|(id, server)| show_server(*id, server)).collect();
+        let all =
+            world.servers.iter().map(|(id, server)| show_server(&world, *id, server)).collect();
         Ok(Page::cut(all, page, |server| server.id))
     }
 
     async fn server(&self, id: ResourceId) -> Result<Server> {
-        Ok(show_server(id, self.attempt(Operation::Inventory)?.server(id)?))
+        let world = self.attempt(Operation::Inventory)?;
+        Ok(show_server(&world, id, world.server(id)?))
     }
 
     async fn pools(&self) -> Result<Vec<Pool>> {
+        let taken_bytes = self.world().taken_bytes;
         Ok(vec![Pool {
             name: POOL.to_owned(),
             availability_zone: ZONE.to_owned(),
             total_bytes: POOL_BYTES,
-            free_bytes: POOL_BYTES,
+            free_bytes: POOL_BYTES - taken_bytes,
             can_snapshot: true,
         }])
     }
@@ -121,10 +124,11 @@ fn show_volume(world: &World, id: ResourceId) -> Result<Volume> {
         availability_zone: ZONE.to_owned(),
         created_at: volume.created_at,
         attachments,
+        tags: world.tags.get(&id).cloned().unwrap_or_default(),
     })
 }
 
-fn show_server(id: ResourceId, server: &FakeServer) -> Server {
+pub(super) fn show_server(world: &World, id: ResourceId, server: &FakeServer) -> Server {
     let attached = |(index, volume): (usize, &ResourceId)| AttachedVolume {
         volume: *volume,
         device: device(index),
@@ -136,7 +140,10 @@ fn show_server(id: ResourceId, server: &FakeServer) -> Server {
         status: server.status.clone(),
         availability_zone: ZONE.to_owned(),
         volumes: server.volumes.iter().enumerate().map(attached).collect(),
+        can_power: server.can_power,
+        is_made: server.is_made,
         created_at: Timestamp(0),
+        tags: world.tags.get(&id).cloned().unwrap_or_default(),
     }
 }
 

@@ -6,6 +6,7 @@
 mod disk;
 mod faults;
 mod inventory;
+mod made;
 mod provider;
 mod source;
 mod target;

@@ -8,10 +8,11 @@ use cbr_model::{ResourceId, Timestamp};
 
 use super::disk::{Content, lock};
 use super::faults::{Fault, Faults, Operation};
+use super::inventory::POOL_BYTES;
 use crate::error::{ProviderError, Result};
-use crate::provider::{BackupSource, Factory, Inventory, Provider, RestoreTarget};
+use crate::provider::{BackupSource, Factory, Inventory, Provider, RestoreTarget, ServerFactory};
 use crate::resource::{ServerStatus, VolumeFormat};
-use crate::snapshot::{Leftover, LeftoverKind, SnapshotDisk, SnapshotName};
+use crate::snapshot::{Leftover, LeftoverKind, SnapshotDisk, SnapshotName, TaskEnd};
 
 /// A provider in memory.
 #[derive(Debug, Default)]
@@ -24,8 +25,11 @@ pub struct FakeProvider {
 pub(super) struct World {
     pub(super) volumes: BTreeMap<ResourceId, FakeVolume>,
     pub(super) servers: BTreeMap<ResourceId, FakeServer>,
+    pub(super) tags: BTreeMap<ResourceId, BTreeMap<String, String>>,
     pub(super) snapshots: BTreeMap<SnapshotName, FakeSnapshot>,
     pub(super) faults: Faults,
+    /// What of the pool is not free.
+    pub(super) taken_bytes: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -46,11 +50,21 @@ pub(super) struct FakeVolume {
     pub(super) failed_before: Option<(SnapshotName, Option<String>)>,
 }
 
+impl FakeVolume {
+    /// What writers of the restore that ended write from now on is refused.
+    pub(super) fn close_writers(&mut self) {
+        let before = std::mem::take(&mut self.broken);
+        *lock(&before) = true;
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct FakeServer {
     pub(super) name: String,
     pub(super) volumes: Vec<ResourceId>,
     pub(super) status: ServerStatus,
+    pub(super) can_power: bool,
+    pub(super) is_made: bool,
 }
 
 #[derive(Debug)]
@@ -81,8 +95,16 @@ impl FakeProvider {
 
     /// Adds a server that is off; its first volume is the system disk.
     pub fn add_server(&self, id: ResourceId, name: &str, volumes: Vec<ResourceId>) {
-        let server = FakeServer { name: name.to_owned(), volumes, status: ServerStatus::Stopped };
+        let status = ServerStatus::Stopped;
+        let name = name.to_owned();
+        let server = FakeServer { name, volumes, status, can_power: true, is_made: false };
         self.world().servers.insert(id, server);
+    }
+
+    /// Gives a resource a tag.
+    pub fn tag(&self, id: ResourceId, key: &str, value: &str) {
+        let mut world = self.world();
+        world.tags.entry(id).or_default().insert(key.to_owned(), value.to_owned());
     }
 
     /// Attaches another volume to a server (RES-08).
@@ -96,6 +118,13 @@ impl FakeProvider {
     pub fn set_server_status(&self, server: ResourceId, status: ServerStatus) {
         if let Some(server) = self.world().servers.get_mut(&server) {
             server.status = status;
+        }
+    }
+
+    /// Takes the commands that start and stop a server away.
+    pub fn take_commands(&self, server: ResourceId) {
+        if let Some(server) = self.world().servers.get_mut(&server) {
+            server.can_power = false;
         }
     }
 
@@ -115,11 +144,25 @@ impl FakeProvider {
 
     /// The whole content of a volume; empty if there is no such volume.
     pub fn content(&self, volume: ResourceId) -> Vec<u8> {
+        self.head(volume, usize::MAX)
+    }
+
+    /// The first bytes of a volume, up to so many: of one that is large and nearly empty.
+    pub fn head(&self, volume: ResourceId, bytes: usize) -> Vec<u8> {
         let world = self.world();
         let Some(volume) = world.volumes.get(&volume) else { return Vec::new() };
         let size = usize::try_from(volume.size_bytes).expect("disks of tests fit into memory");
-        let mut bytes = vec![0; size];
+        let mut bytes = vec![0; size.min(bytes)];
         lock(&volume.content).read(0, &mut bytes);
+        bytes
+    }
+
+    /// A part of the content of a volume, which may be large; empty if there is no such volume.
+    pub fn part(&self, volume: ResourceId, offset: u64, length: usize) -> Vec<u8> {
+        let world = self.world();
+        let Some(volume) = world.volumes.get(&volume) else { return Vec::new() };
+        let mut bytes = vec![0; length];
+        lock(&volume.content).read(offset, &mut bytes);
         bytes
     }
 
@@ -149,6 +192,18 @@ impl FakeProvider {
         self.world().faults.plan(operation, times, fault);
     }
 
+    /// What another machine sees of these disks: the same bytes, and none of the marks of restores.
+    pub fn forget_restores(&self) {
+        for volume in self.world().volumes.values_mut() {
+            (volume.restore, volume.failed_before) = (None, None);
+        }
+    }
+
+    /// Leaves so much free in the pool.
+    pub fn leave_free(&self, bytes: u64) {
+        self.world().taken_bytes = POOL_BYTES - bytes;
+    }
+
     /// How many snapshots are open: none when all tasks are done.
     pub fn open_snapshots(&self) -> usize {
         self.world().snapshots.len()
@@ -159,6 +214,16 @@ impl FakeProvider {
         let world = self.world();
         let is_open = |volume: &&FakeVolume| matches!(volume.restore, Some((_, None)));
         world.volumes.values().filter(is_open).count()
+    }
+
+    /// Lifts the marks of a restore that another machine finished.
+    fn unmark(&self, name: &SnapshotName) {
+        for volume in self.world().volumes.values_mut() {
+            if volume.restore == Some((*name, None)) {
+                (volume.restore, volume.failed_before) = (None, None);
+                volume.close_writers();
+            }
+        }
     }
 
     pub(super) fn world(&self) -> MutexGuard<'_, World> {
@@ -209,6 +274,10 @@ impl Provider for FakeProvider {
         Some(self)
     }
 
+    fn server_factory(&self) -> Option<&dyn ServerFactory> {
+        Some(self)
+    }
+
     async fn leftovers(&self) -> Result<Vec<Leftover>> {
         let world = self.world();
         let snapshots = world
@@ -224,8 +293,12 @@ impl Provider for FakeProvider {
         Ok(snapshots.chain(restores).collect())
     }
 
-    async fn release(&self, name: &SnapshotName) -> Result<()> {
+    async fn release(&self, name: &SnapshotName, ended: TaskEnd) -> Result<()> {
         self.close(name).await?;
+        if ended == TaskEnd::Succeeded {
+            self.unmark(name);
+            return Ok(());
+        }
         let volumes = self.world().volumes.keys().copied().collect::<Vec<_>>();
         for volume in volumes {
             self.abandon(volume, name, "the restore was lost").await?;

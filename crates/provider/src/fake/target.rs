@@ -80,6 +80,7 @@ impl RestoreTarget for FakeProvider {
                     return Err(ProviderError::unavailable("finish", "an earlier write failed"));
                 }
                 found.restore = None;
+                found.close_writers();
                 world.faults.strike(Operation::FinishAnswer)
             }
             Some(_) => Err(ProviderError::refused("the restore was given up", "restore again")),
@@ -92,6 +93,17 @@ impl RestoreTarget for FakeProvider {
             && found.restore == Some((*name, None))
         {
             found.restore = Some((*name, Some(why.to_owned())));
+            found.close_writers();
+        }
+        Ok(())
+    }
+
+    async fn condemn(&self, volume: ResourceId, name: &SnapshotName, why: &str) -> Result<()> {
+        let mut world = self.attempt(Operation::Abandon)?;
+        if let Some(found) = world.volumes.get_mut(&volume)
+            && found.restore.as_ref().is_none_or(|marked| *marked == (*name, None))
+        {
+            found.restore = Some((*name, Some(why.to_owned())));
         }
         Ok(())
     }
@@ -102,6 +114,7 @@ impl RestoreTarget for FakeProvider {
             && found.restore == Some((*name, None))
         {
             found.restore = found.failed_before.take();
+            found.close_writers();
         }
         Ok(())
     }
@@ -118,12 +131,21 @@ impl RestoreTarget for FakeProvider {
 impl FakeProvider {
     fn switch(&self, server: ResourceId, status: ServerStatus) -> Result<()> {
         let mut world = self.attempt(Operation::Power)?;
+        let volumes = world.server(server).map(|found| found.volumes.clone())?;
+        let is_restoring = |id: &&ResourceId| {
+            world.volume(**id).is_ok_and(|volume| matches!(volume.restore, Some((_, None))))
+        };
+        if status == ServerStatus::Running
+            && let Some(volume) = volumes.iter().find(is_restoring)
+        {
+            return Err(ProviderError::in_use(*volume, "a restore is writing to it"));
+        }
         let found = world.servers.get_mut(&server);
         let found = found.ok_or_else(|| ProviderError::not_found("server", server))?;
         if let ServerStatus::Fault { why } = &found.status {
             return Err(ProviderError::refused(why.clone(), "repair the server first"));
         }
         found.status = status;
-        Ok(())
+        world.faults.strike(Operation::PowerAnswer)
     }
 }

@@ -54,6 +54,8 @@ pub(crate) struct ServerEntry {
     pub(crate) volumes: Vec<ResourceId>,
     /// A volume that is not there, or not to be told from another.
     pub(crate) problem: Option<String>,
+    /// Whether users of the service made it.
+    pub(crate) is_made: bool,
 }
 
 /// Everything there is.
@@ -84,7 +86,7 @@ impl Sidecar {
 
 impl Entry {
     /// Whether this is its `pool/file`, or the name of a block device in the configuration.
-    fn is_at(&self, wanted: &str) -> bool {
+    pub(crate) fn is_at(&self, wanted: &str) -> bool {
         match &self.place {
             Place::File { file, .. } => {
                 wanted.split_once('/') == Some((self.pool.as_str(), file.as_str()))
@@ -166,54 +168,69 @@ fn read_pool(pool: &PoolConfig, entries: &mut Vec<Entry>) -> Result<()> {
     let directory = Directory::open(&pool.path).doing(doing)?;
     for file in directory.file_names().doing(doing)? {
         let Some(format) = format_of(&file) else { continue };
-        match file_entry(pool, &directory, &file, format) {
-            Ok(entry) => entries.push(entry),
-            // Deleted since the directory was read.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error).doing(|| format!("examine {file} in {}", pool.name)),
-        }
+        entries.extend(file_entry(pool, &directory, &file, format));
     }
     Ok(())
 }
 
+/// What is to be said of a file; nothing of one that was deleted since the directory was read. One that
+/// cannot be read is a volume that cannot be used, and in nobody else's way.
 fn file_entry(
     pool: &PoolConfig,
     directory: &Directory,
     file: &str,
     format: VolumeFormat,
-) -> io::Result<Entry> {
+) -> Option<Entry> {
     let place = Place::File { directory: pool.path.clone(), file: file.to_owned(), format };
-    let opened = directory.open_file(file, false)?;
-    let mut size_bytes = place.size_bytes(&opened)?;
+    let opened = match directory.open_file(file, false) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        opened => opened,
+    };
+    let about = opened.as_ref().ok().and_then(|file| file.metadata().ok());
+    let size_bytes = opened
+        .and_then(|opened| place.size_bytes(&opened))
+        .unwrap_or_else(|error| Err(format!("{file} cannot be read: {error}")));
     let mut entry = Entry {
         id: derived_id(&["file", &pool.name, file]),
         name: file.to_owned(),
         is_ours: false,
         description: String::new(),
-        created_at: birth(&opened.metadata()?),
+        created_at: about.as_ref().map_or(Timestamp(0), birth),
         place,
         pool: pool.name.clone(),
         availability_zone: pool.availability_zone.clone(),
-        size_bytes: Ok(0),
+        size_bytes,
     };
-    if let Some(bytes) = directory.read_small(&Sidecar::file_name(file))? {
-        match serde_json::from_slice::<Sidecar>(&bytes) {
-            Ok(description) if description.file == file => {
-                entry.id = description.id;
-                entry.is_ours = true;
-                entry.name = description.name;
-                entry.description = description.description;
-                entry.created_at = description.created_at;
-            }
-            Ok(_) => {}
-            Err(error) => {
-                let name = Sidecar::file_name(file);
-                size_bytes = Err(format!("its description {name} is damaged: {error}"));
-            }
+    match description(directory, file) {
+        Ok(Some(described)) if described.file == file => {
+            entry.id = described.id;
+            entry.is_ours = true;
+            entry.name = described.name;
+            entry.description = described.description;
+            entry.created_at = described.created_at;
+        }
+        Ok(_) => {}
+        Err(why) => {
+            // Files of ours are called by their id, so that its owner sees what is wrong with it.
+            let stem = Path::new(file).file_stem().and_then(|stem| stem.to_str());
+            entry.id = stem.and_then(|stem| stem.parse().ok()).unwrap_or(entry.id);
+            entry.size_bytes = Err(why);
         }
     }
-    entry.size_bytes = size_bytes;
-    Ok(entry)
+    Some(entry)
+}
+
+/// What a file's description says; nothing: it has none.
+fn description(directory: &Directory, file: &str) -> std::result::Result<Option<Sidecar>, String> {
+    let name = Sidecar::file_name(file);
+    let bytes = directory
+        .read_small(&name)
+        .map_err(|error| format!("its description {name} cannot be read: {error}"))?;
+    let parse = |bytes: Vec<u8>| serde_json::from_slice(&bytes);
+    bytes
+        .map(parse)
+        .transpose()
+        .map_err(|error| format!("its description {name} is damaged: {error}"))
 }
 
 fn device_entry(device: &BlockDeviceConfig) -> Entry {
@@ -236,19 +253,22 @@ fn device_entry(device: &BlockDeviceConfig) -> Entry {
     }
 }
 
-/// A file that was copied together with its description keeps the id only once.
+/// A file that was copied together with its description keeps the id only once; one that cannot be used
+/// does not take it from one that can.
 fn separate_twins(entries: &mut [Entry]) {
     let mut seen = HashSet::new();
-    for entry in entries {
-        if seen.insert(entry.id) {
-            continue;
+    for is_usable in [true, false] {
+        for entry in entries.iter_mut().filter(|entry| entry.size_bytes.is_ok() == is_usable) {
+            if seen.insert(entry.id) {
+                continue;
+            }
+            tracing::warn!(volume.id = %entry.id, volume.pool = entry.pool, volume.name = entry.name,
+                "two volumes claim the same id; this one gets another");
+            if let Place::File { file, .. } = &entry.place {
+                entry.id = derived_id(&["file", &entry.pool, file]);
+            }
+            seen.insert(entry.id);
         }
-        tracing::warn!(volume.id = %entry.id, volume.pool = entry.pool, volume.name = entry.name,
-            "two volumes claim the same id; this one gets another");
-        if let Place::File { file, .. } = &entry.place {
-            entry.id = derived_id(&["file", &entry.pool, file]);
-        }
-        seen.insert(entry.id);
     }
 }
 
@@ -262,7 +282,8 @@ fn server_entry(server: &ServerConfig, entries: &[Entry]) -> ServerEntry {
             Err(why) => problem = Some(why),
         }
     }
-    ServerEntry { id: server_id(&server.name), config: server.clone(), volumes, problem }
+    let id = server_id(&server.name);
+    ServerEntry { id, config: server.clone(), volumes, problem, is_made: false }
 }
 
 /// The volume a configuration means: by its id, else by its place, else by its bare name.
@@ -365,6 +386,44 @@ mod tests {
         std::fs::write(dir.path().join("a.raw.cbr.json"), &json).unwrap();
         assert_eq!(ids()[1], id);
         assert_ne!(ids()[0], id);
+    }
+
+    /// P5: what cannot be read of one disk is its own trouble, and nobody takes its identity.
+    #[test]
+    fn a_file_that_cannot_be_read_is_a_volume_of_its_own_and_in_nobodys_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let ids = [7, 8].map(|n| ResourceId::from_uuid(Uuid::from_u128(n)));
+        let ours = ids.map(|id| format!("{id}.raw"));
+        for file in ["a.raw", "c.raw", "z.raw", &ours[0], &ours[1]] {
+            std::fs::write(path(file), "data").unwrap();
+        }
+        std::os::unix::fs::symlink("elsewhere", path(&Sidecar::file_name(&ours[0]))).unwrap();
+        std::fs::write(path(&Sidecar::file_name("c.raw")), vec![b' '; (1 << 20) + 1]).unwrap();
+        // It was renamed by somebody who took its description with it, and put another file in its place.
+        std::fs::write(path(&Sidecar::file_name(&ours[1])), "{").unwrap();
+        let renamed = Sidecar {
+            id: ids[1],
+            file: "z.raw".into(),
+            name: "data".into(),
+            description: String::new(),
+            created_at: Timestamp(1),
+        };
+        let json = serde_json::to_vec(&renamed).unwrap();
+        std::fs::write(path(&Sidecar::file_name("z.raw")), json).unwrap();
+        let config = pool(dir.path());
+        let entries = Catalogue::read(&config).unwrap().entries;
+        let of = |file: &str| {
+            entries.iter().find(|entry| entry.is_at(&format!("images/{file}"))).unwrap()
+        };
+        assert!(of("a.raw").size_bytes.is_ok());
+        for unusable in ["c.raw", &ours[0], &ours[1]] {
+            let why = of(unusable).size_bytes.clone().unwrap_err();
+            assert!(why.contains("its description"), "{why}");
+        }
+        assert_eq!((of(&ours[0]).id, of("z.raw").id), (ids[0], ids[1]));
+        let all: HashSet<ResourceId> = entries.iter().map(|entry| entry.id).collect();
+        assert_eq!(all.len(), 5, "no two are one");
     }
 
     #[test]

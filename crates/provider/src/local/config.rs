@@ -8,8 +8,10 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cbr_model::ResourceId;
 use serde::{Deserialize, Serialize};
 
+use super::tags::TagConfig;
 use crate::error::{ProviderError, Result};
 use crate::resource::VolumeFormat;
 
@@ -18,6 +20,9 @@ const NAME_CHARS_MAX: usize = 64;
 
 /// The longest an operator command may take.
 const TIMEOUT_SECONDS_MAX: u64 = 24 * 3600;
+
+/// Stands for the paths of a server's disks.
+const DISKS: &str = "{disks}";
 
 /// The section of the local provider.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -29,6 +34,10 @@ pub struct LocalConfig {
     pub block_devices: Vec<BlockDeviceConfig>,
     /// Named groups of volumes.
     pub servers: Vec<ServerConfig>,
+    /// What vaults that bind by themselves choose by.
+    pub tags: Vec<TagConfig>,
+    /// What is done with servers that users of the service made.
+    pub made_servers: MadeServersConfig,
 }
 
 /// A pool: volumes can be made and deleted in it.
@@ -104,6 +113,92 @@ pub struct ServerConfig {
     pub timeout_seconds: u64,
 }
 
+/// The commands of servers that users of the service made; without them, their power state is a note.
+///
+/// In an argument, `{id}` stands for the server's id. In `start`, the argument `{disks}` stands for the
+/// paths of its disks, the system disk first, each an argument of its own.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MadeServersConfig {
+    /// Starts the server.
+    pub start: Option<Vec<String>>,
+    /// Shuts the server down.
+    pub stop: Option<Vec<String>>,
+    /// As [`ServerConfig::status`]; `stopped` for a server it never heard of.
+    pub status: Option<Vec<String>>,
+    /// As [`ServerConfig::freeze`].
+    pub freeze: Option<Vec<String>>,
+    /// As [`ServerConfig::thaw`].
+    pub thaw: Option<Vec<String>>,
+    /// As [`ServerConfig::timeout_seconds`].
+    pub timeout_seconds: u64,
+}
+
+impl Default for MadeServersConfig {
+    fn default() -> Self {
+        Self {
+            start: None,
+            stop: None,
+            status: None,
+            freeze: None,
+            thaw: None,
+            timeout_seconds: default_timeout(),
+        }
+    }
+}
+
+impl MadeServersConfig {
+    /// The server `id` as if it had been configured. No name gets into a command: users choose it.
+    pub(crate) fn server(
+        &self,
+        id: ResourceId,
+        name: &str,
+        volumes: &[ResourceId],
+        disks: &[String],
+    ) -> ServerConfig {
+        let fill = |argv: &Option<Vec<String>>| {
+            let argument = |argument: &String| match argument.as_str() {
+                DISKS => disks.to_vec(),
+                other => vec![other.replace("{id}", &id.to_string())],
+            };
+            argv.as_ref().map(|argv| argv.iter().flat_map(argument).collect())
+        };
+        ServerConfig {
+            name: name.to_owned(),
+            volumes: volumes.iter().map(ToString::to_string).collect(),
+            start: fill(&self.start),
+            stop: fill(&self.stop),
+            status: fill(&self.status),
+            freeze: fill(&self.freeze),
+            thaw: fill(&self.thaw),
+            timeout_seconds: self.timeout_seconds,
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let key = |field: &str| format!("made_servers.{field}");
+        let template = ServerConfig {
+            start: self.start.clone(),
+            stop: self.stop.clone(),
+            status: self.status.clone(),
+            freeze: self.freeze.clone(),
+            thaw: self.thaw.clone(),
+            timeout_seconds: self.timeout_seconds,
+            name: String::new(),
+            volumes: Vec::new(),
+        };
+        check_commands(&template, &key)?;
+        for (field, command) in template.commands() {
+            let has_disks = command.is_some_and(|argv| argv.iter().any(|it| it == DISKS));
+            // A server stands still until it is thawed, also when its disks cannot be found.
+            if has_disks && field != "start" {
+                return wrong(key(field), format!("only `start` can have the argument `{DISKS}`"));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl ServerConfig {
     /// How long a command may take.
     pub const fn timeout(&self) -> Duration {
@@ -146,7 +241,8 @@ impl LocalConfig {
         for (index, server) in self.servers.iter().enumerate() {
             check_server(server, &mut servers, index)?;
         }
-        Ok(())
+        self.check_tags()?;
+        self.made_servers.check()
     }
 }
 
@@ -161,6 +257,10 @@ fn check_server(server: &ServerConfig, names: &mut HashSet<String>, index: usize
     if let Some(twice) = server.volumes.iter().find(|volume| !volumes.insert(*volume)) {
         return wrong(key("volumes"), format!("`{twice}` is named twice"));
     }
+    check_commands(server, &key)
+}
+
+fn check_commands(server: &ServerConfig, key: &dyn Fn(&str) -> String) -> Result<()> {
     for (field, command) in server.commands() {
         let Some(command) = command else { continue };
         match command.first() {
@@ -273,7 +373,7 @@ mod tests {
         let page = include_str!("../../../../docs/providers/local.md");
         let example = page.split("```toml").nth(1).and_then(|rest| rest.split("```").next());
         // The page shows the keys where they stand in the whole file.
-        let example = example.unwrap().replace("[[local.", "[[");
+        let example = example.unwrap().replace("[[local.", "[[").replace("[local.", "[");
         let config = parse(&example).unwrap();
         assert!(!config.pools.is_empty());
         assert!(!config.block_devices.is_empty());

@@ -153,7 +153,19 @@ impl Shared {
             let directory = Directory::open(&pool.path).doing(doing)?;
             let names = directory.file_names().doing(doing)?;
             for name in names.iter().filter(|name| name.ends_with(".cbr.json")) {
-                let bytes = directory.read_small(name).doing(doing)?;
+                let bytes = match directory.read_small(name) {
+                    Ok(bytes) => bytes,
+                    // Of one volume it says nothing, and must not keep all others.
+                    Err(error) => {
+                        tracing::warn!(
+                            pool = pool.name,
+                            file = name,
+                            error = &error as &dyn std::error::Error,
+                            "a description cannot be read and was left as it is"
+                        );
+                        continue;
+                    }
+                };
                 let found = bytes.and_then(|b| serde_json::from_slice::<Sidecar>(&b).ok());
                 let ours = |d: &Sidecar| d.id == volume && !names.contains(&d.file);
                 if found.is_some_and(|d| ours(&d) && format_of(&d.file).is_some()) {

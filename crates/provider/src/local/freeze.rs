@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::catalogue::server_id;
+use super::catalogue::ServerEntry;
 use super::command;
 use super::config::ServerConfig;
 use super::service::{Changing, LocalProvider};
@@ -28,7 +28,7 @@ impl LocalProvider {
         &self,
         plan: Plan,
         name: SnapshotName,
-        frozen: Option<ServerConfig>,
+        frozen: Option<ServerEntry>,
         running: Option<String>,
     ) -> Result<Vec<DiskRecord>> {
         let Some(server) = frozen else {
@@ -36,13 +36,13 @@ impl LocalProvider {
             return self.take_disks(plan, name, running, alone).await;
         };
         // Before freezing: what is under way may hold them for long.
-        let freezing = self.shared.freezing(server_id(&server.name)).lock_owned().await;
+        let freezing = self.shared.freezing(server.id).lock_owned().await;
         let alone = self.shared.changing_soon().await;
         let provider = Self { shared: self.shared.clone() };
         // From here on it goes to its end though the caller goes away: the next snapshot of the
         // server must not begin before this one has thawed it.
         let taking = tokio::spawn(async move {
-            let taken = provider.take_frozen(plan, name, &server, running, alone).await;
+            let taken = provider.take_frozen(plan, name, &server.config, running, alone).await;
             drop(freezing);
             taken
         });
@@ -151,6 +151,7 @@ mod tests {
 
     use super::*;
     use crate::local::LocalConfig;
+    use crate::local::catalogue::server_id;
     use crate::provider::BackupSource;
     use crate::snapshot::DiskSelection;
 

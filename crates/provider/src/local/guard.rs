@@ -68,23 +68,24 @@ pub(crate) struct Nobodys {
 
 /// Opens a disk that nobody uses for writing; it stays locked as long as the writer exists.
 ///
-/// An image that the interruption damaged is made anew if it holds nothing but what is nobody's.
-/// So the restore goes on.
+/// An image that the interruption damaged is made anew if it holds nothing but what is nobody's, after
+/// the caller has noted that. So the restore goes on.
 pub(crate) fn open_writer(
     volume: ResourceId,
     place: &Place,
     usage: &Usage,
-    nobodys: Option<Nobodys>,
+    nobodys: Option<(Nobodys, &mut dyn FnMut() -> Result<()>)>,
 ) -> Result<Arc<dyn DiskWriter>> {
     let remedy = "stop what uses it before restoring";
     let file = claim(volume, place, Access::Write, usage, remedy)?;
     let opened = file.try_clone().and_then(|clone| place.writer(clone));
     match (opened, place, nobodys) {
-        (Err(why), Place::File { directory, file: name, .. }, Some(nobodys))
+        (Err(why), Place::File { directory, file: name, .. }, Some((nobodys, renews)))
             if qcow2::Inconsistent::is_cause_of(&why) && nobodys.is_all_of(&file) =>
         {
             tracing::warn!(volume.id = %volume, error = &why as &dyn std::error::Error,
                 "an interrupted restore left a damaged image; it is made anew");
+            renews()?;
             let doing = || format!("make the image of volume {volume} anew");
             let image = renew(directory, name, &file, nobodys.disk_bytes).doing(doing)?;
             place.writer(image)

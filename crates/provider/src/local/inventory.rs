@@ -7,12 +7,13 @@ use rustix::fs::{fstatvfs, ioctl_ficlone};
 use tokio::task::JoinSet;
 
 use super::catalogue::{Catalogue, Entry, ServerEntry, device_name};
-use super::config::PoolConfig;
+use super::config::{LocalConfig, PoolConfig};
 use super::durable::Directory;
 use super::in_use::Usage;
 use super::lock;
 use super::place::Access;
 use super::service::{LocalProvider, SNAPSHOTS, Shared};
+use super::tags::Tags;
 use crate::error::{Doing, Result};
 use crate::provider::Inventory;
 use crate::resource::{
@@ -53,6 +54,7 @@ impl Shared {
             availability_zone: entry.availability_zone.clone(),
             created_at: entry.created_at,
             attachments,
+            tags: self.config.tags_of_volume(entry),
         })
     }
 
@@ -100,7 +102,18 @@ fn can_reflink(pool: &Directory) -> bool {
     attempt().is_ok()
 }
 
-fn server_of(entry: &ServerEntry, status: ServerStatus, catalogue: &Catalogue) -> Server {
+/// What the operator says of a server by its name. Of one that users made they chose the name, so it must not decide what is
+/// backed up with it (P26).
+fn tags_of(config: &LocalConfig, entry: &ServerEntry) -> Tags {
+    if entry.is_made { Tags::new() } else { config.tags_of_server(&entry.config.name) }
+}
+
+fn server_of(
+    entry: &ServerEntry,
+    status: ServerStatus,
+    catalogue: &Catalogue,
+    tags: Tags,
+) -> Server {
     let volumes = || entry.volumes.iter().filter_map(|id| catalogue.volume(*id).ok());
     Server {
         id: entry.id,
@@ -119,7 +132,10 @@ fn server_of(entry: &ServerEntry, status: ServerStatus, catalogue: &Catalogue) -
                 index,
             })
             .collect(),
+        can_power: entry.config.start.is_some() && entry.config.stop.is_some(),
+        is_made: entry.is_made,
         created_at: volumes().map(|volume| volume.created_at).min().unwrap_or(Timestamp(0)),
+        tags,
     }
 }
 
@@ -172,7 +188,10 @@ impl Inventory for LocalProvider {
             }
             match running.join_next().await {
                 None => break,
-                Some(Ok((status, entry))) => servers.push(server_of(&entry, status, &catalogue)),
+                Some(Ok((status, entry))) => {
+                    let tags = tags_of(&self.shared.config, &entry);
+                    servers.push(server_of(&entry, status, &catalogue, tags));
+                }
                 Some(Err(error)) => {
                     let why = error.to_string();
                     return Err(crate::ProviderError::unavailable("list servers", why));
@@ -187,7 +206,8 @@ impl Inventory for LocalProvider {
         let catalogue = self.blocking("show a server", Shared::catalogue).await?;
         let entry = catalogue.server(id)?;
         let status = self.shown_state(entry).await;
-        Ok(server_of(entry, status, &catalogue))
+        let tags = tags_of(&self.shared.config, entry);
+        Ok(server_of(entry, status, &catalogue, tags))
     }
 
     async fn pools(&self) -> Result<Vec<Pool>> {

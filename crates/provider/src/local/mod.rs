@@ -9,6 +9,7 @@
 //! is found there and finished or undone by the repeat.
 
 mod catalogue;
+mod closable;
 mod command;
 mod config;
 mod durable;
@@ -18,6 +19,7 @@ mod guard;
 mod in_use;
 mod inventory;
 mod lock;
+mod made;
 mod place;
 mod power;
 mod qcow2;
@@ -25,9 +27,13 @@ mod raw;
 mod service;
 mod source;
 mod state;
+mod tags;
 mod take;
 mod target;
 
-pub use config::{BlockDeviceConfig, LocalConfig, PoolConfig, PoolKind, ServerConfig};
+pub use config::{
+    BlockDeviceConfig, LocalConfig, MadeServersConfig, PoolConfig, PoolKind, ServerConfig,
+};
 pub use qcow2::qcow2_image;
 pub use service::LocalProvider;
+pub use tags::TagConfig;

@@ -11,14 +11,14 @@ use cbr_model::ResourceId;
 use tokio::sync::OwnedMutexGuard;
 
 use super::catalogue::Catalogue;
+use super::closable::Closable;
 use super::config::LocalConfig;
 use super::durable::Directory;
 use super::guard::ReadGuard;
 use super::state::State;
-use crate::disk::DiskWriter;
 use crate::error::{ProviderError, Result};
-use crate::provider::{BackupSource, Factory, Inventory, Provider, RestoreTarget};
-use crate::snapshot::{Leftover, LeftoverKind, SnapshotName};
+use crate::provider::{BackupSource, Factory, Inventory, Provider, RestoreTarget, ServerFactory};
+use crate::snapshot::{Leftover, LeftoverKind, SnapshotName, TaskEnd};
 
 /// Where in a pool reflink copies lie.
 pub(crate) const SNAPSHOTS: &str = ".cbr-snapshots";
@@ -55,7 +55,7 @@ pub(crate) struct Handles {
     /// Disks that are read in place.
     pub(crate) readers: HashMap<(SnapshotName, ResourceId), Arc<ReadGuard>>,
     /// Disks that are being restored.
-    pub(crate) writers: HashMap<(SnapshotName, ResourceId), Arc<dyn DiskWriter>>,
+    pub(crate) writers: HashMap<(SnapshotName, ResourceId), Arc<Closable>>,
 }
 
 impl LocalProvider {
@@ -90,8 +90,11 @@ impl LocalProvider {
 }
 
 impl Shared {
+    /// Everything there is: what lies there and is configured, and the servers made of it.
     pub(crate) fn catalogue(&self) -> Result<Catalogue> {
-        Catalogue::read(&self.config)
+        let mut catalogue = Catalogue::read(&self.config)?;
+        self.add_made_servers(&mut catalogue)?;
+        Ok(catalogue)
     }
 
     pub(crate) fn handles(&self) -> MutexGuard<'_, Handles> {
@@ -190,17 +193,24 @@ impl Provider for LocalProvider {
         Some(self)
     }
 
+    fn server_factory(&self) -> Option<&dyn ServerFactory> {
+        Some(self)
+    }
+
     async fn leftovers(&self) -> Result<Vec<Leftover>> {
         self.blocking("list what is open", Shared::leftovers).await
     }
 
-    async fn release(&self, name: &SnapshotName) -> Result<()> {
+    async fn release(&self, name: &SnapshotName, ended: TaskEnd) -> Result<()> {
         self.close(name).await?;
         let name = *name;
         let volumes =
             self.blocking("list restores", move |shared| shared.restores_of(&name)).await?;
         for volume in volumes {
-            self.abandon(volume, &name, "the restore was lost").await?;
+            match ended {
+                TaskEnd::Succeeded => self.unmark(volume, &name).await?,
+                TaskEnd::Failed => self.abandon(volume, &name, "the restore was lost").await?,
+            }
         }
         Ok(())
     }

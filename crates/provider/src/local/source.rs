@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cbr_model::ResourceId;
 
-use super::catalogue::server_id;
+use super::catalogue::{ServerEntry, server_id};
 use super::service::{LocalProvider, Shared};
 use super::state::{DiskRecord, SnapshotRecord};
 use super::take::Plan;
@@ -86,12 +86,13 @@ impl BackupSource for LocalProvider {
 
 impl LocalProvider {
     async fn take_all(&self, plan: Plan, name: &SnapshotName) -> Result<()> {
-        let running = self.who_runs(&plan).await?;
+        let running = self.who_runs(&plan.users, plan.server.as_ref()).await?;
+        let (users, is_many) = (plan.users.clone(), plan.len() > 1);
         let server = plan.server.clone();
         let frozen =
             server.as_ref().filter(|server| running.is_some() && server.config.freeze.is_some());
         if let (Some(server), Some(why), None) = (&server, &running, frozen)
-            && plan.len() > 1
+            && is_many
         {
             return Err(ProviderError::refused(
                 format!("the disks of server {} are not of one instant: {why}", server.config.name),
@@ -111,17 +112,31 @@ impl LocalProvider {
                 Ok(plan)
             })
             .await?;
-        let frozen = frozen.map(|server| server.config.clone());
+        let frozen = frozen.cloned();
+        let was_at_rest = running.is_none();
         let disks = self.take_whole(plan, *name, frozen, running).await?;
+        // One that was started meanwhile may have written between the copies of its disks.
+        if was_at_rest
+            && is_many
+            && let Some(why) = self.who_runs(&users, server.as_ref()).await?
+        {
+            let why =
+                format!("{why} since its disks began to be taken; they are not of one instant");
+            return Err(ProviderError::unavailable("take the disks of one instant", why));
+        }
         let disks = self.settle(name, disks).await?;
         self.store(name, SnapshotRecord { frozen: None, disks: Some(disks), ..record }).await
     }
 
     /// Why the disks may be written to at this moment; `None` if no server runs.
-    async fn who_runs(&self, plan: &Plan) -> Result<Option<String>> {
+    async fn who_runs(
+        &self,
+        users: &[ServerEntry],
+        backed_up: Option<&ServerEntry>,
+    ) -> Result<Option<String>> {
         let mut running = None;
-        for server in &plan.users {
-            let is_backed_up = plan.server.as_ref().is_some_and(|other| other.id == server.id);
+        for server in users {
+            let is_backed_up = backed_up.is_some_and(|other| other.id == server.id);
             let name = &server.config.name;
             match self.power_state(server).await {
                 Ok(ServerStatus::Stopped) => {}
@@ -143,15 +158,19 @@ impl LocalProvider {
 
     /// Thaws after a crash. A server that is no longer configured cannot be thawed by us.
     async fn thaw_again(&self, server: ResourceId) -> Result<()> {
-        let servers = &self.shared.config.servers;
-        let Some(config) = servers.iter().find(|config| server_id(&config.name) == server) else {
+        let mut configured = self.shared.config.servers.iter();
+        let config = match configured.find(|config| server_id(&config.name) == server) {
+            Some(config) => Some(config.clone()),
+            None => self.made_config(server).await?,
+        };
+        let Some(config) = config else {
             tracing::warn!(server.id = %server,
                 "a server that may be frozen is no longer configured; thaw it by hand");
             return Ok(());
         };
         let lock = self.shared.freezing(server);
         let _alone = lock.lock().await;
-        self.thaw(config).await
+        self.thaw(&config).await
     }
 
     async fn settle(

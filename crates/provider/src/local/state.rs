@@ -1,7 +1,7 @@
 //! What the local provider remembers over restarts.
 //!
-//! Three directories of small files: open snapshots, restores that did not finish,
-//! power states of servers without commands. Each is written before the effect it
+//! Directories of small files: open snapshots, restores that did not finish, power states
+//! of servers without commands, servers that were made here. Each is written before the effect it
 //! speaks of, so a crash never leaves an effect nobody knows of.
 
 use std::path::Path;
@@ -10,11 +10,12 @@ use cbr_model::ResourceId;
 use serde::{Deserialize, Serialize};
 
 use super::durable::{Directory, JsonDirectory};
+use super::made::MadeServer;
 use super::place::{Fingerprint, Place};
 use crate::error::{Doing, ProviderError, Result};
 use crate::snapshot::{SnapshotDisk, SnapshotName};
 
-/// The three directories.
+/// The directories.
 #[derive(Debug)]
 pub(crate) struct State {
     /// By the name of the snapshot.
@@ -23,6 +24,8 @@ pub(crate) struct State {
     restores: JsonDirectory<RestoreMark>,
     /// By the id of the server.
     power: JsonDirectory<Power>,
+    /// By the id of the server.
+    pub(crate) servers: JsonDirectory<MadeServer>,
 }
 
 /// A snapshot that is open or about to be.
@@ -74,6 +77,7 @@ impl State {
             snapshots: JsonDirectory::open(path, "snapshots", "snapshot record")?,
             restores: JsonDirectory::open(path, "restores", "restore mark")?,
             power: JsonDirectory::open(path, "power", "power state")?,
+            servers: JsonDirectory::open(path, "servers", "server")?,
         })
     }
 
@@ -118,6 +122,10 @@ impl State {
 
     pub(crate) fn set_power(&self, server: ResourceId, power: Power) -> Result<()> {
         self.power.put(&server.to_string(), &power)
+    }
+
+    pub(crate) fn forget_power(&self, server: ResourceId) -> Result<()> {
+        self.power.remove(&server.to_string())
     }
 }
 

@@ -3,9 +3,10 @@
 //! ```text
 //!             prepare                    finish
 //! (no mark) ───────────▶ mark: restoring ───────▶ (no mark)
-//!     ▲                     │ abandon (withdraw: back to what was before)
-//!     │ finish of another   ▼
+//!     ▲       │ condemn     │ abandon (withdraw: back to what was before)
+//!     │       └─────────────▼
 //!     └──────────────── mark: failed ──▶ (prepare again)
+//!     finish of another
 //! ```
 //! The mark is durable before the first byte is written, so a volume with half a
 //! restore in it never looks sound (P1).
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cbr_model::ResourceId;
 
+use super::closable::Closable;
 use super::guard::{self, Nobodys};
 use super::in_use::Usage;
 use super::service::{LocalProvider, Shared};
@@ -24,6 +26,9 @@ use crate::error::{Doing, ProviderError, Result};
 use crate::provider::RestoreTarget;
 use crate::resource::ServerStatus;
 use crate::snapshot::SnapshotName;
+
+/// Why a volume is in error whose damaged image was replaced by a restore that then wrote nothing.
+const RENEWED: &str = "its damaged image was made anew for a restore that was not carried out";
 
 #[async_trait]
 impl RestoreTarget for LocalProvider {
@@ -57,23 +62,56 @@ impl RestoreTarget for LocalProvider {
         self.blocking("abandon a restore", move |shared| shared.abandon(volume, &name, &why)).await
     }
 
+    async fn condemn(&self, volume: ResourceId, name: &SnapshotName, why: &str) -> Result<()> {
+        let (name, why) = (*name, why.to_owned());
+        self.blocking("condemn a volume", move |shared| shared.condemn(volume, &name, &why)).await
+    }
+
     async fn withdraw(&self, volume: ResourceId, name: &SnapshotName) -> Result<()> {
         let name = *name;
         self.blocking("withdraw a restore", move |shared| shared.withdraw(volume, &name)).await
     }
 
     async fn power_off(&self, server: ResourceId) -> Result<()> {
-        let server = self.server_entry(server).await?;
+        let mut server = self.server_entry(server).await?;
+        if server.is_made {
+            // One whose volume is gone must be off before it is mended or deleted.
+            server.problem = None;
+        }
         self.set_power(&server, Power::Stopped).await
     }
 
     async fn power_on(&self, server: ResourceId) -> Result<()> {
         let server = self.server_entry(server).await?;
+        self.refuse_if_restoring(server.volumes.clone()).await?;
         self.set_power(&server, Power::Running).await
     }
 }
 
 impl LocalProvider {
+    /// Lifts the mark of a restore that another machine finished.
+    pub(super) async fn unmark(&self, volume: ResourceId, name: &SnapshotName) -> Result<()> {
+        let name = *name;
+        self.blocking("lift the mark of a restore", move |shared| shared.unmark(volume, &name))
+            .await
+    }
+
+    /// A server is not started while one of its disks is being written. The other direction is
+    /// [`Self::refuse_if_server_runs`].
+    async fn refuse_if_restoring(&self, volumes: Vec<ResourceId>) -> Result<()> {
+        self.blocking("look for restores", move |shared| {
+            for volume in volumes {
+                let mark = shared.state.restore(volume)?;
+                if let Some(RestoreMark { name, failure: None, .. }) = mark {
+                    let why = format!("a restore, {name}, is writing to it");
+                    return Err(ProviderError::in_use(volume, why));
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
     async fn refuse_if_server_runs(&self, volume: ResourceId) -> Result<()> {
         let servers = self
             .blocking("find the servers of a volume", move |shared| {
@@ -117,7 +155,7 @@ impl Shared {
         }
         let mark = self.state.restore(volume)?;
         let was_begun = mark.is_some();
-        let failed_before = match mark {
+        let mut failed_before = match mark {
             Some(RestoreMark { name: other, failure: None, .. }) if other != *name => {
                 let why = format!("another restore, {other}, is writing to it");
                 return Err(ProviderError::in_use(volume, why));
@@ -133,11 +171,21 @@ impl Shared {
         // interruption damaged need not be mended first. One that was prepared and not written to
         // is not damaged: it was sound when it was marked.
         let nobodys = was_begun.then_some(Nobodys { bytes: needed_bytes, disk_bytes: size_bytes });
+        let marked = |failed_before| {
+            let mark = RestoreMark { name: *name, failure: None, failed_before };
+            self.state.set_restore(volume, &mark)
+        };
+        // From then on there is nothing on it to go back to, and withdrawing must not say there is.
+        let mut renews = || {
+            failed_before = Some(RENEWED.to_owned());
+            marked(failed_before.clone())
+        };
         // Locked first, marked second, written to last.
+        let nobodys =
+            nobodys.map(|nobodys| (nobodys, &mut renews as &mut dyn FnMut() -> Result<()>));
         let writer = guard::open_writer(volume, &entry.place, &Usage::scan(), nobodys)?;
-        self.state
-            .set_restore(volume, &RestoreMark { name: *name, failure: None, failed_before })?;
-        self.handles().writers.insert((*name, volume), writer);
+        marked(failed_before)?;
+        self.handles().writers.insert((*name, volume), Arc::new(Closable::new(writer)));
         Ok(())
     }
 
@@ -148,12 +196,13 @@ impl Shared {
             _ => return Err(ProviderError::not_found("prepared restore", name)),
         }
         if let Some(writer) = self.handles().writers.get(&(*name, volume)) {
-            return Ok(Arc::clone(writer));
+            return Ok(Arc::clone(writer) as Arc<dyn DiskWriter>);
         }
         // After a restart of ours: somebody may have taken the volume meanwhile.
         let catalogue = self.catalogue()?;
         let place = &catalogue.volume(volume)?.place;
         let writer = guard::open_writer(volume, place, &Usage::scan(), None)?;
+        let writer = Arc::new(Closable::new(writer));
         self.handles().writers.insert((*name, volume), Arc::clone(&writer));
         Ok(writer)
     }
@@ -168,17 +217,23 @@ impl Shared {
                 return Err(ProviderError::refused(why, "restore again"));
             }
         }
-        let writer = self.writer(volume, name)?;
-        writer.flush().doing(|| format!("make the restored volume {volume} durable"))?;
+        // After a restart of ours it is opened again, to make durable what was written.
+        let doing = || format!("make the restored volume {volume} durable");
+        self.writer(volume, name)?.flush().doing(doing)?;
         let _alone = self.changing();
-        self.state.clear_restore(volume)?;
-        self.handles().writers.remove(&(*name, volume));
-        Ok(())
+        let writer = self.handles().writers.remove(&(*name, volume));
+        let writer = writer.ok_or_else(|| ProviderError::not_found("prepared restore", name))?;
+        if let Err(error) = writer.close_durable() {
+            // A writer that failed stays broken, also for the next attempt (P20).
+            self.handles().writers.insert((*name, volume), writer);
+            return Err(error).doing(doing);
+        }
+        self.state.clear_restore(volume)
     }
 
     fn abandon(&self, volume: ResourceId, name: &SnapshotName, why: &str) -> Result<()> {
         let _alone = self.changing();
-        self.handles().writers.remove(&(*name, volume));
+        self.close_writer(volume, name);
         match self.state.restore(volume)? {
             Some(RestoreMark { name: marked, failure: None, .. }) if marked == *name => {
                 let failure = Some(why.to_owned());
@@ -190,9 +245,35 @@ impl Shared {
         }
     }
 
+    /// The mark of who began it is in another machine's state; here it is made anew.
+    fn condemn(&self, volume: ResourceId, name: &SnapshotName, why: &str) -> Result<()> {
+        let _alone = self.changing();
+        self.close_writer(volume, name);
+        match self.state.restore(volume)? {
+            Some(RestoreMark { name: marked, failure, .. })
+                if marked != *name || failure.is_some() =>
+            {
+                Ok(())
+            }
+            _ => {
+                let failure = Some(why.to_owned());
+                let mark = RestoreMark { name: *name, failure, failed_before: None };
+                self.state.set_restore(volume, &mark)
+            }
+        }
+    }
+
+    /// Whoever still has it writes nothing from now on.
+    fn close_writer(&self, volume: ResourceId, name: &SnapshotName) {
+        let writer = self.handles().writers.remove(&(*name, volume));
+        if let Some(writer) = writer {
+            writer.close();
+        }
+    }
+
     fn withdraw(&self, volume: ResourceId, name: &SnapshotName) -> Result<()> {
         let _alone = self.changing();
-        self.handles().writers.remove(&(*name, volume));
+        self.close_writer(volume, name);
         match self.state.restore(volume)? {
             Some(mark) if mark.name == *name && mark.failure.is_none() => {
                 match mark.failed_before {
@@ -204,6 +285,19 @@ impl Shared {
                 }
             }
             // Never begun, withdrawn before, or another's.
+            _ => Ok(()),
+        }
+    }
+
+    /// What failed before is forgotten too: the volume was written as a whole since then.
+    fn unmark(&self, volume: ResourceId, name: &SnapshotName) -> Result<()> {
+        let _alone = self.changing();
+        self.close_writer(volume, name);
+        match self.state.restore(volume)? {
+            Some(mark) if mark.name == *name && mark.failure.is_none() => {
+                self.state.clear_restore(volume)
+            }
+            // Lifted before, or another's.
             _ => Ok(()),
         }
     }

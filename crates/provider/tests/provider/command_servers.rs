@@ -4,13 +4,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cbr_env::{Clock as _, SystemClock};
+use cbr_env::{Clock as _, RandomExt, SystemClock, SystemRandom};
 use cbr_model::ResourceId;
 use cbr_provider::contract;
-use cbr_provider::local::{PoolConfig, ServerConfig};
+use cbr_provider::local::{MadeServersConfig, PoolConfig, ServerConfig};
 use cbr_provider::{
-    BackupSource, DiskSelection, Inventory, LocalConfig, LocalProvider, Provider, RestoreTarget,
-    ServerStatus, SnapshotName,
+    BackupSource, DiskSelection, Inventory, LocalConfig, LocalProvider, NewServer, Provider,
+    RestoreTarget, ServerFactory, ServerStatus, SnapshotName,
 };
 use tempfile::TempDir;
 
@@ -25,6 +25,7 @@ const SCRIPT: &str = r#"#!/bin/sh
 cd "$(dirname "$0")"
 echo "$1" >> log
 test -e "fail-$1" && { rm "fail-$1"; echo "told to fail" >&2; exit 1; }
+test -e "starts-by-itself" && case "$1" in status) rm starts-by-itself; cat power; echo running > power; exit ;; esac
 test -e "hang-$1" && { rm "hang-$1"; exec sleep 60; }
 case "$1" in
 start) echo running > power ;;
@@ -64,17 +65,29 @@ impl Machine {
         self.file("frozen").exists()
     }
 
+    fn command(&self, verb: &str) -> Vec<String> {
+        vec![self.file("machine").to_str().unwrap().to_owned(), verb.to_owned()]
+    }
+
     fn config(&self, volumes: &[&str]) -> ServerConfig {
-        let command = |verb: &str| {
-            Some(vec![self.file("machine").to_str().unwrap().to_owned(), verb.to_owned()])
-        };
         ServerConfig {
-            start: command("start"),
-            stop: command("stop"),
-            status: command("status"),
-            freeze: command("freeze"),
-            thaw: command("thaw"),
+            start: Some(self.command("start")),
+            stop: Some(self.command("stop")),
+            status: Some(self.command("status")),
+            freeze: Some(self.command("freeze")),
+            thaw: Some(self.command("thaw")),
             ..server("web", volumes)
+        }
+    }
+
+    fn made(&self) -> MadeServersConfig {
+        MadeServersConfig {
+            start: Some(self.command("start")),
+            stop: Some(self.command("stop")),
+            status: Some(self.command("status")),
+            freeze: Some(self.command("freeze")),
+            thaw: Some(self.command("thaw")),
+            ..MadeServersConfig::default()
         }
     }
 }
@@ -102,6 +115,37 @@ async fn a_server_with_commands_keeps_the_contract() {
     let provider = open(&two_disks(&mount.path, &machine), state.path());
     contract::server(&provider, id(&provider, "web").await).await;
     assert_eq!(machine.log(), ["start", "stop"], "a stopped server is not frozen");
+}
+
+/// A server that users made is remembered over restarts, and run, held and let go by the commands
+/// for such servers, also after a crash.
+#[tokio::test]
+async fn a_made_server_is_run_by_the_commands_for_such() {
+    let Some(mount) = Mount::xfs("a made server") else { return };
+    let (state, machine) = (tempfile::tempdir().unwrap(), Machine::new("shut off"));
+    let config = LocalConfig { made_servers: machine.made(), ..pool(&mount.path) };
+    let provider = open(&config, state.path());
+    contract::made_server(&provider).await;
+    assert_eq!(machine.log(), ["start", "stop", "start", "stop"]);
+
+    drop_raw(&mount.path, "a.raw", 8 * MIB);
+    drop_raw(&mount.path, "b.raw", 8 * MIB);
+    let volumes = vec![id(&provider, "a.raw").await, id(&provider, "b.raw").await];
+    let server = ResourceId::from_uuid(SystemRandom::default().uuid());
+    let wanted = NewServer { id: server, name: "wiki".into(), volumes };
+    assert!(provider.create_server(&wanted).await.unwrap().can_power);
+    drop(provider);
+
+    let provider = open(&config, state.path());
+    provider.power_on(server).await.unwrap();
+    machine.log();
+    let (name, crashed) = (contract::random_name(), contract::random_name());
+    provider.open(server, &DiskSelection::All, &name).await.unwrap();
+    assert_eq!(machine.log(), ["freeze", "thaw"]);
+    provider.close(&name).await.unwrap();
+    begun(state.path(), &crashed, server);
+    provider.close(&crashed).await.unwrap();
+    assert_eq!(machine.log(), ["thaw"]);
 }
 
 #[tokio::test]
@@ -321,4 +365,19 @@ async fn a_server_whose_state_cannot_be_told_is_in_fault_and_left_alone() {
     let provider = open(&config, &dir.path().join("state"));
     let ServerStatus::Fault { why } = status(&provider).await else { panic!("not a fault") };
     assert!(why.contains("lost.raw"), "{why}");
+}
+
+/// PRD-18: the disks of a server are of one instant. It was at rest when it was looked at, and ran while they
+/// were taken: what was taken is given up, and asked for again.
+#[tokio::test]
+async fn a_server_that_starts_while_its_disks_are_taken_is_noticed() {
+    let pools = tempfile::tempdir().unwrap();
+    let (state, machine) = (tempfile::tempdir().unwrap(), Machine::new("shut off"));
+    let provider = open(&two_disks(pools.path(), &machine), state.path());
+    let web = id(&provider, "web").await;
+    let name = contract::random_name();
+    machine.make("starts-by-itself");
+    let error = provider.open(web, &DiskSelection::All, &name).await.unwrap_err();
+    assert!(error.is_retryable() && error.to_string().contains("one instant"), "{error}");
+    assert!(provider.leftovers().await.unwrap().is_empty(), "nothing is left of it");
 }

@@ -2,7 +2,7 @@
 
 use cbr_provider::contract;
 use cbr_provider::{
-    BackupSource, DiskSelection, Factory, Inventory, NewVolume, Provider, RestoreTarget,
+    BackupSource, DiskSelection, Factory, Inventory, NewVolume, Provider, RestoreTarget, TaskEnd,
     VolumeFormat, VolumeStatus,
 };
 
@@ -33,7 +33,7 @@ async fn a_snapshot_and_its_disks_are_found_again_after_a_restart() {
         drop(reader);
         let provider = open(&config, state.path());
         assert_eq!(provider.leftovers().await.unwrap().len(), 1);
-        provider.release(&name).await.unwrap();
+        provider.release(&name, TaskEnd::Failed).await.unwrap();
         assert!(provider.leftovers().await.unwrap().is_empty());
     }
 }
@@ -52,7 +52,7 @@ async fn copies_without_a_record_are_found_and_released() {
     let provider = open(&pool(&mount.path), other.path());
     let left = provider.leftovers().await.unwrap();
     assert_eq!(left.iter().map(|left| left.name).collect::<Vec<_>>(), [name]);
-    provider.release(&name).await.unwrap();
+    provider.release(&name, TaskEnd::Failed).await.unwrap();
     assert!(provider.leftovers().await.unwrap().is_empty());
     assert!(mount.path.join(".cbr-snapshots/somebody-elses").exists(), "not ours");
 }

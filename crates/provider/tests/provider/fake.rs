@@ -21,6 +21,7 @@ async fn the_fake_keeps_the_contract() {
     provider.add_volume(two, "two", 12 << 20);
     provider.add_server(server, "web", vec![one, two]);
     contract::server(&provider, server).await;
+    contract::made_server(&provider).await;
     assert_eq!((provider.open_snapshots(), provider.open_restores()), (0, 0));
 }
 

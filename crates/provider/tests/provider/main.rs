@@ -20,4 +20,6 @@ mod storage;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tags;
+#[cfg(test)]
 mod torn_image;

@@ -26,6 +26,7 @@ async fn check_pool(path: &Path, can_snapshot: bool) {
     contract::factory(&provider, VolumeFormat::Raw).await;
     contract::factory(&provider, VolumeFormat::Qcow2).await;
     contract::server(&provider, id(&provider, "web").await).await;
+    contract::made_server(&provider).await;
 
     // Nothing is left but the volumes and the empty directory of snapshots.
     let mut left: Vec<_> = std::fs::read_dir(path)
@@ -234,4 +235,16 @@ async fn zeroing_a_large_empty_image_takes_no_space() {
 
 fn uuid_of(digit: &str) -> cbr_model::ResourceId {
     format!("00000000-0000-4000-8000-00000000000{digit}").parse().unwrap()
+}
+
+/// What is damaged of one server or volume keeps nobody from the others.
+#[tokio::test]
+async fn a_damaged_record_or_description_is_left_out() {
+    let (dir, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let provider = open(&pool(dir.path()), state.path());
+    let record = state.path().join("servers/00000000-0000-0000-0000-000000000007.json");
+    std::fs::write(record, "{").unwrap();
+    // Larger than any description.
+    drop_raw(dir.path(), "lost.raw.cbr.json", 2 * MIB);
+    contract::factory(&provider, VolumeFormat::Raw).await;
 }

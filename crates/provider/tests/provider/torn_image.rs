@@ -180,3 +180,21 @@ async fn a_damaged_image_that_may_hold_something_is_refused_and_left_as_it_is() 
     assert!(error.to_string().contains("uses of the cluster"), "{error}");
     assert!(std::fs::read(bench.image()).unwrap() == before);
 }
+
+/// P1: the image is empty now, so a restore that is withdrawn leaves nothing that looks like the disk of before.
+#[tokio::test]
+async fn a_restore_that_made_the_image_anew_and_is_withdrawn_leaves_an_error() {
+    let (bench, fresh) = Bench::half_restored().await;
+    fresh.put_back(&bench.image());
+    let provider = bench.provider();
+    provider.prepare(bench.volume, SIZE, &bench.name).await.unwrap();
+    provider.withdraw(bench.volume, &bench.name).await.unwrap();
+    let volume = provider.volume(bench.volume).await.unwrap();
+    let VolumeStatus::Error { why } = volume.status else { panic!("{volume:?}") };
+    assert!(why.contains("made anew"), "{why}");
+    bench.restore(&content()).await.unwrap();
+    assert_eq!(
+        bench.provider().volume(bench.volume).await.unwrap().status,
+        VolumeStatus::Available
+    );
+}

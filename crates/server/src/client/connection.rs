@@ -3,6 +3,7 @@
 //! What is named on the command line wins, then the environment, then the
 //! profile. Secrets never come from the command line: others can read it.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -96,6 +97,11 @@ pub(crate) fn read_bootstrap(path: &Path, lang: Lang) -> Result<Profile, Failure
             .with_next(lang.next_bootstrap_file())
     };
     let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    let about = std::fs::metadata(path).map_err(|error| unusable(error.to_string()))?;
+    if about.permissions().mode() & 0o077 != 0 {
+        return Err(unusable(lang.why_profile_readable())
+            .with_next(format!("chmod 600 {}", path.display())));
+    }
     // The parser's message may quote a value; its place is enough.
     let bootstrap: Bootstrap = serde_json::from_str(&text)
         .map_err(|error| unusable(format!("line {}, column {}", error.line(), error.column())))?;
@@ -243,7 +249,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("account.json");
         std::fs::write(&path, r#"{"url": 3, "secret_key": "s3cr3t"}"#).unwrap();
+        let set_mode = |mode| {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        set_mode(0o640);
         let failure = read_bootstrap(&path, Lang::En).unwrap_err();
-        assert!(!failure.why.contains("s3cr3t"), "{}", failure.why);
+        assert!(
+            failure.next.as_ref().unwrap().starts_with("chmod 600 "),
+            "P32: others can read it"
+        );
+        set_mode(0o600);
+        let failure = read_bootstrap(&path, Lang::En).unwrap_err();
+        assert!(failure.why.contains("column") && !failure.why.contains("s3cr3t"));
     }
 }

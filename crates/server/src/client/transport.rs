@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::connection::{Connection, Credential};
 use super::error::ApiError;
+use super::events::{EventStream, Opened};
 use super::profile::Secret;
 use super::signer;
 use crate::failure::{Failure, Kind};
@@ -22,6 +23,10 @@ use crate::world::World;
 
 const CONNECT_SECONDS: u64 = 10;
 const ANSWER_SECONDS: u64 = 60;
+/// Longer than the service lets a stream live.
+const STREAM_LIFETIME: Duration = Duration::from_hours(2);
+/// What a service says that has no such operation.
+const UNKNOWN_PATH: &str = "APIG.0101";
 
 /// The pairs of a query, not encoded.
 pub(crate) type Query = Vec<(String, String)>;
@@ -116,6 +121,35 @@ impl Client {
         Ok(self.send(Method::DELETE, path, Query::new(), Some(body)).await?.body)
     }
 
+    /// Opens the stream of these tasks' progress; `last` is the id of the event the caller has already.
+    pub(crate) async fn task_events(&self, ids: &[String], last: Option<&str>) -> Opened {
+        let query: Query =
+            ids.iter().map(|id| ("operation_log_id".to_owned(), id.clone())).collect();
+        let path = self.cbr("x/operation-logs/events");
+        let request = match self.request(&Method::GET, &path, &query, None) {
+            Ok(request) => request,
+            Err(error) => return Opened::Failed(error),
+        };
+        let last = last.map(|last| ("last-event-id", last));
+        let request =
+            last.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+        // It takes as long as the tasks do; who listens notices when nothing comes.
+        let response = match request.timeout(STREAM_LIFETIME).send().await {
+            Ok(response) => response,
+            Err(error) => return Opened::Failed(self.unreachable(&error)),
+        };
+        match response.status() {
+            StatusCode::OK => Opened::Stream(EventStream::new(response, self.clock())),
+            StatusCode::NO_CONTENT => Opened::Nothing,
+            StatusCode::TOO_MANY_REQUESTS => Opened::NotHere,
+            _ => match self.answer(response).await {
+                Err(ApiError::Answered { code, .. }) if code == UNKNOWN_PATH => Opened::NotHere,
+                Err(error) => Opened::Failed(error),
+                Ok(_) => Opened::NotHere,
+            },
+        }
+    }
+
     async fn only_project(&self, lang: Lang) -> Result<String, Failure> {
         let what = || lang.what_find_project();
         let body = self
@@ -144,8 +178,21 @@ impl Client {
         query: Query,
         body: Option<&Value>,
     ) -> Result<Answer, ApiError> {
+        let request = self.request(&method, path, &query, body)?;
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        self.answer(response).await
+    }
+
+    /// A request with its credential.
+    fn request(
+        &self,
+        method: &Method,
+        path: &str,
+        query: &Query,
+        body: Option<&Value>,
+    ) -> Result<reqwest::RequestBuilder, ApiError> {
         let text = body.map(Value::to_string).unwrap_or_default();
-        let encoded = signer::query_string(&query);
+        let encoded = signer::query_string(query);
         let mark = if encoded.is_empty() { "" } else { "?" };
         let url = format!("{}{path}{mark}{encoded}", self.connection.url);
         let url = reqwest::Url::parse(&url).map_err(|error| ApiError::Malformed {
@@ -153,14 +200,13 @@ impl Client {
             why: error.to_string(),
         })?;
         let mut request = self.http.request(method.clone(), url.clone());
-        for (name, value) in self.headers(&method, &url, &query, &text) {
+        for (name, value) in self.headers(method, &url, query, &text) {
             request = request.header(name, value);
         }
         if body.is_some() {
             request = request.body(text);
         }
-        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        self.answer(response).await
+        Ok(request)
     }
 
     fn headers(

@@ -3,18 +3,15 @@
 //! The tasks run in the service: stopping to wait stops nothing, and a service
 //! that is away for a moment (a restart) is waited for.
 
-use std::time::Duration;
-
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::Value;
 
-use super::error::ApiError;
+use super::progress::Progress;
 use super::transport::{Client, Query};
 use super::wire;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
 
-const POLL: Duration = Duration::from_millis(300);
 /// How long a service may be away while it is waited for.
 const AWAY_MICROS_MAX: u64 = 120_000_000;
 /// How often a line is written where nobody watches a bar.
@@ -40,8 +37,28 @@ pub(crate) async fn tasks(
     ids: &[String],
     args: WaitArgs,
 ) -> Result<Vec<Value>, Failure> {
+    let board = Board::new(output, ids.len());
+    concluded(output, ids, follow((client, Progress::asked(client, ids)), board, ids, args)).await
+}
+
+/// As [`tasks`], and listens to the service while it waits; for programs every change is a line of JSON.
+pub(crate) async fn watched(
+    client: &Client,
+    output: Output,
+    ids: &[String],
+    args: WaitArgs,
+) -> Result<Vec<Value>, Failure> {
+    let board = Board { writes_json: output.is_json(), ..Board::new(output, ids.len()) };
+    concluded(output, ids, follow((client, Progress::told(client, ids)), board, ids, args)).await
+}
+
+/// Passes on what following came to, or that somebody did not want to wait for it.
+async fn concluded(
+    output: Output,
+    ids: &[String],
+    follow: impl Future<Output = Result<Vec<Value>, Failure>>,
+) -> Result<Vec<Value>, Failure> {
     let lang = output.lang;
-    let follow = follow(client, output, ids, args);
     tokio::select! {
         logs = follow => {
             let logs = logs?;
@@ -58,38 +75,16 @@ pub(crate) async fn tasks(
 }
 
 async fn follow(
-    client: &Client,
-    output: Output,
+    (client, mut progress): (&Client, Progress<'_>),
+    mut board: Board,
     ids: &[String],
     args: WaitArgs,
 ) -> Result<Vec<Value>, Failure> {
-    let lang = output.lang;
+    let lang = board.output.lang;
     let started = client.clock().monotonic_micros();
-    let mut board = Board::new(output, ids.len());
     let mut logs: Vec<Value> = vec![Value::Null; ids.len()];
     let mut last_answer = started;
     loop {
-        for (index, id) in ids.iter().enumerate() {
-            if is_final(&logs[index]) {
-                continue;
-            }
-            match one(client, id).await {
-                Ok(log) => {
-                    last_answer = client.clock().monotonic_micros();
-                    board.update(client, index, &log, last_answer).await;
-                    logs[index] = log;
-                }
-                Err(error) if error.is_transient() => {
-                    let away = client.clock().monotonic_micros() - last_answer;
-                    if away > AWAY_MICROS_MAX {
-                        return Err(error
-                            .failure(lang, lang.what_wait())
-                            .with_next(lang.next_watch(ids.join(" "))));
-                    }
-                }
-                Err(error) => return Err(error.failure(lang, lang.what_wait())),
-            }
-        }
         if logs.iter().all(is_final) {
             board.finish(&logs, client.clock().monotonic_micros() - started);
             return Ok(logs);
@@ -99,13 +94,25 @@ async fn follow(
             return Err(Failure::new(Kind::TimedOut, lang.what_wait(), lang.why_timeout())
                 .with_next(lang.next_watch(ids.join(" "))));
         }
-        client.clock().sleep(POLL).await;
+        match progress.next(|index| !is_final(&logs[index])).await {
+            Ok(news) => {
+                last_answer = client.clock().monotonic_micros();
+                for (index, log) in news {
+                    board.update(client, index, &log, last_answer).await?;
+                    logs[index] = log;
+                }
+            }
+            Err(error) if error.is_transient() => {
+                let away = client.clock().monotonic_micros() - last_answer;
+                if away > AWAY_MICROS_MAX {
+                    return Err(error
+                        .failure(lang, lang.what_wait())
+                        .with_next(lang.next_watch(ids.join(" "))));
+                }
+            }
+            Err(error) => return Err(error.failure(lang, lang.what_wait())),
+        }
     }
-}
-
-async fn one(client: &Client, id: &str) -> Result<Value, ApiError> {
-    let body = client.get(&client.cbr(&format!("operation-logs/{id}")), Query::new()).await?;
-    Ok(body["operation_log"].clone())
 }
 
 /// Whether nothing will change any more.
@@ -130,6 +137,8 @@ fn failure_of(log: &Value, output: Output) -> Failure {
 /// What is drawn of tasks: bars on a terminal, a line now and then elsewhere.
 struct Board {
     output: Output,
+    /// Every state becomes a line of JSON of the result, and nothing is drawn.
+    writes_json: bool,
     bars: Option<(MultiProgress, Vec<ProgressBar>)>,
     lines: Vec<(String, u64)>,
     /// Per task, once asked: what it works on, in bytes; 0 where that cannot be told.
@@ -143,10 +152,25 @@ impl Board {
             let bars = (0..tasks).map(|_| all.add(ProgressBar::new(100))).collect();
             (all, bars)
         });
-        Self { output, bars, lines: vec![(String::new(), 0); tasks], totals: vec![None; tasks] }
+        Self {
+            output,
+            writes_json: false,
+            bars,
+            lines: vec![(String::new(), 0); tasks],
+            totals: vec![None; tasks],
+        }
     }
 
-    async fn update(&mut self, client: &Client, index: usize, log: &Value, now_micros: u64) {
+    async fn update(
+        &mut self,
+        client: &Client,
+        index: usize,
+        log: &Value,
+        now_micros: u64,
+    ) -> Result<(), Failure> {
+        if self.writes_json {
+            return self.output.line(log);
+        }
         // Asked once, when the first state is known.
         if self.totals[index].is_none() {
             self.totals[index] = Some(total_bytes(client, log).await.unwrap_or(0));
@@ -156,10 +180,14 @@ impl Board {
             Some((_, bars)) => draw(&bars[index], log, total),
             None => self.write(index, log, total, now_micros),
         }
+        Ok(())
     }
 
     /// Takes the bars away and leaves a line for each task.
     fn finish(&self, logs: &[Value], micros: u64) {
+        if self.writes_json {
+            return;
+        }
         let Some((all, _)) = &self.bars else { return };
         // What cannot be cleared stays: only looks.
         drop(all.clear());

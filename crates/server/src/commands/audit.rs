@@ -101,13 +101,34 @@ async fn list(
     }
     let columns: Vec<Column> = vec![
         (lang.col_created(), Show::With(time)),
-        (lang.col_user(), Show::At("/user/name")),
+        (lang.col_user(), Show::With(who)),
         (lang.col_name(), Show::At("/trace_name")),
+        (lang.col_outcome(), Show::With(outcome)),
         (lang.col_type(), Show::At("/resource_type")),
         (lang.col_id(), Show::At("/resource_id")),
         (lang.col_resource(), Show::At("/resource_name")),
     ];
     session.output.list(&traces, &columns)
+}
+
+/// The service itself and users of other accounts are told from users of the account.
+fn who(trace: &Value) -> String {
+    let name = wire::text(trace, "/user/name");
+    if wire::text(trace, "/trace_type") == "SystemAction" {
+        return format!("({name})");
+    }
+    match wire::text(trace, "/user/home_domain_id") {
+        home if home.is_empty() => name,
+        home => format!("{name}@{home}"),
+    }
+}
+
+/// Whether it was done, or refused with which status.
+fn outcome(trace: &Value) -> String {
+    match wire::text(trace, "/trace_rating").as_str() {
+        "warning" => format!("refused {}", wire::text(trace, "/code")),
+        _ => "done".to_owned(),
+    }
 }
 
 fn time(trace: &Value) -> String {

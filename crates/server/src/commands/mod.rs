@@ -1,5 +1,6 @@
 //! One file per command. A command reads its arguments, does its work and writes its result.
 
+mod accept;
 pub(crate) mod agent;
 pub(crate) mod alarm;
 pub(crate) mod audit;
@@ -20,6 +21,7 @@ pub(crate) mod login;
 pub(crate) mod manual;
 pub(crate) mod node;
 pub(crate) mod policy;
+mod policy_organization;
 mod policy_preview;
 mod policy_runs;
 mod policy_text;
@@ -32,6 +34,7 @@ mod repo_scrub;
 mod repo_sizes;
 pub(crate) mod restore;
 pub(crate) mod serve;
+pub(crate) mod server;
 mod session;
 pub(crate) mod task;
 pub(crate) mod topic;

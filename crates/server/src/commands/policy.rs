@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
+use super::policy_organization as organization;
 use super::policy_preview::{PreviewArgs, preview};
 use super::policy_runs::{RunsArgs, runs};
 use super::session::Session;
@@ -24,6 +25,12 @@ pub(crate) struct PolicyArgs {
 enum PolicyCommand {
     /// Make a policy
     Create(CreateArgs),
+    /// Make the default policy, unless it is there: every day at 22:00, kept for 30 days
+    Default {
+        /// Where it is 22:00, by a name of the tz database; UTC if it is not said
+        #[arg(long, value_name = "ZONE")]
+        at_zone: Option<String>,
+    },
     /// List policies
     List(ListArgs),
     /// Show a policy and the vaults it works for
@@ -45,6 +52,9 @@ enum PolicyCommand {
     Preview(PreviewArgs),
     /// Show what became of each time at which policies were due, the latest first
     Runs(RunsArgs),
+    /// Policies of the whole account: a copy in each of its projects
+    #[command(subcommand)]
+    Organization(organization::Command),
 }
 
 /// What a policy does.
@@ -154,9 +164,9 @@ impl Keeping {
 }
 
 #[derive(Debug, Args)]
-struct CreateArgs {
+pub(super) struct CreateArgs {
     /// Name of the policy
-    name: String,
+    pub(super) name: String,
     /// What it does
     #[arg(long = "type", value_enum, value_name = "TYPE", default_value = "backup")]
     operation: Operation,
@@ -181,6 +191,35 @@ struct CreateArgs {
     disabled: bool,
 }
 
+impl CreateArgs {
+    /// The policy they describe.
+    pub(super) fn policy(&self) -> Value {
+        let mut definition = self.keeping.definition();
+        let mut set = |key: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                definition.insert(key.into(), value);
+            }
+        };
+        set("full_backup_interval", self.full_every.map(Value::from));
+        set("destination_region", self.destination_region.clone().map(Value::from));
+        set("destination_project_id", self.destination_project.clone().map(Value::from));
+        let mut properties = json!({"pattern": self.times.patterns()});
+        if let Some(zone) = &self.times.at_zone {
+            properties["x-time-zone"] = zone.as_str().into();
+        }
+        if let Some(minutes) = self.start_window {
+            properties["start_window_minutes"] = minutes.into();
+        }
+        json!({
+            "name": self.name,
+            "enabled": !self.disabled,
+            "operation_type": self.operation.as_str(),
+            "trigger": {"properties": properties},
+            "operation_definition": definition,
+        })
+    }
+}
+
 #[derive(Debug, Args)]
 struct ListArgs {
     /// Only policies that do this
@@ -195,9 +234,9 @@ struct ListArgs {
 }
 
 #[derive(Debug, Args)]
-struct UpdateArgs {
+pub(super) struct UpdateArgs {
     /// Name or id
-    policy: String,
+    pub(super) policy: String,
     /// New name
     #[arg(long)]
     name: Option<String>,
@@ -231,6 +270,7 @@ impl PolicyArgs {
         let session = Session::open(&self.connection, output).await?;
         match self.command {
             PolicyCommand::Create(args) => create(&session, args).await,
+            PolicyCommand::Default { at_zone } => standard(&session, at_zone).await,
             PolicyCommand::List(args) => list(&session, args).await,
             PolicyCommand::Show { policy } => {
                 show(output, &session.find(Noun::Policy, &policy).await?)
@@ -239,40 +279,33 @@ impl PolicyArgs {
             PolicyCommand::Delete { policy, yes } => delete(&session, &policy, yes).await,
             PolicyCommand::Preview(args) => preview(&session, args).await,
             PolicyCommand::Runs(args) => runs(&session, args).await,
+            PolicyCommand::Organization(command) => command.run(&session).await,
         }
     }
 }
 
 async fn create(session: &Session, args: CreateArgs) -> Result<(), Failure> {
     let lang = session.output.lang;
-    let mut definition = args.keeping.definition();
-    let mut set = |key: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            definition.insert(key.into(), value);
-        }
-    };
-    set("full_backup_interval", args.full_every.map(Value::from));
-    set("destination_region", args.destination_region.map(Value::from));
-    set("destination_project_id", args.destination_project.map(Value::from));
-    let mut properties = json!({"pattern": args.times.patterns()});
-    if let Some(zone) = &args.times.at_zone {
-        properties["x-time-zone"] = zone.as_str().into();
-    }
-    if let Some(minutes) = args.start_window {
-        properties["start_window_minutes"] = minutes.into();
-    }
-    let body = json!({"policy": {
-        "name": args.name,
-        "enabled": !args.disabled,
-        "operation_type": args.operation.as_str(),
-        "trigger": {"properties": properties},
-        "operation_definition": definition,
-    }});
     let answer = session
         .client
-        .post(&session.client.cbr("policies"), &body)
+        .post(&session.client.cbr("policies"), &json!({"policy": args.policy()}))
         .await
         .map_err(session.failed(lang.what_create(lang.noun_backup_policy(), &args.name)))?;
+    show(session.output, &answer["policy"])
+}
+
+/// POL-04.
+async fn standard(session: &Session, zone: Option<String>) -> Result<(), Failure> {
+    let lang = session.output.lang;
+    let body = match zone {
+        Some(zone) => json!({"x-time-zone": zone}),
+        None => json!({}),
+    };
+    let answer = session
+        .client
+        .post(&session.client.cbr("x/default-policy"), &body)
+        .await
+        .map_err(session.failed(lang.what_create(lang.noun_backup_policy(), "default")))?;
     show(session.output, &answer["policy"])
 }
 
@@ -323,7 +356,7 @@ async fn update(session: &Session, args: UpdateArgs) -> Result<(), Failure> {
 
 /// What the arguments change. The service replaces a definition as a whole, so what is not named is
 /// taken from `before`; a new way of keeping takes the place of the old one.
-fn changes(args: &UpdateArgs, before: &Value) -> Map<String, Value> {
+pub(super) fn changes(args: &UpdateArgs, before: &Value) -> Map<String, Value> {
     let mut policy = Map::new();
     if let Some(name) = &args.name {
         policy.insert("name".into(), json!(name));
@@ -408,14 +441,19 @@ fn zone(policy: &Value) -> String {
         .map_or_else(|| "UTC".to_owned(), |zone| wire::text(zone, ""))
 }
 
-fn lines(thing: &Value, pointer: &str) -> String {
+pub(super) fn lines(thing: &Value, pointer: &str) -> String {
     let items = wire::items(thing, pointer).iter();
     items.map(|item| wire::text(item, "")).collect::<Vec<_>>().join(" ")
 }
 
 /// The definition in short: `max_backups=5 day_backups=7`; what is not used is left out.
 fn keeps(policy: &Value) -> String {
-    let definition = policy["operation_definition"].as_object();
+    kept_by(&policy["operation_definition"])
+}
+
+/// A definition in short.
+pub(super) fn kept_by(definition: &Value) -> String {
+    let definition = definition.as_object();
     let used = definition.into_iter().flatten().filter(|(_, value)| match value {
         Value::Number(number) => number.as_i64().is_none_or(|number| number >= 0),
         Value::Null => false,

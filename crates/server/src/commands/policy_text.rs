@@ -6,6 +6,9 @@ use crate::text::{Lang, texts};
 
 texts! {
     noun_backup_policy() "policy" | "策略";
+    noun_organization_policy() "organization policy" | "组织策略";
+    col_copies_name() "NAME IN PROJECTS" | "项目内名称";
+    col_scope() "SCOPE" | "作用范围";
     col_origin() "ORIGIN" | "来源";
     col_runs() "RUNS" | "执行时间";
     col_time_zone() "TIME ZONE" | "时区";

@@ -106,6 +106,15 @@ enum RepoCommand {
     Probe,
     /// Write a lost database anew from the repository (the service must be stopped)
     Rebuild,
+    /// Use another repository with this database from now on (the service must be stopped)
+    ///
+    /// A start refuses a repository that is not the one its backups are in. Accepted is one that has all of
+    /// them; this is recorded in the audit.
+    Accept {
+        /// There is none yet: the next start makes one. Only for a database without backups
+        #[arg(long)]
+        new: bool,
+    },
     #[command(subcommand)]
     Key(KeyCommand),
 }
@@ -117,6 +126,10 @@ impl RepoArgs {
         if matches!(self.command, RepoCommand::Rebuild) {
             let data = self.place.data_dir(output)?;
             return super::rebuild::run(&data, &config, output).await;
+        }
+        if let RepoCommand::Accept { new } = self.command {
+            let data = self.place.data_dir(output)?;
+            return super::accept::run(&data, &config, new, output).await;
         }
         if let RepoCommand::Key(command) = self.command {
             return self.place.key(command, &config, output).await;
@@ -168,7 +181,7 @@ impl RepoCommand {
             Self::Probe => super::repo_probe::run(repository, output).await,
             Self::Audit => super::repo_gc::audit(repository, output).await,
             Self::Gc(args) => super::repo_gc::run(repository, args, output).await,
-            Self::Rebuild | Self::Key(_) => Ok(()),
+            Self::Rebuild | Self::Accept { .. } | Self::Key(_) => Ok(()),
         }
     }
 }

@@ -113,7 +113,10 @@ fn body(backup: &Value, mappings: Vec<Value>, power_on: bool) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::text::Lang;
 
     /// RST-16: a disk that was taken away since is no reason not to restore the others.
     #[test]
@@ -125,6 +128,32 @@ mod tests {
         let disk = json!({"resource_type": "OS::Cinder::Volume", "resource_id": "v"});
         let want = json!({"restore": {"power_on": false, "volume_id": "v"}});
         assert_eq!(body(&disk, Vec::new(), false), want);
+    }
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: RestoreArgs,
+    }
+
+    /// RST-04, RST-45: one backup at a time.
+    #[test]
+    fn several_backups_are_not_restored_at_once() {
+        let parsed = |words: &[&str]| Line::try_parse_from([&["restore"], words].concat());
+        assert_eq!(parsed(&["one"]).unwrap().args.backup, "one");
+        assert!(parsed(&["one", "two"]).is_err() && parsed(&[]).is_err());
+    }
+
+    /// RST-06, RST-45: who is asked is told that it cannot be undone.
+    #[test]
+    fn the_question_says_that_the_disk_is_overwritten_for_good() {
+        let asked = Lang::En.ask_restore("disk", "monday");
+        assert!(
+            asked.contains("Overwrite `disk`") && asked.contains("cannot be undone"),
+            "{asked}"
+        );
+        let asked = Lang::Zh.ask_restore("disk", "monday");
+        assert!(asked.contains("覆盖 `disk`") && asked.contains("无法撤销"), "{asked}");
     }
 
     #[test]

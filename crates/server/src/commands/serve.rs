@@ -104,14 +104,16 @@ impl ServeArgs {
             // It ends with the signal; nothing waits for clients that do not leave.
             drop(tokio::spawn(node.serve_exports(listener, stopping.clone())));
         }
-        let router = node.router(&config, &url, Arc::new(move || telemetry::rendered(&metrics)));
+        let rendered = Arc::new(move || telemetry::rendered(&metrics));
+        let router = node.router(&config, &url, (rendered, stopping.clone()));
         let handle = Handle::new();
         close_on_stop(stopping.clone(), handle.clone(), &config.http);
         let working = tokio::spawn(node.work(&config, &stopping));
         ready::tell(&url);
         // Nobody listening is no reason not to serve.
         drop(output.line(output.lang.note_ready(&url)));
-        let places = Places::new(config.http.connections_max(), config.http.idle(), clock);
+        let shares = config.http.connections_at(address);
+        let places = Places::new(shares, config.http.idle(), clock);
         let served = listen(listener, &config.http, handle, router, (places, certificate)).await;
         // Also when the listener failed by itself.
         stopping.cancel();

@@ -41,7 +41,7 @@ enum TaskCommand {
         /// Id
         task: String,
     },
-    /// Follow tasks until they end; without ids, all that have not ended
+    /// Follow tasks until they end; without ids, all that have not ended. With `-o json` every change is a line
     Watch {
         /// Ids
         tasks: Vec<String>,
@@ -116,8 +116,9 @@ async fn watch(
         tasks.reverse();
     }
     let wait = WaitArgs { no_wait: false, timeout };
-    let logs = wait::tasks(&session.client, output, &tasks, wait).await?;
-    output.list(&logs, &columns(output))
+    let logs = wait::watched(&session.client, output, &tasks, wait).await?;
+    // Programs had every state already, the last ones too.
+    if output.is_json() { Ok(()) } else { output.list(&logs, &columns(output)) }
 }
 
 fn columns(output: Output) -> Vec<Column> {

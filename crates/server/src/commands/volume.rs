@@ -1,4 +1,4 @@
-//! `cbr volume …` and `cbr server …`: what can be protected.
+//! `cbr volume …`: disks.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -88,7 +88,7 @@ impl VolumeArgs {
     }
 }
 
-async fn list(
+pub(super) async fn list(
     session: &Session,
     noun: Noun,
     name: Option<String>,
@@ -187,68 +187,4 @@ fn show_volume(output: Output, volume: &Value) -> Result<(), Failure> {
         (lang.col_created(), Show::With(|volume| wire::time(volume, "/created_at"))),
     ]);
     output.show(volume, &particulars)
-}
-
-/// See servers
-#[derive(Debug, Args)]
-pub(crate) struct ServerArgs {
-    #[command(flatten)]
-    connection: ConnectionArgs,
-    #[command(subcommand)]
-    command: ServerCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum ServerCommand {
-    /// List servers
-    List {
-        /// Only servers of this name
-        #[arg(long)]
-        name: Option<String>,
-    },
-    /// Show a server and its disks
-    Show {
-        /// Name or id
-        server: String,
-    },
-}
-
-impl ServerArgs {
-    /// Runs the command.
-    pub(crate) async fn run(self, output: Output) -> Result<(), Failure> {
-        let session = Session::open(&self.connection, output).await?;
-        let lang = output.lang;
-        let columns = vec![
-            (lang.col_id(), Show::At("/id")),
-            (lang.col_name(), Show::At("/name")),
-            (lang.col_status(), Show::At("/status")),
-            (lang.col_zone(), Show::At("/OS-EXT-AZ:availability_zone")),
-            (
-                lang.col_disks(),
-                Show::With(|server| {
-                    wire::items(server, "/os-extended-volumes:volumes_attached").len().to_string()
-                }),
-            ),
-        ];
-        match self.command {
-            ServerCommand::List { name } => list(&session, Noun::Server, name, &columns).await,
-            ServerCommand::Show { server } => {
-                let server = session.find(Noun::Server, &server).await?;
-                output.show(&server, &columns)?;
-                let disks = wire::items(&server, "/os-extended-volumes:volumes_attached");
-                if output.is_json() || disks.is_empty() {
-                    return Ok(());
-                }
-                output.line("")?;
-                output.list(
-                    disks,
-                    &[
-                        (lang.col_volume_id(), Show::At("/id")),
-                        (lang.col_device(), Show::At("/device")),
-                        (lang.col_boot_index(), Show::At("/bootIndex")),
-                    ],
-                )
-            }
-        }
-    }
 }

@@ -27,6 +27,8 @@ pub(crate) struct BillingConfig {
     pub(crate) retention_days: u64,
     /// Whether they are deleted then.
     pub(crate) release: bool,
+    /// Days for which metered hours are kept.
+    pub(crate) history_days: u64,
     /// What vaults cost.
     pub(crate) prices: PricesConfig,
 }
@@ -77,6 +79,7 @@ impl Default for BillingConfig {
             grace_hours: 24,
             retention_days: 15,
             release: false,
+            history_days: 3 * 366,
             prices: PricesConfig::default(),
         }
     }
@@ -91,6 +94,7 @@ impl BillingConfig {
         check_range("billing.credit_limit", self.credit_limit, 0..=1_000_000_000)?;
         check_range("billing.grace_hours", self.grace_hours, 1..=8_760)?;
         check_range("billing.retention_days", self.retention_days, 1..=3_650)?;
+        check_range("billing.history_days", self.history_days, 62..=36_500)?;
         if self.release && !self.freeze {
             let why = "needs freeze = true: only what was frozen for long enough is deleted";
             return Err(ConfigError::invalid("billing.release", why));
@@ -115,6 +119,7 @@ impl BillingConfig {
             freezes: self.freeze,
             grace_hours: small(self.grace_hours),
             retention_days: small(self.retention_days),
+            history_days: small(self.history_days),
         })
     }
 
@@ -160,9 +165,10 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_by_its_name() {
         type Break = fn(&mut BillingConfig);
-        let broken: [(&str, Break); 5] = [
+        let broken: [(&str, Break); 6] = [
             ("billing.currency", |config| config.currency = "euro".into()),
             ("billing.retention_days", |config| config.retention_days = 0),
+            ("billing.history_days", |config| config.history_days = 61),
             ("billing.release", |config| config.release = true),
             ("billing.prices.disk.hour", |config| config.prices.disk.hour = "0,1".into()),
             ("billing.credit_limit", |config| config.credit_limit = u64::MAX),

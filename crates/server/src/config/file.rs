@@ -244,7 +244,10 @@ mod tests {
             let shown = EXAMPLE.lines().any(|line| {
                 line.trim_start_matches(['#', ' ']).split_once(" = ").is_some_and(|(k, _)| k == key)
             });
-            assert!(shown || matches!(key, "pools" | "block_devices" | "servers"), "{key}");
+            assert!(
+                shown || matches!(key, "pools" | "block_devices" | "servers" | "tags"),
+                "{key}"
+            );
         }
     }
 

@@ -1,9 +1,10 @@
 //! `[http]`: where and how the service answers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cbr_api::shares::Shares;
 use serde::{Deserialize, Serialize};
 
 use super::file::{ConfigError, check_absolute, check_range};
@@ -42,7 +43,9 @@ pub(crate) struct HttpConfig {
     pub(crate) compatibility: Compatibility,
     /// How many connections there may be at a time.
     pub(crate) connections_max: u64,
-    /// How long a connection may send nothing, or take nothing of an answer.
+    /// How many of them one address may have; none: half, or all where only this machine can connect.
+    pub(crate) connections_per_address_max: Option<u64>,
+    /// How long a connection may ask nothing, or take nothing of an answer.
     pub(crate) idle_seconds: u64,
     /// How long running requests may take to end when the service stops.
     pub(crate) shutdown_seconds: u64,
@@ -61,6 +64,7 @@ impl Default for HttpConfig {
             accept_unsigned_payload: false,
             compatibility: Compatibility::Extended,
             connections_max: 512,
+            connections_per_address_max: None,
             idle_seconds: 75,
             shutdown_seconds: 10,
         }
@@ -85,12 +89,16 @@ impl HttpConfig {
         Duration::from_secs(self.shutdown_seconds)
     }
 
-    /// How many connections there may be at a time.
-    pub(crate) fn connections_max(&self) -> usize {
-        usize::try_from(self.connections_max).unwrap_or(usize::MAX)
+    /// The places for connections of a service that listens at `address`.
+    pub(crate) fn connections_at(&self, address: SocketAddr) -> Shares<IpAddr> {
+        let all = self.connections_max;
+        let share = if address.ip().is_loopback() { all } else { all.div_ceil(2) };
+        let each = self.connections_per_address_max.unwrap_or(share);
+        let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        Shares::new(number(each), number(all))
     }
 
-    /// How long a connection may send nothing, or take nothing of an answer.
+    /// How long a connection may ask nothing, or take nothing of an answer.
     pub(crate) const fn idle(&self) -> Duration {
         Duration::from_secs(self.idle_seconds)
     }
@@ -130,6 +138,8 @@ impl HttpConfig {
         check_range("http.body_bytes_max", self.body_bytes_max, 1 << 10..=64 << 20)?;
         check_range("http.signature_skew_seconds", self.signature_skew_seconds, 1..=86_400)?;
         check_range("http.connections_max", self.connections_max, 1..=65_536)?;
+        let share = self.connections_per_address_max.unwrap_or(1);
+        check_range("http.connections_per_address_max", share, 1..=65_536)?;
         check_range("http.idle_seconds", self.idle_seconds, 1..=3600)?;
         check_range("http.shutdown_seconds", self.shutdown_seconds, 0..=3600)
     }

@@ -137,9 +137,16 @@ fn without_waiting_the_ids_of_the_tasks_are_told_and_can_be_watched() {
     place.json(&server, &["vault", "bind", "v", "disk.raw"]);
     let started = place.json(&server, &["backup", "create", "v", "--no-wait"]);
     let task = started["task_ids"][0].as_str().unwrap();
-    let watched = place.json(&server, &["task", "watch", task]);
-    assert_eq!(watched[0]["status"], "success");
-    assert_eq!(watched[0]["extra_info"]["common"]["progress"], 100);
+    let watched = place.client(&server, &["task", "watch", task, "-o", "json"]);
+    assert!(watched.status.success(), "{}", text(&watched));
+    let states: Vec<serde_json::Value> = String::from_utf8_lossy(&watched.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(states.iter().all(|state| state["id"] == task), "{states:?}");
+    let last = states.last().unwrap();
+    assert_eq!(last["status"], "success");
+    assert_eq!(last["extra_info"]["common"]["progress"], 100);
     let checkpoint = started["checkpoint"]["id"].as_str().unwrap();
     let shown = place.json(&server, &["checkpoint", "show", checkpoint]);
     assert_eq!(shown["status"], "available");

@@ -87,6 +87,68 @@ fn connections_are_counted_and_who_takes_no_answer_is_hung_up_on() {
     drop(deaf);
 }
 
+/// P24: one address does not take all places.
+#[test]
+fn an_address_has_a_share_of_the_places() {
+    let place = Place::new();
+    let config = place.path("cbr.toml");
+    fs::write(&config, "[http]\nconnections_max = 2\nconnections_per_address_max = 1\n").unwrap();
+    let server = place.start_with(&["--config", config.to_str().unwrap()]);
+    let address = server.url.strip_prefix("http://").unwrap();
+    // The one that waited for the service to be ready may still be closing.
+    let holder = (0..100).find_map(|_| {
+        let mut holder = TcpStream::connect(address).unwrap();
+        holder.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        drop(holder.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"));
+        matches!(holder.read(&mut [0; 4096]), Ok(count) if count > 0).then_some(holder)
+    });
+    let holder = holder.unwrap();
+    let mut second = TcpStream::connect(address).unwrap();
+    second.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    drop(second.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"));
+    let refused = second.read(&mut [0; 4096]);
+    assert!(!matches!(refused, Ok(count) if count > 0), "{refused:?}");
+    drop(holder);
+}
+
+/// P24: who answers pings and asks nothing keeps no place.
+#[test]
+fn a_client_that_only_answers_pings_is_hung_up_on() {
+    const SETTINGS: u8 = 4;
+    const PING: u8 = 6;
+    const ACK: u8 = 1;
+    let place = Place::new();
+    let config = place.path("cbr.toml");
+    fs::write(&config, "[http]\nidle_seconds = 1\n").unwrap();
+    let server = place.start_with(&["--config", config.to_str().unwrap()]);
+    let mut connection = TcpStream::connect(server.url.strip_prefix("http://").unwrap()).unwrap();
+    connection.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let frame = |kind: u8, flags: u8, payload: &[u8]| {
+        let length = u8::try_from(payload.len()).unwrap();
+        [&[0, 0, length, kind, flags, 0, 0, 0, 0], payload].concat()
+    };
+    connection.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+    connection.write_all(&frame(SETTINGS, 0, &[])).unwrap();
+    let mut pings = 0;
+    let mut header = [0; 9];
+    // An error is an end as well: what was still on its way to a closed connection resets it.
+    while connection.read_exact(&mut header).is_ok() {
+        let length = u32::from_be_bytes([0, header[0], header[1], header[2]]);
+        let mut payload = vec![0; usize::try_from(length).unwrap()];
+        connection.read_exact(&mut payload).unwrap();
+        let answer = match (header[3], header[4] & ACK) {
+            (SETTINGS, 0) => frame(SETTINGS, ACK, &[]),
+            (PING, 0) => {
+                pings += 1;
+                frame(PING, ACK, &payload)
+            }
+            _ => continue,
+        };
+        assert!(pings < 15, "it is kept for as long as it answers");
+        drop(connection.write_all(&answer));
+    }
+}
+
 #[test]
 fn a_password_that_others_can_read_is_noticed() {
     let place = Place::new();

@@ -36,6 +36,7 @@ pub(super) fn templates() -> Vec<AlarmTemplate> {
         (EventKind::VaultFull, 1),
         (EventKind::RunMissed, 2),
         (EventKind::DamageFound, 1),
+        (EventKind::SuspiciousBackup, 1),
     ];
     vec![
         template(

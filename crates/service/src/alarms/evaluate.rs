@@ -147,7 +147,7 @@ impl Alarms {
                 untold: telling.because,
             };
             let (level, resource, at) = (condition.level, known.resource, tx.now());
-            let change = Change { place, level, resource, detail, at };
+            let change = Change { id: None, place, level, resource, detail, at };
             change.record(&self.core, tx, rule, next, false).await?;
         }
         Ok(true)

@@ -1,12 +1,11 @@
 //! What happens is written down in its transaction, and alarms and notices are made of it afterwards,
 //! once (MON-08, MON-10).
 
-use cbr_db::{DbError, RecordFilter, Tx};
+use cbr_db::{DbError, Tx};
 use cbr_model::alarm::{AlarmRule, AlarmState, Condition, RecordDetail, What};
 use cbr_model::event::{CbrEvent, EventKind};
-use cbr_model::query::Page;
 use cbr_model::vault::Vault;
-use cbr_model::{EventId, ProjectId, VaultId};
+use cbr_model::{AlarmRecordId, EventId, ProjectId, VaultId};
 use uuid::Uuid;
 
 use super::record::{Change, told_about};
@@ -18,6 +17,10 @@ use crate::topics::tell;
 
 /// Events that are looked at in one go.
 const PAGE: u32 = 50;
+/// A rule tells of so many events within [`TOLD_SECONDS`]; of the others the history tells. When a
+/// storage fails, every resource on it does.
+const TOLD_MAX: u64 = 100;
+const TOLD_SECONDS: i64 = 60 * 60;
 
 /// Something that happens now. Whoever makes it happen raises it in the same transaction.
 #[derive(Clone, Debug)]
@@ -84,45 +87,72 @@ impl Alarms {
         }
     }
 
-    /// Says whether no other node was faster.
+    /// Makes of an event what follows from it, a transaction for each rule: of a rule that was done before
+    /// a crash, or by another node, the record is there. Says whether nobody was faster.
     async fn handle_once(&self, event: &CbrEvent) -> std::result::Result<bool, DbError> {
+        let mut tx = self.core.db.read().await?;
+        let rules = tx.alarms().enabled_on_events(event.project).await?;
+        drop(tx);
+        let mut failure = None;
+        for rule in rules.iter().filter(|rule| rule.watched.includes(event.vault)) {
+            // One rule that cannot be followed keeps nobody else from being told.
+            if let Err(error) = self.follow(rule, event).await {
+                failure = failure.or(Some(error));
+            }
+        }
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
         let mut tx = self.core.db.begin().await?;
         if !tx.events().set_handled(event.id).await? {
             return Ok(false);
         }
-        self.handle(&mut tx, event).await?;
+        self.notice(&mut tx, event).await?;
         tx.commit().await?;
         self.core.wake();
         Ok(true)
     }
 
-    async fn handle(&self, tx: &mut Tx, event: &CbrEvent) -> std::result::Result<(), DbError> {
-        for rule in tx.alarms().enabled_on_events(event.project).await? {
-            if !rule.watched.includes(event.vault) {
-                continue;
-            }
-            for (place, condition) in rule.conditions.iter().enumerate() {
-                if condition.what == What::Event(event.kind) {
-                    self.raise(tx, &rule, (place, condition), event).await?;
-                }
-            }
+    /// What one rule makes of an event: a record for each of its conditions that is about it, and at most
+    /// one message to whom it tells, of the most severe of them.
+    async fn follow(&self, rule: &AlarmRule, event: &CbrEvent) -> std::result::Result<(), DbError> {
+        if matching(rule, event).is_empty() {
+            return Ok(());
         }
-        self.notice(tx, event).await
+        let mut tx = self.core.db.begin().await?;
+        // As it is now: it may have been changed or removed since it was listed.
+        let now = tx.alarms().find(rule.project, rule.id).await?;
+        let is_meant = |rule: &AlarmRule| rule.enabled && rule.watched.includes(event.vault);
+        let Some(rule) = &now.filter(is_meant) else { return Ok(()) };
+        let matching = matching(rule, event);
+        let Some((first, _)) = matching.first() else { return Ok(()) };
+        if tx.alarm_records().exists(record_id(event, rule, *first)).await? {
+            return Ok(());
+        }
+        let mut is_told = false;
+        for one in matching {
+            let because = if is_told {
+                Some("another condition of the rule has told it".to_owned())
+            } else {
+                silence(&mut tx, rule, one, event).await?
+            };
+            is_told |= self.raise(&mut tx, rule, one, event, because).await?;
+        }
+        tx.commit().await
     }
 
+    /// Says whether somebody is told.
     async fn raise(
         &self,
         tx: &mut Tx,
         rule: &AlarmRule,
         (place, condition): (usize, &Condition),
         event: &CbrEvent,
-    ) -> std::result::Result<(), DbError> {
-        let resource = event.resource.clone().or_else(|| event.vault.map(|id| id.to_string()));
-        let resource = resource.unwrap_or_default();
-        let is_repeated = is_repeated(tx, rule, (place, condition), &resource, event).await?;
+        because: Option<String>,
+    ) -> std::result::Result<bool, DbError> {
         let message = text::of_event(rule, condition, event);
-        let because = is_repeated.then(|| "it was told a short time ago".to_owned());
         let told = told_about(&self.core, tx, rule, &rule.on_alarm, &message, because).await?;
+        let is_told = told.count > 0;
         let detail = RecordDetail {
             resource_name: event.resource_name.clone(),
             condition: Some(condition.clone()),
@@ -131,8 +161,11 @@ impl Alarms {
             told: told.count,
             untold: told.because,
         };
-        let change = Change { place, level: condition.level, resource, detail, at: event.at };
-        change.record(&self.core, tx, rule, AlarmState::Alarm, true).await
+        let (level, at, resource) = (condition.level, event.at, about(event));
+        let id = Some(record_id(event, rule, place));
+        let change = Change { id, place, level, resource, detail, at };
+        change.record(&self.core, tx, rule, AlarmState::Alarm, true).await?;
+        Ok(is_told)
     }
 
     /// MON-10: a notice about a vault whose notices are on, to the topics that take them.
@@ -152,25 +185,45 @@ impl Alarms {
     }
 }
 
-/// Whether the same was told so short a time ago that the condition's pause is not over.
-async fn is_repeated(
+/// The conditions of a rule that are about an event, with their places, the most severe first.
+fn matching<'r>(rule: &'r AlarmRule, event: &CbrEvent) -> Vec<(usize, &'r Condition)> {
+    let mut found: Vec<(usize, &Condition)> = rule.conditions.iter().enumerate().collect();
+    found.retain(|(_, condition)| condition.what == What::Event(event.kind));
+    found.sort_by_key(|(place, condition)| (condition.level, *place));
+    found
+}
+
+/// The record of a rule's condition about an event: one, whoever writes it.
+fn record_id(event: &CbrEvent, rule: &AlarmRule, place: usize) -> AlarmRecordId {
+    let name = format!("{} {place}", rule.id);
+    AlarmRecordId::from_uuid(Uuid::new_v5(&event.id.as_uuid(), name.as_bytes()))
+}
+
+/// What an event is about.
+fn about(event: &CbrEvent) -> String {
+    let vault = || event.vault.map(|id| id.to_string());
+    event.resource.clone().or_else(vault).unwrap_or_default()
+}
+
+/// Why nobody is told of an event: the same was told so short a time ago that the condition's pause is not
+/// over, or the rule has told of too many.
+async fn silence(
     tx: &mut Tx,
     rule: &AlarmRule,
     (place, condition): (usize, &Condition),
-    resource: &str,
     event: &CbrEvent,
-) -> std::result::Result<bool, DbError> {
-    if condition.suppress == 0 {
-        return Ok(false);
+) -> std::result::Result<Option<String>, DbError> {
+    if condition.suppress > 0 {
+        let since = event.at.plus_seconds(1 - i64::from(condition.suppress));
+        let about = about(event);
+        let of = Some((place, about.as_str()));
+        if tx.alarm_records().told_since(rule.id, of, since).await? > 0 {
+            return Ok(Some("it was told a short time ago".to_owned()));
+        }
     }
-    let filter = RecordFilter {
-        alarms: vec![rule.id],
-        resource: Some(resource.to_owned()),
-        on_event: Some(true),
-        from: Some(event.at.plus_seconds(1 - i64::from(condition.suppress))),
-        ..RecordFilter::default()
-    };
-    let page = Page { limit: 100, ..Page::default() };
-    let known = tx.alarm_records().list(rule.project, &filter, &page).await?;
-    Ok(known.rows.iter().any(|record| record.condition == place && record.detail.told > 0))
+    let since = event.at.plus_seconds(1 - TOLD_SECONDS);
+    if tx.alarm_records().told_since(rule.id, None, since).await? >= TOLD_MAX {
+        return Ok(Some(format!("the rule told of {TOLD_MAX} events within an hour")));
+    }
+    Ok(None)
 }

@@ -50,6 +50,8 @@ pub(super) async fn told_about(
 
 /// A change of state that is to be written down.
 pub(super) struct Change {
+    /// Of something that is written down once, whoever does it; none: a new one.
+    pub(super) id: Option<AlarmRecordId>,
     /// Place of the condition in the rule.
     pub(super) place: usize,
     pub(super) level: u8,
@@ -68,7 +70,7 @@ impl Change {
         on_event: bool,
     ) -> Result<(), DbError> {
         let record = AlarmRecord {
-            id: AlarmRecordId::random(&*core.random),
+            id: self.id.unwrap_or_else(|| AlarmRecordId::random(&*core.random)),
             project: rule.project,
             alarm: rule.id,
             alarm_name: rule.name.clone(),
@@ -82,6 +84,6 @@ impl Change {
             ended_at: None,
         };
         metrics::counter!("cbr_alarm_changes_total", "state" => status.as_str()).increment(1);
-        tx.alarm_records().insert(&record).await
+        tx.alarm_records().insert(&record).await.map(drop)
     }
 }

@@ -28,6 +28,8 @@ const RULES_MAX: usize = 1000;
 const TOPICS_MAX: usize = 10;
 /// How long history, events and deliveries are kept.
 const HISTORY_SECONDS: i64 = 30 * 86_400;
+/// Rows of a table that are forgotten in one transaction.
+const FORGET: u32 = 500;
 
 /// Use cases of alarms, and their background.
 #[derive(Debug)]
@@ -221,14 +223,21 @@ impl Alarms {
     /// Forgets history, events and deliveries that are too old; says how many rows.
     pub async fn forget(&self) -> Result<u64> {
         let doing = "forgetting old alarms";
-        let mut tx = self.core.db.begin().await.map_err(db(doing))?;
-        let before = tx.now().plus_seconds(-HISTORY_SECONDS);
-        let mut count = tx.alarm_records().forget(before).await.map_err(db(doing))?;
-        count += tx.events().forget(before).await.map_err(db(doing))?;
-        count += tx.deliveries().forget(before).await.map_err(db(doing))?;
-        count += tx.vault_levels().forget_gone().await.map_err(db(doing))?;
-        tx.commit().await.map_err(db(doing))?;
-        Ok(count)
+        let mut count = 0;
+        loop {
+            // A part at a time: others want to write as well.
+            let mut tx = self.core.db.begin().await.map_err(db(doing))?;
+            let before = tx.now().plus_seconds(-HISTORY_SECONDS);
+            let records = tx.alarm_records().forget(before, FORGET).await.map_err(db(doing))?;
+            let events = tx.events().forget(before, FORGET).await.map_err(db(doing))?;
+            let deliveries = tx.deliveries().forget(before, FORGET).await.map_err(db(doing))?;
+            let gone = tx.vault_levels().forget_gone().await.map_err(db(doing))?;
+            tx.commit().await.map_err(db(doing))?;
+            count += records + events + deliveries + gone;
+            if records.max(events).max(deliveries) < u64::from(FORGET) {
+                return Ok(count);
+            }
+        }
     }
 
     // --- templates

@@ -102,6 +102,8 @@ mod tests {
             source_ip: None,
             request: None,
             refused: None,
+            agency: None,
+            home: None,
         }
     }
 

@@ -83,6 +83,27 @@ impl<'a> Change<'a> {
         entry.append(&mut self.tx, &*self.random, self.doing).await
     }
 
+    /// Where somebody acts through an agency: records that in the account of the user as well.
+    pub(crate) async fn record_at_home(&mut self) -> Result<()> {
+        let caller = self.actor.caller();
+        let (Some(agency), Some(event)) = (caller.agency, self.actor.event()) else {
+            return Ok(());
+        };
+        let home = self.tx.domains().find(caller.user.domain).await.map_err(db(self.doing))?;
+        let Some(home) = home else { return Ok(()) };
+        let entry = Entry {
+            who: Who::user(&home, &caller.user),
+            project: None,
+            event,
+            subject: Subject::new(agency, &caller.domain.name),
+            request_id: self.actor.request_id(),
+            source_ip: self.actor.source_ip(),
+            request: None,
+            refused: None,
+        };
+        entry.append(&mut self.tx, &*self.random, self.doing).await
+    }
+
     /// Makes durable what was recorded before, or what changed nothing.
     pub(crate) async fn commit_recorded(self) -> Result<()> {
         self.tx.commit().await.map_err(db(self.doing))

@@ -6,7 +6,7 @@ use cbr_db::Tx;
 use cbr_env::Random;
 use cbr_model::audit::{Event, SYSTEM_NAME, SYSTEM_USER, Trace};
 use cbr_model::identity::{Caller, Domain, User};
-use cbr_model::{ProjectId, TraceId, UserId};
+use cbr_model::{AgencyId, DomainId, ProjectId, TraceId, UserId};
 
 use super::chain::Head;
 use super::change::Subject;
@@ -19,20 +19,22 @@ pub(super) struct Who<'a> {
     domain: &'a Domain,
     user: UserId,
     name: &'a str,
+    through: Option<(AgencyId, DomainId)>,
 }
 
 impl<'a> Who<'a> {
     pub(super) fn of(caller: &'a Caller) -> Self {
-        Self::user(&caller.domain, &caller.user)
+        let through = caller.agency.map(|agency| (agency, caller.user.domain));
+        Self { through, ..Self::user(&caller.domain, &caller.user) }
     }
 
     pub(super) fn user(domain: &'a Domain, user: &'a User) -> Self {
-        Self { domain, user: user.id, name: &user.name }
+        Self { domain, user: user.id, name: &user.name, through: None }
     }
 
     /// The service itself.
     pub(super) const fn system(domain: &'a Domain) -> Self {
-        Self { domain, user: SYSTEM_USER, name: SYSTEM_NAME }
+        Self { domain, user: SYSTEM_USER, name: SYSTEM_NAME, through: None }
     }
 }
 
@@ -81,6 +83,8 @@ impl Entry<'_> {
             source_ip: self.source_ip.map(|ip| ip.to_string()),
             request: self.request.map(str::to_owned),
             refused: self.refused,
+            agency: who.through.map(|(agency, _)| agency),
+            home: who.through.map(|(_, home)| home),
         };
         let kept = head.next(&trace).map_err(Error::internal(doing))?;
         tx.audit().append(&kept).await.map_err(db(doing))

@@ -15,3 +15,4 @@ pub(crate) use change::{Change, Subject};
 pub(crate) use refused::Refusals;
 pub use refused::Refused;
 pub use service::{Audit, Kept, Verified};
+pub(crate) use system::{record_for_account, record_system};

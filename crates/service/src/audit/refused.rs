@@ -1,25 +1,26 @@
 //! Records of what was refused: logins that failed, and changes that somebody may not make.
 //!
-//! Whoever is refused decides how often, so there is a limit: an account's chain grows by at most
-//! [`PER_WINDOW`] of these in [`WINDOW`], on each node. What is beyond it is counted only.
+//! Whoever is refused decides how often, so there are limits: an account's chain grows by at most
+//! [`PER_WINDOW`] of these in [`WINDOW`] for each user, and by as many for logins that failed, on each
+//! node. So nobody hides what it is refused behind what others are. What is beyond it is counted only.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cbr_db::Db;
 use cbr_env::{Clock, Random};
 use cbr_model::audit::Event;
 use cbr_model::identity::{Caller, Domain, User};
-use cbr_model::{DomainId, ProjectId};
+use cbr_model::{DomainId, ProjectId, UserId};
 
 use super::change::Subject;
 use super::entry::{Entry, Who};
 use crate::Result;
 use crate::access::Request;
 use crate::error::db;
+use crate::rate::PerWindow;
 
-/// So many refusals of an account are recorded in a window.
+/// So many refusals of a user are recorded in a window.
 pub(crate) const PER_WINDOW: u32 = 60;
 /// How long a window is.
 pub(crate) const WINDOW: Duration = Duration::from_mins(1);
@@ -31,6 +32,8 @@ pub struct Refused<'a> {
     pub domain: &'a Domain,
     /// To whom.
     pub user: &'a User,
+    /// Whether whoever asked has shown to be that user.
+    pub is_proven: bool,
     /// In which project; one of another account is not recorded.
     pub project: Option<ProjectId>,
     /// What it would have been.
@@ -49,7 +52,8 @@ impl<'a> Refused<'a> {
         (event, status): (Event, u16),
         request: &'a Request,
     ) -> Self {
-        Self { domain: &caller.domain, user: &caller.user, project, event, status, request }
+        let (domain, user) = (&caller.domain, &caller.user);
+        Self { domain, user, is_proven: true, project, event, status, request }
     }
 }
 
@@ -58,7 +62,7 @@ pub(crate) struct Refusals {
     db: Arc<Db>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    windows: Mutex<HashMap<DomainId, (u64, u32)>>,
+    windows: PerWindow<(DomainId, Option<UserId>)>,
 }
 
 impl std::fmt::Debug for Refusals {
@@ -69,13 +73,14 @@ impl std::fmt::Debug for Refusals {
 
 impl Refusals {
     pub(crate) fn new(db: Arc<Db>, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { db, clock, random, windows: Mutex::default() }
+        Self { db, clock, random, windows: PerWindow::new(PER_WINDOW, WINDOW) }
     }
 
     /// Records a refusal. Where the tracker is off (AUD-04) or the limit is reached, nothing.
     pub(crate) async fn record(&self, refused: Refused<'_>) -> Result<()> {
         let doing = "recording a refusal";
-        if !self.admits(refused.domain.id) {
+        let who = refused.is_proven.then_some(refused.user.id);
+        if !self.windows.admits((refused.domain.id, who), &*self.clock) {
             metrics::counter!("cbr_audit_refusals_unrecorded_total").increment(1);
             return Ok(());
         }
@@ -95,7 +100,8 @@ impl Refusals {
             who: Who::user(refused.domain, refused.user),
             project,
             event: refused.event,
-            subject: Subject::new(refused.user.id, &refused.user.name),
+            // Nothing was done to anything.
+            subject: Subject::new("", ""),
             request_id: &refused.request.id,
             source_ip: refused.request.source_ip,
             // What was refused may be anything: only that it was asked for is kept.
@@ -104,16 +110,5 @@ impl Refusals {
         };
         entry.append(&mut tx, &*self.random, doing).await?;
         tx.commit().await.map_err(db(doing))
-    }
-
-    /// Whether another one of the account fits into its window.
-    fn admits(&self, domain: DomainId) -> bool {
-        let length = u64::try_from(WINDOW.as_micros()).unwrap_or(u64::MAX);
-        let window = self.clock.monotonic_micros() / length;
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        windows.retain(|_, (of, _)| *of == window);
-        let (_, count) = windows.entry(domain).or_insert((window, 0));
-        *count += 1;
-        *count <= PER_WINDOW
     }
 }

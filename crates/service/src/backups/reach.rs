@@ -130,14 +130,7 @@ pub(crate) async fn readable(
     project: ProjectId,
     id: BackupId,
 ) -> Result<(Backup, StoredVersion)> {
-    let backup = visible(tx, project, id).await?;
-    if backup.project != project {
-        let granted = tx.members().granted(project, id).await.map_err(db("reading a share"))?;
-        let (_, vault) = granted.ok_or(Error::BackupNotFound(id))?;
-        check_vault(existing_vault(tx, project, vault).await?.status)?;
-    }
-    // The owner's vault may be about to go with everything in it.
-    check_vault(existing_vault(tx, backup.project, backup.vault).await?.status)?;
+    let backup = open(tx, project, id).await?;
     match &backup.state {
         BackupState::Available { content: Content::Disk(version) } => {
             let version = version.clone();
@@ -148,6 +141,32 @@ pub(crate) async fn readable(
         }
         other => Err(Error::BackupNotRestorable { status: other.as_str() }),
     }
+}
+
+/// The same of a whole server.
+pub(crate) async fn readable_whole(
+    tx: &mut Tx,
+    project: ProjectId,
+    id: BackupId,
+) -> Result<Backup> {
+    let backup = open(tx, project, id).await?;
+    match &backup.state {
+        BackupState::Available { content: Content::Server } => Ok(backup),
+        other => Err(Error::BackupNotRestorable { status: other.as_str() }),
+    }
+}
+
+/// A visible backup whose vaults – the owner's, and the one that holds the offer – let it be read.
+async fn open(tx: &mut Tx, project: ProjectId, id: BackupId) -> Result<Backup> {
+    let backup = visible(tx, project, id).await?;
+    if backup.project != project {
+        let granted = tx.members().granted(project, id).await.map_err(db("reading a share"))?;
+        let (_, vault) = granted.ok_or(Error::BackupNotFound(id))?;
+        check_vault(existing_vault(tx, project, vault).await?.status)?;
+    }
+    // The owner's vault may be about to go with everything in it.
+    check_vault(existing_vault(tx, backup.project, backup.vault).await?.status)?;
+    Ok(backup)
 }
 
 fn check_vault(status: VaultStatus) -> Result<()> {

@@ -88,8 +88,11 @@ impl Billing {
             at: tx.now(),
         };
         tx.balances().add_entry(domain.id, &entry).await.map_err(db(DOING))?;
-        self.settle(&mut tx).await?;
         tx.commit(Subject::new(domain.id, &domain.name)).await?;
+        if let Err(error) = self.sweep().await {
+            // The credit is given; the next round does the rest.
+            tracing::warn!(error = &error as &dyn std::error::Error, "looking after vaults failed");
+        }
         Ok(self.state(domain.id, balance.whole))
     }
 

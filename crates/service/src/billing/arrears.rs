@@ -1,14 +1,12 @@
 //! What follows when vaults are not paid for: the sweep that does what [`next`] says (VLT-54, BIL-03, BIL-05,
 //! BIL-06, ADR 0022).
 
-use std::collections::HashMap;
-
 use cbr_db::Tx;
 use cbr_model::audit::Event;
 use cbr_model::billing::{BillingStep, Money, StepKind};
 use cbr_model::order::{Order, OrderKind, OrderStatus, Period, PeriodUnit};
 use cbr_model::vault::{Charging, ChargingMode, Vault, VaultStatus};
-use cbr_model::{DomainId, OrderId, ProjectId};
+use cbr_model::{DomainId, OrderId, ProjectId, VaultId};
 
 use super::orders::{carry_out_from, take};
 use super::service::Billing;
@@ -22,27 +20,52 @@ use crate::vaults::is_at_work;
 use crate::{Error, Result};
 
 const DOING: &str = "looking after what is not paid";
+/// So many vaults are looked for in one query.
+const BATCH: u32 = 200;
 const FROZEN: Event = Event::new("freezeVault", "vault");
 const THAWED: Event = Event::new("unfreezeVault", "vault");
 const RENEWED: Event = Event::new("renewVault", "vault");
 const RELEASED: Event = Event::new("deleteVault", "vault");
 
+/// What is to be done about a vault, and why.
+struct Due {
+    vault: Vault,
+    action: Action,
+    debt: Option<&'static str>,
+}
+
 impl Billing {
     /// Does what is due about vaults that are not paid for, and about those that are again; says about
-    /// how many.
+    /// how many. Each in a transaction of its own: one that cannot be looked after is in nobody's way.
     pub async fn sweep(&self) -> Result<u64> {
         let mut tx = self.core.db.begin().await.map_err(db(DOING))?;
-        let done = self.settle(&mut tx).await?;
+        let observed = self.watch.look(&mut tx, &*self.core.clock).await?;
         tx.commit().await.map_err(db(DOING))?;
+        let (mut done, mut after, mut failure) = (0, None, None);
+        let mut note = |result: Result<u64>| match result {
+            Ok(count) => done += count,
+            Err(error) => failure = failure.take().or(Some(error)),
+        };
+        note(self.give_up_old().await);
+        note(self.forget_old().await);
+        loop {
+            let some = self.candidates(after).await?;
+            for (project, vault) in &some {
+                note(self.look_after(*project, *vault, observed).await.map(u64::from));
+            }
+            if some.len() < BATCH as usize {
+                break;
+            }
+            after = some.last().map(|(_, vault)| *vault);
+        }
         if done > 0 {
             self.core.wake();
         }
-        Ok(done)
+        failure.map_or(Ok(done), Err)
     }
 
-    /// The same in a transaction of the caller's.
-    pub(super) async fn settle(&self, tx: &mut Tx) -> Result<u64> {
-        let observed = self.watch.look(tx, &*self.core.clock).await?;
+    async fn candidates(&self, after: Option<VaultId>) -> Result<Vec<(ProjectId, VaultId)>> {
+        let mut tx = self.core.db.read().await.map_err(db(DOING))?;
         let driver = &self.core.billing.driver;
         let in_arrears: Vec<DomainId> = if driver.charges() {
             let below = tx.balances().below(driver.least()).await.map_err(db(DOING))?;
@@ -51,30 +74,66 @@ impl Billing {
             Vec::new()
         };
         let now = tx.now();
-        let candidates =
-            tx.billing_steps().candidates(now, &in_arrears).await.map_err(db(DOING))?;
-        let mut domains = HashMap::new();
-        let mut done = 0;
-        for vault in candidates {
-            let domain = domain_of(tx, &mut domains, vault.project).await?;
-            let owes = domain.is_some_and(|domain| in_arrears.contains(&domain));
-            let debt = match (vault.charging.mode, vault.charging.paid_until) {
-                (ChargingMode::PostPaid, _) if owes => Some(Charging::ARREARS),
-                (ChargingMode::PrePaid, Some(until)) if until <= now => Some(Charging::EXPIRED),
-                _ => None,
-            };
-            let step = tx.billing_steps().find(vault.id).await.map_err(db(DOING))?;
-            let facts = Facts {
-                status: vault.status,
-                frozen_scene: vault.charging.frozen_scene.as_deref(),
-                debt,
-                may_renew: self.may_renew(tx, &vault, domain).await?,
-                step: step.as_ref(),
-            };
-            let action = next(&facts, observed, self.core.billing.patience());
-            done += u64::from(self.act(tx, vault, action, debt, observed).await?);
+        let found = tx.billing_steps().candidates(now, &in_arrears, after, BATCH).await;
+        found.map_err(db(DOING))
+    }
+
+    async fn look_after(
+        &self,
+        project: ProjectId,
+        vault: VaultId,
+        observed: Observed,
+    ) -> Result<bool> {
+        let mut tx = self.core.db.read().await.map_err(db(DOING))?;
+        if self.due(&mut tx, project, vault, observed).await?.is_none() {
+            return Ok(false);
         }
-        Ok(done)
+        drop(tx);
+        let mut tx = self.core.db.begin().await.map_err(db(DOING))?;
+        let Some(due) = self.due(&mut tx, project, vault, observed).await? else {
+            return Ok(false);
+        };
+        let is_done = self.act(&mut tx, due, observed).await?;
+        tx.commit().await.map_err(db(DOING))?;
+        Ok(is_done)
+    }
+
+    /// What is to be done about a vault; none: nothing.
+    async fn due(
+        &self,
+        tx: &mut Tx,
+        project: ProjectId,
+        vault: VaultId,
+        observed: Observed,
+    ) -> Result<Option<Due>> {
+        let Some(vault) = tx.vaults().find(project, vault).await.map_err(db(DOING))? else {
+            return Ok(None);
+        };
+        let domain = tx.projects().find(project).await.map_err(db(DOING))?;
+        let domain = domain.map(|project| project.domain);
+        let driver = &self.core.billing.driver;
+        let owes = match domain {
+            Some(domain) if driver.charges() => {
+                let balance = tx.balances().find(domain).await.map_err(db(DOING))?;
+                balance.whole < driver.least()
+            }
+            _ => false,
+        };
+        let debt = match (vault.charging.mode, vault.charging.paid_until) {
+            (ChargingMode::PostPaid, _) if owes => Some(Charging::ARREARS),
+            (ChargingMode::PrePaid, Some(until)) if until <= tx.now() => Some(Charging::EXPIRED),
+            _ => None,
+        };
+        let step = tx.billing_steps().find(vault.id).await.map_err(db(DOING))?;
+        let facts = Facts {
+            status: vault.status,
+            frozen_scene: vault.charging.frozen_scene.as_deref(),
+            debt,
+            may_renew: self.may_renew(tx, &vault, domain).await?,
+            step: step.as_ref(),
+        };
+        let action = next(&facts, observed, self.core.billing.patience());
+        Ok((action != Action::Nothing).then_some(Due { vault, action, debt }))
     }
 
     async fn may_renew(
@@ -110,9 +169,7 @@ impl Billing {
     async fn act(
         &self,
         tx: &mut Tx,
-        vault: Vault,
-        action: Action,
-        debt: Option<&'static str>,
+        Due { vault, action, debt }: Due,
         observed: Observed,
     ) -> Result<bool> {
         let at = tx.now();
@@ -132,6 +189,8 @@ impl Billing {
             Action::Freeze => {
                 let step = step(StepKind::Frozen);
                 tx.billing_steps().set(project, id, &step).await.map_err(db(DOING))?;
+                // An order that nobody pays keeps no vault from freezing.
+                let vault = self.give_up_of(tx, vault).await?;
                 self.change(tx, vault, VaultStatus::Frozen, Some(step.scene), FROZEN).await?;
             }
             Action::Thaw => {
@@ -246,18 +305,4 @@ async fn held_by(tx: &mut Tx, vault: &Vault) -> Result<Option<&'static str>> {
         Err(Error::Image(_)) => Ok(Some("an image is made of a backup in it")),
         Err(error) => Err(error),
     }
-}
-
-async fn domain_of(
-    tx: &mut Tx,
-    known: &mut HashMap<ProjectId, Option<DomainId>>,
-    project: ProjectId,
-) -> Result<Option<DomainId>> {
-    if let Some(domain) = known.get(&project) {
-        return Ok(*domain);
-    }
-    let found = tx.projects().find(project).await.map_err(db(DOING))?;
-    let domain = found.map(|project| project.domain);
-    known.insert(project, domain);
-    Ok(domain)
 }

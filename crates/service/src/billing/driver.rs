@@ -87,6 +87,8 @@ pub struct BillingSettings {
     pub grace_hours: u32,
     /// For how many days they are frozen before they may be deleted (BIL-09).
     pub retention_days: u32,
+    /// For how many days hours are kept after they were metered.
+    pub history_days: u32,
 }
 
 impl Default for BillingSettings {
@@ -97,6 +99,7 @@ impl Default for BillingSettings {
             freezes: false,
             grace_hours: 24,
             retention_days: 15,
+            history_days: 3 * 366,
         }
     }
 }

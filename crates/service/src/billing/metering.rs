@@ -17,6 +17,9 @@ use crate::error::db;
 use crate::{Access, Error, Result};
 
 const DOING: &str = "metering";
+const FORGETTING: &str = "forgetting old hours";
+/// So many rows are forgotten in one round.
+const FORGET: u32 = 1000;
 /// The first hour that has not been metered.
 const SETTING: &str = "billing.metered_until";
 const HOUR_SECONDS: i64 = 60 * 60;
@@ -70,6 +73,24 @@ impl Billing {
             set_metered_until(&mut tx, until).await?;
             tx.commit().await.map_err(db(DOING))?;
         }
+    }
+
+    /// Forgets hours that were metered so long ago that the operator keeps them no more; says how many
+    /// rows. How far metering has come is what counts, not the clock: that is not followed far.
+    pub(super) async fn forget_old(&self) -> Result<u64> {
+        let mut tx = self.core.db.read().await.map_err(db(FORGETTING))?;
+        let until = metered_until(&mut tx).await?;
+        let first = tx.metering().first_hour().await.map_err(db(FORGETTING))?;
+        drop(tx);
+        let (Some(until), Some(first)) = (until, first) else { return Ok(0) };
+        let before = until - i64::from(self.core.billing.history_days) * 24;
+        if first >= before {
+            return Ok(0);
+        }
+        let mut tx = self.core.db.begin().await.map_err(db(FORGETTING))?;
+        let count = tx.metering().forget(before, FORGET).await.map_err(db(FORGETTING))?;
+        tx.commit().await.map_err(db(FORGETTING))?;
+        Ok(count)
     }
 
     async fn meter_hour(&self, tx: &mut Tx, hour: i64) -> Result<u64> {

@@ -19,5 +19,5 @@ pub use cbr_db::{MeteredHour, MeteringFilter};
 pub use cbr_model::billing::{Price, PriceList, Prices};
 pub use driver::{BillingSettings, Driver, Prepayment, Showback};
 pub use metering::{MeteringState, hour_of};
-pub(crate) use orders::{carry_out, new_line, place};
+pub(crate) use orders::{carry_out, new_line, place, take};
 pub use service::Billing;

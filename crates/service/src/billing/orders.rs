@@ -1,6 +1,7 @@
 //! Orders: placed, paid, given up, renewed (BIL-02 … BIL-04, BIL-08).
 
 use cbr_db::Tx;
+use cbr_model::audit::Event;
 use cbr_model::billing::{BalanceEntry, EntryKind, Money};
 use cbr_model::order::{Order, OrderKind, OrderStatus, Period};
 use cbr_model::query::Page;
@@ -11,11 +12,19 @@ use super::service::Billing;
 use crate::audit::Subject;
 use crate::core::Core;
 use crate::error::{VaultRefusal, db};
-use crate::rules::billing::{begin_of_period, complete};
-use crate::vaults::{Prepaid, existing};
+use crate::rules::billing::{begin_of_period, complete, price_of_change};
+use crate::rules::capacity;
+use crate::vaults::{Prepaid, check_capacity, existing};
 use crate::{Access, Error, Result};
 
 const DOING: &str = "ordering";
+const GIVING_UP: &str = "giving up an order";
+/// For so long an order can be paid.
+const UNPAID_SECONDS: i64 = 7 * 24 * 60 * 60;
+/// So many old orders are given up in one round.
+const UNPAID_MAX: u32 = 100;
+/// What it is recorded as when nobody has paid an order.
+const GIVEN_UP: Event = Event::new("cancelOrder", "vault");
 
 impl Billing {
     /// The project's orders, newest first, one line for each of their vaults; and how many lines there are.
@@ -34,6 +43,10 @@ impl Billing {
     pub async fn pay(&self, access: &Access, id: OrderId) -> Result<Vec<Order>> {
         let mut tx = self.core.change(access, "paying an order").await?;
         let mut lines = unpaid(&mut tx, access.project(), id).await?;
+        for line in &lines {
+            let vault = existing(&mut tx, access.project(), line.vault).await?;
+            check_again(&self.core, &mut tx, &vault, line).await?;
+        }
         if let Err(refusal) = take(&self.core, &mut tx, access.project(), id, cost(&lines)).await? {
             return Err(refusal.into());
         }
@@ -49,25 +62,73 @@ impl Billing {
 
     /// Gives up an order that is not paid: its vaults are what they were, and one that it was to make is gone.
     pub async fn cancel(&self, access: &Access, id: OrderId) -> Result<Vec<Order>> {
-        let doing = "cancelling an order";
-        let mut tx = self.core.change(access, doing).await?;
+        let mut tx = self.core.change(access, "cancelling an order").await?;
         let mut lines = unpaid(&mut tx, access.project(), id).await?;
         for line in &mut lines {
-            line.status = OrderStatus::Cancelled;
-            tx.orders().settle(line).await.map_err(db(doing))?;
-            let vault = existing(&mut tx, access.project(), line.vault).await?;
-            tx.record(Subject::new(vault.id, &vault.name)).await?;
-            match line.kind {
-                // It never was available, so there is nothing in it.
-                OrderKind::Create => {
-                    tx.vaults().delete(vault.project, vault.id).await.map_err(db(doing))?;
-                }
-                OrderKind::Change | OrderKind::ToPrepaid => unlock(&mut tx, &vault).await?,
-                OrderKind::Renew => {}
-            }
+            let subject = give_up(&mut tx, line).await?;
+            tx.record(subject).await?;
         }
         tx.commit_recorded().await?;
         Ok(lines)
+    }
+
+    /// Gives up orders that nobody has paid for long; says how many. A clock that is wrong gives up one
+    /// that could have been paid, which is ordered again: nothing is lost with it. What would delete a
+    /// vault, if only one that never was available, waits for a person (ADR 0022).
+    pub(super) async fn give_up_old(&self) -> Result<u64> {
+        let mut tx = self.core.db.read().await.map_err(db(GIVING_UP))?;
+        let before = tx.now().plus_seconds(-UNPAID_SECONDS);
+        let old = tx.orders().unpaid_before(before, UNPAID_MAX).await.map_err(db(GIVING_UP))?;
+        drop(tx);
+        let (mut count, mut failure) = (0, None);
+        for (project, order) in old {
+            match self.give_up_one(project, order).await {
+                Ok(is_given_up) => count += u64::from(is_given_up),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        failure.map_or(Ok(count), Err)
+    }
+
+    async fn give_up_one(&self, project: ProjectId, order: OrderId) -> Result<bool> {
+        let mut tx = self.core.db.begin().await.map_err(db(GIVING_UP))?;
+        let is_given_up = self.give_up_order(&mut tx, project, order).await?;
+        tx.commit().await.map_err(db(GIVING_UP))?;
+        Ok(is_given_up)
+    }
+
+    /// Gives up what a locked vault waits for; the vault as it is then. What else was ordered with it, for
+    /// other vaults, goes on waiting, and so does a period for this one, which would end its debt.
+    pub(super) async fn give_up_of(&self, tx: &mut Tx, vault: Vault) -> Result<Vault> {
+        if vault.status != VaultStatus::Lock {
+            return Ok(vault);
+        }
+        let locks = |line: &Order| {
+            line.status == OrderStatus::Unpaid
+                && matches!(line.kind, OrderKind::Change | OrderKind::ToPrepaid)
+        };
+        let lines = tx.orders().list(vault.project, vault.id).await.map_err(db(GIVING_UP))?;
+        for mut line in lines.into_iter().filter(locks) {
+            tracing::warn!(order = %line.id, "an order that nobody paid is given up for its vault");
+            let subject = give_up(tx, &mut line).await?;
+            self.core.record_by_system(tx, vault.project, GIVEN_UP, subject).await?;
+        }
+        existing(tx, vault.project, vault.id).await
+    }
+
+    /// Says whether it was not paid.
+    async fn give_up_order(&self, tx: &mut Tx, project: ProjectId, order: OrderId) -> Result<bool> {
+        let lines = tx.orders().find(project, order).await.map_err(db(GIVING_UP))?;
+        let mut count = 0;
+        for mut line in lines.into_iter().filter(|line| line.status == OrderStatus::Unpaid) {
+            let subject = give_up(tx, &mut line).await?;
+            self.core.record_by_system(tx, project, GIVEN_UP, subject).await?;
+            count += 1;
+        }
+        if count > 0 {
+            tracing::warn!(%order, "an order that nobody paid is given up");
+        }
+        Ok(count > 0)
     }
 
     /// Orders another period of a prepaid vault (BIL-03). One that froze because its period was over is
@@ -249,6 +310,48 @@ pub(super) async fn carry_out_from(
     Ok(())
 }
 
+/// Gives up a line of an order: its vault is what it was, and one that it was to make is gone.
+async fn give_up(tx: &mut Tx, line: &mut Order) -> Result<Subject> {
+    line.status = OrderStatus::Cancelled;
+    tx.orders().settle(line).await.map_err(db(GIVING_UP))?;
+    let vault = tx.vaults().find(line.project, line.vault).await.map_err(db(GIVING_UP))?;
+    let Some(vault) = vault else { return Ok(Subject::new(line.vault, line.vault.to_string())) };
+    match line.kind {
+        // It never was available, so there is nothing in it.
+        OrderKind::Create => {
+            tx.vaults().delete(vault.project, vault.id).await.map_err(db(GIVING_UP))?;
+        }
+        OrderKind::Change | OrderKind::ToPrepaid => unlock(tx, &vault).await?,
+        OrderKind::Renew => {}
+    }
+    Ok(Subject::new(vault.id, &vault.name))
+}
+
+/// Whether what was ordered can still be had: time has gone by since.
+async fn check_again(core: &Core, tx: &mut Tx, vault: &Vault, line: &Order) -> Result<()> {
+    let is_out_of_date = |status| {
+        let order = line.id;
+        Err(Error::Vault(VaultRefusal::OrderSettled { order, status }))
+    };
+    if line.created_at.plus_seconds(UNPAID_SECONDS) < tx.now() {
+        return is_out_of_date("too old to be paid; order again");
+    }
+    if line.kind == OrderKind::Change {
+        let after = Vault { size: line.size, consistency: line.consistency, ..vault.clone() };
+        if price_of_change(&core.billing.prices, vault, &after, tx.now()) > line.amount {
+            return is_out_of_date(
+                "too cheap for the period that was added since; cancel it and order again",
+            );
+        }
+        capacity::check(line.size, Some(vault.size), vault.allocated(), vault.used)?;
+        return check_capacity(tx, vault.project, vault.size, line.size).await;
+    }
+    if (line.size, line.consistency) != (vault.size, vault.consistency) {
+        return is_out_of_date("not about the vault as it is now; cancel it and order again");
+    }
+    Ok(())
+}
+
 /// VLT-52: a vault with an order that is not paid is locked; it is not any more.
 async fn unlock(tx: &mut Tx, vault: &Vault) -> Result<()> {
     let (from, to) = ([VaultStatus::Lock], VaultStatus::Available);
@@ -256,15 +359,16 @@ async fn unlock(tx: &mut Tx, vault: &Vault) -> Result<()> {
     changed.map_err(db("changing a vault's status")).map(drop)
 }
 
-/// The lines of an order that is not paid.
+/// The lines of an order that are not paid; some may have been given up alone.
 async fn unpaid(tx: &mut Tx, project: ProjectId, id: OrderId) -> Result<Vec<Order>> {
-    let lines = tx.orders().find(project, id).await.map_err(db("reading an order"))?;
+    let mut lines = tx.orders().find(project, id).await.map_err(db("reading an order"))?;
     let Some(first) = lines.first() else {
         let reason = format!("order {id} does not exist");
         return Err(Error::Vault(VaultRefusal::OrderNotFound { reason }));
     };
-    if first.status != OrderStatus::Unpaid {
-        let status = first.status.as_str();
+    let status = first.status.as_str();
+    lines.retain(|line| line.status == OrderStatus::Unpaid);
+    if lines.is_empty() {
         return Err(Error::Vault(VaultRefusal::OrderSettled { order: id, status }));
     }
     Ok(lines)

@@ -3,7 +3,9 @@
 mod owners;
 mod plan;
 mod report;
+mod repository;
 mod service;
 
 pub use report::{Finding, Health, Rebuilt};
+pub use repository::{Expected, Lack, NotAccepted, accept, expected, keep, lack};
 pub use service::Catalogue;

@@ -10,7 +10,7 @@ use cbr_model::identity::{Domain, Project};
 use cbr_model::vault::Vault;
 use cbr_model::{CheckpointId, ProjectId, ResourceId, VaultId};
 use cbr_provider::LeftoverKind;
-use cbr_store::{VersionInfo, VersionRef};
+use cbr_store::{Repository, VersionInfo, VersionRef};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
@@ -32,10 +32,10 @@ pub struct Catalogue {
 }
 
 /// What the store holds.
-struct Contents {
-    found: Vec<Found>,
+pub(super) struct Contents {
+    pub(super) found: Vec<Found>,
     /// What is in the trash.
-    trashed: Vec<Found>,
+    pub(super) trashed: Vec<Found>,
     unreadable: u64,
 }
 
@@ -49,7 +49,8 @@ impl Catalogue {
     /// A project that is gone is found by the names of account and project, so that
     /// a new first start and a rebuild may come in either order.
     pub async fn rebuild(&self) -> Result<Rebuilt> {
-        let Contents { found, trashed, unreadable } = self.contents().await?;
+        let Contents { found, trashed, unreadable } =
+            contents(Arc::clone(&self.core.repository)).await?;
         let claims = claims(found.iter().chain(&trashed));
         let mut tx = self.core.db.begin().await.map_err(db("rebuilding the catalogue"))?;
         let rows = tx.backups().stored_disks().await.map_err(db("listing stored disks"))?;
@@ -109,28 +110,6 @@ impl Catalogue {
             tx.commit().await.map(|()| noted)
         };
         noted.await.map_err(db("noting whose disks are"))
-    }
-
-    async fn contents(&self) -> Result<Contents> {
-        let repository = Arc::clone(&self.core.repository);
-        let stored = spawn_blocking(move || repository.contents())
-            .await
-            .map_err(Error::internal("listing the store"))?
-            .map_err(Error::internal("listing the store"))?;
-        let mut unreadable = 0;
-        let mut read = |versions: Vec<VersionInfo>| -> Vec<Found> {
-            let found = versions.iter().filter_map(|info| match Card::decode(&info.card) {
-                Ok(card) => Some(Found { version: content::stored(info), card }),
-                Err(error) => {
-                    tracing::warn!(version = %info.version, %error, "a version has no card of ours");
-                    unreadable += 1;
-                    None
-                }
-            });
-            found.collect()
-        };
-        let (found, trashed) = (read(stored.live), read(stored.trashed));
-        Ok(Contents { found, trashed, unreadable })
     }
 
     /// Looks whether database, store and provider work and agree.
@@ -242,7 +221,7 @@ impl Catalogue {
     /// Whether every backup has its content, and all content its backup.
     async fn agreement(&self) -> Finding {
         let compared = async {
-            let contents = self.contents().await?;
+            let contents = contents(Arc::clone(&self.core.repository)).await?;
             let mut tx = self.core.db.read().await.map_err(db("comparing"))?;
             let rows = tx.backups().stored_disks().await.map_err(db("comparing"))?;
             let trash = tx.trash().stored_disks().await.map_err(db("comparing"))?;
@@ -275,6 +254,28 @@ impl Catalogue {
             Err(error) => bad("store", chain(&error)),
         }
     }
+}
+
+/// What the store holds, with cards that can be read.
+pub(super) async fn contents(repository: Arc<Repository>) -> Result<Contents> {
+    let stored = spawn_blocking(move || repository.contents())
+        .await
+        .map_err(Error::internal("listing the store"))?
+        .map_err(Error::internal("listing the store"))?;
+    let mut unreadable = 0;
+    let mut read = |versions: Vec<VersionInfo>| -> Vec<Found> {
+        let found = versions.iter().filter_map(|info| match Card::decode(&info.card) {
+            Ok(card) => Some(Found { version: content::stored(info), card }),
+            Err(error) => {
+                tracing::warn!(version = %info.version, %error, "a version has no card of ours");
+                unreadable += 1;
+                None
+            }
+        });
+        found.collect()
+    };
+    let (found, trashed) = (read(stored.live), read(stored.trashed));
+    Ok(Contents { found, trashed, unreadable })
 }
 
 fn good(subject: &str, message: String) -> Finding {

@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,7 +21,9 @@ use cbr_model::ExportId;
 use cbr_model::export::Export;
 use cbr_nbd::{Exports, Limits, Overlay, Server, Writes as _};
 use cbr_store::{Repository, VersionRef};
+use rustix::process::geteuid;
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::OwnedMutexGuard;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +39,9 @@ pub(crate) enum Trouble {
     #[error("the socket's name {} has more than {SOCKET_NAME_MAX} bytes: \
              set export.directory to a shorter one", .0.display())]
     SocketName(PathBuf),
+    #[error("others can enter {}: give it to the user of the service and chmod 700, or name another \
+             directory (export.directory)", .0.display())]
+    Shared(PathBuf),
     #[error("cannot {doing} {}", path.display())]
     File { doing: &'static str, path: PathBuf, source: io::Error },
     #[error("cannot open the backup")]
@@ -46,6 +51,10 @@ pub(crate) enum Trouble {
     #[error("opening ended unexpectedly")]
     Ended(#[from] tokio::task::JoinError),
 }
+
+/// Held by whoever works on what is open and on its places. Work on a disk that was begun has a copy: it goes on
+/// when the request that wanted it is dropped, and nobody else may begin before it ends.
+pub(crate) type Gate = Arc<OwnedMutexGuard<()>>;
 
 /// The exports of this machine.
 pub(crate) struct Host {
@@ -106,11 +115,12 @@ impl Host {
         export: &Export,
         version: VersionRef,
         new: bool,
+        gate: &Gate,
     ) -> Result<(), Trouble> {
         if self.is_open(export.id) {
             return Ok(());
         }
-        let open = self.try_open(export, version, new).await?;
+        let open = self.try_open(export, version, new, gate).await?;
         self.opened().insert(export.id, open);
         self.count();
         Ok(())
@@ -121,6 +131,7 @@ impl Host {
         export: &Export,
         version: VersionRef,
         new: bool,
+        gate: &Gate,
     ) -> Result<Open, Trouble> {
         let socket = self.socket(export.id);
         if socket.as_os_str().len() > SOCKET_NAME_MAX {
@@ -129,8 +140,9 @@ impl Host {
         let (repository, directory) = (Arc::clone(&self.repository), self.overlay(export.id));
         let (settings, writable) = (self.settings.clone(), export.writable);
         let description = format!("backup {}", export.backup);
-        let place = socket.clone();
+        let held = Arc::clone(gate);
         let opening = spawn_blocking(move || {
+            let _held = held;
             make_directory(&settings.directory)?;
             let disk = Arc::new(VersionDisk::open(&repository, &version, description)?);
             let overlay = writable.then(|| {
@@ -140,10 +152,12 @@ impl Host {
                 overlay(base, identity, &directory)
                     .map(|overlay| Arc::new(overlay.limited(settings.overlay_bytes_max)))
             });
-            remove_socket(&place)?;
             Ok::<_, Trouble>((disk, overlay.transpose()?))
         });
-        let (disk, overlay) = opening.await??;
+        let opened = opening.await.map_err(Trouble::from).flatten();
+        // Here and not above: that goes on if nobody waits for it any more, and would remove another's.
+        remove_socket(&socket)?;
+        let (disk, overlay) = opened?;
         let refused = |doing| {
             let path = socket.clone();
             move |source| Trouble::File { doing, path, source }
@@ -169,14 +183,16 @@ impl Host {
     }
 
     /// Closes an export and removes what was written to it.
-    pub(crate) async fn remove(&self, export: &Export) -> Result<(), Trouble> {
+    pub(crate) async fn remove(&self, export: &Export, gate: &Gate) -> Result<(), Trouble> {
         self.network.remove(&export.id.to_string());
         let open = self.opened().remove(&export.id);
         if let Some(open) = open {
             open.end().await;
         }
         let (socket, overlay) = (self.socket(export.id), self.overlay(export.id));
+        let held = Arc::clone(gate);
         spawn_blocking(move || {
+            let _held = held;
             remove_socket(&socket)?;
             match fs::remove_dir_all(&overlay) {
                 Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -238,13 +254,17 @@ impl Open {
     }
 }
 
-/// For its owner alone: who can reach a socket can read the backup. Durable, as overlays below it
-/// are.
+/// For its owner alone: who can reach a socket can read the backup. What was there already stays as it is,
+/// and is refused if others can enter it, as its owner can; it may be a symbolic link. Durable, as overlays
+/// below it are.
 fn make_directory(path: &Path) -> Result<(), Trouble> {
     let refused = |source| Trouble::File { doing: "make", path: path.to_owned(), source };
     let missing: Vec<&Path> = path.ancestors().take_while(|above| !above.exists()).collect();
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(refused)?;
-    fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(refused)?;
+    let about = path.metadata().map_err(refused)?;
+    if about.uid() != geteuid().as_raw() || about.mode() & 0o077 != 0 {
+        return Err(Trouble::Shared(path.to_owned()));
+    }
     for above in missing.into_iter().chain([path]).filter_map(Path::parent) {
         fs::File::open(above).and_then(|above| above.sync_all()).map_err(refused)?;
     }
@@ -257,5 +277,29 @@ fn remove_socket(path: &Path) -> Result<(), Trouble> {
             Err(Trouble::File { doing: "remove", path: path.to_owned(), source })
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P32: what is made is for its owner alone; a directory of the operator's keeps its mode, and is not used if
+    /// others can enter it.
+    #[test]
+    fn a_directory_that_was_there_keeps_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let (named, made) = (folder.path().join("named"), folder.path().join("a/b"));
+        let mode = |path: &Path| path.metadata().unwrap().mode() & 0o777;
+        fs::create_dir(&named).unwrap();
+        fs::set_permissions(&named, Permissions::from_mode(0o755)).unwrap();
+        assert!(matches!(make_directory(&named), Err(Trouble::Shared(_))));
+        assert_eq!(mode(&named), 0o755);
+        make_directory(&made).unwrap();
+        make_directory(&made).unwrap();
+        assert_eq!(mode(&made), 0o700);
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&made, &link).unwrap();
+        make_directory(&link).unwrap();
     }
 }

@@ -3,6 +3,9 @@
 //! An export is a row: while there is one, its machine has it open, also after a restart, and its
 //! backup cannot be deleted. Deleting goes in steps that can be repeated: mark, close and remove
 //! what was written, forget the row.
+//!
+//! Making goes in steps too: the row, the place on disk, the note that it is there, the answer. A row without that
+//! note, whose process died or whose client hung up, is nobody's, and the next round removes it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::host::Host;
+use super::host::{Gate, Host};
 use crate::audit::Subject;
 use crate::backups::existing;
 use crate::content;
@@ -29,13 +32,13 @@ use crate::vaults::existing as existing_vault;
 use crate::{Access, Error, Result};
 
 /// Use cases of exports.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Exports {
     core: Arc<Core>,
-    host: Host,
+    host: Arc<Host>,
     /// What changes rows and what is open does so one after the other: else a round that has read
     /// the rows could open what is deleted meanwhile.
-    gate: Mutex<()>,
+    gate: Arc<Mutex<()>>,
 }
 
 /// An export as clients see it.
@@ -60,6 +63,8 @@ pub struct ExportView {
 pub enum ExportStatus {
     /// It can.
     Open,
+    /// It is being made.
+    Opening,
     /// It could not be opened; the log says why. It is tried again.
     Error,
     /// It is being ended.
@@ -73,6 +78,7 @@ impl ExportStatus {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
+            Self::Opening => "opening",
             Self::Error => "error",
             Self::Closing => "closing",
             Self::Elsewhere => "elsewhere",
@@ -82,7 +88,11 @@ impl ExportStatus {
 
 impl Exports {
     pub(crate) fn new(core: Arc<Core>, host: Host) -> Self {
-        Self { core, host, gate: Mutex::default() }
+        Self { core, host: Arc::new(host), gate: Arc::default() }
+    }
+
+    async fn enter(&self) -> Gate {
+        Arc::new(Arc::clone(&self.gate).lock_owned().await)
     }
 
     /// Gives a backup of one disk out, on this machine.
@@ -93,7 +103,7 @@ impl Exports {
         writable: bool,
     ) -> Result<ExportView> {
         let doing = "exporting a backup";
-        let _gate = self.gate.lock().await;
+        let gate = self.enter().await;
         let mut tx = self.core.change(access, doing).await?;
         let backup = existing(&mut tx, access.project(), backup).await?;
         let vault = existing_vault(&mut tx, access.project(), backup.vault).await?;
@@ -113,17 +123,35 @@ impl Exports {
             backup: backup.id,
             node: self.core.node.clone(),
             writable,
+            opened: false,
             closing: false,
             created_at: tx.now(),
         };
         tx.exports().insert(&export).await.map_err(db(doing))?;
         tx.commit(Subject::new(backup.id, &backup.name)).await?;
-        if let Err(trouble) = self.host.open(&export, version, true).await {
+        // The row is there: from here on it goes on though the client hangs up.
+        let (exports, wanted) = (self.clone(), export.clone());
+        let opened = tokio::spawn(async move { exports.open_new(&wanted, version, &gate).await });
+        opened.await.map_err(Error::internal("opening an export"))??;
+        Ok(self.view(Export { opened: true, ..export }, &backup))
+    }
+
+    async fn open_new(&self, export: &Export, version: VersionRef, gate: &Gate) -> Result<()> {
+        let doing = "opening an export";
+        if let Err(trouble) = self.host.open(export, version, true, gate).await {
             // Nobody has heard of it: it need not be tried again.
-            self.end(&export).await?;
-            return Err(Error::internal("opening an export")(trouble));
+            self.end(export, gate).await?;
+            return Err(Error::internal(doing)(trouble));
         }
-        Ok(self.view(export, &backup))
+        let mut tx = self.core.db.begin().await.map_err(db(doing))?;
+        tx.exports().set_opened(export.id).await.map_err(db(doing))?;
+        tx.commit().await.map_err(db(doing))
+    }
+
+    /// Returns when nothing is being opened or closed.
+    #[cfg(test)]
+    pub(crate) async fn at_rest(&self) {
+        drop(self.enter().await);
     }
 
     /// The project's exports, of one backup or of all, oldest first.
@@ -145,7 +173,7 @@ impl Exports {
     /// Ends an export. What was written to it is gone; the backup is as it was.
     pub async fn delete(&self, access: &Access, backup: BackupId, id: ExportId) -> Result<()> {
         let doing = "deleting an export";
-        let _gate = self.gate.lock().await;
+        let gate = self.enter().await;
         let mut tx = self.core.change(access, doing).await?;
         let backup = existing(&mut tx, access.project(), backup).await?;
         let exports = tx.exports().list(access.project(), Some(backup.id)).await;
@@ -155,13 +183,13 @@ impl Exports {
         tx.exports().begin_close(export.project, id).await.map_err(db(doing))?;
         tx.commit(Subject::new(backup.id, &backup.name)).await?;
         // Another machine's is ended by its next round.
-        if export.node == self.core.node { self.end(&export).await } else { Ok(()) }
+        if export.node == self.core.node { self.end(&export, &gate).await } else { Ok(()) }
     }
 
     /// Makes what is open on this machine what the rows say; says how much had to be done.
     pub async fn reconcile(&self) -> Result<u64> {
         let doing = "opening exports";
-        let _gate = self.gate.lock().await;
+        let gate = self.enter().await;
         let mut tx = self.core.db.read().await.map_err(db(doing))?;
         let exports = tx.exports().list_of_node(&self.core.node).await.map_err(db(doing))?;
         let mut wanted = Vec::with_capacity(exports.len());
@@ -172,25 +200,27 @@ impl Exports {
         drop(tx);
         let (mut done, mut failed) = (0, None);
         for (export, backup) in wanted {
-            if export.closing {
+            // One that is not opened is not being opened either: who does that has the gate.
+            if export.closing || !export.opened {
                 // One that cannot be removed must not keep the others closed.
-                match self.end(&export).await {
+                match self.end(&export, &gate).await {
                     Ok(()) => done += 1,
                     Err(error) => failed = failed.or(Some(error)),
                 }
             } else if !self.host.is_open(export.id) {
                 let version = backup.ok_or(Error::BackupNotFound(export.backup));
-                done +=
-                    u64::from(self.open_again(&export, version.and_then(|b| exportable(&b))).await);
+                let version = version.and_then(|backup| exportable(&backup));
+                done += u64::from(self.open_again(&export, version, &gate).await);
             }
         }
         failed.map_or(Ok(done), Err)
     }
 
-    async fn open_again(&self, export: &Export, version: Result<VersionRef>) -> bool {
+    async fn open_again(&self, export: &Export, version: Result<VersionRef>, gate: &Gate) -> bool {
         let opened = match version {
             Ok(version) => {
-                self.host.open(export, version, false).await.map_err(Error::internal("opening"))
+                let opened = self.host.open(export, version, false, gate).await;
+                opened.map_err(Error::internal("opening"))
             }
             Err(error) => Err(error),
         };
@@ -208,17 +238,17 @@ impl Exports {
 
     /// Closes all exports for this process; the next one opens them again.
     pub async fn shut_down(&self) {
-        let _gate = self.gate.lock().await;
+        let _gate = self.enter().await;
         self.host.shut_down().await;
     }
 
     /// Marks, removes, forgets; each may have been done before.
-    async fn end(&self, export: &Export) -> Result<()> {
+    async fn end(&self, export: &Export, gate: &Gate) -> Result<()> {
         let doing = "ending an export";
         let mut tx = self.core.db.begin().await.map_err(db(doing))?;
         tx.exports().begin_close(export.project, export.id).await.map_err(db(doing))?;
         tx.commit().await.map_err(db(doing))?;
-        self.host.remove(export).await.map_err(Error::internal(doing))?;
+        self.host.remove(export, gate).await.map_err(Error::internal(doing))?;
         let mut tx = self.core.db.begin().await.map_err(db(doing))?;
         tx.exports().delete(export.id).await.map_err(db(doing))?;
         tx.commit().await.map_err(db(doing))
@@ -229,6 +259,8 @@ impl Exports {
             ExportStatus::Closing
         } else if export.node != self.core.node {
             ExportStatus::Elsewhere
+        } else if !export.opened {
+            ExportStatus::Opening
         } else if self.host.is_open(export.id) {
             ExportStatus::Open
         } else {

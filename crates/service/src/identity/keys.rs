@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::credentials::SigningKey;
 use super::password::random_text;
+use super::permit::require_lasting;
 use super::service::{ACCESS_KEY_CHARS, Identity, SECRET_KEY_CHARS};
 use super::sessions::caller_of;
 use super::users::{refuse_over_administrator, user_of};
@@ -97,11 +98,6 @@ impl Identity {
     ) -> Result<NewKey> {
         let doing = "making an access key";
         check_description(&description)?;
-        let caller = access.actor().caller();
-        if caller.is_temporary_key() || caller.agency.is_some() || caller.project.is_some() {
-            // What is narrow or borrowed must not become whole and lasting.
-            return Err(Error::Forbidden);
-        }
         let ak = random_text(&*self.random, ACCESS_KEY_CHARS).to_uppercase();
         let secret = random_text(&*self.random, SECRET_KEY_CHARS);
         let mut tx = self.change(access.actor(), doing).await?;
@@ -172,7 +168,7 @@ impl Identity {
         }
         tx.access_keys().update(&key).await.map_err(db(doing))?;
         if !key.enabled {
-            end_temporary(&mut tx, key.user).await?;
+            end_made_with(&mut tx, &key).await?;
         }
         tx.commit(Subject::new(&key.ak, &key.description)).await?;
         Ok(key)
@@ -185,24 +181,22 @@ impl Identity {
         let key = key_within_reach(&mut tx, access, ak).await?;
         within_reach(&mut tx, access, key.user).await?;
         tx.access_keys().delete(key.user, ak).await.map_err(db(doing))?;
-        end_temporary(&mut tx, key.user).await?;
+        end_made_with(&mut tx, &key).await?;
         tx.commit(Subject::new(&key.ak, &key.description)).await
     }
 }
 
-/// Ends the temporary keys of a user whose permanent one is no longer good: which of them were made
-/// with it is not known.
-async fn end_temporary(tx: &mut Tx, user: UserId) -> Result<()> {
-    let ended = tx.temporary_keys().delete_of_user(user).await;
-    ended.map(drop).map_err(db("ending temporary access keys"))
+/// Ends what was made with a key that is no longer good: tokens and temporary keys. Of temporary keys of
+/// before that was known all end.
+async fn end_made_with(tx: &mut Tx, key: &AccessKey) -> Result<()> {
+    let doing = "ending what was made with an access key";
+    tx.tokens().delete_of_key(&key.ak).await.map_err(db(doing))?;
+    tx.temporary_keys().delete_orphans(key.user).await.map(drop).map_err(db(doing))
 }
 
-/// Refuses unless the caller may change the credentials of `user`; what ends by itself changes none
-/// that last.
+/// Refuses unless the caller may change the credentials of `user`.
 pub(super) async fn within_reach(tx: &mut Tx, access: &OwnAccess, user: UserId) -> Result<()> {
-    if access.actor().caller().is_temporary_key() {
-        return Err(Error::Forbidden);
-    }
+    require_lasting(access.actor().caller())?;
     access.over(user)?;
     let user = user_of(tx, access.domain(), user).await?;
     refuse_over_administrator(access.actor().caller().user.id, &user)

@@ -1,24 +1,28 @@
 //! Use cases of second factors: codes of an authenticator (TOTP, RFC 6238) beside the password.
 
-use cbr_db::{MfaDevice, Tx};
+use cbr_db::{MfaDevice, Token, Tx};
 use cbr_env::RandomExt;
+use cbr_model::identity::Credential;
 use cbr_model::{DomainId, UserId};
 use totp_rs::{Builder, Totp};
 use zeroize::Zeroizing;
 
+use super::attempts::Attempt;
 use super::keys::within_reach;
 use super::service::Identity;
+use super::sessions::SecondFactor;
 use super::users::user_of;
 use crate::access::{AccountAccess, OwnAccess};
 use crate::audit::Subject;
 use crate::error::db;
 use crate::rules::identity::check_name;
-use crate::rules::lockout;
 use crate::{Error, Result};
 
 const ISSUER: &str = "CBR";
 /// 160 bits, as RFC 4226 recommends.
 const SEED_BYTES: usize = 20;
+/// So long a token shows that its holder knows the password.
+const FRESH_SECONDS: i64 = 600;
 
 /// A device just made: the only time its seed is shown.
 pub struct NewDevice {
@@ -88,15 +92,19 @@ impl Identity {
     }
 
     /// Binds a device with two codes that follow one another. From now on logins with a password
-    /// need a code.
+    /// need a code. Who binds its own shows its password: a stolen token or key must not be enough to
+    /// keep its owner out.
     pub async fn bind_device(
         &self,
         access: &OwnAccess,
-        user: UserId,
+        (user, password): (UserId, Option<Zeroizing<String>>),
         serial: &str,
         codes: [Zeroizing<String>; 2],
     ) -> Result<()> {
         let doing = "binding a second factor";
+        if access.actor().caller().user.id == user {
+            self.show_password(access, password).await?;
+        }
         let mut tx = self.change(access.actor(), doing).await?;
         within_reach(&mut tx, access, user).await?;
         let mut device = device_of(&mut tx, access.domain(), user, Some(serial)).await?;
@@ -134,7 +142,7 @@ impl Identity {
     ) -> Result<()> {
         let doing = "unbinding a second factor";
         if access.actor().caller().user.id == user {
-            self.show_code(access.domain(), user, serial, code).await?;
+            self.show_code(access, user, serial, code).await?;
         }
         let mut tx = self.change(access.actor(), doing).await?;
         within_reach(&mut tx, access, user).await?;
@@ -234,7 +242,7 @@ impl Identity {
     /// Checks a code outside a login; failures count as those of logins do.
     async fn show_code(
         &self,
-        domain: DomainId,
+        access: &OwnAccess,
         user: UserId,
         serial: &str,
         code: Zeroizing<String>,
@@ -242,19 +250,50 @@ impl Identity {
         let doing = "checking a code";
         let wrong = || Error::invalid("authentication_code", "it is wrong, or was used already");
         let mut tx = self.db.begin().await.map_err(db(doing))?;
-        device_of(&mut tx, domain, user, Some(serial)).await?;
-        let failed = tx.users().failed_logins(user).await.map_err(db(doing))?;
-        if lockout::is_locked(&failed, tx.now()) {
+        device_of(&mut tx, access.domain(), user, Some(serial)).await?;
+        let source = access.actor().source_ip();
+        let attempt = Attempt::known(&mut tx, user, source).await.map_err(db(doing))?;
+        if attempt.is_locked(&tx) {
             return Err(wrong());
         }
         match self.check_code(&mut tx, user, Some(code)).await {
             Ok(_) => tx.commit().await.map_err(db(doing)),
             Err(Error::CredentialRefused) => {
-                let after = lockout::after_failure(failed, tx.now());
-                tx.users().set_failed_logins(user, after).await.map_err(db(doing))?;
+                attempt.failed(&mut tx).await.map_err(db(doing))?;
                 tx.commit().await.map_err(db(doing))?;
                 Err(wrong())
             }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Refuses unless the caller shows its own password, or a token that it was shown for just now.
+    async fn show_password(
+        &self,
+        access: &OwnAccess,
+        password: Option<Zeroizing<String>>,
+    ) -> Result<()> {
+        let caller = access.actor().caller();
+        let Some(password) = password else {
+            let mut tx = self.db.read().await.map_err(db("reading a token"))?;
+            let token = match &caller.credential {
+                Credential::Token(digest) => tx.tokens().find(*digest).await,
+                _ => Ok(None),
+            };
+            let token = token.map_err(db("reading a token"))?;
+            let fresh_until = |token: &Token| token.issued_at.plus_seconds(FRESH_SECONDS);
+            let is_fresh = token.is_some_and(|token| {
+                // One that was made with another says nothing of when the password was shown.
+                token.made_with == Credential::Password && tx.now() < fresh_until(&token)
+            });
+            let why = "who binds its own second factor shows its password here, or has a token for which \
+                       it was shown within the last ten minutes";
+            return if is_fresh { Ok(()) } else { Err(Error::invalid("password", why)) };
+        };
+        let source = access.actor().source_ip();
+        match self.prove(&caller.user, password, SecondFactor::NotAsked, source).await {
+            Ok(_) => Ok(()),
+            Err(Error::CredentialRefused) => Err(Error::invalid("password", "it is wrong")),
             Err(other) => Err(other),
         }
     }

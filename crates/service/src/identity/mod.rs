@@ -2,6 +2,7 @@
 
 mod accounts;
 mod agencies;
+mod attempts;
 mod credentials;
 mod enterprise;
 mod grants;
@@ -10,7 +11,9 @@ mod keys;
 mod mfa;
 mod password;
 mod permit;
+mod predefined_tags;
 mod projects;
+mod recovery;
 mod reseal;
 mod roles;
 mod seal;
@@ -30,6 +33,7 @@ pub(crate) use enterprise::check_enterprise_project;
 pub use keys::{KeyChange, NewKey};
 pub use mfa::{NewDevice, ShownDevice};
 pub(crate) use permit::Permissions;
+pub use recovery::{NotReset, reset_second_factor};
 pub use reseal::reseal;
 pub use roles::{Role, RoleText};
 pub use seal::SealingKey;

@@ -5,7 +5,7 @@
 use cbr_db::Tx;
 use cbr_model::ProjectId;
 use cbr_model::identity::{Caller, GrantScope, Project};
-use cbr_model::permission::{Document, SYSTEM_ROLES, decide};
+use cbr_model::permission::{Decision, Document, SYSTEM_ROLES, decide};
 
 use super::service::{Identity, may_use};
 use crate::access::{AccountAccess, Actor, OwnAccess, Request};
@@ -36,8 +36,15 @@ impl Permissions {
     }
 
     pub(super) fn allow(&self, action: &str) -> bool {
-        let is_granted = self.everything || decide(&self.granted, action).is_allowed();
-        is_granted && self.narrowed_to.as_ref().is_none_or(|d| decide([d], action).is_allowed())
+        self.decide(action).is_allowed()
+    }
+
+    fn decide(&self, action: &str) -> Decision {
+        let is_cut_off = |document| !decide([document], action).is_allowed();
+        if self.narrowed_to.as_ref().is_some_and(is_cut_off) {
+            return Decision::Denied;
+        }
+        if self.everything { Decision::Allowed } else { decide(&self.granted, action) }
     }
 }
 
@@ -57,16 +64,16 @@ impl Identity {
         let found = tx.projects().find(project).await.map_err(db(doing))?;
         let is_open = |found: &Project| found.enabled && may_use(&caller, found);
         found.filter(is_open).ok_or(Error::Forbidden)?;
-        // What changes every project of the account is not granted in one of them.
-        let place = match action {
-            Some(action) if action.starts_with(OF_ALL_PROJECTS) => GrantScope::AllProjects,
-            _ => GrantScope::Project(project),
-        };
-        let permissions = permissions(&mut tx, &caller, place).await?;
+        let here = permissions(&mut tx, &caller, GrantScope::Project(project)).await?;
         if let Some(action) = action {
-            permissions.require(action)?;
+            // Who is denied it here is denied it, whatever is said elsewhere (IAM-11).
+            here.require(action)?;
+            if action.starts_with(OF_ALL_PROJECTS) {
+                // What changes every project of the account is not granted in one of them.
+                permissions(&mut tx, &caller, GrantScope::AllProjects).await?.require(action)?;
+            }
         }
-        Ok(Access::new(Actor::new(caller, request), project, permissions))
+        Ok(Access::new(Actor::new(caller, request), project, here))
     }
 
     /// Lets the caller do `action` in its account as a whole.
@@ -77,30 +84,36 @@ impl Identity {
         request: Request,
     ) -> Result<AccountAccess> {
         if self.may_in_account(&caller, action).await? {
-            Ok(AccountAccess::new(Actor::new(caller, request)))
+            Ok(AccountAccess::new(Actor::new(caller, request).permitted(action)))
         } else {
             Err(Error::ActionDenied { action: action.to_owned() })
         }
     }
 
-    /// Lets the caller do to itself what it needs `action` for to do to others.
+    /// Lets the caller do to itself what it needs `action` for to do to others. Nobody has to grant
+    /// it that, but somebody may have denied it (IAM-11).
     pub async fn own(&self, caller: Caller, action: &str, request: Request) -> Result<OwnAccess> {
-        let is_cut_off = |document| !decide([document], action).is_allowed();
-        if caller.narrowed_to.as_ref().is_some_and(is_cut_off) {
+        let decided = self.decided_in_account(&caller, action).await?;
+        if decided == Decision::Denied {
             return Err(Error::ActionDenied { action: action.to_owned() });
         }
-        let is_permitted = self.may_in_account(&caller, action).await?;
-        Ok(OwnAccess::new(Actor::new(caller, request), is_permitted))
+        // A credential for one project is not good for the account as a whole.
+        let is_permitted = decided.is_allowed() && caller.project.is_none();
+        let actor = Actor::new(caller, request);
+        let actor = if is_permitted { actor.permitted(action) } else { actor };
+        Ok(OwnAccess::new(actor, is_permitted))
     }
 
     /// A credential for one project is not good for the account as a whole.
     pub(super) async fn may_in_account(&self, caller: &Caller, action: &str) -> Result<bool> {
+        let decided = self.decided_in_account(caller, action).await?;
+        Ok(decided.is_allowed() && caller.project.is_none())
+    }
+
+    async fn decided_in_account(&self, caller: &Caller, action: &str) -> Result<Decision> {
         self.refuse_expired(caller)?;
-        if caller.project.is_some() {
-            return Ok(false);
-        }
         let mut tx = self.db.read().await.map_err(db("reading grants"))?;
-        Ok(permissions(&mut tx, caller, GrantScope::Account).await?.allow(action))
+        Ok(permissions(&mut tx, caller, GrantScope::Account).await?.decide(action))
     }
 
     fn refuse_expired(&self, caller: &Caller) -> Result<()> {
@@ -109,6 +122,15 @@ impl Identity {
         }
         Ok(())
     }
+}
+
+/// Refuses a credential that ends, is borrowed, or is for one project: out of those nothing whole and
+/// lasting is made – no password, no key, no second factor.
+pub(super) fn require_lasting(caller: &Caller) -> Result<()> {
+    if caller.is_temporary_key() || caller.agency.is_some() || caller.project.is_some() {
+        return Err(Error::Forbidden);
+    }
+    Ok(())
 }
 
 /// What the caller was granted there.

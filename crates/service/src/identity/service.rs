@@ -1,20 +1,23 @@
 //! Accounts and projects, and how the first of them comes to be.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cbr_db::{AccessKey, Db, Tx};
 use cbr_env::{Clock, Random};
-use cbr_model::identity::{Caller, Domain, Project, User};
+use cbr_model::identity::{Caller, Domain, GrantScope, Project, User};
 use cbr_model::{DomainId, ProjectId, UserId};
 use zeroize::Zeroizing;
 
 use super::credentials::{Bootstrapped, FirstAccount};
 use super::password::{Passwords, random_text};
+use super::permit::permissions;
 use super::seal::SealingKey;
-use super::sessions::still_good;
+use super::sessions::{ISSUED_PER_MINUTE, still_good};
 use crate::access::Actor;
 use crate::audit::{Change, Refusals};
 use crate::error::db;
+use crate::rate::PerWindow;
 use crate::{Error, Result};
 
 /// How long a token is good.
@@ -54,6 +57,8 @@ pub struct Identity {
     pub(super) key: Arc<SealingKey>,
     pub(super) passwords: Passwords,
     pub(super) refusals: Refusals,
+    /// Tokens and temporary keys that users get.
+    pub(super) issuing: PerWindow<UserId>,
 }
 
 impl Identity {
@@ -64,7 +69,8 @@ impl Identity {
         key: Arc<SealingKey>,
     ) -> Self {
         let refusals = Refusals::new(Arc::clone(&db), Arc::clone(&clock), Arc::clone(&random));
-        Self { db, clock, random, key, passwords: Passwords::default(), refusals }
+        let issuing = PerWindow::new(ISSUED_PER_MINUTE, Duration::from_mins(1));
+        Self { db, clock, random, key, passwords: Passwords::default(), refusals, issuing }
     }
 
     /// Creates the first account if there is none; `None`: there is one already.
@@ -191,8 +197,9 @@ impl Identity {
     }
 
     /// Begins a transaction in which `actor` changes something of its account; it ends with a
-    /// record of it. Its credential is looked at again, because most of what is changed here are
-    /// credentials, and one that was taken back while this waited must not live on in another.
+    /// record of it. Its credential and what it was granted are looked at again, because most of what
+    /// is changed here are credentials and grants, and what was taken back while this waited must not
+    /// live on in another.
     pub(super) async fn change<'a>(
         &self,
         actor: &'a Actor,
@@ -200,6 +207,9 @@ impl Identity {
     ) -> Result<Change<'a>> {
         let mut change = Change::begin((&*self.db, &self.random), actor, None, doing).await?;
         still_good(&mut change, actor.caller()).await?;
+        if let Some(action) = actor.rests_on() {
+            permissions(&mut change, actor.caller(), GrantScope::Account).await?.require(action)?;
+        }
         Ok(change)
     }
 }

@@ -3,25 +3,31 @@
 //! A refused credential says nothing about why: unknown user, wrong password and
 //! barred account look alike and cost alike.
 
-use cbr_db::{FailedLogins, Token, Tx};
+use std::net::IpAddr;
+
+use cbr_db::{Token, Tx};
 use cbr_model::identity::{Caller, Credential, Domain, GrantScope, Project, User};
 use cbr_model::{AgencyId, ProjectId, UserId};
 use zeroize::Zeroizing;
 
+use super::attempts::Attempt;
 use super::credentials::{DomainRef, IssuedToken, Login, Scope, UserRef, VerifiedToken};
-use super::password::random_text;
+use super::password::{Passwords, random_text};
 use super::permit::permissions;
 use super::seal::token_digest;
 use super::service::{Identity, TOKEN_SECONDS};
 use crate::access::{Actor, Request};
 use crate::audit::{Refused, Subject};
 use crate::error::db;
-use crate::rules::lockout;
 use crate::{Error, Result};
 
 const TOKEN_CHARS: usize = 64;
 /// So many tokens of a user are good at a time; with one more the oldest ends.
 const TOKENS_MAX: u64 = 1000;
+/// So many tokens and temporary keys a user gets in a minute, on each node.
+pub(super) const ISSUED_PER_MINUTE: u32 = 120;
+/// For so long failed logins are remembered, in seconds; they count for a part of it.
+const FAILURES_KEPT_SECONDS: i64 = 24 * 60 * 60;
 /// What who acts through agencies needs in its own account.
 pub(super) const ASSUME: &str = "iam:agencies:assume";
 
@@ -46,36 +52,58 @@ impl Identity {
     /// Checks a password, and a second factor where one is required, and issues a token.
     pub async fn login(&self, login: Login, request: Request) -> Result<IssuedToken> {
         let doing = "logging in";
+        if !Passwords::is_possible(&login.password) {
+            // Whoever it is said to be: nothing is looked up, so nothing is told.
+            return Err(Error::CredentialRefused);
+        }
         let mut tx = self.db.read().await.map_err(db(doing))?;
         let found = find_user(&mut tx, &login.user).await?;
-        drop(tx);
         let Some((domain, user)) = found else {
+            drop(tx);
             // Costs what a wrong password costs.
             self.passwords.is_right(login.password, None).await?;
             drop(self.db.begin().await.map_err(db(doing))?);
             return Err(Error::CredentialRefused);
         };
-        let factor = SecondFactor::Code(login.passcode);
-        let proof = match self.prove(&user, login.password, factor).await {
-            Err(error @ Error::CredentialRefused) => {
-                self.note_failed_login((&domain, &user), &request).await;
+        let attempt = Attempt::known(&mut tx, user.id, request.source_ip).await;
+        let was_locked = attempt.map_err(db(doing))?.is_locked(&tx);
+        drop(tx);
+        let proven = self.proven_login(&domain, &user, login, request.source_ip).await;
+        let (proof, project) = match proven {
+            Err(error @ (Error::CredentialRefused | Error::SecondFactorNeeded)) => {
+                // That it is locked was recorded when it came to be.
+                if !was_locked {
+                    self.note_failed_login((&domain, &user), &request).await;
+                }
                 return Err(error);
             }
-            proof => proof?,
+            proven => proven?,
         };
         let methods = if proof.has_code { "password,totp" } else { "password" };
-        let mut tx = self.db.read().await.map_err(db(doing))?;
-        let project = scoped_project(&mut tx, &domain, &login.scope).await?;
-        drop(tx);
         let caller = Caller { project, ..whole_caller(domain, user, None) };
         self.issue(caller, methods, Some(&proof), request).await
+    }
+
+    /// Checks all that a login of this user shows, and finds the project it is for.
+    async fn proven_login(
+        &self,
+        domain: &Domain,
+        user: &User,
+        login: Login,
+        source: Option<IpAddr>,
+    ) -> Result<(Proof, Option<Project>)> {
+        let factor = SecondFactor::Code(login.passcode);
+        let proof = self.prove(user, login.password, factor, source).await?;
+        let mut tx = self.db.read().await.map_err(db("logging in"))?;
+        Ok((proof, scoped_project(&mut tx, domain, &login.scope).await?))
     }
 
     /// Records that a login of a user failed. Which part was wrong is not told, so nothing is: what
     /// was typed may be a password in the wrong place.
     async fn note_failed_login(&self, (domain, user): (&Domain, &User), request: &Request) {
         let Some(event) = request.event else { return };
-        let refused = Refused { domain, user, project: None, event, status: 401, request };
+        let (is_proven, project) = (false, None);
+        let refused = Refused { domain, user, is_proven, project, event, status: 401, request };
         self.note_refused(refused).await;
     }
 
@@ -96,6 +124,7 @@ impl Identity {
         proof: Option<&Proof>,
         request: Request,
     ) -> Result<IssuedToken> {
+        self.refuse_too_many(&caller)?;
         let actor = Actor::new(caller, request);
         let mut tx = self.change(&actor, "issuing a token").await?;
         if let Some(proof) = proof {
@@ -111,19 +140,21 @@ impl Identity {
         caller.expires_at = Some(expires_at);
         let secret = random_text(&*self.random, TOKEN_CHARS);
         let digest = token_digest(&secret);
-        caller.credential = Credential::Token(digest);
+        let made_with = std::mem::replace(&mut caller.credential, Credential::Token(digest));
         let token = Token {
             digest,
             user: caller.user.id,
             project: caller.project.as_ref().map(|project| project.id),
             agency: caller.agency,
             methods: methods.to_owned(),
+            made_with,
             issued_at,
             expires_at,
         };
         tx.tokens().insert(&token).await.map_err(db("adding a token"))?;
         let kept = tx.tokens().keep_newest(token.user, TOKENS_MAX).await;
         kept.map_err(db("forgetting old tokens"))?;
+        tx.record_at_home().await?;
         tx.commit(Subject::new(caller.user.id, &caller.user.name)).await?;
         Ok(IssuedToken { secret, issued_at, caller, methods: methods.to_owned() })
     }
@@ -135,6 +166,7 @@ impl Identity {
         user: &User,
         password: Zeroizing<String>,
         factor: SecondFactor,
+        source: Option<IpAddr>,
     ) -> Result<Proof> {
         let doing = "checking a password";
         let mut tx = self.db.read().await.map_err(db(doing))?;
@@ -144,8 +176,8 @@ impl Identity {
 
         // Counted one after the other, so that guesses at the same time count as well.
         let mut tx = self.db.begin().await.map_err(db(doing))?;
-        let failed = tx.users().failed_logins(user.id).await.map_err(db(doing))?;
-        if lockout::is_locked(&failed, tx.now()) {
+        let attempt = Attempt::known(&mut tx, user.id, source).await.map_err(db(doing))?;
+        if attempt.is_locked(&tx) {
             return Err(Error::CredentialRefused);
         }
         let proven = match factor {
@@ -153,18 +185,12 @@ impl Identity {
             SecondFactor::NotAsked => return Ok(Proof { phc, has_code: false }),
             SecondFactor::Code(code) => self.check_code(&mut tx, user.id, code).await,
         };
-        let after = match &proven {
-            Ok(_) => FailedLogins::NONE,
-            Err(Error::CredentialRefused) => lockout::after_failure(failed, tx.now()),
-            Err(_) => failed,
-        };
-        if after.locked_until > failed.locked_until {
-            tracing::warn!(user.id = %user.id, "too many logins failed: no more for a while");
+        match &proven {
+            Ok(_) => attempt.succeeded(&mut tx).await.map_err(db(doing))?,
+            Err(Error::CredentialRefused) => attempt.failed(&mut tx).await.map_err(db(doing))?,
+            Err(_) => return proven.map(|has_code| Proof { phc, has_code }),
         }
-        if after != failed || proven.is_ok() {
-            tx.users().set_failed_logins(user.id, after).await.map_err(db(doing))?;
-            tx.commit().await.map_err(db(doing))?;
-        }
+        tx.commit().await.map_err(db(doing))?;
         proven.map(|has_code| Proof { phc, has_code })
     }
 
@@ -184,7 +210,7 @@ impl Identity {
         Ok(VerifiedToken { issued_at: token.issued_at, caller, methods: token.methods })
     }
 
-    /// Makes a token of `subject` useless, for `caller`. One that is not good is fine.
+    /// Makes a token of `subject` useless, and all that was made with it, for `caller`. One that is not good is fine.
     pub async fn revoke_token(
         &self,
         (caller, request): (Caller, Request),
@@ -197,12 +223,19 @@ impl Identity {
         tx.commit(Subject::new(subject.id, &subject.name)).await
     }
 
-    /// Forgets tokens, temporary keys and used signatures that are over; says how many.
+    /// Whoever may make credentials does not fill the database with them.
+    pub(super) fn refuse_too_many(&self, caller: &Caller) -> Result<()> {
+        if self.issuing.admits(caller.user.id, &*self.clock) { Ok(()) } else { Err(Error::Busy) }
+    }
+
+    /// Forgets tokens, temporary keys, used signatures and failed logins that are over; says how many.
     pub(crate) async fn sweep_tokens(&self) -> Result<u64> {
         let mut tx = self.db.begin().await.map_err(db("sweeping tokens"))?;
         let swept = tx.tokens().delete_expired().await.map_err(db("deleting tokens"))?;
         let keys = tx.temporary_keys().delete_expired().await.map_err(db("deleting keys"))?;
         tx.used_signatures().delete_expired().await.map_err(db("deleting signatures"))?;
+        let before = tx.now().plus_seconds(-FAILURES_KEPT_SECONDS);
+        tx.login_failures().delete_old(before).await.map_err(db("forgetting failed logins"))?;
         tx.commit().await.map_err(db("sweeping tokens"))?;
         Ok(swept + keys)
     }
@@ -288,12 +321,11 @@ pub(super) async fn still_good(tx: &mut Tx, caller: &Caller) -> Result<()> {
             tx.temporary_keys().find(ak).await.map_err(db(doing))?.is_some()
         }
     };
-    let user = tx.users().find(caller.user.id).await.map_err(db(doing))?;
-    if is_there && user.is_some_and(|user| user.enabled) {
-        Ok(())
-    } else {
-        Err(Error::CredentialRefused)
+    if !is_there {
+        return Err(Error::CredentialRefused);
     }
+    // Neither the user nor the trust that it acts by was taken back.
+    caller_of(tx, caller.user.id, caller.agency).await.map(drop)
 }
 
 pub(super) async fn enabled_project(tx: &mut Tx, id: ProjectId) -> Result<Option<Project>> {

@@ -86,6 +86,7 @@ impl Identity {
         let ak = random_text(&*self.random, ACCESS_KEY_CHARS).to_uppercase();
         let secret = random_text(&*self.random, SECRET_KEY_CHARS);
         let security_token = random_text(&*self.random, SECURITY_TOKEN_CHARS);
+        self.refuse_too_many(&caller)?;
         let actor = Actor::new(caller, request);
         let mut tx = self.change(&actor, doing).await?;
         let caller = actor.caller();
@@ -99,12 +100,14 @@ impl Identity {
             project: caller.project.as_ref().map(|project| project.id),
             token_digest: token_digest(&security_token),
             document: wish.document,
+            made_with: caller.credential.clone(),
             created_at: tx.now(),
             expires_at,
         };
         tx.temporary_keys().insert(&key).await.map_err(db(doing))?;
         let kept = tx.temporary_keys().keep_newest(key.user, TEMPORARY_KEYS_MAX).await;
         kept.map_err(db(doing))?;
+        tx.record_at_home().await?;
         tx.commit(Subject::new(&key.ak, &caller.user.name)).await?;
         Ok(NewTemporaryKey { ak: key.ak, secret, security_token, expires_at })
     }

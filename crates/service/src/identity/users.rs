@@ -1,10 +1,12 @@
 //! Use cases of users (IAM-01).
 
 use cbr_db::Tx;
+use cbr_model::audit::SYSTEM_NAME;
 use cbr_model::identity::{Group, User};
 use cbr_model::{DomainId, UserId};
 use zeroize::Zeroizing;
 
+use super::permit::require_lasting;
 use super::service::Identity;
 use super::sessions::SecondFactor;
 use crate::access::{AccountAccess, OwnAccess};
@@ -47,9 +49,12 @@ impl Identity {
     /// Makes a user, who may do nothing yet (IAM-01).
     pub async fn create_user(&self, access: &AccountAccess, wanted: NewUser) -> Result<User> {
         let doing = "making a user";
-        check_name("name", &wanted.name)?;
+        check_user_name(&wanted.name)?;
         check_description(&wanted.description)?;
         check_email(&wanted.email)?;
+        if wanted.password.is_some() {
+            require_lasting(access.actor().caller())?;
+        }
         let phc = match wanted.password {
             Some(new) => Some(self.hashed(new, &wanted.name).await?),
             None => None,
@@ -96,11 +101,12 @@ impl Identity {
         change: UserChange,
     ) -> Result<User> {
         let doing = "changing a user";
-        let caller = access.actor().caller();
-        if change.password.is_some() && (caller.is_temporary_key() || caller.user.id == id) {
-            // One's own needs the one before, and what ends by itself sets none: a credential that was
-            // stolen or narrowed must not become a whole and lasting one.
-            return Err(Error::Forbidden);
+        if change.password.is_some() {
+            require_lasting(access.actor().caller())?;
+            if access.actor().caller().user.id == id {
+                // One's own needs the one before.
+                return Err(Error::Forbidden);
+            }
         }
         let mut read = self.db.read().await.map_err(db(doing))?;
         let before = user_of(&mut read, access.domain(), id).await?;
@@ -118,7 +124,9 @@ impl Identity {
         after.enabled = change.enabled.unwrap_or(before.enabled);
         after.description = change.description.unwrap_or(after.description);
         after.email = change.email.unwrap_or(after.email);
-        check_name("name", &after.name)?;
+        if after.name != before.name {
+            check_user_name(&after.name)?;
+        }
         check_description(&after.description)?;
         check_email(&after.email)?;
         if before.is_admin && !after.enabled {
@@ -155,7 +163,8 @@ impl Identity {
         if *original == *new {
             return Err(Error::invalid("password", "it is the same as before"));
         }
-        self.prove(&caller.user, original, SecondFactor::NotAsked).await?;
+        let source = access.actor().source_ip();
+        self.prove(&caller.user, original, SecondFactor::NotAsked, source).await?;
         let phc = self.hashed(new, &caller.user.name).await?;
         let mut tx = self.change(access.actor(), doing).await?;
         set_password(&mut tx, id, &phc).await?;
@@ -191,6 +200,15 @@ impl Identity {
     }
 }
 
+/// Nobody is called in records as the service is.
+fn check_user_name(name: &str) -> Result<()> {
+    check_name("name", name)?;
+    if name.eq_ignore_ascii_case(SYSTEM_NAME) {
+        return Err(Error::invalid("name", "records call the service itself so"));
+    }
+    Ok(())
+}
+
 /// A user of the account; another account's looks like an absent one.
 pub(super) async fn user_of(tx: &mut Tx, domain: DomainId, id: UserId) -> Result<User> {
     let user = tx.users().find(id).await.map_err(db("reading a user"))?;
@@ -212,7 +230,10 @@ async fn refuse_taken(tx: &mut Tx, user: &User) -> Result<()> {
 }
 
 async fn set_password(tx: &mut Tx, id: UserId, phc: &str) -> Result<()> {
-    tx.users().set_password(id, phc).await.map_err(db("writing a password"))?;
+    let doing = "writing a password";
+    tx.users().set_password(id, phc).await.map_err(db(doing))?;
+    // What was tried with the one before says nothing about this one.
+    tx.login_failures().forget(id).await.map_err(db(doing))?;
     end_sessions(tx, id).await
 }
 

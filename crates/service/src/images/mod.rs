@@ -11,3 +11,4 @@ pub use error::ImageError;
 pub(crate) use held::{refuse_imaged, refuse_imaged_in_vault};
 pub use requests::{ImageChange, ImageSource, ImageStarted, ImageView, NewImage};
 pub use service::Images;
+pub(crate) use service::existing;

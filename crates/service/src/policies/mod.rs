@@ -4,6 +4,7 @@ mod preview;
 mod refusal;
 mod requests;
 mod service;
+mod standard;
 
 pub(crate) use preview::end_of;
 pub use preview::{

@@ -33,10 +33,28 @@ impl Policies {
 
     /// Makes a policy (contract C40).
     pub async fn create(&self, access: &Access, wanted: NewPolicy) -> Result<Policy> {
+        self.make(access, wanted, false).await
+    }
+
+    /// The same, or the one of that name and operation if the project has it and `is_shared` says so.
+    pub(super) async fn make(
+        &self,
+        access: &Access,
+        wanted: NewPolicy,
+        is_shared: bool,
+    ) -> Result<Policy> {
         let random = &*self.core.random;
         let ids = (PolicyId::random(random), TriggerId::random(random));
         let policy = rules::build(&wanted, ids, access.project(), self.core.clock.now())?;
         let mut tx = self.core.change(access, "creating a policy").await?;
+        if is_shared {
+            let filter = PolicyFilter { operation: Some(policy.operation), vault: None };
+            let known = tx.policies().list(policy.project, &filter, &Page::default()).await;
+            let mut known = known.map_err(db("listing policies"))?.rows.into_iter();
+            if let Some(known) = known.find(|known| known.name == policy.name) {
+                return Ok(known);
+            }
+        }
         let own = tx.policies().count_own(policy.project, policy.operation).await;
         let limit = policies_max(&mut tx, access, policy.operation).await?;
         rules::check_quota(own.map_err(db("counting policies"))?, limit, policy.operation)?;

@@ -20,4 +20,5 @@ pub(crate) use check::check;
 pub use holds::RetentionOf;
 pub(crate) use rule::{bound_policy, candidate};
 pub use sweep::Expiry;
+pub(crate) use sweep::is_clock_trusted;
 pub use window::Cleanup;

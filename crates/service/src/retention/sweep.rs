@@ -185,7 +185,7 @@ impl Expiry {
 }
 
 /// Whether the clock of now may decide that something ends.
-pub(super) async fn is_clock_trusted(tx: &mut Tx) -> std::result::Result<bool, DbError> {
+pub(crate) async fn is_clock_trusted(tx: &mut Tx) -> std::result::Result<bool, DbError> {
     let before = known_clock(tx).await?;
     Ok(ClockWatch::looked(before, tx.now()).is_trusted())
 }

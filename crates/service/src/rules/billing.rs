@@ -2,8 +2,9 @@
 //! ADR 0022). Pure: what is so is given, what is to be done is answered.
 
 use cbr_model::Timestamp;
-use cbr_model::billing::{BillingStep, StepKind};
+use cbr_model::billing::{BillingStep, Money, PriceList, StepKind};
 use cbr_model::order::{Order, OrderKind, OrderStatus, end_of_period};
+use cbr_model::size::Gib;
 use cbr_model::vault::{Charging, ChargingMode, Vault, VaultStatus};
 
 /// Microseconds of observed time.
@@ -82,8 +83,13 @@ pub(crate) fn next(facts: &Facts<'_>, observed: Observed, patience: Patience) ->
         StepKind::Renewed if was_renewed => Action::Nothing,
         StepKind::Renewed => Action::Notice,
         StepKind::Noticed if waited(step) < patience.grace => Action::Nothing,
-        // One that is locked, in error or barred for another reason waits for that to end.
-        StepKind::Noticed if facts.status == VaultStatus::Available || is_ours => Action::Freeze,
+        // One that is locked waits for an order that nobody pays: that is given up. One in error, or
+        // barred for another reason, waits for that to end.
+        StepKind::Noticed
+            if is_ours || matches!(facts.status, VaultStatus::Available | VaultStatus::Lock) =>
+        {
+            Action::Freeze
+        }
         StepKind::Noticed => Action::Nothing,
         // Somebody has lifted it.
         StepKind::Frozen if facts.status == VaultStatus::Available => Action::Notice,
@@ -133,6 +139,22 @@ pub(crate) fn begin_of_period(vault: &Vault, now: Timestamp) -> Timestamp {
     vault.charging.paid_until.map_or(now, |until| until.max(now))
 }
 
+/// What a changed prepaid vault costs for the rest of its period. What gets cheaper is not paid back.
+pub(crate) fn price_of_change(
+    prices: &PriceList,
+    before: &Vault,
+    after: &Vault,
+    now: Timestamp,
+) -> Money {
+    let days = days_left(before, now);
+    let new = prices.of(after.kind, after.consistency);
+    if before.consistency == after.consistency {
+        return new.of_rest(Gib(after.size.0.saturating_sub(before.size.0)), days);
+    }
+    let old = prices.of(before.kind, before.consistency).of_rest(before.size, days);
+    Money(new.of_rest(after.size, days).0.saturating_sub(old.0).max(0))
+}
+
 /// Started days until the paid period ends.
 pub(crate) fn days_left(vault: &Vault, now: Timestamp) -> u64 {
     let seconds =
@@ -171,7 +193,8 @@ mod tests {
             (owes,                                          0,          Notice),
             (Facts { step: Some(&noticed), ..owes },        HOUR - 1,   Nothing),
             (Facts { step: Some(&noticed), ..owes },        HOUR,       Freeze),
-            (Facts { step: Some(&noticed), ..locked },      HOUR,       Nothing),
+            (Facts { step: Some(&noticed), ..locked },      HOUR - 1,   Nothing),
+            (Facts { step: Some(&noticed), ..locked },      HOUR,       Freeze),
             (Facts { step: Some(&noticed), ..barred },      99 * HOUR,  Nothing),
             (Facts { step: Some(&frozen), ..stopped },      10 * HOUR - 1, Nothing),
             (Facts { step: Some(&frozen), ..stopped },      10 * HOUR,  Release),

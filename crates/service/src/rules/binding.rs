@@ -1,9 +1,10 @@
 //! What a vault takes (RES-01 … RES-09, VLT-15 … VLT-18).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cbr_model::resource::{BoundResource, IncludedVolume, ProtectStatus, ResourceKind};
 use cbr_model::size::{Bytes, Gib};
+use cbr_model::tag::Tag;
 use cbr_model::vault::{RESOURCES_MAX, Vault};
 use cbr_model::{ChainId, ResourceId, VaultId};
 
@@ -24,6 +25,8 @@ pub(crate) struct Candidate {
     pub(crate) obstacle: Option<String>,
     /// A server's disks, or the volume itself.
     pub(crate) disks: Vec<CandidateDisk>,
+    /// What it is chosen by.
+    pub(crate) tags: BTreeMap<String, String>,
 }
 
 /// One disk of a candidate.
@@ -36,6 +39,11 @@ pub(crate) struct CandidateDisk {
 }
 
 impl Candidate {
+    /// Whether a vault with these rules binds it by itself: it has all of them, a server or a volume (RES-31).
+    pub(crate) fn matches(&self, rules: &[Tag]) -> bool {
+        rules.iter().all(|rule| self.tags.get(&rule.key) == Some(&rule.value))
+    }
+
     /// The size of the disks that are not left out.
     pub(crate) fn size_without(&self, excluded: &[ResourceId]) -> Gib {
         Gib(self.included(excluded).map(|disk| disk.size.gib_rounded_up().0).sum())
@@ -209,6 +217,7 @@ pub(crate) mod tests {
             az: "az1".into(),
             status: "available",
             obstacle: None,
+            tags: BTreeMap::new(),
             disks: disks
                 .iter()
                 .map(|(n, gib)| CandidateDisk {

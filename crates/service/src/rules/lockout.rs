@@ -1,11 +1,16 @@
-//! When logins are refused because too many failed: five within a quarter of an hour lock for a
-//! quarter of an hour.
+//! When logins are refused because too many failed: five within a quarter of an hour from one network,
+//! or a hundred from anywhere, lock for a quarter of an hour. So a stranger locks itself out, and only
+//! a crowd the user.
+
+use std::net::IpAddr;
 
 use cbr_db::FailedLogins;
 use cbr_model::Timestamp;
 
-/// So many failures lock.
-const FAILURES_MAX: u64 = 5;
+/// So many failures from one network lock that network.
+pub(crate) const NETWORK_MAX: u64 = 5;
+/// So many failures from anywhere lock everybody.
+pub(crate) const ANYWHERE_MAX: u64 = 100;
 /// Failures that are this far apart, in seconds, do not add up.
 const WINDOW_SECONDS: i64 = 15 * 60;
 /// How long a lock holds, in seconds.
@@ -16,11 +21,24 @@ pub(crate) fn is_locked(failed: &FailedLogins, now: Timestamp) -> bool {
     now < failed.locked_until
 }
 
-/// What is to be remembered after one more failure.
-pub(crate) fn after_failure(before: FailedLogins, now: Timestamp) -> FailedLogins {
+/// Where a login comes from, as failures are counted: one address, or the /56 that one customer of IPv6
+/// can choose from; empty where it is not known.
+pub(crate) fn network(source: Option<IpAddr>) -> String {
+    match source.map(|ip| ip.to_canonical()) {
+        None => String::new(),
+        Some(IpAddr::V4(ip)) => ip.to_string(),
+        Some(IpAddr::V6(ip)) => {
+            let [a, b, c, d, ..] = ip.segments();
+            format!("{a:x}:{b:x}:{c:x}:{:x}::/56", d & 0xff00)
+        }
+    }
+}
+
+/// What is to be remembered after one more failure, where `most` lock.
+pub(crate) fn after_failure(before: FailedLogins, now: Timestamp, most: u64) -> FailedLogins {
     let is_over = before.count == 0 || before.since.plus_seconds(WINDOW_SECONDS) <= now;
     let (count, since) = if is_over { (1, now) } else { (before.count + 1, before.since) };
-    if count >= FAILURES_MAX {
+    if count >= most {
         // The count begins anew when the lock ends.
         return FailedLogins { count: 0, since: now, locked_until: now.plus_seconds(LOCK_SECONDS) };
     }
@@ -37,7 +55,7 @@ mod tests {
         let mut failed = FailedLogins::NONE;
         let mut now = START;
         for _ in 0..times {
-            failed = after_failure(failed, now);
+            failed = after_failure(failed, now, NETWORK_MAX);
             now = now.plus_seconds(seconds_apart);
         }
         (failed, now)
@@ -53,7 +71,7 @@ mod tests {
         assert!(is_locked(&failed, at));
         assert!(is_locked(&failed, at.plus_seconds(LOCK_SECONDS - 1)));
         assert!(!is_locked(&failed, at.plus_seconds(LOCK_SECONDS)));
-        let again = after_failure(failed, at.plus_seconds(LOCK_SECONDS));
+        let again = after_failure(failed, at.plus_seconds(LOCK_SECONDS), NETWORK_MAX);
         assert_eq!(again.count, 1, "after a lock the count begins anew");
     }
 
@@ -61,5 +79,16 @@ mod tests {
     fn failures_that_are_far_apart_do_not_add_up() {
         let (failed, now) = failing(50, 4 * 60);
         assert!(!is_locked(&failed, now), "four minutes apart, at most four are in a window");
+    }
+    /// P27: all addresses that one customer can choose are one network.
+    #[test]
+    fn a_host_cannot_choose_its_network() {
+        let of = |text: &str| network(Some(text.parse().unwrap()));
+        assert_eq!(of("192.0.2.1"), "192.0.2.1");
+        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(of("2001:db8:0:7::1"), of("2001:db8:0:7:ffff::2"));
+        assert_eq!(of("2001:db8:0:7::1"), of("2001:db8:0:ff::1"));
+        assert_ne!(of("2001:db8:0:7::1"), of("2001:db8:0:107::1"));
+        assert_eq!(network(None), "");
     }
 }

@@ -23,6 +23,7 @@ use super::restore::{fill, target};
 use super::trouble::Trouble;
 use crate::Access;
 use crate::core::Core;
+use crate::error::chain;
 use crate::failure::Code;
 use crate::rules::restore::DiskPlan;
 
@@ -89,6 +90,22 @@ pub(crate) fn new(core: &Core, access: &Access, spec: Spec, backup: Option<&Back
 }
 
 impl CreateVolume {
+    /// The pool it is made in, and about how many bytes are still to be written there: what is written
+    /// already, as far as `progress` tells, is missing from the pool's free space.
+    pub(crate) fn content(&self, progress: u8) -> (&str, u64) {
+        let whole = |spec: &Spec| spec.version.as_ref().map_or(0, |it| it.logical_bytes.0);
+        match self {
+            Self::Make { spec } => (&spec.pool, whole(spec)),
+            Self::Fill { spec } => {
+                let left = u64::from(FILLED.saturating_sub(progress.max(MADE)));
+                (&spec.pool, whole(spec).saturating_mul(left) / u64::from(FILLED - MADE))
+            }
+            Self::Finish { spec } | Self::Undo { spec, .. } | Self::Done { spec, .. } => {
+                (&spec.pool, 0)
+            }
+        }
+    }
+
     /// What it is about.
     pub(crate) fn into_subject(self) -> Subject {
         let (Self::Make { spec }
@@ -156,6 +173,26 @@ pub(super) fn factory(core: &Core) -> Result<&dyn Factory, Trouble> {
     factory.ok_or_else(|| Trouble::fail(Code::Unknown, "the provider makes no disks"))
 }
 
+/// Deletes these disks. One that is refused keeps no other: what failed is said when all were tried.
+pub(super) async fn delete_each(core: &Core, volumes: &[ResourceId]) -> Result<(), Trouble> {
+    let mut failures = Vec::new();
+    for volume in volumes {
+        if let Err(error) = factory(core)?.delete_volume(*volume).await {
+            failures.push(error);
+        }
+    }
+    // What may pass is tried again, and the others with it.
+    failures.sort_by_key(|error| !error.is_retryable());
+    let reasons: Vec<String> = failures.iter().map(|error| chain(error)).collect();
+    let reason = reasons.join("; ");
+    match failures.into_iter().next().map(Trouble::from) {
+        None => Ok(()),
+        Some(Trouble::Again { .. }) => Err(Trouble::Again { reason }),
+        Some(Trouble::Fail { code, .. }) => Err(Trouble::Fail { code, reason }),
+        Some(other @ (Trouble::Wait { .. } | Trouble::Stopped)) => Err(other),
+    }
+}
+
 async fn make(core: &Core, run: &TaskContext, spec: Spec) -> Result<CreateVolume, Trouble> {
     let volume = NewVolume {
         id: spec.id,
@@ -199,7 +236,8 @@ async fn remove(
 ) -> Result<CreateVolume, Trouble> {
     if let Some(target) = core.resources.provider().target() {
         let name = SnapshotName::for_task(run.id());
-        target.abandon(spec.id, &name, &failure.error.message).await?;
+        // Another machine may have filled half of it. If it cannot be removed, it must not look sound (P1).
+        target.condemn(spec.id, &name, &failure.error.message).await?;
     }
     factory(core)?.delete_volume(spec.id).await?;
     Ok(CreateVolume::Done { spec, outcome: Outcome::Failed(failure), removed: true })

@@ -6,14 +6,18 @@
 //! Success and failure leave by the same door: a last stage that carries the outcome.
 
 pub(crate) mod backup;
+pub(crate) mod change_server;
 pub(crate) mod create_image;
+pub(crate) mod create_server;
 pub(crate) mod create_volume;
 pub(crate) mod delete_backup;
 pub(crate) mod delete_volume;
 mod disk_bytes;
 mod disk_copy;
+pub(crate) mod limit;
 pub(crate) mod migrate_resource;
 pub(crate) mod order;
+pub(crate) mod power;
 pub(crate) mod purge;
 pub(crate) mod purge_backup;
 pub(crate) mod restore;

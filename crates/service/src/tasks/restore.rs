@@ -10,6 +10,9 @@
 //! ```
 //! No byte is written before all disks may be written, so what is refused costs nothing. A disk is handed back only when all disks are written: until then its content
 //! is nobody's, and a restore that fails leaves every disk marked (P1).
+//!
+//! The marks are kept by the machine that began. One that takes its work over knows of none, so it goes back to `Stop` and marks the disks too before it goes on; if
+//! that fails, it condemns them: somebody may have written.
 
 use std::sync::Arc;
 
@@ -20,7 +23,7 @@ use cbr_model::operation::{OperationDetails, OperationResource, OperationType};
 use cbr_model::resource::{ProtectStatus, ResourceKind};
 use cbr_model::vault::Vault;
 use cbr_model::{BackupId, ProjectId, ResourceId, VaultId};
-use cbr_provider::{RestoreTarget, SnapshotName};
+use cbr_provider::{ProviderError, RestoreTarget, SnapshotName};
 use cbr_task::{Failure, Outcome, StepError, Task, TaskContext};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
@@ -48,6 +51,16 @@ pub(crate) struct Job {
     pub(crate) disks: Vec<DiskPlan>,
     /// RST-07.
     pub(crate) power_on: bool,
+    /// The machine that marked the disks and may have written to them. Older releases did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) begun_on: Option<String>,
+}
+
+impl Job {
+    /// Whether the marks of the disks are with another machine, which is gone.
+    fn began_elsewhere(&self, core: &Core) -> bool {
+        self.begun_on.as_ref().is_some_and(|node| *node != core.node)
+    }
 }
 
 /// The stages of a restore.
@@ -100,6 +113,7 @@ pub(crate) fn new(
         kind: backup.resource_kind,
         disks,
         power_on,
+        begun_on: None,
     };
     let first = RestoreTask::Stop { job };
     let task = order::new_in_vault(core, access, vault, OperationType::Restore, &first);
@@ -132,6 +146,9 @@ impl Task for RestoreTask {
             Self::Stop { job } => stop(core, run, job).await,
             Self::Prepare { job } => prepare(core, run, job).await,
             Self::Withdraw { job, failure } => withdraw(core, run, job, failure).await,
+            Self::Write { job, .. } | Self::Finish { job } if job.began_elsewhere(core) => {
+                Ok(Self::Stop { job })
+            }
             Self::Write { job, next } => write(core, run, job, next).await,
             Self::Finish { job } => finish(core, run, job).await,
             Self::Start { job } => start(core, job).await,
@@ -154,8 +171,12 @@ impl Task for RestoreTask {
         let done =
             |job, failure, intact| Self::Done { job, outcome: Outcome::Failed(failure), intact };
         match self {
-            Self::Stop { job } => done(job, failure, true),
-            Self::Prepare { job } => Self::Withdraw { job, failure },
+            // It has written, on a machine that is gone.
+            Self::Stop { job } | Self::Prepare { job } if job.begun_on.is_some() => {
+                Self::Abandon { job, failure }
+            }
+            // A server that was told to stop may have done so: nothing is marked yet, but it starts again.
+            Self::Stop { job } | Self::Prepare { job } => Self::Withdraw { job, failure },
             Self::Write { job, .. } | Self::Finish { job } => Self::Abandon { job, failure },
             Self::Start { job } => {
                 let error = &failure.error;
@@ -202,11 +223,12 @@ async fn stop(core: &Core, run: &TaskContext, job: Job) -> Result<RestoreTask, T
     Ok(RestoreTask::Prepare { job })
 }
 
-async fn prepare(core: &Core, run: &TaskContext, job: Job) -> Result<RestoreTask, Trouble> {
+async fn prepare(core: &Core, run: &TaskContext, mut job: Job) -> Result<RestoreTask, Trouble> {
     let name = SnapshotName::for_task(run.id());
     for disk in &job.disks {
         target(core)?.prepare(disk.volume, disk.version.disk_bytes.0, &name).await?;
     }
+    job.begun_on = Some(core.node.clone());
     Ok(RestoreTask::Write { job, next: 0 })
 }
 
@@ -217,12 +239,16 @@ async fn withdraw(
     mut failure: Failure,
 ) -> Result<RestoreTask, Trouble> {
     let name = SnapshotName::for_task(run.id());
+    let Some(target) = core.resources.provider().target() else {
+        // It lets no disk be overwritten, so none was marked.
+        return Ok(RestoreTask::Done { job, outcome: Outcome::Failed(failure), intact: true });
+    };
     for disk in &job.disks {
-        target(core)?.withdraw(disk.volume, &name).await?;
+        target.withdraw(disk.volume, &name).await?;
     }
     if job.kind == ResourceKind::Server
         && job.power_on
-        && let Err(error) = target(core)?.power_on(job.resource).await
+        && let Err(error) = start_again(core, target, job.resource).await
     {
         let first = failure.error.message;
         failure.error.message =
@@ -277,9 +303,22 @@ async fn finish(core: &Core, run: &TaskContext, job: Job) -> Result<RestoreTask,
 
 async fn start(core: &Core, job: Job) -> Result<RestoreTask, Trouble> {
     if job.kind == ResourceKind::Server && job.power_on {
-        target(core)?.power_on(job.resource).await?;
+        start_again(core, target(core)?, job.resource).await?;
     }
     Ok(RestoreTask::Done { job, outcome: Outcome::Success, intact: true })
+}
+
+/// Starts a server if there is something to start it with. Without, a provider could only note that it
+/// runs, and nobody could stop it any more, neither to change it nor to back it up.
+async fn start_again(
+    core: &Core,
+    target: &dyn RestoreTarget,
+    server: ResourceId,
+) -> Result<(), ProviderError> {
+    if !core.resources.provider().inventory().server(server).await?.can_power {
+        return Ok(());
+    }
+    target.power_on(server).await
 }
 
 async fn abandon(
@@ -290,8 +329,13 @@ async fn abandon(
 ) -> Result<RestoreTask, Trouble> {
     let name = SnapshotName::for_task(run.id());
     for disk in &job.disks {
-        // A disk that was never prepared under this name is left as it is.
-        target(core)?.abandon(disk.volume, &name, &failure.error.message).await?;
+        let (target, why) = (target(core)?, &failure.error.message);
+        if job.began_elsewhere(core) {
+            target.condemn(disk.volume, &name, why).await?;
+        } else {
+            // A disk that was never prepared under this name is left as it is.
+            target.abandon(disk.volume, &name, why).await?;
+        }
     }
     metrics::counter!("cbr_restores_total", "result" => "failure").increment(1);
     Ok(RestoreTask::Done { job, outcome: Outcome::Failed(failure), intact: false })

@@ -34,11 +34,11 @@ pub(super) fn usage(count: u32) -> Condition {
     }
 }
 
-fn on(kind: EventKind) -> Condition {
+pub(super) fn on(kind: EventKind) -> Condition {
     Condition { what: What::Event(kind), period: 0, threshold: 1.0, ..usage(1) }
 }
 
-fn alarm(watched: Watched, conditions: Vec<Condition>) -> NewAlarm {
+pub(super) fn alarm(watched: Watched, conditions: Vec<Condition>) -> NewAlarm {
     NewAlarm {
         name: Some("full".into()),
         description: String::new(),
@@ -70,7 +70,7 @@ impl World {
         self.clock.advance(Duration::from_secs(1));
     }
 
-    async fn rule(&self, wanted: NewAlarm) -> AlarmRule {
+    pub(super) async fn rule(&self, wanted: NewAlarm) -> AlarmRule {
         self.services.alarms.create(&self.access, wanted).await.unwrap()
     }
 
@@ -94,12 +94,12 @@ impl World {
         self.carried().await
     }
 
-    async fn carried(&self) -> Vec<Letter> {
+    pub(super) async fn carried(&self) -> Vec<Letter> {
         self.services.courier_engine(cbr_task::Options::default()).run_due().await.unwrap();
         self.courier.taken()
     }
 
-    async fn history(&self, alarm: AlarmId) -> Vec<AlarmRecord> {
+    pub(super) async fn history(&self, alarm: AlarmId) -> Vec<AlarmRecord> {
         let filter = RecordFilter { alarms: vec![alarm], ..RecordFilter::default() };
         let listed = self.services.alarms.history(&self.access, &filter, Page::default()).await;
         listed.unwrap().rows
@@ -110,7 +110,14 @@ impl World {
         listed.unwrap().rows
     }
 
-    async fn raise(&self, kind: EventKind, vault: VaultId) {
+    pub(super) async fn raise(&self, kind: EventKind, vault: VaultId) {
+        self.event(kind, vault).await;
+        assert_eq!(self.services.alarms.handle_events().await.unwrap(), 1);
+        assert_eq!(self.services.alarms.handle_events().await.unwrap(), 0, "once");
+    }
+
+    /// Something happens, and nobody has looked at it yet.
+    pub(super) async fn event(&self, kind: EventKind, vault: VaultId) {
         let event = CbrEvent {
             id: EventId::random(&cbr_env::SystemRandom::default()),
             project: self.access.project(),
@@ -124,8 +131,6 @@ impl World {
         let mut tx = self.db.begin().await.unwrap();
         tx.events().insert(&event).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(self.services.alarms.handle_events().await.unwrap(), 1);
-        assert_eq!(self.services.alarms.handle_events().await.unwrap(), 0, "once");
     }
 }
 

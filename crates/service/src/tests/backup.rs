@@ -13,7 +13,7 @@ use cbr_task::harness::{self, Fault, crash_matrix};
 use super::world::{BLOCK, DATA_DISK, SERVER, SYSTEM_DISK, VOLUME, World, id, succeeded};
 use crate::tasks::backup::BackupTask;
 
-/// BAK-31, BAK-32, BAK-36: the first stores what is used, the next only what changed.
+/// PRD-07, PRD-08, BAK-31, BAK-32, BAK-36: the first stores what is used, the next only what changed.
 #[tokio::test]
 async fn the_first_backup_is_full_and_the_next_holds_only_the_changes() {
     let world = World::new().await;

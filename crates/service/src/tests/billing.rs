@@ -14,7 +14,7 @@ use cbr_task::Outcome;
 use cbr_task::harness::crash_matrix;
 use cbr_testkit::{Engine, TestDatabase};
 
-use super::world::{SERVER, VOLUME, World, in_place, run};
+use super::world::{SERVER, VOLUME, World, empty_database, in_place, run};
 use crate::billing::{Billing, BillingSettings, Credit, MeteringFilter, Prepayment, Showback};
 use crate::checkpoints::NewCheckpoint;
 use crate::error::VaultRefusal;
@@ -24,7 +24,7 @@ use crate::vaults::{NewVault, OrderChange, Prepaid, VaultChange};
 use crate::{Error, Result};
 
 const HOUR: Duration = Duration::from_hours(1);
-const DAY: u32 = 24;
+pub(super) const DAY: u32 = 24;
 
 fn settings(charges: bool, releases: bool) -> BillingSettings {
     let prices = Prices {
@@ -44,34 +44,34 @@ fn settings(charges: bool, releases: bool) -> BillingSettings {
 }
 
 /// One in which an hour and a day are enough.
-async fn hasty() -> World {
+pub(super) async fn hasty() -> World {
     let settings = BillingSettings { grace_hours: 1, retention_days: 1, ..settings(true, true) };
-    World::billed(TestDatabase::sqlite(), settings).await
+    World::billed(empty_database().await, settings).await
 }
 
-async fn world(charges: bool, releases: bool) -> World {
-    World::billed(TestDatabase::sqlite(), settings(charges, releases)).await
+pub(super) async fn world(charges: bool, releases: bool) -> World {
+    World::billed(empty_database().await, settings(charges, releases)).await
 }
 
 /// A month.
-const fn month(auto_renew: bool) -> Prepaid {
+pub(super) const fn month(auto_renew: bool) -> Prepaid {
     Prepaid { period: Period::one(PeriodUnit::Month), auto_renew, auto_pay: true }
 }
 
 impl World {
-    async fn credit(&self, amount: i64, reference: &str) -> Result<i64> {
+    pub(super) async fn credit(&self, amount: i64, reference: &str) -> Result<i64> {
         let domain = self.account.domain;
         let (reference, note) = (reference.to_owned(), String::new());
         let credit = Credit { domain, amount, reference, note };
         Ok(self.services.billing.credit(&self.access, credit).await?.balance.0)
     }
 
-    async fn balance(&self) -> i64 {
+    pub(super) async fn balance(&self) -> i64 {
         self.services.billing.account(&self.access).await.unwrap().balance.0
     }
 
     /// Lets so many hours go by as they do: with the sweeps of each.
-    async fn hours(&self, hours: u32) {
+    pub(super) async fn hours(&self, hours: u32) {
         for _ in 0..hours {
             self.clock.advance(HOUR);
             self.services.billing.meter().await.unwrap();
@@ -79,7 +79,7 @@ impl World {
         }
     }
 
-    async fn metered(&self) -> Vec<(i64, u64)> {
+    pub(super) async fn metered(&self) -> Vec<(i64, u64)> {
         let filter = MeteringFilter { from: i64::MIN, until: i64::MAX, vault: None };
         let page = Page::default();
         let (rows, total, _) =
@@ -88,26 +88,26 @@ impl World {
         rows.into_iter().map(|row| (row.hour, row.size.0)).collect()
     }
 
-    async fn scene(&self, vault: &Vault) -> (VaultStatus, Option<String>) {
+    pub(super) async fn scene(&self, vault: &Vault) -> (VaultStatus, Option<String>) {
         let vault = self.reread(vault).await;
         (vault.status, vault.charging.frozen_scene)
     }
 
-    async fn status(&self, vault: &Vault) -> VaultStatus {
+    pub(super) async fn status(&self, vault: &Vault) -> VaultStatus {
         self.reread(vault).await.status
     }
 
-    async fn prepaid(&self, prepaid: Prepaid) -> Vault {
+    pub(super) async fn prepaid(&self, prepaid: Prepaid) -> Vault {
         let wanted = NewVault { prepaid: Some(prepaid), ..wanted() };
         self.services.vaults.create(&self.access, wanted).await.unwrap()
     }
 
-    async fn lines(&self, vault: &Vault) -> Vec<Order> {
+    pub(super) async fn lines(&self, vault: &Vault) -> Vec<Order> {
         let mut tx = self.db.read().await.unwrap();
         tx.orders().list(vault.project, vault.id).await.unwrap()
     }
 
-    async fn is_there(&self, vault: &Vault) -> bool {
+    pub(super) async fn is_there(&self, vault: &Vault) -> bool {
         self.services.vaults.show(&self.access, vault.id).await.is_ok()
     }
 
@@ -265,7 +265,7 @@ async fn credits_are_given_once_and_by_the_operator() {
     assert_eq!(total, 2);
 }
 
-/// BIL-06, BIL-09, ADR 0022: a frozen vault is deleted only where the operator's driver says so, after the
+/// RET-21, BIL-06, BIL-09, ADR 0022: a frozen vault is deleted only where the operator's driver says so, after the
 /// whole retention period was observed, hour by hour; its backups go to the trash like those of any other.
 #[tokio::test]
 async fn a_vault_is_released_only_after_an_observed_period_and_if_the_driver_says_so() {

@@ -13,7 +13,7 @@ use crate::checkpoints::NewCheckpoint;
 use crate::tasks::delete_backup::DeleteTask;
 use crate::tasks::purge::PurgeTask;
 
-/// BAK-36, BAK-37, BAK-70: the first may go, the rest stays restorable; what is freed was known before.
+/// PRD-09, PRD-10, BAK-36, BAK-37, BAK-70: the first may go, the rest stays restorable; what is freed was known before.
 #[tokio::test]
 async fn any_backup_can_be_deleted_and_the_others_stay_whole() {
     let world = World::new().await;

@@ -2,9 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
+use std::task::Poll;
 
 use cbr_env::SystemClock;
 use cbr_model::ExportId;
+use cbr_model::export::Export;
 use cbr_model::vault::VaultKind;
 use cbr_nbd::{Client, Wishes};
 
@@ -63,6 +65,40 @@ async fn an_exported_backup_is_the_disk_and_cannot_be_deleted() {
     assert_eq!(exports.list(access, Some(backup.id)).await.unwrap(), []);
     backups.delete(access, backup.id).await.unwrap();
     world.settle().await;
+}
+
+/// P3: a client that hangs up while its export is made leaves none that is not open, and no second one in its way.
+#[tokio::test]
+async fn an_export_is_opened_though_its_client_hangs_up() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let backup = world.back_up(&vault).await;
+    let (exports, access) = (&world.services.exports, &world.access);
+    let is_there = async || {
+        while exports.list(access, None).await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    for _ in 0..100 {
+        let hung_up = tokio::select! {
+            biased;
+            () = is_there() => true,
+            made = exports.create(access, backup.id, true) => {
+                // It was faster: once more.
+                exports.delete(access, backup.id, made.unwrap().export.id).await.unwrap();
+                false
+            }
+        };
+        if hung_up {
+            exports.at_rest().await;
+            let [export] = &exports.list(access, None).await.unwrap()[..] else { panic!("one") };
+            assert_eq!(export.status, ExportStatus::Open);
+            connect(export).await;
+            exports.delete(access, backup.id, export.export.id).await.unwrap();
+            return;
+        }
+    }
+    panic!("the row was never seen before the answer");
 }
 
 #[tokio::test]
@@ -124,6 +160,95 @@ async fn an_export_whose_overlay_is_gone_is_not_given_out_as_if_nothing_had_been
         }
         exports.delete(access, backup.id, export.export.id).await.unwrap();
     }
+}
+
+/// P3: a process that dies while it makes an export, whose answer nobody has, leaves nothing: no row that keeps
+/// the backup, no place. Once the place is noted it is an export as any other.
+#[tokio::test]
+async fn a_crash_while_an_export_is_made_leaves_no_export_or_a_whole_one() {
+    for (writable, crash) in
+        [(true, "no place"), (true, "half a place"), (true, "a place"), (false, "no place")]
+    {
+        let world = World::new().await;
+        let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+        let backup = world.back_up(&vault).await;
+        let (exports, access) = (&world.services.exports, &world.access);
+        let whole = exports.create(access, backup.id, writable).await.unwrap();
+        exports.shut_down().await;
+        // What there is before the note: the row, and what was made of the place.
+        let (export, place) = (whole.export.clone(), whole.socket.with_extension(""));
+        let mut tx = world.db.begin().await.unwrap();
+        tx.exports().begin_close(export.project, export.id).await.unwrap();
+        assert!(tx.exports().delete(export.id).await.unwrap());
+        tx.exports().insert(&Export { opened: false, ..export }).await.unwrap();
+        tx.commit().await.unwrap();
+        match crash {
+            "half a place" => std::fs::remove_file(place.join("journal")).unwrap(),
+            "no place" if writable => std::fs::remove_dir_all(&place).unwrap(),
+            _ => {}
+        }
+        let listed = exports.list(access, None).await.unwrap();
+        assert_eq!(listed[0].status, ExportStatus::Opening, "{crash}");
+        let refused = world.services.backups.delete(access, backup.id).await;
+        assert!(matches!(refused, Err(Error::BackupExported(_))), "{refused:?}");
+
+        assert_eq!(exports.reconcile().await.unwrap(), 1, "{crash}");
+        assert_eq!(exports.list(access, None).await.unwrap(), [], "{crash}");
+        assert!(!place.exists() && !whole.socket.exists(), "{crash}");
+        world.services.backups.delete(access, backup.id).await.unwrap();
+        world.settle().await;
+    }
+}
+
+/// The same when the client hangs up, which drops its request wherever it is.
+#[tokio::test]
+async fn an_export_whose_client_hangs_up_is_whole_or_gone() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let backup = world.back_up(&vault).await;
+    let (exports, access) = (&world.services.exports, &world.access);
+    let (mut has_left_one, mut polls) = (false, 0);
+    // How often a request is asked until it answers is not the same each time: it is gone through until one
+    // was dropped where it matters, a hundred times at most.
+    for _ in 0..100 {
+        while !has_left_one {
+            let made = {
+                let request = std::pin::pin!(exports.create(access, backup.id, true));
+                polled(request, polls).await
+            };
+            let left = exports.list(access, None).await.unwrap();
+            has_left_one |= made.is_none() && !left.is_empty();
+            exports.reconcile().await.unwrap();
+            let kept = exports.list(access, None).await.unwrap();
+            assert!(kept.iter().all(|export| export.status == ExportStatus::Open), "{kept:?}");
+            assert!(made.is_none() || kept.len() == 1, "{kept:?}");
+            for export in kept {
+                exports.delete(access, backup.id, export.export.id).await.unwrap();
+            }
+            polls += 1;
+            if made.is_some() {
+                polls = 0;
+                break;
+            }
+        }
+    }
+    assert!(has_left_one, "no request was dropped between its row and its note");
+    world.services.backups.delete(access, backup.id).await.unwrap();
+    world.settle().await;
+}
+
+/// The answer, unless it takes more than so many times of asking.
+async fn polled<F: Future>(mut request: std::pin::Pin<&mut F>, polls: usize) -> Option<F::Output> {
+    let mut left = polls;
+    std::future::poll_fn(|context| match request.as_mut().poll(context) {
+        Poll::Ready(answer) => Poll::Ready(Some(answer)),
+        Poll::Pending if left == 0 => Poll::Ready(None),
+        Poll::Pending => {
+            left -= 1;
+            Poll::Pending
+        }
+    })
+    .await
 }
 
 /// One that cannot be removed keeps none of the others closed.

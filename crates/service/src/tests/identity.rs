@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
+use cbr_db::{FailedLogins, KeptTrace};
 use cbr_model::audit::Event;
-use cbr_model::identity::{Agency, Caller, Domain, Project};
+use cbr_model::identity::{Agency, Caller, Domain, Grant, GrantScope, Grantee, Project};
+use cbr_model::permission::SYSTEM_ROLES;
 use cbr_model::query::{Page, VaultFilter};
 use cbr_model::vault::VaultKind;
-use cbr_model::{AgencyId, DomainId, ProjectId};
+use cbr_model::{AgencyId, DomainId, ProjectId, Timestamp};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::world::{VOLUME, World, enter, id};
 use crate::Request;
 
-use crate::identity::{AgencyRef, DomainRef, FirstAccount, Login, Scope, TemporaryWish, UserRef};
+use crate::identity::{
+    AgencyRef, DomainRef, FirstAccount, Login, NewUser, Scope, TemporaryWish, UserRef,
+};
 use crate::{Error, Result};
 
 /// A login that can be recorded.
@@ -214,6 +218,15 @@ async fn what_was_taken_back_makes_no_other_credential() {
     for caller in [&with_token, &with_key] {
         assert!(made_with(&world, caller).await.iter().all(Result::is_ok), "still good");
     }
+    // IAM-13, AUD-01: both accounts know who acted through which agency.
+    let mut tx = world.db.read().await.unwrap();
+    let there = tx.audit().last(theirs.id).await.unwrap().unwrap().record;
+    assert!(there.contains(&format!("\"agency\":\"{}\"", agency.id)), "{there}");
+    assert!(there.contains(&format!("\"home\":\"{}\"", world.account.domain)), "{there}");
+    let all = tx.audit().chain(world.account.domain, 0, 1000).await.unwrap();
+    let about = |kept: &KeptTrace| kept.columns.resource_id == agency.id.to_string();
+    assert!(all.iter().any(about), "at home as well");
+    drop(tx);
     let access = |caller: &Caller| identity.own(caller.clone(), "iam:x:y", asked());
     let own = access(&with_token).await.unwrap();
     identity.delete_key(&own, &world.account.access_key).await.unwrap();
@@ -229,6 +242,104 @@ async fn what_was_taken_back_makes_no_other_credential() {
     assert!(matches!(again, Err(Error::CredentialRefused)), "{again:?}");
 }
 
+/// IAM-01: what somebody was let in for before its grant was taken back, as a request does that waits
+/// for its turn, does not undo that.
+#[tokio::test]
+async fn who_was_demoted_does_not_undo_it() {
+    let world = World::new().await;
+    let identity = &world.services.identity;
+    let key = identity.signing_key(&world.account.access_key, None).await.unwrap();
+    let boss = identity.account(key.caller, "iam:groups:create", asked()).await.unwrap();
+    let wanted = |name: &str| NewUser {
+        name: name.into(),
+        password: Some(Zeroizing::new("Some-pass-9x".to_owned())),
+        enabled: true,
+        description: String::new(),
+        email: String::new(),
+    };
+    let mallory = identity.create_user(&boss, wanted("mallory")).await.unwrap();
+    let group = identity.create_group(&boss, "officers".into(), String::new()).await.unwrap();
+    let role = SYSTEM_ROLES.iter().find(|role| role.name == "Security Administrator").unwrap().id();
+    let grant = Grant { to: Grantee::Group(group.id), role, scope: GrantScope::Account };
+    identity.grant(&boss, grant).await.unwrap();
+    identity.add_to_group(&boss, group.id, mallory.id).await.unwrap();
+    let known = Login { user: UserRef::Id(mallory.id), ..login("Some-pass-9x", Scope::Unscoped) };
+    let token = identity.login(known, asked()).await.unwrap();
+    let caller = identity.verify_token(&token.secret).await.unwrap().caller;
+    let let_in = identity.account(caller, "iam:groups:addUser", asked()).await.unwrap();
+    identity.remove_from_group(&boss, group.id, mallory.id).await.unwrap();
+    let undone = identity.add_to_group(&let_in, group.id, mallory.id).await;
+    assert!(matches!(undone, Err(Error::ActionDenied { .. })), "{undone:?}");
+}
+
+/// P27: whoever guesses locks out its own network only, a crowd everybody; a new password begins anew.
+#[tokio::test]
+async fn a_stranger_locks_itself_out() {
+    let world = World::new().await;
+    let identity = &world.services.identity;
+    let (password, user) = (world.account.password.to_string(), world.account.user);
+    let from = |ip: &str| Request { source_ip: Some(ip.parse().unwrap()), ..asked() };
+    let tried = async |password: &str, ip: &str| {
+        identity.login(login(password, Scope::Unscoped), from(ip)).await.is_ok()
+    };
+    let records = async || {
+        let last = world.db.read().await.unwrap().audit().last(world.account.domain).await;
+        last.unwrap().map(|last| last.columns.number)
+    };
+    for _ in 0..5 {
+        assert!(!tried("Wrong-0-Guess", "203.0.113.9").await);
+    }
+    let before = records().await;
+    assert!(!tried(&password, "203.0.113.9").await);
+    assert_eq!(records().await, before, "that it is locked was recorded once");
+    assert!(tried(&password, "192.0.2.1").await);
+
+    let mut tx = world.db.begin().await.unwrap();
+    let many = FailedLogins { count: 99, since: tx.now(), locked_until: Timestamp(0) };
+    tx.login_failures().set_anywhere(user, many).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(!tried("Wrong-0-Guess", "198.51.100.7").await);
+    assert!(!tried(&password, "192.0.2.1").await);
+    world.clock.advance(Duration::from_mins(15));
+    assert!(tried(&password, "192.0.2.1").await && tried(&password, "203.0.113.9").await);
+
+    // A day later nothing is remembered of any of it.
+    world.clock.advance(Duration::from_hours(25));
+    identity.sweep_tokens().await.unwrap();
+    let mut tx = world.db.read().await.unwrap();
+    let left = tx.login_failures().from(user, "198.51.100.7").await.unwrap();
+    assert_eq!(left, FailedLogins::NONE);
+}
+
+/// AUD-01: what is wrong with a login that has the right password is recorded as well.
+#[tokio::test]
+async fn a_right_password_that_is_not_enough_is_recorded() {
+    let world = World::new().await;
+    let password = world.account.password.to_string();
+    let foreign = Scope::Project(ProjectId::from_uuid(Uuid::from_u128(9)));
+    let refused = world.services.identity.login(login(&password, foreign), asked()).await;
+    assert!(matches!(refused, Err(Error::CredentialRefused)), "{refused:?}");
+    let mut tx = world.db.read().await.unwrap();
+    let last = tx.audit().last(world.account.domain).await.unwrap().unwrap();
+    assert_eq!((last.columns.refused, last.columns.name.as_str()), (Some(401), "login"));
+}
+
+/// P24: whoever may make credentials does not fill the database with them.
+#[tokio::test]
+async fn credentials_are_made_within_a_limit() {
+    let world = World::new().await;
+    let identity = &world.services.identity;
+    let key = identity.signing_key(&world.account.access_key, None).await.unwrap();
+    let wish = TemporaryWish { agency: None, seconds: 900, document: None };
+    let make = || identity.create_temporary_key(key.caller.clone(), wish.clone(), asked());
+    for _ in 0..120 {
+        make().await.unwrap();
+    }
+    assert!(matches!(make().await, Err(Error::Busy)));
+    world.clock.advance(Duration::from_mins(1));
+    make().await.unwrap();
+}
+
 /// What can be made of a credential: a temporary key, a token through an agency, and a lasting key.
 async fn made_with(world: &World, caller: &Caller) -> [Result<()>; 3] {
     let identity = &world.services.identity;
@@ -242,4 +353,51 @@ async fn made_with(world: &World, caller: &Caller) -> [Result<()>; 3] {
         identity.delete_key(&own, &made.key.ak).await.unwrap();
     }
     [temporary.map(drop), assumed.map(drop), lasting.map(drop)]
+}
+
+/// IAM-15: an administrator whose authenticator is lost is let in again from the machine itself, and the account's
+/// chain says so; nothing else is done by it.
+#[tokio::test]
+async fn a_lost_second_factor_is_taken_away_on_the_machine_and_recorded() {
+    use crate::identity::{NotReset, reset_second_factor};
+    let world = World::new().await;
+    let identity = &world.services.identity;
+    let random = cbr_env::SeededRandom::new(5);
+    let reset = async |account: &str, user: &str| {
+        reset_second_factor((&world.db, &random), account, user).await.unwrap()
+    };
+    assert_eq!(reset("nobody", "admin").await, Err(NotReset::NoAccount));
+    assert_eq!(reset("acme", "nobody").await, Err(NotReset::NoUser));
+    assert_eq!(reset("acme", "admin").await, Err(NotReset::NoDevice));
+
+    let device = cbr_db::MfaDevice {
+        user: world.account.user,
+        name: "phone".into(),
+        sealed_seed: vec![1],
+        is_bound: true,
+        is_required: true,
+        last_step: 0,
+        created_at: cbr_env::Clock::now(&world.clock),
+    };
+    let mut tx = world.db.begin().await.unwrap();
+    tx.mfa_devices().insert(&device).await.unwrap();
+    tx.commit().await.unwrap();
+    let password = world.account.password.to_string();
+    let refused = identity.login(login(&password, Scope::Unscoped), asked()).await;
+    assert!(matches!(refused, Err(Error::SecondFactorNeeded)), "{refused:?}");
+    for _ in 0..5 {
+        let wrong = identity.login(login("Wrong-0-Guess", Scope::Unscoped), asked()).await;
+        assert!(matches!(wrong, Err(Error::CredentialRefused)), "{wrong:?}");
+    }
+
+    let records = async || {
+        let mut tx = world.db.read().await.unwrap();
+        tx.audit().chain(world.account.domain, 0, 1000).await.unwrap()
+    };
+    let before = records().await.len();
+    assert_eq!(reset("acme", "admin").await, Ok(()));
+    let after = records().await;
+    assert_eq!(after.len(), before + 1);
+    assert!(after[before].record.contains("resetMfaDevice"), "{}", after[before].record);
+    identity.login(login(&password, Scope::Unscoped), asked()).await.unwrap();
 }

@@ -1,11 +1,13 @@
 //! The use cases and tasks on the provider's fake, a store in memory and a real database.
 
+mod alarm_storms;
 mod alarms;
 mod anomalies;
 mod audit;
 mod backup;
 mod backup_states;
 mod billing;
+mod billing_orders;
 mod capacity;
 mod catalogue;
 mod delete;
@@ -17,12 +19,14 @@ mod images;
 mod members;
 mod migration;
 mod nodes;
+mod own_repository;
 mod policy_rules;
 mod restore;
 mod retention;
 mod rules;
 mod scale;
 mod schedules;
+mod servers;
 mod sharing;
 mod store_watch;
 mod sweeps;

@@ -1,10 +1,16 @@
 //! What the guide says of policies, one rule each, and what their schedules do when something is wrong.
 
+use cbr_model::backup::{Backup, BackupState, Content};
+use cbr_model::checkpoint::Checkpoint;
 use cbr_model::policy::run::{RunReason, RunState};
-use cbr_model::vault::VaultKind;
+use cbr_model::tag::Tag;
+use cbr_model::vault::{Vault, VaultKind};
+use cbr_model::{BackupId, CheckpointId, ProjectId, VaultId};
+use uuid::Uuid;
 
 use super::schedules::{at, every_day, wanted, world_at};
-use super::world::{SECOND_VOLUME, VOLUME, id};
+use super::world::{SECOND_VOLUME, SERVER, VOLUME, id};
+use crate::vaults::VaultChange;
 
 /// P16: a clock that went past a window and is set back into it: what it made look missed is started, once;
 /// what was over before stays so.
@@ -58,6 +64,85 @@ async fn a_policy_that_cannot_be_read_is_in_nobodys_way() {
     let mut tx = world.db.read().await.unwrap();
     let first = tx.schedules().due(at(2, 0), None, 10).await.unwrap();
     assert!(first.iter().any(|one| one.vault == vaults[1].id), "planned again: {first:?}");
+}
+
+/// RET-18: a resource that cannot be looked after keeps nobody else's backups, and is told of.
+#[tokio::test]
+async fn retention_goes_on_past_what_it_cannot_look_after() {
+    let world = world_at(at(0, 0)).await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    world.policy(&vault, wanted(every_day("1"), r#"{"retention_duration_days":2}"#)).await;
+    world.sweep_at(at(1, 0)).await;
+    let sound = world.backups().await.remove(0);
+    // Of a project that is gone: nothing that is done for it can be recorded. It is the first in order.
+    let (first, project) = (Uuid::from_u128(1), ProjectId::from_uuid(Uuid::from_u128(1)));
+    let lost = Vault { id: VaultId::from_uuid(first), project, resources: Vec::new(), ..vault };
+    let run = Checkpoint {
+        id: CheckpointId::from_uuid(first),
+        project,
+        vault: lost.id,
+        name: "run".into(),
+        description: String::new(),
+        retention_days: -1,
+        created_at: at(1, 0),
+        skipped: Vec::new(),
+    };
+    let mut content = sound.state.content().cloned().unwrap();
+    let Content::Disk(version) = &mut content else { panic!("{content:?}") };
+    version.seq += 1000;
+    let backup = Backup {
+        id: BackupId::from_uuid(first),
+        project,
+        vault: lost.id,
+        checkpoint: run.id,
+        state: BackupState::Available { content },
+        ..sound.clone()
+    };
+    let mut tx = world.db.begin().await.unwrap();
+    tx.vaults().insert(&lost).await.unwrap();
+    tx.checkpoints().insert(&run).await.unwrap();
+    tx.backups().insert(&backup).await.unwrap();
+    tx.commit().await.unwrap();
+    world.clock.set(at(61, 0));
+    world.services.expiry.sweep().await.unwrap_err();
+    assert_eq!(world.state(sound.id).await.as_str(), "deleting");
+    let mut tx = world.db.read().await.unwrap();
+    let kept = tx.backups().find(project, backup.id).await.unwrap().unwrap();
+    assert_eq!(kept.state.as_str(), "available", "all of it, or nothing");
+}
+
+/// RES-31, RES-30: a vault that binds by itself takes what has all the tags of its rules, servers and disks
+/// alike, and nothing else.
+#[tokio::test]
+async fn a_vault_binds_what_has_the_tags_of_its_rules() {
+    let world = world_at(at(0, 0)).await;
+    world.provider.tag(id(VOLUME), "env", "prod");
+    world.provider.tag(id(VOLUME), "tier", "gold");
+    world.provider.tag(id(SECOND_VOLUME), "env", "prod");
+    world.provider.tag(id(SECOND_VOLUME), "tier", "tin");
+    world.provider.tag(id(SERVER), "env", "prod");
+    let tag = |key: &str, value: &str| Tag { key: key.into(), value: value.into() };
+    let by = |rules: &[Tag]| VaultChange {
+        auto_bind: Some(true),
+        bind_rules: Some(rules.to_vec()),
+        ..VaultChange::default()
+    };
+    for (day, (kind, rules, want)) in [
+        (VaultKind::Disk, vec![tag("env", "prod"), tag("tier", "gold")], vec![VOLUME]),
+        (VaultKind::Disk, vec![tag("tier", "silver")], vec![]),
+        (VaultKind::Server, vec![tag("env", "prod")], vec![SERVER]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let vault = world.vault(kind, &[]).await;
+        world.services.vaults.update(&world.access, vault.id, by(&rules)).await.unwrap();
+        let policy = world.policy(&vault, wanted(every_day("2"), "{}")).await;
+        world.sweep_at(at(i64::try_from(day).unwrap() * 24 + 2, 0)).await;
+        let bound: Vec<_> = world.reread(&vault).await.resources.iter().map(|it| it.id).collect();
+        assert_eq!(bound, want.iter().map(|n| id(*n)).collect::<Vec<_>>(), "{rules:?}");
+        world.services.policies.unbind(&world.access, vault.id, policy.id).await.unwrap();
+    }
 }
 
 /// POL-15, POL-16: every third day, made on Monday at 10:00: Thursday at 02:00, then each third day.

@@ -9,7 +9,9 @@ use cbr_provider::fake::{Fault as Break, Operation};
 use cbr_task::Outcome;
 use cbr_task::harness::crash_matrix;
 
-use super::world::{BLOCK, DATA_DISK, SERVER, SYSTEM_DISK, VOLUME, World, id, in_place, succeeded};
+use super::world::{
+    BLOCK, DATA_DISK, DISK_BYTES, SERVER, SYSTEM_DISK, VOLUME, World, id, in_place, succeeded,
+};
 use crate::Error;
 use crate::backups::{DiskMapping, RestoreRequest};
 use crate::tasks::restore::RestoreTask;
@@ -20,7 +22,7 @@ fn spoil(world: &World, volume: u128) {
     world.provider.write(id(volume), 15 * BLOCK, &[0xee; 5000]);
 }
 
-/// RST-12, RST-24: any of several backups brings its own point in time back.
+/// RST-12, RST-24, RST-46: any of several backups brings its own point in time back, and is available again.
 #[tokio::test]
 async fn every_backup_restores_its_own_bytes() {
     let world = World::new().await;
@@ -61,6 +63,36 @@ async fn a_server_is_stopped_restored_and_started() {
     }
 }
 
+/// Of a server that has no commands nobody could say again that it is off.
+#[tokio::test]
+async fn a_server_without_commands_is_not_started() {
+    let world = World::new().await;
+    world.provider.take_commands(id(SERVER));
+    let vault = world.vault(VaultKind::Server, &[SERVER]).await;
+    let backup = world.back_up(&vault).await;
+    world.services.backups.restore(&world.access, backup.id, in_place()).await.unwrap();
+    world.settle().await;
+    succeeded(&world.logs().await[0]);
+    let server = world.services.servers.show(&world.access, id(SERVER)).await.unwrap();
+    assert_eq!(server.status.as_str(), "SHUTOFF");
+}
+
+/// RST-07: a stop that fails may have stopped the server all the same; as nothing was written it starts again.
+#[tokio::test]
+async fn a_server_whose_stop_failed_runs_again() {
+    let world = World::new().await;
+    world.provider.set_server_status(id(SERVER), ServerStatus::Running);
+    let vault = world.vault(VaultKind::Server, &[SERVER]).await;
+    let backup = world.back_up(&vault).await;
+    world.provider.fail(Operation::PowerAnswer, 1, Break::Refused);
+    let log = world.restore(backup.id).await.unwrap();
+    assert_eq!(log.status, OperationStatus::Failed);
+    let server = world.services.servers.show(&world.access, id(SERVER)).await.unwrap();
+    assert_eq!(server.status.as_str(), "ACTIVE");
+    assert_eq!(world.reread(&vault).await.resources[0].protect_status, ProtectStatus::Available);
+    assert_eq!(world.state(backup.id).await.as_str(), "available");
+}
+
 /// P1, P14, RST-23: however it is interrupted, the disk is whole in the end; it cannot be cancelled.
 #[tokio::test]
 async fn a_crash_at_any_step_of_a_restore_changes_nothing() {
@@ -96,7 +128,7 @@ async fn a_crash_at_any_step_of_a_restore_changes_nothing() {
     }
 }
 
-/// P1: a half-written disk is marked, the failure is on the task, the backup stays usable (Y.2),
+/// P1, RST-13: a half-written disk is marked, the failure is on the task, the backup stays usable (Y.2),
 /// and another restore repairs the disk.
 #[tokio::test]
 async fn a_failed_restore_marks_the_disk_until_another_one_succeeds() {
@@ -197,7 +229,7 @@ async fn every_call_of_a_restore_is_tried_again() {
     }
 }
 
-/// RST-27, VLT-56, Y.1, Y.2: each refusal, with nothing changed.
+/// RST-25, RST-27, RST-41, RST-42, VLT-56, Y.1, Y.2: each refusal says what to do, with nothing changed.
 #[tokio::test]
 async fn what_forbids_a_restore() {
     let world = World::new().await;
@@ -219,6 +251,8 @@ async fn what_forbids_a_restore() {
     world.provider.set_busy(id(VOLUME), Some("qemu"));
     let in_use = ask(in_place()).await;
     assert!(matches!(in_use, Err(Error::VolumeStatusForbidsRestore { .. })), "{in_use:?}");
+    let told = in_use.unwrap_err().to_string();
+    assert!(told.contains("stop the server") && told.contains("detach"), "{told}");
     world.provider.set_busy(id(VOLUME), None);
 
     let mut tx = world.db.begin().await.unwrap();
@@ -227,6 +261,23 @@ async fn what_forbids_a_restore() {
     tx.commit().await.unwrap();
     assert!(matches!(ask(in_place()).await, Err(Error::VaultStatusForbidsRestore { .. })));
     assert_eq!(world.state(backup.id).await.as_str(), "available");
+}
+
+/// RST-17: a disk that was enlarged since is restored, and stays as large as it is.
+#[tokio::test]
+async fn a_disk_that_was_enlarged_is_restored_and_stays_as_large() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let before = world.provider.content(id(VOLUME));
+    let backup = world.back_up(&vault).await;
+    world.provider.remove(id(VOLUME));
+    let larger = DISK_BYTES + 10 * BLOCK;
+    world.provider.add_volume(id(VOLUME), "one", larger);
+    spoil(&world, VOLUME);
+    succeeded(&world.restore(backup.id).await.unwrap());
+    let after = world.provider.content(id(VOLUME));
+    assert_eq!(after.len() as u64, larger);
+    assert!(after[..before.len()] == before);
 }
 
 /// RST-08: a child can go to another disk of the same server.

@@ -106,7 +106,7 @@ async fn a_run_takes_what_it_can_and_says_what_it_left_out() {
     assert_eq!(skipped[0].error.as_ref().unwrap().code, "BackupService.7000");
 }
 
-/// BAK-06, contract C23: checks of the request itself.
+/// PRD-06, PRD-15, BAK-06, contract C23: checks of the request itself; only what is bound is backed up.
 #[tokio::test]
 async fn a_run_with_a_bad_request_starts_nothing() {
     let world = World::new().await;

@@ -127,7 +127,7 @@ async fn ret_t8_a_run_that_overruns_the_next_point_skips_it() {
 }
 
 /// POL-16, POL-17, POL-57: the first run is the first time after the policy was made and bound; a run
-/// takes every resource, marks its backups as automatic and names its policy.
+/// takes every resource, marks its backups as automatic and names its policy. PRD-14: a person may back up too.
 #[tokio::test]
 async fn the_first_run_takes_everything_that_is_bound() {
     let world = world_at(at(10, 0)).await;
@@ -147,6 +147,13 @@ async fn the_first_run_takes_everything_that_is_bound() {
     assert_eq!(runs[0].checkpoint, Some(backups[0].checkpoint));
     let logs = world.logs().await;
     assert!(logs.iter().all(|log| log.policy == Some(policy.id)), "{logs:?}");
+
+    world.settle().await;
+    let by_hand = world.start(&vault, true).await.unwrap();
+    world.settle().await;
+    let by_hand = world.backups_of(&by_hand).await;
+    assert_eq!((by_hand.len(), world.backups().await.len()), (2, 4));
+    assert!(by_hand.iter().all(|backup| !backup.auto_trigger && backup.incremental));
 }
 
 /// P16: any number of nodes and restarts make one run of an occurrence.

@@ -7,9 +7,8 @@ use cbr_model::vault::VaultKind;
 use cbr_store::Repository;
 use cbr_store::backend::layer::{Arbiter, Fate, Fault, Registered};
 use cbr_store::backend::{BackendError, Key, Op};
-use cbr_testkit::TestDatabase;
 
-use super::world::{BLOCK, VOLUME, World, id, succeeded};
+use super::world::{BLOCK, VOLUME, World, empty_database, id, succeeded};
 use crate::catalogue::Health;
 
 /// The store of these tests creates once: nobody asks.
@@ -29,7 +28,7 @@ impl Arbiter for Nobody {
 }
 
 async fn world() -> World {
-    World::with_repository(TestDatabase::sqlite(), |backend, key, random, options| {
+    World::with_repository(empty_database().await, |backend, key, random, options| {
         Repository::init_arbitrated(backend, Arc::new(Nobody), key, random, options)
     })
     .await

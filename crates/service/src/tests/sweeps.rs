@@ -8,7 +8,7 @@ use cbr_model::TaskId;
 use cbr_model::backup::Backup;
 use cbr_model::vault::VaultKind;
 use cbr_provider::fake::{Fault as Break, Operation};
-use cbr_provider::{BackupSource, DiskSelection, SnapshotName};
+use cbr_provider::{BackupSource, DiskSelection, RestoreTarget, SnapshotName};
 use cbr_store::backend::layer::Fault;
 use cbr_store::{BlockSource, Job};
 use tokio_util::sync::CancellationToken;
@@ -85,6 +85,23 @@ async fn snapshots_of_dead_tasks_are_closed() {
     world.settle().await;
     assert_eq!(world.provider.open_snapshots(), 0);
     assert_eq!(world.backups().await[0].state.as_str(), "available");
+}
+
+/// P1: a restore that began here is wrong only if it did not end well elsewhere.
+#[tokio::test]
+async fn restores_end_here_as_their_tasks_ended() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    world.back_up(&vault).await;
+    let unknown = TaskId::from_uuid(uuid::Uuid::from_u128(1));
+    for (task, is_wrong) in [(unknown, true), (world.logs().await[0].id, false)] {
+        let name = SnapshotName::for_task(task);
+        world.provider.prepare(id(VOLUME), 1, &name).await.unwrap();
+        assert_eq!(world.services.sweeps.leftovers().await.unwrap(), 1);
+        assert_eq!(world.provider.open_restores(), 0);
+        let shown = world.services.volumes.show(&world.access, id(VOLUME)).await.unwrap();
+        assert_eq!(shown.status.as_str() == "error", is_wrong, "{name}");
+    }
 }
 
 /// P3: one snapshot that does not close keeps no other one open.

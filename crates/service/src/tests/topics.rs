@@ -80,6 +80,12 @@ async fn questions_end_and_are_few() {
     assert!(matches!(refused, Error::Topic(TopicError::AskedOften(_))), "{refused}");
     topics.create(&world.access, "other", "").await.unwrap();
     topics.subscribe(&world.access, "other", hook("a")).await.unwrap_err();
+    let url = hook("a").endpoint;
+    for variant in [format!("{url}?n=1"), format!("{url}#n"), url.replace("example", "EXAMPLE")] {
+        let wanted = NewSubscription { endpoint: variant, ..hook("a") };
+        let refused = topics.subscribe(&world.access, "other", wanted).await.unwrap_err();
+        assert!(matches!(refused, Error::Topic(TopicError::AskedOften(_))), "{refused}");
+    }
     world.clock.advance(Duration::from_hours(25));
     let (made, _) = topics.subscribe(&world.access, "ops", hook("a")).await.unwrap();
     let again = topics.subscribe(&world.access, "ops", hook("a")).await.unwrap_err();

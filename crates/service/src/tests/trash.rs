@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cbr_env::Clock;
 use cbr_model::BackupId;
 use cbr_model::backup::{Backup, BackupState, Content};
 use cbr_model::operation::{OperationStatus, OperationType};
@@ -124,6 +125,32 @@ async fn what_nobody_takes_back_is_purged_when_its_time_is_over() {
     assert_eq!((world.trash().await.len(), world.trashed_versions()), (0, 0));
     let late = world.services.trash.undelete(&world.access, second.id, None).await;
     assert!(matches!(late, Err(Error::NotInTrash(_))), "{late:?}");
+}
+
+/// P11, P22: what is given up is gone for good, so a clock that leaps gives up nothing: not for a day, and then
+/// it has been set right.
+#[tokio::test]
+async fn a_clock_that_leaps_empties_no_trash() {
+    let world = World::with_trash().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let backup = world.back_up(&vault).await;
+    world.delete(&backup).await;
+    let round = async || {
+        world.services.expiry.sweep().await.unwrap();
+        world.services.trash.sweep().await.unwrap()
+    };
+    assert_eq!(round().await, 0);
+    let right = world.clock.now();
+    world.clock.advance(3650 * DAY);
+    assert_eq!(round().await, 0, "ahead");
+    world.clock.set(right);
+    assert_eq!(round().await, 0, "right again");
+    for _ in 0..3 {
+        world.clock.advance(DAY);
+        assert_eq!(world.trash().await.len(), 1);
+        world.services.expiry.sweep().await.unwrap();
+    }
+    assert_eq!(round().await, 1, "its time is over, by a clock that went on for a day");
 }
 
 /// BAK-31: after all backups of a disk were deleted the next one is a first one, whatever the trash has.

@@ -96,7 +96,7 @@ async fn attempt(cell: &Cell, row: &str) -> Result<()> {
 }
 
 /// Y.1, every state × every operation, through the use cases: VLT-50, VLT-51, VLT-52, VLT-53, VLT-54, VLT-55,
-/// VLT-56, VLT-57, VLT-59, VLT-60, BIL-05. Refused operations say that it is because of the state.
+/// VLT-56, VLT-57, VLT-59, VLT-60, RST-25, BIL-05. Refused operations say that it is because of the state.
 #[tokio::test]
 async fn every_state_allows_what_the_table_says() {
     use VaultStatus::{Available, Deleting, Error as Failed, Frozen, Lock};

@@ -85,6 +85,41 @@ async fn damage_is_marked_and_healed_by_the_next_backup() {
     assert!(report.is_clean() && report.healed > 0, "{report:?}");
 }
 
+/// P35: a pass that began with less than everything has not read everything, however it ends.
+#[tokio::test]
+async fn a_pass_that_did_not_read_everything_verifies_nothing() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let backup = world.back_up(&vault).await;
+    world.clock.advance(std::time::Duration::from_hours(1));
+    let little = VerifyOptions {
+        level: cbr_store::ScrubLevel::Sample,
+        bytes_per_day: 24,
+        ..VerifyOptions::default()
+    };
+    let stop = CancellationToken::new();
+    assert!(world.services.verification.scrub(&little, &stop).await.unwrap());
+    for state in [IntegrityState::Unknown, IntegrityState::Ok] {
+        world.clock.advance(std::time::Duration::from_hours(1));
+        whole_pass(&world).await;
+        assert_eq!(integrity(&world, &backup).await.state, state);
+    }
+}
+
+/// P24: a backup is verified once at a time; who asks again hears of the one that is at it.
+#[tokio::test]
+async fn a_backup_is_verified_by_one_task_at_a_time() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let backup = world.back_up(&vault).await;
+    let verify =
+        async || world.services.verification.verify(&world.access, backup.id).await.unwrap();
+    let first = verify().await;
+    assert_eq!(verify().await, first);
+    world.settle().await;
+    assert_ne!(verify().await, first);
+}
+
 /// P35: verifying one backup now ends well or says that it is damaged, and marks it.
 #[tokio::test]
 async fn verifying_a_backup_marks_it() {
@@ -194,4 +229,34 @@ async fn counted_sizes_are_those_of_the_repository() {
     let backup = world.backups().await.remove(0);
     world.services.backups.rename(&world.access, backup.id, "renamed".into()).await.unwrap();
     assert_eq!(world.services.backups.count_sizes().await.unwrap(), 0);
+}
+
+/// P5, P35: a tenant's key that is damaged says of that tenant's backups that they are lost, and holds up no
+/// pass; when the key is back the next pass says that they are whole.
+#[tokio::test]
+async fn a_damaged_key_of_a_tenant_does_not_end_the_scrub() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let backup = world.back_up(&vault).await;
+    flip(&world);
+    whole_pass(&world).await;
+    let version = crate::content::versions(&backup).remove(0);
+    let key = cbr_store::format::place::tenant_key(version.tenant, 1);
+    let sound = world.backend().snapshot()[&key].clone();
+    let mut bytes = sound.clone();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let options = VerifyOptions { bytes_per_day: 1 << 40, ..VerifyOptions::default() };
+    for (object, is_lost) in [(bytes.clone(), true), (bytes, true), (sound, false)] {
+        world.backend().overwrite(&key, object);
+        // A new process: it has not read the key yet.
+        let verification = crate::Verification::new(world.reopened());
+        for _ in 0..2 {
+            world.clock.advance(std::time::Duration::from_hours(1));
+            assert!(verification.scrub(&options, &CancellationToken::new()).await.unwrap());
+        }
+        let known = integrity(&world, &backup).await;
+        assert_eq!(known.state, IntegrityState::Damaged);
+        assert_eq!(known.lost == [(0, u64::MAX >> 1)], is_lost, "{known:?}");
+    }
 }

@@ -14,6 +14,7 @@ use crate::jobs::{JobStatus, JobWork};
 use crate::protectables::ProtectableFilter;
 use crate::tasks::create_volume::CreateVolume;
 use crate::tasks::delete_volume::DeleteVolume;
+use crate::tasks::limit::UNFINISHED_MAX;
 use crate::volumes::{NewVolumeRequest, VolumeFilter, VolumeStatus};
 
 fn empty() -> NewVolumeRequest {
@@ -49,9 +50,35 @@ async fn a_disk_made_from_a_backup_has_its_content() {
     assert_eq!(job.status, JobStatus::Success);
     assert!(matches!(job.work, JobWork::CreateVolume(disk) if disk.id == started.volume));
     let source = world.provider.content(id(SYSTEM_DISK));
-    assert!(world.provider.content(started.volume)[..source.len()] == source);
+    assert!(world.provider.head(started.volume, source.len()) == source);
     let made = world.services.volumes.show(&world.access, started.volume).await.unwrap();
     assert_eq!((made.status, made.size), (VolumeStatus::Available, Gib(1)));
+}
+
+/// P24, P26: one project does not fill the pool of all, nor the queue.
+#[tokio::test]
+async fn what_one_project_may_ask_for_is_bounded() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let backup = world.back_up(&vault).await;
+    let content = crate::content::versions(&backup)[0].logical_bytes.0;
+    let full = NewVolumeRequest { backup: Some(backup.id), ..empty() };
+    let create = async |wanted: &NewVolumeRequest| {
+        world.services.volumes.create(&world.access, wanted.clone()).await.map(drop)
+    };
+    world.provider.leave_free(2 * content - 1);
+    create(&full).await.unwrap();
+    // What is on its way takes its room already.
+    let refused = create(&full).await;
+    assert!(
+        matches!(&refused, Err(Error::Invalid { reason, .. }) if reason.contains("left")),
+        "{refused:?}"
+    );
+    for _ in 1..UNFINISHED_MAX {
+        create(&empty()).await.unwrap();
+    }
+    let refused = create(&empty()).await;
+    assert!(matches!(refused, Err(Error::TooManyTasks { limit: UNFINISHED_MAX })), "{refused:?}");
 }
 
 /// A disk that cannot be filled does not stay.
@@ -86,7 +113,7 @@ async fn a_disk_that_was_handed_over_is_not_written_again() {
     world.settle().await;
     let job = world.services.jobs.show(&world.access, started.job).await.unwrap();
     assert_eq!(job.status, JobStatus::Success);
-    assert!(world.provider.content(started.volume).starts_with(b"its owner's"));
+    assert!(world.provider.head(started.volume, 11) == b"its owner's");
 }
 
 /// P14.
@@ -107,8 +134,8 @@ async fn a_crash_at_any_step_of_making_a_disk_makes_one_disk() {
         let found = world.services.volumes.list(&world.access, &filter, page).await.unwrap();
         assert_eq!(found.total, 1, "{fault:?}");
         let source = world.provider.content(id(VOLUME));
-        let copy = world.provider.content(found.rows[0].id);
-        assert!(copy[..source.len()] == source, "{fault:?}");
+        let copy = world.provider.head(found.rows[0].id, source.len());
+        assert!(copy == source, "{fault:?}");
         assert_eq!(world.provider.open_restores(), 0, "{fault:?}");
     })
     .await;
@@ -135,12 +162,14 @@ fn all() -> VolumeFilter {
     VolumeFilter::default()
 }
 
+/// PRD-12, PRD-27, RES-19, RES-20: a disk that goes takes none of its backups along: another one is made from them.
 #[tokio::test]
 async fn a_disk_is_deleted_unless_something_uses_it() {
     let world = World::new().await;
     let attached = world.services.volumes.delete(&world.access, id(SYSTEM_DISK)).await;
     assert!(matches!(attached, Err(Error::VolumeNotDeletable { .. })));
     let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let before = world.provider.content(id(VOLUME));
     world.start(&vault, true).await.unwrap();
     let busy = world.services.volumes.delete(&world.access, id(VOLUME)).await;
     assert!(matches!(busy, Err(Error::VolumeNotDeletable { .. })));
@@ -151,9 +180,14 @@ async fn a_disk_is_deleted_unless_something_uses_it() {
     assert_eq!(job.status, JobStatus::Success);
     let gone = world.services.volumes.show(&world.access, id(VOLUME)).await;
     assert!(matches!(gone, Err(Error::VolumeNotFound(_))));
-    // RES-19, RES-20: its backups stay, and so does its place in the vault.
-    assert_eq!(world.backups().await.len(), 1);
+    // Its backups stay, and so does its place in the vault.
+    let backups = world.backups().await;
+    assert_eq!(backups.len(), 1);
     assert_eq!(world.reread(&vault).await.resources.len(), 1);
+    let wanted = NewVolumeRequest { backup: Some(backups[0].id), size: None, ..empty() };
+    let made = world.services.volumes.create(&world.access, wanted).await.unwrap();
+    world.settle().await;
+    assert!(world.provider.head(made.volume, before.len()) == before);
 }
 
 #[tokio::test]

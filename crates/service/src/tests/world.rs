@@ -69,6 +69,56 @@ pub(super) struct Store {
     billing: BillingSettings,
 }
 
+impl Store {
+    fn new(
+        undo_days: u32,
+        random: Arc<dyn Random>,
+        open: impl FnOnce(
+            Arc<dyn Backend>,
+            MasterKey,
+            Arc<dyn Random>,
+            cbr_store::Options,
+        ) -> cbr_store::Result<Repository>,
+    ) -> Self {
+        let backend = Arc::new(MemoryBackend::default());
+        let faulty = Arc::new(Faulty::new(Arc::clone(&backend) as Arc<dyn Backend>));
+        let repository = open(
+            Arc::clone(&faulty) as Arc<dyn Backend>,
+            MasterKey::from_bytes([3; 32]),
+            random,
+            // Threads of the store are its own tests' business; here they would cost more than they do.
+            cbr_store::Options { threads: 0, ..cbr_store::Options::default() },
+        );
+        let repository = Arc::new(repository.unwrap());
+        Self { backend, faulty, repository, undo_days, billing: BillingSettings::default() }
+    }
+}
+
+/// The disks and the server of every world, with some bytes on them.
+fn filled_provider() -> Arc<FakeProvider> {
+    let provider = Arc::new(FakeProvider::default());
+    for (n, name) in [(VOLUME, "one"), (SECOND_VOLUME, "two"), (SYSTEM_DISK, "root")] {
+        provider.add_volume(id(n), name, DISK_BYTES);
+    }
+    provider.add_volume(id(DATA_DISK), "data", DISK_BYTES);
+    provider.add_server(id(SERVER), "web", vec![id(SYSTEM_DISK), id(DATA_DISK)]);
+    for n in [VOLUME, SECOND_VOLUME, SYSTEM_DISK, DATA_DISK] {
+        let byte = u8::try_from(n).unwrap();
+        provider.write(id(n), 0, &[byte; 4096]);
+        provider.write(id(n), 7 * BLOCK, &vec![byte; 100_000]);
+    }
+    provider
+}
+
+/// A database that was migrated and has no rows: the migrations run once for all tests of the process.
+pub(super) async fn empty_database() -> TestDatabase {
+    TestDatabase::sqlite_made(|url| async move {
+        let db = Db::open(&url, Arc::new(ManualClock::new(START))).await.unwrap();
+        db.close().await.unwrap();
+    })
+    .await
+}
+
 /// An installation.
 pub(super) struct World {
     pub(super) services: Services,
@@ -90,17 +140,17 @@ impl World {
     }
 
     pub(super) async fn new() -> Self {
-        Self::with_database(TestDatabase::sqlite()).await
+        Self::with_database(empty_database().await).await
     }
 
     /// One in which what is deleted can be taken back for three days.
     pub(super) async fn with_trash() -> Self {
-        Self::build(TestDatabase::sqlite(), 3, Repository::init).await
+        Self::build(empty_database().await, 3, Repository::init).await
     }
 
     /// An installation whose disks share blocks.
     pub(super) async fn sharing() -> Self {
-        Self::with_repository(TestDatabase::sqlite(), |backend, key, random, options| {
+        Self::with_repository(empty_database().await, |backend, key, random, options| {
             let options = cbr_store::Options { new_chains: Scope::Tenant, ..options };
             Repository::init(backend, key, random, options)
         })
@@ -135,40 +185,15 @@ impl World {
             cbr_store::Options,
         ) -> cbr_store::Result<Repository>,
     ) -> Self {
-        let provider = Arc::new(FakeProvider::default());
-        for (n, name) in [(VOLUME, "one"), (SECOND_VOLUME, "two"), (SYSTEM_DISK, "root")] {
-            provider.add_volume(id(n), name, DISK_BYTES);
-        }
-        provider.add_volume(id(DATA_DISK), "data", DISK_BYTES);
-        provider.add_server(id(SERVER), "web", vec![id(SYSTEM_DISK), id(DATA_DISK)]);
-        for n in [VOLUME, SECOND_VOLUME, SYSTEM_DISK, DATA_DISK] {
-            let byte = u8::try_from(n).unwrap();
-            provider.write(id(n), 0, &[byte; 4096]);
-            provider.write(id(n), 7 * BLOCK, &vec![byte; 100_000]);
-        }
         let random: Arc<dyn Random> = Arc::new(SeededRandom::new(7));
-        let backend = Arc::new(MemoryBackend::default());
-        let faulty = Arc::new(Faulty::new(Arc::clone(&backend) as Arc<dyn Backend>));
-        let repository = open(
-            Arc::clone(&faulty) as Arc<dyn Backend>,
-            MasterKey::from_bytes([3; 32]),
-            Arc::clone(&random),
-            cbr_store::Options::default(),
-        );
-        let store = Store {
-            backend,
-            faulty,
-            repository: Arc::new(repository.unwrap()),
-            undo_days,
-            billing: BillingSettings::default(),
-        };
-        Self::over(provider, store, random, database).await
+        let store = Store::new(undo_days, Arc::clone(&random), open);
+        Self::over(filled_provider(), store, random, database).await
     }
 
     /// The same provider and store with an empty database: the old one is lost.
     pub(super) async fn without_database(self) -> Self {
         let random = Arc::new(SeededRandom::new(8));
-        Self::over(self.provider, self.store, random, TestDatabase::sqlite()).await
+        Self::over(self.provider, self.store, random, empty_database().await).await
     }
 
     async fn over(
@@ -220,10 +245,9 @@ impl World {
 
     /// One that is billed like this, over an empty database, with a trash of three days.
     pub(super) async fn billed(database: TestDatabase, billing: BillingSettings) -> Self {
-        let Self { provider, mut store, .. } =
-            Self::build(TestDatabase::sqlite(), 3, Repository::init).await;
-        store.billing = billing;
-        Self::over(provider, store, Arc::new(SeededRandom::new(9)), database).await
+        let store = Store::new(3, Arc::new(SeededRandom::new(7)), Repository::init);
+        let store = Store { billing, ..store };
+        Self::over(filled_provider(), store, Arc::new(SeededRandom::new(9)), database).await
     }
 
     /// What the steps of tasks need, for the crash matrix.
@@ -242,6 +266,16 @@ impl World {
             sealing: Arc::new(SealingKey::new(&Zeroizing::new([9; 32]))),
             billing: self.store.billing.clone(),
         })
+    }
+
+    /// The same for a process that has just opened the store.
+    pub(super) fn reopened(&self) -> Arc<Core> {
+        let backend = Arc::clone(&self.store.faulty) as Arc<dyn Backend>;
+        let (key, random) = (MasterKey::from_bytes([3; 32]), Arc::clone(&self.random));
+        let opened = Repository::open(backend, key, random, cbr_store::Options::default());
+        let mut core = Arc::into_inner(self.core()).unwrap();
+        core.repository = Arc::new(opened.unwrap());
+        Arc::new(core)
     }
 
     /// This world with one task, for the crash matrix.

@@ -26,6 +26,8 @@ const ASKED_MAX: u64 = 5;
 const DAY_SECONDS: i64 = 86_400;
 /// How long somebody can agree.
 const CONFIRM_SECONDS: i64 = 3 * DAY_SECONDS;
+/// Most topics of a project that take notices: each of them is told in one transaction.
+const NOTICES_MAX: usize = 10;
 /// Longest text that somebody publishes.
 const TEXT_BYTES_MAX: usize = 64 << 10;
 
@@ -102,6 +104,13 @@ impl Topics {
             check_display_name(&display_name)?;
             topic.display_name = display_name;
         }
+        if change.takes_notices == Some(true) && !topic.takes_notices {
+            let others = tx.topics().for_notices(access.project()).await.map_err(db(doing))?;
+            if others.len() >= NOTICES_MAX {
+                let noun = "topics that take notices";
+                return Err(TopicError::TooMany { noun, limit: NOTICES_MAX }.into());
+            }
+        }
         topic.takes_notices = change.takes_notices.unwrap_or(topic.takes_notices);
         tx.topics().update(&topic).await.map_err(db(doing))?;
         let topic = existing(&mut tx, access.project(), name).await?;
@@ -162,7 +171,8 @@ impl Topics {
             return Err(TopicError::TooMany { noun, limit }.into());
         }
         let since = tx.now().plus_seconds(-DAY_SECONDS);
-        let asked = tx.deliveries().confirmations(&endpoint, since).await.map_err(db(doing))?;
+        let reached = protocol.reaches(&endpoint);
+        let asked = tx.deliveries().confirmations(&reached, since).await.map_err(db(doing))?;
         if asked >= ASKED_MAX {
             return Err(TopicError::AskedOften(endpoint).into());
         }

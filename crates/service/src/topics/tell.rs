@@ -1,5 +1,7 @@
 //! Telling topics something, in the transaction in which it becomes true.
 
+use std::collections::HashSet;
+
 use cbr_db::{DbError, Tx};
 use cbr_model::topic::{Delivery, DeliveryStatus, Message, Subscription};
 use cbr_model::{DeliveryId, ProjectId, TaskId, TopicId};
@@ -16,7 +18,7 @@ pub(crate) struct Told {
     pub(crate) missing: u32,
 }
 
-/// Sends a message to every confirmed subscription of these topics, each once.
+/// Sends a message to every confirmed subscription of these topics; who has several of them gets it once.
 pub(crate) async fn tell(
     core: &Core,
     tx: &mut Tx,
@@ -25,7 +27,7 @@ pub(crate) async fn tell(
     message: &Message,
 ) -> Result<Told, DbError> {
     let mut told = Told::default();
-    let mut seen: Vec<TopicId> = Vec::new();
+    let (mut seen, mut reached) = (Vec::new(), HashSet::new());
     for id in topics {
         if seen.contains(id) {
             continue;
@@ -36,7 +38,8 @@ pub(crate) async fn tell(
             continue;
         };
         for subscription in tx.topics().subscriptions(topic.id).await? {
-            if subscription.confirmed_at.is_some() {
+            let whom = (subscription.protocol.as_str(), subscription.endpoint.clone());
+            if subscription.confirmed_at.is_some() && reached.insert(whom) {
                 enqueue(core, tx, (&topic.name, &subscription), message.clone(), false).await?;
                 told.subscriptions += 1;
             }

@@ -12,6 +12,7 @@ use cbr_model::{BackupId, ProjectId, TaskId, Timestamp, VaultId};
 use crate::audit::Subject;
 use crate::core::Core;
 use crate::error::db;
+use crate::retention::is_clock_trusted;
 use crate::rules::trash::{check_takes, logical_bytes};
 use crate::tasks::{purge_backup, undelete_backup};
 use crate::{Access, Error, Result};
@@ -133,6 +134,10 @@ impl Trash {
         let doing = "emptying the trash";
         let after = *self.swept();
         let mut tx = self.core.db.begin().await.map_err(db(doing))?;
+        // What is given up is gone for good: a clock that leapt decides nothing (P11, P22).
+        if !is_clock_trusted(&mut tx).await.map_err(db(doing))? {
+            return Ok(0);
+        }
         let end = tx.now().plus_seconds(-self.undo_seconds());
         let due = tx.trash().due(end, after, limit).await.map_err(db(doing))?;
         let last = due.last().map(|last| (last.trashed_at, last.backup.id));

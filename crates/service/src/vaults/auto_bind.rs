@@ -18,12 +18,7 @@ use crate::rules::binding::{self, Candidate};
 const BOUND: Event = Event::new("addResources", "vault");
 
 /// Binds what is in no vault and matches the vault's rules, as far as it has room; says how many.
-///
-/// Resources of the local provider have no tags, so a rule that asks for one matches none of them.
 pub(crate) async fn bind_unprotected(core: &Core, vault: &Vault) -> Result<u64> {
-    if !vault.bind_rules.is_empty() {
-        return Ok(0);
-    }
     let candidates = candidates(core, vault).await?;
     let doing = "binding unprotected resources";
     let mut tx = core.db.begin().await.map_err(db(doing))?;
@@ -83,6 +78,9 @@ async fn candidates(core: &Core, vault: &Vault) -> Result<Vec<Candidate>> {
             }
         }
     }
-    found.retain(|candidate| candidate.obstacle.is_none() && candidate.has_disk_without(&[]));
+    found.retain(|candidate| {
+        let can_be_bound = candidate.obstacle.is_none() && candidate.has_disk_without(&[]);
+        can_be_bound && candidate.matches(&vault.bind_rules)
+    });
     Ok(found)
 }

@@ -17,7 +17,7 @@ pub(crate) use growth::grow;
 pub(crate) use migrate::is_at_work;
 pub use orders::OrderChange;
 pub use quotas::QuotaUse;
-pub(crate) use quotas::policies_max;
+pub(crate) use quotas::{check_capacity, policies_max};
 pub use requests::{NewVault, Prepaid, VaultChange, WantedResource};
 pub use service::Vaults;
 pub(crate) use service::existing;

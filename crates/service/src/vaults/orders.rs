@@ -18,10 +18,10 @@ use super::quotas::check_capacity;
 use super::requests::{Prepaid, VaultChange};
 use super::service::{Vaults, existing};
 use crate::audit::Subject;
-use crate::billing::{carry_out, new_line, place};
+use crate::billing::{carry_out, new_line, place, take};
 use crate::error::VaultRefusal;
 use crate::error::db;
-use crate::rules::billing::{complete, days_left};
+use crate::rules::billing::{complete, price_of_change};
 use crate::rules::vault as rules;
 use crate::{Access, Error, Result};
 
@@ -77,11 +77,9 @@ impl Vaults {
         let (before, now) = (vault.size, tx.now());
         let after = rules::changed(vault.clone(), &change, now)?;
         check_capacity(&mut tx, after.project, before, after.size).await?;
-        let prices = self.core.billing.prices.of(after.kind, after.consistency);
-        let more = Gib(after.size.0.saturating_sub(before.0));
         let mut order = Order {
             product: Some(wanted.product),
-            amount: prices.of_rest(more, days_left(&vault, now)),
+            amount: price_of_change(&self.core.billing.prices, &vault, &after, now),
             ..new_line(&self.core, access, &after, OrderKind::Change, now)
         };
         let status = place(&self.core, &mut tx, &[order.clone()], wanted.auto_pay).await?;
@@ -154,6 +152,29 @@ impl Vaults {
             vault.charging.order = Some(line.id);
         }
         tx.orders().insert(&line).await.map_err(db("adding an order"))
+    }
+
+    /// Pays at once for what is different about a prepaid vault (BIL-08): nothing is to be had for nothing
+    /// by changing it in another way. Without the money it is refused.
+    pub(super) async fn buy_change(
+        &self,
+        tx: &mut Tx,
+        access: &Access,
+        before: &Vault,
+        after: &Vault,
+    ) -> Result<()> {
+        let is_same = (before.size, before.consistency) == (after.size, after.consistency);
+        if is_same || before.charging.mode == ChargingMode::PostPaid {
+            return Ok(());
+        }
+        let now = tx.now();
+        let order = Order {
+            status: OrderStatus::Completed,
+            amount: price_of_change(&self.core.billing.prices, before, after, now),
+            ..new_line(&self.core, access, after, OrderKind::Change, now)
+        };
+        take(&self.core, tx, after.project, order.id, order.amount).await??;
+        tx.orders().insert(&order).await.map_err(db("adding an order"))
     }
 
     /// A line that orders a period.

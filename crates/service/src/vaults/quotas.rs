@@ -166,7 +166,7 @@ pub(super) async fn check(tx: &mut Tx, access: &Access, vault: &Vault) -> Result
 
 /// QUO-01: a vault of the project becomes so large, if the project may have that. One that becomes
 /// smaller always may.
-pub(super) async fn check_capacity(
+pub(crate) async fn check_capacity(
     tx: &mut Tx,
     project: ProjectId,
     before: Gib,

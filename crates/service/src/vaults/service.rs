@@ -93,6 +93,7 @@ impl Vaults {
         let after = rules::changed(before.clone(), &change, tx.now())?;
         refuse_while_moving(&mut tx, &before, &after).await?;
         quotas::check_capacity(&mut tx, after.project, before.size, after.size).await?;
+        self.buy_change(&mut tx, access, &before, &after).await?;
         tx.vaults().update(&after).await.map_err(db("changing a vault"))?;
         tx.commit(Subject::new(after.id, &after.name)).await?;
         Ok(after)

@@ -5,11 +5,16 @@ use std::collections::BTreeMap;
 use cbr_db::{DamagedSpot, DbError, StoredDisk, Tx};
 use cbr_model::event::EventKind;
 use cbr_model::integrity::{Integrity, IntegrityState};
-use cbr_store::format::place::Place;
+use cbr_store::format::place::{self, Place};
 use cbr_store::{DomainId, Problem, VersionRef};
 
 use crate::alarms::NewEvent;
 use crate::content::reference;
+
+/// A whole disk, however large.
+const EVERYTHING: (u64, u64) = (0, u64::MAX >> 1);
+/// What is damaged where the tenant's key cannot be read; it is no place in a pack.
+const KEY: &str = "key";
 
 /// What is wrong in one domain, and which of its versions were just read wholly.
 #[derive(Clone, Debug)]
@@ -25,7 +30,7 @@ pub(crate) async fn apply_domain(tx: &mut Tx, finding: &Finding) -> Result<(), D
     let domain = finding.domain.to_string();
     let known = tx.verification().damage_in(&domain).await?;
     let now = tx.now();
-    let spots: Vec<DamagedSpot> = finding
+    let mut spots: Vec<DamagedSpot> = finding
         .problems
         .iter()
         .filter_map(|problem| {
@@ -35,14 +40,23 @@ pub(crate) async fn apply_domain(tx: &mut Tx, finding: &Finding) -> Result<(), D
             Some(DamagedSpot { domain, spot, object, what, found_at: now })
         })
         .collect();
+    // Nothing of the tenant opens: what was known is still so, and all of it is lost until its key is back.
+    let key =
+        finding.problems.iter().find(|one| one.object == place::tenant(finding.domain.tenant));
+    if let Some(Problem { object, what, .. }) = key {
+        let (domain, object, what) = (domain.clone(), object.clone(), what.clone());
+        spots = known.iter().filter(|one| one.spot != KEY).cloned().collect();
+        spots.push(DamagedSpot { domain, spot: KEY.to_owned(), object, what, found_at: now });
+    }
     let new = spots.iter().filter(|spot| known.iter().all(|one| one.spot != spot.spot)).count();
     metrics::counter!("cbr_verify_damage_found_total").increment(new as u64);
     tx.verification().set_damage(&domain, &spots).await?;
-    let lost = lost_ranges(&finding.problems);
+    let (lost, everything) = (lost_ranges(&finding.problems), vec![EVERYTHING]);
     for disk in tx.backups().stored_disks().await? {
         let version = reference(&disk.version);
         if version.chain.domain() == finding.domain {
-            mark(tx, &disk, lost.get(&version), finding.verified == Some(version)).await?;
+            let lost = if key.is_some() { Some(&everything) } else { lost.get(&version) };
+            mark(tx, &disk, lost, finding.verified == Some(version)).await?;
         }
     }
     Ok(())
@@ -115,7 +129,7 @@ fn lost_ranges(problems: &[Problem]) -> BTreeMap<VersionRef, Vec<(u64, u64)>> {
         if let Some(Place::Outcome(chain, seq) | Place::Claim(chain, seq)) =
             key.as_ref().and_then(Place::parse)
         {
-            lost.entry(VersionRef { chain, seq }).or_default().push((0, u64::MAX >> 1));
+            lost.entry(VersionRef { chain, seq }).or_default().push(EVERYTHING);
         }
     }
     for ranges in lost.values_mut() {

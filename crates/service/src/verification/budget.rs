@@ -57,9 +57,46 @@ pub(super) struct State {
     pub(super) requests: i64,
     /// Until then somebody is at it, unless it died.
     pub(super) busy_until: i64,
+    /// How closely this pass read where it read least; none: an older release began it and did not say.
+    pub(super) least: Option<Depth>,
+}
+
+/// A level, in the order of how much is read.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Depth {
+    Structure,
+    Sample,
+    Full,
+}
+
+impl From<ScrubLevel> for Depth {
+    fn from(level: ScrubLevel) -> Self {
+        match level {
+            ScrubLevel::Structure => Self::Structure,
+            ScrubLevel::Sample => Self::Sample,
+            ScrubLevel::Full => Self::Full,
+        }
+    }
 }
 
 impl State {
+    /// A pass begins.
+    pub(super) fn begin(&mut self, now: Timestamp) {
+        self.pass_started = now.0;
+        self.least = Some(Depth::Full);
+    }
+
+    /// A part was read like this.
+    pub(super) fn read(&mut self, level: ScrubLevel) {
+        self.least = Some(self.least.unwrap_or(Depth::Structure).min(level.into()));
+    }
+
+    /// Whether every byte was read in this pass, whatever the level is by now (P35).
+    pub(super) fn is_full(&self) -> bool {
+        self.least == Some(Depth::Full)
+    }
+
     /// What may be spent now, after saving up since the last time; none: wait.
     pub(super) fn allow(
         &mut self,
@@ -120,6 +157,22 @@ mod tests {
             }
         }
         assert!((20_000..=24_000 + 1000 + 3000).contains(&read), "{read}");
+    }
+
+    /// P35: a pass that began with less, or nobody knows how, has not read everything.
+    #[test]
+    fn a_pass_is_as_close_as_its_least_part() {
+        let mut state: State = serde_json::from_str(r#"{"pass_started":5}"#).unwrap();
+        state.read(ScrubLevel::Full);
+        assert!(!state.is_full(), "an older release began it");
+        state.begin(at(1));
+        state.read(ScrubLevel::Full);
+        assert!(state.is_full());
+        state.read(ScrubLevel::Sample);
+        state.read(ScrubLevel::Full);
+        assert!(!state.is_full());
+        let again: State = serde_json::from_str(&serde_json::to_string(&state).unwrap()).unwrap();
+        assert_eq!(again, state);
     }
 
     #[test]

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cbr_db::DbError;
+use cbr_db::{DbError, TaskRecord};
 use cbr_model::backup::Backup;
 use cbr_model::integrity::{Integrity, IntegrityState};
 use cbr_model::operation::{OperationStatus, OperationType};
 use cbr_model::{BackupId, ResourceId, TaskId, Timestamp};
 use cbr_store::{DomainId, Job, ScrubBudget, ScrubCursor, ScrubLevel, ScrubStep, Spot};
+use cbr_task::Task;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +22,8 @@ use crate::backups::existing;
 use crate::content::reference;
 use crate::core::Core;
 use crate::error::db;
-use crate::tasks::verify_backup;
+use crate::tasks::limit::check_room;
+use crate::tasks::verify_backup::{self, VerifyTask};
 use crate::vaults::existing as existing_vault;
 use crate::{Access, Error, Result};
 
@@ -72,11 +74,19 @@ impl Verification {
         }
     }
 
-    /// Reads everything a restore of it would read; done by the task whose id is returned.
+    /// Reads everything a restore of it would read; done by the task whose id is returned. While one is
+    /// at it, that is its id.
     pub async fn verify(&self, access: &Access, id: BackupId) -> Result<TaskId> {
         let mut tx = self.core.change(access, "verifying a backup").await?;
         let backup = existing(&mut tx, access.project(), id).await?;
         let vault = existing_vault(&mut tx, access.project(), backup.vault).await?;
+        let unfinished = tx.tasks().list_readable().await.map_err(db("listing tasks"))?;
+        let is_same =
+            |task: &&TaskRecord| task.kind == VerifyTask::KIND && task.backup == Some(backup.id);
+        if let Some(running) = unfinished.iter().find(is_same) {
+            return Ok(running.id);
+        }
+        check_room(&unfinished, access.project(), VerifyTask::KIND)?;
         let task = verify_backup::new(&self.core, access, &vault, &backup);
         let id = task.id;
         tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
@@ -117,7 +127,7 @@ impl Verification {
             Some(bytes) => bytes,
             None => self.count_stored().await.map_err(db("scrubbing"))?,
         };
-        let Some((state, budget)) =
+        let Some((mut state, budget)) =
             self.reserve(options, stored_bytes).await.map_err(db("scrubbing"))?
         else {
             return Ok(false);
@@ -132,7 +142,18 @@ impl Verification {
                 return Err(error);
             }
         };
-        let findings = self.findings(&step).await?;
+        let (findings, unseen) = match self.findings(&step).await {
+            Ok(found) => found,
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        if let Some(error) = unseen {
+            // The step is done again, so that nothing it found is lost; what is known already is noted.
+            self.note(&findings).await.map_err(db("scrubbing"))?;
+            // It was read all the same: what is done again every minute stays within the limits too.
+            spend(&mut state, &step);
+            self.release(&state).await.map_err(db("scrubbing"))?;
+            return Err(error);
+        }
         self.save(state, step, options.level, findings).await.map_err(db("scrubbing"))?;
         Ok(true)
     }
@@ -160,7 +181,7 @@ impl Verification {
         }
         let budget = state.allow(options, stored_bytes, now);
         if state.pass_started == 0 {
-            state.pass_started = now.0;
+            state.begin(now);
         }
         state.busy_until = if budget.is_some() { now.seconds() + BUSY_SECONDS } else { 0 };
         tx.settings().set(SETTING, &store(&state)).await?;
@@ -208,8 +229,8 @@ impl Verification {
     }
 
     /// What is wrong now in the domains the step found something in; at the end of a pass also in
-    /// those in which something was known.
-    async fn findings(&self, step: &ScrubStep) -> Result<Vec<Finding>> {
+    /// those in which something was known. With an error what could not be seen.
+    async fn findings(&self, step: &ScrubStep) -> Result<(Vec<Finding>, Option<Error>)> {
         let mut spots: BTreeMap<DomainId, BTreeSet<Spot>> = BTreeMap::new();
         for problem in &step.problems {
             tracing::error!(
@@ -232,17 +253,30 @@ impl Verification {
         drop(tx);
         for domain in disks.iter().map(|disk| reference(&disk.version).chain.domain()) {
             let name = domain.to_string();
-            let here = known.iter().filter(|damage| damage.domain == name);
+            let mut here = known.iter().filter(|damage| damage.domain == name).peekable();
+            let is_known = here.peek().is_some();
             let here: Vec<Spot> = here.filter_map(|damage| damage.spot.parse().ok()).collect();
-            if !here.is_empty() && (step.is_pass_complete || spots.contains_key(&domain)) {
+            if is_known && (step.is_pass_complete || spots.contains_key(&domain)) {
                 spots.entry(domain).or_default().extend(here);
             }
         }
-        let mut findings = Vec::new();
+        let (mut findings, mut unseen) = (Vec::new(), None);
         for (domain, spots) in spots {
-            findings.push(self.core.recheck(domain, spots.into_iter().collect()).await?);
+            match self.core.recheck(domain, spots.into_iter().collect()).await {
+                Ok(finding) => findings.push(finding),
+                // What cannot be seen of one says nothing of the others.
+                Err(error) => unseen = Some(error),
+            }
         }
-        Ok(findings)
+        Ok((findings, unseen))
+    }
+
+    async fn note(&self, findings: &[Finding]) -> std::result::Result<(), DbError> {
+        let mut tx = self.core.db.begin().await?;
+        for finding in findings {
+            apply_domain(&mut tx, finding).await?;
+        }
+        tx.commit().await
     }
 
     async fn save(
@@ -252,8 +286,7 @@ impl Verification {
         level: ScrubLevel,
         findings: Vec<Finding>,
     ) -> std::result::Result<(), DbError> {
-        metrics::counter!("cbr_verify_read_bytes_total").increment(step.read_bytes);
-        metrics::counter!("cbr_verify_requests_total").increment(step.requests);
+        spend(&mut state, &step);
         let mut tx = self.core.db.begin().await?;
         for sound in &step.sound {
             tx.verification().set_scrubbed(&sound.object, word(level)).await?;
@@ -261,18 +294,19 @@ impl Verification {
         for finding in &findings {
             apply_domain(&mut tx, finding).await?;
         }
-        state.spend(step.read_bytes, step.requests);
         state.cursor = step.cursor.to_string();
         state.busy_until = 0;
+        state.read(level);
         if step.is_pass_complete {
             let started = Timestamp(state.pass_started);
-            if level == ScrubLevel::Full {
+            if state.is_full() {
                 mark_verified(&mut tx, started).await?;
             }
             tx.verification().forget_scrubbed_before(started).await?;
             tracing::info!(pass = state.passes + 1, "everything in the repository was read again");
             state.passes += 1;
-            (state.pass_ended, state.pass_started) = (Some(tx.now().0), tx.now().0);
+            state.pass_ended = Some(tx.now().0);
+            state.begin(tx.now());
         }
         tx.settings().set(SETTING, &store(&state)).await?;
         tx.commit().await
@@ -361,6 +395,13 @@ async fn mark_verified(
         tx.verification().set_integrity(disk.backup, &known).await?;
     }
     Ok(())
+}
+
+/// Takes off what a step read.
+fn spend(state: &mut State, step: &ScrubStep) {
+    metrics::counter!("cbr_verify_read_bytes_total").increment(step.read_bytes);
+    metrics::counter!("cbr_verify_requests_total").increment(step.requests);
+    state.spend(step.read_bytes, step.requests);
 }
 
 fn disks_of(backup: &Backup) -> Vec<BackupId> {

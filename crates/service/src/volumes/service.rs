@@ -21,10 +21,11 @@ use crate::paging::cut;
 use crate::resources::{owner, refused};
 use crate::tasks::create_volume::{self, CreateVolume};
 use crate::tasks::delete_volume::{self, DeleteVolume};
+use crate::tasks::limit::check_room;
 use crate::{Access, Error, Result, backups};
 
 /// The largest disk that may be asked for: 64 TiB, as large as a provider believes.
-const VOLUME_MAX: Gib = Gib(65_536);
+pub(crate) const VOLUME_MAX: Gib = Gib(65_536);
 /// The longest name of a disk.
 const NAME_CHARS_MAX: usize = 64;
 
@@ -92,7 +93,8 @@ impl Volumes {
             return Err(Error::Unsupported("making disks at this provider"));
         }
         let pools = provider.inventory().pools().await.map_err(refused)?;
-        let pool = pool(&pools, &wanted)?;
+        let (kind, zone) = (wanted.volume_type.as_deref(), wanted.availability_zone.as_deref());
+        let pool = choose_pool(&pools, kind, zone)?;
         let volume = ResourceId::random(&*self.core.random);
         let name = wanted.name.clone().unwrap_or_else(|| volume.to_string());
         if name.is_empty() || name.chars().count() > NAME_CHARS_MAX {
@@ -123,6 +125,9 @@ impl Volumes {
             return Err(Error::invalid("size", format!("1 to {} GB", VOLUME_MAX.0)));
         }
         let (backup, version) = source.unzip();
+        let unfinished = tx.tasks().list_readable().await.map_err(db("listing tasks"))?;
+        check_room(&unfinished, access.project(), create_volume::KIND)?;
+        check_space(&unfinished, pool, version.as_ref().map_or(0, |it| it.logical_bytes.0))?;
         let spec = create_volume::Spec {
             id: volume,
             name,
@@ -205,6 +210,7 @@ pub(crate) fn view(volume: &Volume) -> VolumeView {
             .collect(),
         bootable: volume.bootable,
         created_at: volume.created_at,
+        tags: volume.tags.clone(),
     }
 }
 
@@ -246,6 +252,7 @@ fn coming(subject: create_volume::Subject, created_at: Timestamp) -> VolumeView 
         attachments: Vec::new(),
         bootable: false,
         created_at,
+        tags: std::collections::BTreeMap::new(),
     }
 }
 
@@ -257,11 +264,37 @@ fn matches(volume: &VolumeView, filter: &VolumeFilter) -> bool {
         && filter.server.is_none_or(|id| volume.attachments.iter().any(|at| at.server == id))
 }
 
-/// The pool that is meant: the named one; otherwise one of the zone with the most room.
-fn pool<'a>(pools: &'a [Pool], wanted: &NewVolumeRequest) -> Result<&'a Pool> {
-    let zone = wanted.availability_zone.as_ref();
-    let is_in_zone = |pool: &&Pool| zone.is_none_or(|zone| pool.availability_zone == *zone);
-    let named = pools.iter().find(|pool| wanted.volume_type.as_ref() == Some(&pool.name));
+/// Refuses content that does not fit into what is left of a pool when all is written that is on its way.
+pub(crate) fn check_space(
+    unfinished: &[TaskRecord],
+    pool: &Pool,
+    content_bytes: u64,
+) -> Result<()> {
+    let mut coming = 0_u64;
+    for task in unfinished.iter().filter(|task| task.kind == create_volume::KIND) {
+        let stage = stage::<CreateVolume>(task)?;
+        let (name, bytes) = stage.content(task.progress);
+        coming = coming.saturating_add(if name == pool.name { bytes } else { 0 });
+    }
+    let left = pool.free_bytes.saturating_sub(coming);
+    if content_bytes == 0 || content_bytes <= left {
+        return Ok(());
+    }
+    let why = format!(
+        "the content has {content_bytes} bytes; pool {} has {left} left, when all is written that is on its way",
+        pool.name
+    );
+    Err(Error::invalid("volume_type", why))
+}
+
+/// The pool that is meant: the named one; otherwise one of the zone with the most room (NEW-05).
+pub(crate) fn choose_pool<'a>(
+    pools: &'a [Pool],
+    name: Option<&str>,
+    zone: Option<&str>,
+) -> Result<&'a Pool> {
+    let is_in_zone = |pool: &&Pool| zone.is_none_or(|zone| pool.availability_zone == zone);
+    let named = pools.iter().find(|pool| name == Some(&pool.name));
     if let Some(pool) = named.filter(is_in_zone) {
         return Ok(pool);
     }
@@ -270,4 +303,30 @@ fn pool<'a>(pools: &'a [Pool], wanted: &NewVolumeRequest) -> Result<&'a Pool> {
         Some(zone) => Error::invalid("availability_zone", format!("no pool in {zone}")),
         None => Error::Unsupported("making disks without a pool"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// NEW-05: any pool and any zone, whatever the source was; what is unknown is no obstacle.
+    #[test]
+    fn a_disk_may_be_made_in_any_pool_and_zone() {
+        let pool = |name: &str, zone: &str, free_bytes| Pool {
+            name: name.into(),
+            availability_zone: zone.into(),
+            total_bytes: 100,
+            free_bytes,
+            can_snapshot: false,
+        };
+        let pools = [pool("ssd", "az1", 5), pool("sata", "az1", 7), pool("far", "az2", 6)];
+        let chosen =
+            |name, zone| choose_pool(&pools, name, zone).map(|pool| pool.name.as_str()).ok();
+        assert_eq!(chosen(Some("ssd"), None), Some("ssd"));
+        assert_eq!(chosen(Some("SAS"), None), Some("sata"), "the most room");
+        assert_eq!(chosen(None, Some("az2")), Some("far"));
+        assert_eq!(chosen(Some("ssd"), Some("az2")), Some("far"), "the zone is a must");
+        assert_eq!(chosen(None, Some("moon")), None);
+        assert!(choose_pool(&[], None, None).is_err());
+    }
 }

@@ -1,5 +1,7 @@
 //! What disks, their jobs and requests for them look like.
 
+use std::collections::BTreeMap;
+
 use cbr_model::size::{Bytes, Gib};
 use cbr_model::{BackupId, ResourceId, TaskId, Timestamp};
 
@@ -30,6 +32,8 @@ pub struct VolumeView {
     pub bootable: bool,
     /// When it was made, as far as known.
     pub created_at: Timestamp,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// A disk at a server.

@@ -60,15 +60,36 @@ impl Repository {
     /// What is wrong in a domain now: which of `spots` still are lost, what else its listing, logs
     /// and maps show, and which versions are hurt by it.
     ///
+    /// If the tenant's key cannot be read, or was destroyed, that is the one problem: its object is the
+    /// tenant's prefix, and nothing of the tenant can be restored.
+    ///
     /// # Errors
     /// Only if the backend does not answer.
     pub fn recheck(&self, domain: &DomainId, spots: &[Spot], job: &Job) -> Result<Vec<Problem>> {
         let found = Found::default();
-        if let Some(keys) = self.tenant(domain.tenant)? {
+        let keys = match self.tenant(domain.tenant) {
+            Ok(keys) => keys,
+            Err(error) if error.is_no_verdict() => return Err(error),
+            Err(error) => {
+                found.record(place::tenant(domain.tenant), error);
+                return Ok(found.into_problems(*domain));
+            }
+        };
+        if let Some(keys) = keys {
             let packs = Packs::new(Arc::clone(&self.backend), keys, *domain);
             let mut scratch = Scratch::new()?;
             for spot in spots {
-                look_again(&packs, spot, &found, &mut scratch)?;
+                match look_again(&packs, spot, &found, &mut scratch) {
+                    Err(error) if error.is_no_verdict() => return Err(error),
+                    Err(error) => {
+                        found.spot(
+                            *spot,
+                            place::pack(&packs.pack(spot.kind, spot.pack), 0),
+                            &error,
+                        );
+                    }
+                    Ok(()) => {}
+                }
             }
         }
         self.settle(domain, &found, job)

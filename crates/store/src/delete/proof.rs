@@ -8,7 +8,8 @@
 //! - what is older than all of it is not entered: a node points to nothing younger than itself, but
 //!   for what it borrows;
 //! - which packs are used below a node of level 1 (4 GiB of a disk) is remembered: about a kilobyte
-//!   each, [`REMEMBERED_MAX`] of them.
+//!   each, [`REMEMBERED_MAX`] of them. So in a process that goes on a deletion reads the nodes that are new
+//!   to it, however many versions there are.
 //!
 //! A node that cannot be read proves nothing. What is below it is left to the first proof (P5).
 
@@ -27,7 +28,16 @@ const REMEMBERED_MAX: usize = 65_536;
 
 /// Which packs are used below nodes of level 1. Nodes never change, so this stays true.
 #[derive(Debug, Default)]
-pub(crate) struct KnownBelow(Mutex<HashMap<Child, Arc<BTreeSet<PackName>>>>);
+pub(crate) struct KnownBelow(Mutex<HashMap<Child, Below>>);
+
+/// Which packs a node's children use, but for those born before `since`, which were not read. Children that
+/// are older than all that goes do not point to any of it, so whoever asks about younger things only
+/// misses nothing.
+#[derive(Clone, Debug)]
+struct Below {
+    since: u64,
+    packs: Arc<BTreeSet<PackName>>,
+}
 
 /// What is about to go.
 #[derive(Debug, Default)]
@@ -89,25 +99,26 @@ impl<'a> Proof<'a> {
     }
 
     fn parent_of_leaves(&mut self, map: &MapReader, child: &Child) -> Result<()> {
-        if let Some(packs) = self.known.get(child)
-            && packs.iter().all(|pack| !self.candidates.slots.contains_key(pack))
+        if let Some(below) = self.known.get(child)
+            && below.since <= self.oldest_birth
+            && below.packs.iter().all(|pack| !self.candidates.slots.contains_key(pack))
         {
             return Ok(());
         }
         let inner = map.inner(child, 1, &mut self.scratch);
         let Some(inner) = readable(inner)? else { return Ok(()) };
-        let (mut packs, mut is_complete) = (BTreeSet::new(), true);
+        let (mut packs, mut since, mut is_complete) = (BTreeSet::new(), 0, true);
         for (_, below) in &inner.children {
             self.slot(PackKind::Meta, &below.slot);
             packs.insert((PackKind::Meta, below.slot.pack));
             if below.slot.birth < self.oldest_birth {
-                is_complete = false;
+                since = since.max(below.slot.birth + 1);
             } else {
                 is_complete &= self.leaf(map, below, &mut packs)?;
             }
         }
         if is_complete {
-            self.known.put(*child, packs);
+            self.known.put(*child, Below { since, packs: Arc::new(packs) });
         }
         Ok(())
     }
@@ -154,16 +165,19 @@ impl<'a> Proof<'a> {
 }
 
 impl KnownBelow {
-    fn get(&self, child: &Child) -> Option<Arc<BTreeSet<PackName>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(child).map(Arc::clone)
+    fn get(&self, child: &Child) -> Option<Below> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(child).cloned()
     }
 
-    fn put(&self, child: Child, packs: BTreeSet<PackName>) {
+    fn put(&self, child: Child, below: Below) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= REMEMBERED_MAX {
             known.clear();
         }
-        known.insert(child, Arc::new(packs));
+        // What is known of more children stays.
+        if known.get(&child).is_none_or(|before| before.since > below.since) {
+            known.insert(child, below);
+        }
     }
 }
 

@@ -1,9 +1,31 @@
 //! Where each object lies: the keys of format v1, both ways.
 
+use std::fmt;
+
 use uuid::Uuid;
 
 use super::id::{ChainRef, DomainId, PackId, PackKind, PackRef, Scope};
 use crate::backend::Key;
+
+/// A UUID as names have it: 8-4-4-4-12 small hexadecimal digits.
+///
+/// Each name that is read is made again to be compared, so this is among the hottest code of a check.
+struct Name(Uuid);
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [b'-'; 36];
+        let mut at = 0;
+        for (n, byte) in self.0.as_bytes().iter().enumerate() {
+            at += usize::from(matches!(n, 4 | 6 | 8 | 10));
+            text[at] = DIGITS[usize::from(byte >> 4)];
+            text[at + 1] = DIGITS[usize::from(byte & 15)];
+            at += 2;
+        }
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+    }
+}
 
 /// The store's descriptor.
 pub fn descriptor() -> Key {
@@ -12,6 +34,7 @@ pub fn descriptor() -> Key {
 
 /// The tenant's wrapped key number `key_id`.
 pub fn tenant_key(tenant: Uuid, key_id: u32) -> Key {
+    let tenant = Name(tenant);
     Key::from_parts(format!("t/{tenant}/k/{key_id:08x}"))
 }
 
@@ -28,6 +51,7 @@ pub const DESCRIPTORS: &str = "store.v1";
 
 /// The prefix of a tenant's keys.
 pub fn tenant_keys(tenant: Uuid) -> String {
+    let tenant = Name(tenant);
     format!("t/{tenant}/k/")
 }
 
@@ -35,28 +59,35 @@ pub fn tenant_keys(tenant: Uuid) -> String {
 pub fn tenant_key_by(tenant: Uuid, key_id: u32, master: u32) -> Key {
     match master {
         0 => tenant_key(tenant, key_id),
-        master => Key::from_parts(format!("t/{tenant}/k/{key_id:08x}.{master:08x}")),
+        master => {
+            let tenant = Name(tenant);
+            Key::from_parts(format!("t/{tenant}/k/{key_id:08x}.{master:08x}"))
+        }
     }
 }
 
 /// What maintenance needs of the tenant's key number `key_id`, for master key number `master`.
 pub fn maintenance_ring(tenant: Uuid, key_id: u32, master: u32) -> Key {
+    let tenant = Name(tenant);
     Key::from_parts(format!("t/{tenant}/k/{key_id:08x}.{master:08x}.maintenance"))
 }
 
 /// That the tenant's keys were destroyed, by the owner of master key number `master`.
 pub fn shredded(tenant: Uuid, master: u32) -> Key {
+    let tenant = Name(tenant);
     Key::from_parts(format!("t/{tenant}/k/shredded.{master:08x}"))
 }
 
 /// The prefix of everything of `tenant`.
 pub fn tenant(tenant: Uuid) -> String {
+    let tenant = Name(tenant);
     format!("t/{tenant}/")
 }
 
 /// The prefix of everything in `domain`.
 pub fn domain(domain: &DomainId) -> String {
     let DomainId { tenant, scope, sharer, epoch } = domain;
+    let (tenant, sharer) = (Name(*tenant), Name(*sharer));
     format!("t/{tenant}/d/{}{sharer}.{epoch:08x}/", scope.letter())
 }
 
@@ -102,7 +133,7 @@ pub fn chains(id: &DomainId) -> String {
 
 /// The prefix of a chain's log.
 pub fn chain(chain: &ChainRef) -> String {
-    format!("{}{}/", chains(&chain.domain()), chain.chain)
+    format!("{}{}/", chains(&chain.domain()), Name(chain.chain))
 }
 
 /// The claim of a sequence number.
@@ -288,4 +319,19 @@ fn number(text: &str) -> Option<u32> {
 
 fn long_number(text: &str) -> Option<u64> {
     u64::from_str_radix(text, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names of before, whoever wrote them.
+    #[test]
+    fn a_name_is_written_as_uuids_are() {
+        for seed in 0..256_u128 {
+            let uuid =
+                Uuid::from_u128(seed.wrapping_mul(0x0123_4567_89ab_cdef_fedc_ba98_7654_3211));
+            assert_eq!(Name(uuid).to_string(), uuid.to_string());
+        }
+    }
 }

@@ -120,6 +120,7 @@ impl<'a> Restore<'a> {
         }
         if !self.target.is_known_zero() && !planted::has(Bug::HolesNotZeroed) {
             for hole in layout.holes {
+                self.meter.check_cancelled()?;
                 let offset = hole.start;
                 self.target.zero(hole).map_err(|source| Error::Target { offset, source })?;
             }
@@ -260,6 +261,8 @@ impl<'a> Restore<'a> {
 
     /// Writes what could be opened, notes what could not.
     fn write_opened(&self, opened: Result<()>, pieces: &[Piece], scratch: &Scratch) -> Result<()> {
+        // It may have been read for long, and the disk be somebody else's by now.
+        self.meter.check_cancelled()?;
         match opened {
             Ok(()) if scratch.lost == 0 => self.write(pieces, &scratch.plain),
             Ok(()) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cbr_store::backend::{Backend, BackendError, Key, MemoryBackend, Op, Page, Put};
 use cbr_store::format::id::PackKind;
-use cbr_store::format::place::Place;
+use cbr_store::format::place::{self, Place};
 use cbr_store::{CheckDepth, Job, Repository, Result};
 
 use crate::world::{
@@ -159,4 +159,35 @@ fn an_unreadable_record_leaves_the_catalogue_of_the_rest() {
     assert!(repository.versions(&CHAIN).is_err(), "a list with gaps is none");
     let whole = Arc::new(MemoryBackend::from_snapshot(start.objects.clone())) as Arc<dyn Backend>;
     assert_versions(&open(&whole, &Seeds::new(24)).unwrap(), &start.expected);
+}
+
+/// P5: a tenant whose key is damaged, lost or destroyed costs a look at its damage no more than that: the
+/// answer is that nothing opens, and not an error that stops whoever looks at all tenants in turn.
+#[test]
+fn a_look_at_the_damage_of_a_tenant_without_a_key_ends_with_a_verdict() {
+    let start = four_versions();
+    let key = place::tenant_key(CHAIN.tenant, 1);
+    for what in ["damaged", "lost", "destroyed"] {
+        let memory = Arc::new(MemoryBackend::from_snapshot(start.objects.clone()));
+        let backend: Arc<dyn Backend> = memory.clone();
+        match what {
+            "damaged" => {
+                let mut bytes = start.objects[&key].clone();
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+                memory.overwrite(&key, bytes);
+            }
+            "lost" => memory.delete(&key).unwrap(),
+            _ => {
+                open(&backend, &Seeds::new(22))
+                    .unwrap()
+                    .shred_tenant(CHAIN.tenant, "test")
+                    .unwrap();
+            }
+        }
+        let repository = open(&backend, &Seeds::new(23)).unwrap();
+        let problems = repository.recheck(&CHAIN.domain(), &[], &Job::quiet()).unwrap();
+        let objects: Vec<_> = problems.iter().map(|problem| problem.object.as_str()).collect();
+        assert_eq!(objects, [place::tenant(CHAIN.tenant)], "{what}: {problems:?}");
+    }
 }

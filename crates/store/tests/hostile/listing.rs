@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use cbr_store::backend::{Backend, BackendError, BackendExt, Key, MemoryBackend, Op, Page, Put};
 use cbr_store::{Job, Repository, Result};
@@ -143,8 +143,13 @@ fn left_half_way() -> (Objects, BTreeMap<u64, Disk>) {
     (objects, expected)
 }
 
-/// Another repository, with a chain of the same name and longer.
+/// Another repository, with a chain of the same name and longer. Nobody changes it.
 fn other_store() -> Arc<MemoryBackend> {
+    static MADE: LazyLock<Arc<MemoryBackend>> = LazyLock::new(make_other_store);
+    Arc::clone(&MADE)
+}
+
+fn make_other_store() -> Arc<MemoryBackend> {
     let memory = Arc::new(MemoryBackend::default());
     let backend: Arc<dyn Backend> = memory.clone();
     let repository = open(&backend, &Seeds::new(32)).unwrap();

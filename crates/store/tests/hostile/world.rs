@@ -1,10 +1,10 @@
 //! A small disk, its repository, and what must hold about them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use cbr_env::{Random, RandomExt, SeededRandom};
 use cbr_store::backend::{Backend, BackendExt, Entry, Key, MemoryBackend};
@@ -66,7 +66,7 @@ impl Disk {
     pub(crate) fn of(seeds: &[u64]) -> Self {
         let mut bytes = Vec::with_capacity(seeds.len() * BLOCK);
         for seed in seeds {
-            bytes.extend(block(*seed));
+            bytes.extend_from_slice(&block(*seed));
         }
         Self(bytes)
     }
@@ -79,15 +79,21 @@ impl Disk {
 }
 
 /// Noise, then zeros: half and half, or (seeds from a million on) a sixty-fourth.
-fn block(seed: u64) -> Vec<u8> {
-    let mut block = vec![0; BLOCK];
-    let noise = match seed {
-        0 => 0,
-        1..1_000_000 => BLOCK / 2,
-        _ => BLOCK / 64,
-    };
-    SeededRandom::new(seed).fill(&mut block[..noise]);
-    block
+///
+/// Each is made once: thousands of cases use the same few, and the noise costs more than the engine does.
+fn block(seed: u64) -> Arc<[u8]> {
+    static MADE: LazyLock<Mutex<HashMap<u64, Arc<[u8]>>>> = LazyLock::new(Mutex::default);
+    let mut made = MADE.lock().unwrap();
+    Arc::clone(made.entry(seed).or_insert_with(|| {
+        let mut block = vec![0; BLOCK];
+        let noise = match seed {
+            0 => 0,
+            1..1_000_000 => BLOCK / 2,
+            _ => BLOCK / 64,
+        };
+        SeededRandom::new(seed).fill(&mut block[..noise]);
+        block.into()
+    }))
 }
 
 impl BlockSource for Disk {
@@ -255,6 +261,11 @@ pub(crate) struct Start {
 
 /// Four versions; each changes a few blocks, one of them twice.
 pub(crate) fn four_versions() -> Start {
+    static MADE: LazyLock<Start> = LazyLock::new(make_four_versions);
+    MADE.clone()
+}
+
+fn make_four_versions() -> Start {
     let (memory, seeds) = (Arc::new(MemoryBackend::default()), Seeds::new(1000));
     let backend: Arc<dyn Backend> = memory.clone();
     let repository = open(&backend, &seeds).unwrap();

@@ -1,16 +1,20 @@
 //! Verdicts by others, and what becomes of a session that does not know of its own (P9, P14; I3), and
 //! a bookkeeping that does not fit the maps (I6).
 
+use std::io;
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use cbr_store::backend::layer::Switching;
 use cbr_store::backend::{Backend, MemoryBackend};
 use cbr_store::format::place;
 use cbr_store::format::record::{Outcome, Record};
-use cbr_store::{Error, Job};
+use cbr_store::{BlockTarget, Error, Job, Options, Repository, VersionRef};
 
 use crate::world::{
-    CHAIN, Seeds, assert_all_can_go, assert_no_leak, assert_versions, four_versions, open, packs,
-    tenant_keys,
+    CHAIN, Seeds, assert_all_can_go, assert_no_leak, assert_versions, four_versions, master, open,
+    options, packs, tenant_keys,
 };
 
 /// Whoever knows a session to be dead gives the verdict. From then on it pins nothing, and if its
@@ -89,4 +93,69 @@ fn a_recount_finds_sums_that_do_not_fit_the_maps() {
     let root = packs(memory.as_ref()).into_iter().find(|key| key.as_str().contains("/m/"));
     memory.overwrite(&root.unwrap(), vec![0; 10]);
     assert!(!repository.audit(&Job::quiet()).unwrap().is_right());
+}
+
+/// A disk that notes what is written after the restore was told to end.
+struct Watched {
+    cancel: Arc<AtomicBool>,
+    late: AtomicBool,
+    size_bytes: u64,
+}
+
+impl Watched {
+    fn note(&self) {
+        self.late.fetch_or(self.cancel.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+}
+
+impl BlockTarget for Watched {
+    fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    fn is_known_zero(&self) -> bool {
+        false
+    }
+
+    fn write_at(&self, _: u64, _: &[u8]) -> io::Result<()> {
+        self.note();
+        Ok(())
+    }
+
+    fn zero(&self, _: Range<u64>) -> io::Result<()> {
+        self.note();
+        Ok(())
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// P1, P14: a restore that is told to end writes nothing more, whatever it was waiting for at that moment: the
+/// disk may be somebody else's by then.
+#[test]
+fn a_restore_that_was_told_to_end_writes_nothing_more() {
+    let start = four_versions();
+    for call in 0.. {
+        let memory: Arc<dyn Backend> =
+            Arc::new(MemoryBackend::from_snapshot(start.objects.clone()));
+        let switching = Arc::new(Switching::new(memory));
+        // All on this thread, so that it is known what comes after what.
+        let options = Options { threads: 0, ..options() };
+        let backend = Arc::clone(&switching) as Arc<dyn Backend>;
+        let random = Seeds::new(62).random();
+        let repository = Repository::open(backend, master(), random, options).unwrap();
+        let (job, size_bytes) = (Job::quiet(), start.expected[&4].0.len() as u64);
+        let disk = Watched { cancel: Arc::clone(&job.cancel), late: false.into(), size_bytes };
+        let cancel = Arc::clone(&job.cancel);
+        switching.before_call(call, move || cancel.store(true, Ordering::SeqCst));
+        let restored = repository.restore(&VersionRef { chain: CHAIN, seq: 4 }, &disk, &job);
+        assert!(!disk.late.into_inner(), "call {call}");
+        if !job.cancel.load(Ordering::SeqCst) {
+            restored.unwrap();
+            assert!(call > 3, "it was told to end at each of its calls");
+            return;
+        }
+    }
 }

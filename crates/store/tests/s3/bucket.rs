@@ -1,6 +1,7 @@
 //! An S3 server over a temporary directory, and backends that reach it.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,7 +33,9 @@ pub(crate) struct Bucket {
 
 impl Bucket {
     pub(crate) fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        // In memory if the machine has such a place: what is durable is not tested here.
+        let memory = tempfile::tempdir_in("/dev/shm");
+        let directory = memory.or_else(|_| tempfile::tempdir()).unwrap();
         std::fs::create_dir(directory.path().join(BUCKET)).unwrap();
         let server = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -80,6 +83,12 @@ impl Bucket {
         let random = Arc::new(SeededRandom::new(7));
         S3Backend::open(&self.options, Arc::new(Impatient::default()), random).unwrap()
     }
+}
+
+/// Half of these seeds, or with `CBR_EVERY_SEED` (`scripts/soak-s3`) all.
+pub(crate) fn seeds(all: Range<u64>) -> Range<u64> {
+    let is_all = std::env::var_os("CBR_EVERY_SEED").is_some();
+    all.start..if is_all { all.end } else { all.start.midpoint(all.end) }
 }
 
 /// How the proxy is reached.

@@ -80,8 +80,7 @@ fn an_object_larger_than_any_is_refused_before_it_is_read() {
     let bucket = Bucket::start();
     let backend = bucket.backend();
     assert_eq!(backend.put_new(&key("big"), &[b"x"]).unwrap(), Put::Created);
-    let file = std::fs::File::options().write(true).open(bucket.file("main/big")).unwrap();
-    file.set_len(OBJECT_BYTES_MAX + 1).unwrap();
+    bucket.proxy.seed(1, 1, &[Toxic::Oversized]);
     let error = backend.get(&key("big")).unwrap_err();
     assert!(matches!(error, BackendError::Oversized { .. }), "{error}");
     assert_eq!(backend.size(&key("big")).unwrap(), Some(OBJECT_BYTES_MAX + 1));

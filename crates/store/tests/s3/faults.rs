@@ -8,7 +8,7 @@ use std::time::Duration;
 use cbr_env::SeededRandom;
 use cbr_store::backend::{Backend, BackendExt, Decided, Key, Put, S3Backend, S3Options};
 
-use crate::bucket::{Bucket, Impatient, options};
+use crate::bucket::{Bucket, Impatient, options, seeds};
 use crate::proxy::{TRANSIENT, Toxic};
 
 fn key(name: &str) -> Key {
@@ -124,7 +124,7 @@ fn spoiled_bodies_are_read_again_and_never_served() {
 
 #[test]
 fn under_seeded_faults_every_answer_is_right_or_an_error() {
-    answers_are_right_or_errors(0..24, || {
+    answers_are_right_or_errors(seeds(0..24), || {
         let bucket = Bucket::start();
         let backend = Arc::new(bucket.backend());
         (bucket, backend)

@@ -9,6 +9,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use cbr_store::backend::OBJECT_BYTES_MAX;
+
 /// What goes wrong with a request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Toxic {
@@ -42,6 +44,8 @@ pub(crate) enum Toxic {
     Redirect,
     /// 400 that says nothing about what was asked.
     BadRequest,
+    /// An object that claims to be larger than any is.
+    Oversized,
 }
 
 /// Every toxic a store may show now and then.
@@ -230,6 +234,11 @@ impl Shared {
             {
                 let middle = answer.body.len() / 2;
                 answer.body[middle] ^= 0x40;
+            }
+            Some(Toxic::Oversized) if answer.is_success() && !request.is_listing() => {
+                answer.headers.retain(|(name, _)| name != "content-length");
+                let claim = (OBJECT_BYTES_MAX + 1).to_string();
+                answer.headers.push(("content-length".to_owned(), claim));
             }
             Some(Toxic::PartialListing) if request.is_listing() && answer.halve_listing() => {}
             Some(Toxic::StaleListing) if self.make_stale(request, &mut answer) => {}

@@ -263,8 +263,13 @@ impl World {
     }
 }
 
+/// `PROPTEST_CASES`, or some.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").map_or(20, |cases| cases.parse().unwrap())
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 300, ..ProptestConfig::default() })]
 
     /// I1, I4, I5, I6, P3, P7, P9.
     #[test]

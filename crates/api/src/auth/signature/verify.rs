@@ -39,6 +39,20 @@ pub struct Limits {
 }
 
 impl Signed {
+    /// Refuses what no secret can make right: a date that is absent, not signed or of another time.
+    pub fn check_date(
+        &self,
+        headers: &HeaderMap,
+        now: Timestamp,
+        limits: Limits,
+    ) -> Result<(), Refusal> {
+        let (_, date) = self.date(headers)?;
+        if (now.seconds() - date.seconds()).abs() > limits.skew_seconds_max {
+            return Err(Refusal::Skewed);
+        }
+        Ok(())
+    }
+
     /// Checks the signature with the secret of [`Signed::access_key`]; the date of the request if all is well.
     pub fn verify(
         &self,
@@ -47,10 +61,8 @@ impl Signed {
         now: Timestamp,
         limits: Limits,
     ) -> Result<Timestamp, Refusal> {
-        let (date_text, date) = self.date(request)?;
-        if (now.seconds() - date.seconds()).abs() > limits.skew_seconds_max {
-            return Err(Refusal::Skewed);
-        }
+        self.check_date(request.headers, now, limits)?;
+        let (date_text, date) = self.date(request.headers)?;
         let payload = payload_hash(request, limits.accepts_unsigned_payload)?;
         let text = self.string_to_sign(request, date_text, &payload)?;
         let key = self.key(secret, date_text)?;
@@ -59,11 +71,11 @@ impl Signed {
     }
 
     /// The date, which must be signed: otherwise an old signature could be given a new date.
-    fn date<'a>(&self, request: &RequestText<'a>) -> Result<(&'a str, Timestamp), Refusal> {
+    fn date<'a>(&self, headers: &'a HeaderMap) -> Result<(&'a str, Timestamp), Refusal> {
         if !self.headers.iter().any(|name| name == "x-sdk-date") {
             return Err(Refusal::NoDate);
         }
-        let mut values = request.headers.get_all("x-sdk-date").iter();
+        let mut values = headers.get_all("x-sdk-date").iter();
         let (Some(value), None) = (values.next(), values.next()) else {
             return Err(Refusal::NoDate);
         };

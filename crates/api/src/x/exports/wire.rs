@@ -14,7 +14,7 @@ pub(crate) struct Export {
     id: String,
     backup_id: String,
     backup_name: String,
-    /// `open`, `error` (it could not be opened; the service's log says why), `closing` or
+    /// `open`, `opening`, `error` (it could not be opened; the service's log says why), `closing` or
     /// `elsewhere` (another machine serves it, and knows).
     status: &'static str,
     /// Whether it can be written. The backup never changes.

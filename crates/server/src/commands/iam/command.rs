@@ -3,7 +3,9 @@
 use clap::{Args, Subcommand};
 
 use super::super::session::Session;
-use super::{accounts, grants, groups, keys, mfa, policies, users};
+use super::{
+    accounts, agencies, enterprise_projects, grants, groups, keys, mfa, mfa_reset, policies, users,
+};
 use crate::client::ConnectionArgs;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -37,6 +39,12 @@ enum IamCommand {
     /// Accounts, for who runs the installation
     #[command(subcommand)]
     Account(accounts::Command),
+    /// Agencies: what another account may do in the name of this one
+    #[command(subcommand)]
+    Agency(agencies::Command),
+    /// Enterprise projects: what vaults belong to across projects
+    #[command(subcommand)]
+    EnterpriseProject(enterprise_projects::Command),
     /// Second factors: codes of an authenticator beside the password
     #[command(subcommand)]
     Mfa(mfa::Command),
@@ -44,16 +52,28 @@ enum IamCommand {
 
 impl IamArgs {
     /// Runs the command.
-    pub(crate) async fn run(self, output: Output) -> Result<(), Failure> {
-        let session = Session::open_account(&self.connection, output).await?;
+    pub(crate) async fn run(self, output: Output) -> anyhow::Result<()> {
         match self.command {
-            IamCommand::User(command) => command.run(&session).await,
-            IamCommand::Group(command) => command.run(&session).await,
-            IamCommand::Policy(command) => command.run(&session).await,
-            IamCommand::Grant(command) => command.run(&session).await,
-            IamCommand::Key(command) => command.run(&session).await,
-            IamCommand::Account(command) => command.run(&session).await,
-            IamCommand::Mfa(command) => command.run(&session).await,
+            IamCommand::Mfa(mfa::Command::Reset(args)) => mfa_reset::run(args, output).await,
+            command => Ok(command.ask(&self.connection, output).await?),
+        }
+    }
+}
+
+impl IamCommand {
+    /// Runs what asks the service.
+    async fn ask(self, connection: &ConnectionArgs, output: Output) -> Result<(), Failure> {
+        let session = Session::open_account(connection, output).await?;
+        match self {
+            Self::User(command) => command.run(&session).await,
+            Self::Group(command) => command.run(&session).await,
+            Self::Policy(command) => command.run(&session).await,
+            Self::Grant(command) => command.run(&session).await,
+            Self::Key(command) => command.run(&session).await,
+            Self::Account(command) => command.run(&session).await,
+            Self::Agency(command) => command.run(&session).await,
+            Self::EnterpriseProject(command) => command.run(&session).await,
+            Self::Mfa(command) => command.run(&session).await,
         }
     }
 }

@@ -15,6 +15,8 @@ pub(super) enum Noun {
     Group,
     Policy,
     Project,
+    Agency,
+    EnterpriseProject,
 }
 
 impl Noun {
@@ -24,6 +26,8 @@ impl Noun {
             Self::Group => lang.noun_group(),
             Self::Policy => lang.noun_policy(),
             Self::Project => lang.noun_project(),
+            Self::Agency => lang.noun_agency(),
+            Self::EnterpriseProject => lang.noun_enterprise_project(),
         }
     }
 
@@ -34,6 +38,8 @@ impl Noun {
             Self::Group => ("/v3/groups", "/groups"),
             Self::Policy => ("/v3/roles", "/roles"),
             Self::Project => ("/v3/auth/projects", "/projects"),
+            Self::Agency => ("/v3.0/OS-AGENCY/agencies", "/agencies"),
+            Self::EnterpriseProject => ("/v1.0/enterprise-projects", "/enterprise_projects"),
         }
     }
 

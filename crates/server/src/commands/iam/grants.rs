@@ -36,7 +36,7 @@ pub(super) struct GrantArgs {
 
 #[derive(Debug, Args)]
 #[group(id = "grant_place", required = true, multiple = false)]
-struct PlaceArgs {
+pub(super) struct PlaceArgs {
     /// In this project (name or id)
     #[arg(long = "in", value_name = "PROJECT")]
     project: Option<String>,
@@ -46,6 +46,30 @@ struct PlaceArgs {
     /// In the account as a whole (policies about users, groups, keys)
     #[arg(long)]
     account: bool,
+}
+
+/// Who holds a grant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Holder {
+    Group,
+    Agency,
+}
+
+impl Holder {
+    const fn noun(self) -> Noun {
+        match self {
+            Self::Group => Noun::Group,
+            Self::Agency => Noun::Agency,
+        }
+    }
+
+    /// What follows the host in the paths of its grants, and what goes before its id.
+    const fn words(self) -> [&'static str; 3] {
+        match self {
+            Self::Group => ["/v3", "/v3/OS-INHERIT", "groups"],
+            Self::Agency => ["/v3.0/OS-AGENCY", "/v3.0/OS-INHERIT", "agencies"],
+        }
+    }
 }
 
 /// Where something is granted.
@@ -72,15 +96,18 @@ impl Place {
         }
     }
 
-    /// Where the grants of a group of the account `domain` are; with a policy, one of them.
-    fn path(&self, domain: &str, group: &str, policy: Option<&str>) -> String {
+    /// Where the grants of a holder of the account `domain` are; with a policy, one of them.
+    fn path(&self, of: Holder, (domain, id): (&str, &str), policy: Option<&str>) -> String {
         let role = policy.map(|policy| format!("/{policy}")).unwrap_or_default();
+        let [plain, inherited, holders] = of.words();
         match self {
-            Self::Project { id, .. } => format!("/v3/projects/{id}/groups/{group}/roles{role}"),
+            Self::Project { id: project, .. } => {
+                format!("{plain}/projects/{project}/{holders}/{id}/roles{role}")
+            }
             Self::AllProjects => format!(
-                "/v3/OS-INHERIT/domains/{domain}/groups/{group}/roles{role}/inherited_to_projects"
+                "{inherited}/domains/{domain}/{holders}/{id}/roles{role}/inherited_to_projects"
             ),
-            Self::Account => format!("/v3/domains/{domain}/groups/{group}/roles{role}"),
+            Self::Account => format!("{plain}/domains/{domain}/{holders}/{id}/roles{role}"),
         }
     }
 }
@@ -88,17 +115,22 @@ impl Place {
 impl Command {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
         match self {
-            Self::List { group } => list(session, &group).await,
-            Self::Add(args) => change(session, args, true).await,
-            Self::Remove(args) => change(session, args, false).await,
+            Self::List { group } => list(session, Holder::Group, &group).await,
+            Self::Add(GrantArgs { group, policy, place }) => {
+                change(session, (Holder::Group, group), (policy, place), true).await
+            }
+            Self::Remove(GrantArgs { group, policy, place }) => {
+                change(session, (Holder::Group, group), (policy, place), false).await
+            }
         }
     }
 }
 
-async fn list(session: &Session, named: &str) -> Result<(), Failure> {
+/// Lists what a holder was granted, and where.
+pub(super) async fn list(session: &Session, of: Holder, named: &str) -> Result<(), Failure> {
     let lang = session.output.lang;
-    let group = directory::find(session, Noun::Group, named).await?;
-    let (id, domain) = (wire::text(&group, "/id"), wire::text(&group, "/domain_id"));
+    let holder = directory::find(session, of.noun(), named).await?;
+    let (id, domain) = (wire::text(&holder, "/id"), wire::text(&holder, "/domain_id"));
     let mut places = vec![Place::Account, Place::AllProjects];
     for project in directory::all(session, Noun::Project).await? {
         let (id, name) = (wire::text(&project, "/id"), wire::text(&project, "/name"));
@@ -108,7 +140,7 @@ async fn list(session: &Session, named: &str) -> Result<(), Failure> {
     for place in places {
         let body = session
             .client
-            .get(&place.path(&domain, &id, None), Vec::new())
+            .get(&place.path(of, (&domain, &id), None), Vec::new())
             .await
             .map_err(session.failed(lang.what_list(lang.noun_grant())))?;
         for role in wire::items(&body, "/roles") {
@@ -133,28 +165,37 @@ async fn list(session: &Session, named: &str) -> Result<(), Failure> {
     )
 }
 
-async fn change(session: &Session, args: GrantArgs, is_granted: bool) -> Result<(), Failure> {
+/// Grants a policy to a holder, or takes it back.
+pub(super) async fn change(
+    session: &Session,
+    (of, holder_name): (Holder, String),
+    (policy_name, place): (String, PlaceArgs),
+    is_granted: bool,
+) -> Result<(), Failure> {
     let lang = session.output.lang;
-    let GrantArgs { group: group_name, policy: policy_name, place } = args;
-    let group = directory::find(session, Noun::Group, &group_name).await?;
+    let holder = directory::find(session, of.noun(), &holder_name).await?;
     let policy = directory::id(session, Noun::Policy, &policy_name).await?;
     let place = Place::of(session, place).await?;
-    let (id, domain) = (wire::text(&group, "/id"), wire::text(&group, "/domain_id"));
-    let path = place.path(&domain, &id, Some(&policy));
+    let (id, domain) = (wire::text(&holder, "/id"), wire::text(&holder, "/domain_id"));
+    let path = place.path(of, (&domain, &id), Some(&policy));
     let word = place.word(lang);
     let (answer, what, done) = if is_granted {
         (
             session.client.put(&path, &json!({})).await,
-            lang.what_grant(&policy_name, &group_name),
-            lang.done_granted(&policy_name, &group_name, word),
+            lang.what_grant(&policy_name, &holder_name),
+            lang.done_granted(&policy_name, &holder_name, word),
         )
     } else {
         (
             session.client.delete(&path).await,
-            lang.what_revoke(&policy_name, &group_name),
-            lang.done_revoked(&policy_name, &group_name, word),
+            lang.what_revoke(&policy_name, &holder_name),
+            lang.done_revoked(&policy_name, &holder_name, word),
         )
     };
     answer.map_err(session.failed(what))?;
-    said(session.output, &json!({"group_id": id, "role_id": policy}), done)
+    let key = match of {
+        Holder::Group => "group_id",
+        Holder::Agency => "agency_id",
+    };
+    said(session.output, &json!({key: id, "role_id": policy}), done)
 }

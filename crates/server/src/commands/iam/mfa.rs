@@ -6,12 +6,14 @@ use serde_json::json;
 use super::super::login::{CODE_VARIABLE, secret};
 use super::super::session::Session;
 use super::directory::{self, Noun};
+use super::mfa_reset::ResetArgs;
 use super::users::said;
 use crate::client::wire;
 use crate::failure::Failure;
 use crate::output::Show;
 
 const DEVICES: &str = "/v3.0/OS-MFA/virtual-mfa-devices";
+const PASSWORD_VARIABLE: &str = "CBR_PASSWORD";
 const NEXT_CODE_VARIABLE: &str = "CBR_MFA_NEXT_CODE";
 
 #[derive(Debug, Subcommand)]
@@ -27,10 +29,14 @@ pub(super) enum Command {
         name: String,
     },
     /// Bind a second factor with two codes that follow one another, asked for or read from
-    /// CBR_MFA_CODE and CBR_MFA_NEXT_CODE
+    /// CBR_MFA_CODE and CBR_MFA_NEXT_CODE; for one's own the password as well, asked for or read
+    /// from CBR_PASSWORD
     Bind {
         /// Name or id of the user
         user: String,
+        /// Another user's: its password is not asked for
+        #[arg(long)]
+        other: bool,
     },
     /// Take a second factor away: one's own with a code, asked for or read from CBR_MFA_CODE;
     /// another user's, with permission, with any
@@ -41,14 +47,19 @@ pub(super) enum Command {
         #[arg(long, short)]
         yes: bool,
     },
+    /// On the machine of the service, without a credential: take the second factor of a user away whom nobody
+    /// else can let in again. The audit log says so
+    Reset(ResetArgs),
 }
 
 impl Command {
+    /// Runs what asks the service.
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
         match self {
             Self::List => list(session).await,
+            Self::Reset(_) => Ok(()), // Asks no service: `command.rs` has run it.
             Self::Create { user, name } => create(session, &user, &name).await,
-            Self::Bind { user } => bind(session, &user).await,
+            Self::Bind { user, other } => bind(session, &user, other).await,
             Self::Unbind { user, yes } => unbind(session, &user, yes).await,
         }
     }
@@ -94,17 +105,22 @@ async fn create(session: &Session, user: &str, name: &str) -> Result<(), Failure
     )
 }
 
-async fn bind(session: &Session, user: &str) -> Result<(), Failure> {
+async fn bind(session: &Session, user: &str, is_other: bool) -> Result<(), Failure> {
     let lang = session.output.lang;
     let (id, serial) = device(session, user).await?;
+    let password =
+        if is_other { None } else { Some(secret(lang.ask_password(), PASSWORD_VARIABLE, lang)?) };
     let first = secret(lang.ask_code(), CODE_VARIABLE, lang)?;
     let second = secret(lang.ask_next_code(), NEXT_CODE_VARIABLE, lang)?;
-    let body = json!({
+    let mut body = json!({
         "user_id": id,
         "serial_number": serial,
         "authentication_code_first": first.reveal(),
         "authentication_code_second": second.reveal(),
     });
+    if let Some(password) = password {
+        body["password"] = password.reveal().into();
+    }
     session
         .client
         .put("/v3.0/OS-MFA/mfa-devices/bind", &body)

@@ -14,6 +14,10 @@ texts! {
     noun_access_key() "access key" | "访问密钥";
     noun_second_factor() "second factor" | "虚拟 MFA";
     noun_grant() "grant" | "授权";
+    noun_agency() "agency" | "委托";
+    noun_enterprise_project() "enterprise project" | "企业项目";
+    col_trusts() "TRUSTS" | "委托账号";
+    col_agency_ends() "ENDS (UTC)" | "到期时间 (UTC)";
     col_enabled() "ENABLED" | "启用";
     col_email() "MAIL" | "邮箱";
     col_catalog() "SERVICE" | "服务";
@@ -38,6 +42,8 @@ texts! {
     done_left(user, group) "{user} is no longer in group {group}" | "{user} 已移出用户组 {group}";
     done_granted(policy, group, place) "{group} has {policy} in {place}" | "{group} 在{place}拥有 {policy}";
     done_revoked(policy, group, place) "{group} no longer has {policy} in {place}" | "{group} 在{place}不再拥有 {policy}";
+    done_enabled(noun, name) "{noun} {name} is enabled" | "{noun} {name} 已启用";
+    done_disabled(noun, name) "{noun} {name} is disabled: nothing new goes into it" | "{noun} {name} 已停用，不再接收新资源";
     done_bound() "Bound: logins with a password need a code from now on" | "已绑定：此后使用密码登录需要验证码";
     done_unbound() "Unbound: logins with a password need no code any more" | "已解绑：使用密码登录不再需要验证码";
     note_new_account() "The account. Its secrets are told only now: keep them." | "新账号，密钥仅显示这一次，请妥善保存。";

@@ -38,7 +38,7 @@ struct Opener {
 
 impl Opener {
     fn open(&self, key: &MasterKey) -> Result<Arc<Repository>> {
-        wiring::repository(&self.place, &self.config, key.clone(), &self.database, &self.world)
+        wiring::repository(&self.place, &self.config, key, &self.database, &self.world)
     }
 }
 

@@ -12,7 +12,7 @@ use super::{Case, SEED, every_call, judge};
 use crate::world::Seeds;
 
 /// See [`every_call`].
-const STEP: u64 = 2;
+const STEP: u64 = 4;
 
 /// Every operation, with this fault at every call; or, of those that make such calls, at every one of that kind.
 fn under(fault: Fault, only: Option<Op>, kind: fn(&Error) -> bool) {

@@ -18,7 +18,7 @@ use super::{Case, SEED, every_call, judge};
 use crate::world::Seeds;
 
 /// See [`every_call`].
-const STEP: u64 = 5;
+const STEP: u64 = 11;
 const NO_RESERVE: LocalOptions = LocalOptions { reserve_bytes: 0, accepts_network: false };
 
 /// What becomes of a system call. A write that fails has written half.

@@ -125,7 +125,7 @@ fn nothing_is_left_over(case: &Case<'_>, process: &Process, after: &Seen) {
 /// Runs every operation with `try_call` until it was not met, and says how many cases that made.
 ///
 /// Only every `step`th call is failed, unless `CBR_EVERY_CALL` is set (`scripts/soak`); which ones differs
-/// from operation to operation.
+/// from operation to operation and from fault to fault, so that together they meet every one.
 fn every_call(
     operations: &[Operation],
     fault: &dyn fmt::Debug,
@@ -133,10 +133,11 @@ fn every_call(
     try_call: &dyn Fn(&Case<'_>) -> bool,
 ) {
     let step = if std::env::var_os("CBR_EVERY_CALL").is_some() { 1 } else { step };
+    let salt: u64 = format!("{fault:?}").bytes().map(u64::from).sum();
     let mut cases = 0_u64;
     for (number, operation) in (0..).zip(operations) {
         for from_then_on in [false, true] {
-            let first = (number + u64::from(from_then_on)) % step;
+            let first = (salt + number + u64::from(from_then_on) * 2) % step;
             let mut call = first;
             while try_call(&Case { operation, fault, call, from_then_on }) {
                 cases += 1;

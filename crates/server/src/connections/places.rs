@@ -1,50 +1,69 @@
-//! Connections: so many at a time, and none for who takes no answer (P24).
+//! The places of connections, and what ends a connection.
 //!
-//! Each connection holds a place until it ends. An answer that is held up by its reader must be
-//! taken whole within the time a connection may be idle; after that the connection ends.
+//! Each holds a place until it ends. An answer that is held up by its reader must be taken whole within
+//! the time a connection may be idle; after that the connection ends. So does one that was asked nothing for that
+//! time, whatever else it says.
 
 use std::future::{Ready, ready};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready as when_ready};
 use std::time::Duration;
 
 use axum_server::accept::Accept;
+use cbr_api::shares::{Place, Shares, network_of};
 use cbr_env::Clock;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::activity::{Activity, Noted};
 
 /// Gives each connection its place.
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
-    free: Arc<Semaphore>,
+    shares: Shares<IpAddr>,
     clock: Arc<dyn Clock>,
     patience: Duration,
 }
 
 impl Places {
-    /// For `connections` at a time, whose answers may be held up for `patience`.
-    pub(crate) fn new(connections: usize, patience: Duration, clock: Arc<dyn Clock>) -> Self {
-        Self { free: Arc::new(Semaphore::new(connections)), clock, patience }
+    /// Shared out like this, for connections that may be idle and whose answers may be held up for `patience`.
+    pub(crate) fn new(shares: Shares<IpAddr>, patience: Duration, clock: Arc<dyn Clock>) -> Self {
+        Self { shares, clock, patience }
     }
 }
 
 impl<S> Accept<TcpStream, S> for Places {
     type Stream = Connection;
-    type Service = S;
-    type Future = Ready<io::Result<(Connection, S)>>;
+    type Service = Noted<S>;
+    type Future = Ready<io::Result<(Connection, Noted<S>)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let Ok(place) = Arc::clone(&self.free).try_acquire_owned() else {
+        let address = match stream.peer_addr() {
+            Ok(address) => network_of(address.ip()),
+            // It has left already.
+            Err(error) => return ready(Err(error)),
+        };
+        let Some(place) = self.shares.take(address) else {
             metrics::counter!("cbr_connections_refused_total").increment(1);
-            let why = "there are as many connections as there may be (http.connections_max)";
+            let why = "there are as many connections as there may be (http.connections_max, \
+                       http.connections_per_address_max)";
             return ready(Err(io::Error::other(why)));
         };
         let (clock, patience) = (Arc::clone(&self.clock), self.patience);
-        ready(Ok((Connection { stream, clock, patience, held_up: None, _place: place }, service)))
+        let activity = Activity::new(Arc::clone(&clock));
+        let connection = Connection {
+            stream,
+            clock,
+            patience,
+            held_up: None,
+            idle: None,
+            activity: activity.clone(),
+            _place: place,
+        };
+        ready(Ok((connection, Noted { inner: service, activity })))
     }
 }
 
@@ -64,9 +83,14 @@ pub(crate) struct Connection {
     clock: Arc<dyn Clock>,
     patience: Duration,
     /// Ends when the answer has been held up for too long; none: nothing is held up.
-    held_up: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    _place: OwnedSemaphorePermit,
+    held_up: Option<Wait>,
+    /// Ends when the connection may have been idle for too long; none: nobody waits for it.
+    idle: Option<Wait>,
+    activity: Activity,
+    _place: Place<IpAddr>,
 }
+
+type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Connection {
     /// Passes on what a write says, but for how long it may say: not now.
@@ -79,13 +103,30 @@ impl Connection {
             return written;
         }
         let (clock, patience) = (&self.clock, self.patience);
-        let end = self.held_up.get_or_insert_with(|| {
-            let clock = Arc::clone(clock);
-            Box::pin(async move { clock.sleep(patience).await })
-        });
+        let end = self.held_up.get_or_insert_with(|| wait(clock, patience));
         when_ready!(end.as_mut().poll(context));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the answer is not taken")))
     }
+
+    /// Ready when the connection was asked nothing for too long.
+    fn is_idle(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let left = self.activity.time_left(self.patience);
+            if let Some(idle) = &mut self.idle {
+                when_ready!(idle.as_mut().poll(context));
+                self.idle = None;
+                if left.is_zero() {
+                    return Poll::Ready(());
+                }
+            }
+            self.idle = Some(wait(&self.clock, left));
+        }
+    }
+}
+
+fn wait(clock: &Arc<dyn Clock>, duration: Duration) -> Wait {
+    let clock = Arc::clone(clock);
+    Box::pin(async move { clock.sleep(duration).await })
 }
 
 impl AsyncWrite for Connection {
@@ -128,6 +169,12 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if read.is_pending() {
+            when_ready!(self.is_idle(context));
+            // As if it had hung up itself.
+            return Poll::Ready(Ok(()));
+        }
+        read
     }
 }

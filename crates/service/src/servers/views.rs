@@ -1,19 +1,10 @@
-//! Servers as their own service (ECS, contract F.4) shows them.
+//! What servers and requests about them look like.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use cbr_model::query::{Listing, Page};
-use cbr_model::{ResourceId, Timestamp};
-
-use crate::core::Core;
-use crate::paging::cut;
-use crate::{Access, Error, Result};
-
-/// Use cases of servers.
-#[derive(Debug)]
-pub struct Servers {
-    core: Arc<Core>,
-}
+use cbr_model::size::Gib;
+use cbr_model::{ImageId, ResourceId, TaskId, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// A server.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,8 +21,26 @@ pub struct ServerView {
     pub availability_zone: String,
     /// Its disks, the system disk first.
     pub volumes: Vec<ServerVolume>,
+    /// Whether it can be started and stopped from here.
+    pub can_power: bool,
+    /// Whether it was made here, so that its disks can be changed and it can be deleted.
+    pub is_made: bool,
     /// When it was made, as far as known.
     pub created_at: Timestamp,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What is done to servers (contract F.4).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PowerAction {
+    /// Starts them.
+    Start,
+    /// Shuts them down.
+    Stop,
+    /// Shuts them down and starts them.
+    Reboot,
 }
 
 /// A disk of a server.
@@ -78,30 +87,28 @@ pub struct ServerFilter {
     pub status: Option<String>,
 }
 
-impl Servers {
-    pub(crate) const fn new(core: Arc<Core>) -> Self {
-        Self { core }
-    }
+/// A server to be made from an image (IMG-01).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewServerRequest {
+    /// Its name.
+    pub name: String,
+    /// The image: its backup has all disks of the server.
+    pub image: ImageId,
+    /// The size of the system disk; none: as in the image.
+    pub root_size: Option<Gib>,
+    /// The pool of its disks; none or one that does not exist: the one with the most room.
+    pub volume_type: Option<String>,
+    /// The availability zone; none: any.
+    pub availability_zone: Option<String>,
+}
 
-    /// Lists servers in order of their ids.
-    pub async fn list(
-        &self,
-        access: &Access,
-        filter: &ServerFilter,
-        page: Page,
-    ) -> Result<Listing<ServerView>> {
-        let servers = self.core.resources.servers(access.project()).await?;
-        let mut views: Vec<ServerView> = servers.iter().map(view).collect();
-        views.retain(|server| matches(server, filter));
-        views.sort_by_key(|server| server.id);
-        Ok(cut(views, page, |server| server.id.as_uuid()))
-    }
-
-    /// One server.
-    pub async fn show(&self, access: &Access, id: ResourceId) -> Result<ServerView> {
-        let server = self.core.resources.server(access.project(), id).await?;
-        server.as_ref().map(view).ok_or(Error::ServerNotFound(id))
-    }
+/// A server that is being made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ServerJobStarted {
+    /// The job.
+    pub job: TaskId,
+    /// The id the server will have.
+    pub server: ResourceId,
 }
 
 /// A server as its provider sees it.
@@ -126,12 +133,9 @@ pub(crate) fn view(server: &cbr_provider::Server) -> ServerView {
                 boot_index: at.index,
             })
             .collect(),
+        can_power: server.can_power,
+        is_made: server.is_made,
         created_at: server.created_at,
+        tags: server.tags.clone(),
     }
-}
-
-fn matches(server: &ServerView, filter: &ServerFilter) -> bool {
-    (filter.ids.is_empty() || filter.ids.contains(&server.id))
-        && filter.name.as_ref().is_none_or(|name| server.name.contains(name.as_str()))
-        && filter.status.as_ref().is_none_or(|status| server.status.as_str() == status)
 }

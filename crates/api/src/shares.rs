@@ -1,0 +1,94 @@
+//! How much each of many holds, so that nobody holds more than its share of what there is (P24).
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Places, of which each may hold some, and all together some more.
+#[derive(Debug)]
+pub struct Shares<K> {
+    each_max: usize,
+    all_max: usize,
+    held: Arc<Mutex<HashMap<K, usize>>>,
+}
+
+/// A place, until it is dropped.
+#[derive(Debug)]
+pub struct Place<K: Eq + Hash> {
+    of: K,
+    held: Arc<Mutex<HashMap<K, usize>>>,
+}
+
+impl<K: Eq + Hash + Clone> Shares<K> {
+    /// Of `all_max` places each may hold `each_max`.
+    pub fn new(each_max: usize, all_max: usize) -> Self {
+        Self { each_max, all_max, held: Arc::default() }
+    }
+
+    /// A place for `of`; none: it has its share, or all are taken.
+    pub fn take(&self, of: K) -> Option<Place<K>> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = held.get(&of).copied().unwrap_or(0);
+        if own >= self.each_max || held.values().sum::<usize>() >= self.all_max {
+            return None;
+        }
+        held.insert(of.clone(), own + 1);
+        Some(Place { of, held: Arc::clone(&self.held) })
+    }
+}
+
+impl<K> Clone for Shares<K> {
+    fn clone(&self) -> Self {
+        Self { each_max: self.each_max, all_max: self.all_max, held: Arc::clone(&self.held) }
+    }
+}
+
+impl<K: Eq + Hash> Drop for Place<K> {
+    fn drop(&mut self) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        match held.get_mut(&self.of) {
+            Some(own) if *own > 1 => *own -= 1,
+            _ => drop(held.remove(&self.of)),
+        }
+    }
+}
+
+/// Who is behind an address, as far as an address tells: of IPv6 one customer has a whole /64.
+pub fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P24: neither one nor all of them together hold more than there is, and what is left comes back.
+    #[test]
+    fn places_are_shared_out_and_come_back() {
+        let shares = Shares::new(2, 5);
+        let mut held = vec![shares.take("a").unwrap(), shares.take("a").unwrap()];
+        assert!(shares.take("a").is_none(), "its share is taken");
+        held.extend([shares.take("b").unwrap(), shares.take("b").unwrap()]);
+        held.push(shares.take("c").unwrap());
+        assert!(shares.take("c").is_none(), "all places are taken");
+        drop(held.remove(0));
+        assert!(shares.take("a").is_some());
+        drop(held);
+        assert!(shares.held.lock().unwrap().is_empty(), "nothing is kept of who left");
+    }
+
+    #[test]
+    fn a_customer_has_one_network() {
+        let network = |text: &str| network_of(text.parse().unwrap()).to_string();
+        assert_eq!(network("192.0.2.7"), "192.0.2.7");
+        assert_eq!(network("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(network("2001:db8:1:2::1"), "2001:db8:1:2::");
+    }
+}
