@@ -54,13 +54,11 @@ impl<K: Eq + Hash> Drop for Place<K> {
     }
 }
 
-/// Who is behind an address, as far as an address tells: of IPv6 one customer has a whole /64.
+/// Who is behind an address, as far as an address tells: of IPv6 one customer has a whole /56.
 pub fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => {
-            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
-        }
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 72)).into(),
     }
 }
 
@@ -88,7 +86,7 @@ mod tests {
         let network = |text: &str| network_of(text.parse().unwrap()).to_string();
         assert_eq!(network("192.0.2.7"), "192.0.2.7");
         assert_eq!(network("::ffff:192.0.2.7"), "192.0.2.7");
-        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(network("2001:db8:1:2::1"), "2001:db8:1:2::");
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1::");
+        assert_eq!(network("2001:db8:1:2::1"), "2001:db8:1::");
     }
 }

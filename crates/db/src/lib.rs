@@ -125,7 +125,7 @@ pub use retention::{DueResource, RetainedBackup, Retention};
 pub use schedules::{DueBinding, Fulls, Plans, Schedules};
 pub use settings::Settings;
 pub use task_rows::{ClaimedTask, NewTask, TaskRecord};
-pub use tasks::{Claim, Tasks};
+pub use tasks::{Claim, EndedTask, Tasks};
 pub use temporary_keys::{TemporaryKey, TemporaryKeys};
 pub use tokens::{Token, Tokens};
 pub use topics::Topics;

@@ -26,6 +26,17 @@ pub struct Claim<'a> {
     pub lease_until: Timestamp,
 }
 
+/// A task that is over.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EndedTask {
+    /// It did what it was for.
+    pub is_success: bool,
+    /// What kind of task.
+    pub kind: String,
+    /// Its last stage, as JSON.
+    pub stage: String,
+}
+
 /// The table of tasks.
 #[derive(Debug)]
 pub struct Tasks<'t> {
@@ -292,10 +303,18 @@ impl Tasks<'_> {
         rows.iter().map(|row| row.id("id")).collect()
     }
 
-    /// Whether a task of any project ended well, whatever else its row says; not if it is not known.
-    pub async fn has_succeeded(&mut self, id: TaskId) -> Result<bool, DbError> {
-        let sql = Sql::new("SELECT id FROM tasks WHERE id = $1 AND status = 'success'").bind(id);
-        Ok(self.tx.row("tasks.has_succeeded", "tasks", sql).await?.is_some())
+    /// How a task of any project ended, whatever else its row says; none if it is not known.
+    pub async fn ended(&mut self, id: TaskId) -> Result<Option<EndedTask>, DbError> {
+        let sql = Sql::new(
+            "SELECT id, kind, stage, CASE WHEN status = 'success' THEN 1 ELSE 0 END AS is_success
+             FROM tasks WHERE id = $1 AND status NOT IN ('waiting', 'running')",
+        );
+        let row = self.tx.row("tasks.ended", "tasks", sql.bind(id)).await?;
+        let ended = |row: Row| {
+            let is_success = row.int("is_success")? == 1;
+            Ok(EndedTask { is_success, kind: row.text("kind")?, stage: row.text("stage")? })
+        };
+        row.map(ended).transpose()
     }
 
     /// All tasks that have not ended, oldest first. One that cannot be read fails it: whoever

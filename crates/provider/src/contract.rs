@@ -285,6 +285,9 @@ async fn released_after_success(provider: &dyn Provider, volume: ResourceId) {
     let after = status(provider, volume).await;
     let is_marked = matches!(after, VolumeStatus::Restoring | VolumeStatus::Error { .. });
     assert!(!is_marked, "what was finished elsewhere is whole: {after:?}");
+    target.prepare(volume, 1, &other).await.expect("prepare");
+    provider.release(&other, TaskEnd::Untouched).await.expect("release");
+    assert_eq!(status(provider, volume).await, after, "what was given up elsewhere is what it was");
 }
 
 /// Volumes are made once, read as zeros, and are gone after deletion.

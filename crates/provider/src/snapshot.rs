@@ -120,7 +120,7 @@ pub struct Leftover {
 pub enum LeftoverKind {
     /// A snapshot. Releasing closes it.
     Snapshot,
-    /// A restore into this volume. Releasing abandons it, unless its task succeeded elsewhere.
+    /// A restore into this volume. Releasing abandons it, unless its task ended well elsewhere.
     Restore {
         /// The volume.
         volume: ResourceId,
@@ -132,6 +132,8 @@ pub enum LeftoverKind {
 pub enum TaskEnd {
     /// All it restored is whole: another machine took it over and finished it.
     Succeeded,
+    /// It was given up before the first byte: what was to be restored is what it was.
+    Untouched,
     /// What it restored may be half written: it failed, or nobody knows how it ended.
     Failed,
 }

@@ -19,6 +19,7 @@ use crate::content::reference;
 use crate::core::Core;
 use crate::error::db;
 use crate::resources::refused;
+use crate::tasks::restore::end_of_disks;
 use crate::{
     Backups, Billing, Error, Expiry, Exports, Identity, OrganizationPolicies, Result, Trash,
 };
@@ -281,8 +282,8 @@ async fn over(
         if unfinished.contains(&task) {
             continue;
         }
-        let has_succeeded = tx.tasks().has_succeeded(task).await?;
-        over.push((leftover, if has_succeeded { TaskEnd::Succeeded } else { TaskEnd::Failed }));
+        let ended = tx.tasks().ended(task).await?;
+        over.push((leftover, ended.as_ref().map_or(TaskEnd::Failed, end_of_disks)));
     }
     Ok(over)
 }

@@ -301,7 +301,11 @@ impl Provider for FakeProvider {
         }
         let volumes = self.world().volumes.keys().copied().collect::<Vec<_>>();
         for volume in volumes {
-            self.abandon(volume, name, "the restore was lost").await?;
+            if ended == TaskEnd::Untouched {
+                self.withdraw(volume, name).await?;
+            } else {
+                self.abandon(volume, name, "the restore was lost").await?;
+            }
         }
         Ok(())
     }

@@ -63,6 +63,8 @@ pub(crate) struct ServerEntry {
 pub(crate) struct Catalogue {
     pub(crate) entries: Vec<Entry>,
     pub(crate) servers: Vec<ServerEntry>,
+    /// Servers whose records cannot be read: any volume that no other server has may be theirs.
+    pub(crate) unread: Vec<String>,
 }
 
 /// What is written beside a volume of ours.
@@ -111,7 +113,7 @@ impl Catalogue {
         entries.extend(config.block_devices.iter().map(device_entry));
         separate_twins(&mut entries);
         let servers = config.servers.iter().map(|server| server_entry(server, &entries)).collect();
-        Ok(Self { entries, servers })
+        Ok(Self { entries, servers, unread: Vec::new() })
     }
 
     pub(crate) fn volume(&self, id: ResourceId) -> Result<&Entry> {
@@ -122,6 +124,17 @@ impl Catalogue {
     pub(crate) fn server(&self, id: ResourceId) -> Result<&ServerEntry> {
         let found = self.servers.iter().find(|server| server.id == id);
         found.ok_or_else(|| ProviderError::not_found("server", id))
+    }
+
+    /// Refuses a volume of which it cannot be told whether a server has it (P1).
+    pub(crate) fn refuse_unknown_owner(&self, volume: ResourceId) -> Result<()> {
+        match self.unread.first() {
+            Some(server) if self.attachments(volume).is_empty() => {
+                let why = format!("the record of server {server} cannot be read, and may name it");
+                Err(ProviderError::in_use(volume, why))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The servers that have the volume.

@@ -4,6 +4,7 @@ use std::io;
 
 use async_trait::async_trait;
 use cbr_model::ResourceId;
+use rustix::io::Errno;
 
 use super::catalogue::{Sidecar, format_of};
 use super::config::PoolConfig;
@@ -124,6 +125,7 @@ impl Shared {
                 let why = format!("attached to server {}; detach it first", attachment.server);
                 return Err(ProviderError::in_use(volume, why));
             }
+            catalogue.refuse_unknown_owner(volume)?;
             self.refuse_if_open(volume)?;
             // Claimed for a moment: nobody may have it open. A damaged image can be deleted.
             guard::claim_for_deletion(volume, &entry.place)?;
@@ -155,8 +157,8 @@ impl Shared {
             for name in names.iter().filter(|name| name.ends_with(".cbr.json")) {
                 let bytes = match directory.read_small(name) {
                     Ok(bytes) => bytes,
-                    // Of one volume it says nothing, and must not keep all others.
-                    Err(error) => {
+                    // Of one volume it says nothing, and must not keep all others. What passes is tried again.
+                    Err(error) if says_what_it_is(&error) => {
                         tracing::warn!(
                             pool = pool.name,
                             file = name,
@@ -165,6 +167,7 @@ impl Shared {
                         );
                         continue;
                     }
+                    Err(error) => return Err(error).doing(doing),
                 };
                 let found = bytes.and_then(|b| serde_json::from_slice::<Sidecar>(&b).ok());
                 let ours = |d: &Sidecar| d.id == volume && !names.contains(&d.file);
@@ -175,6 +178,14 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// Whether an error says something about the file itself, and not about this moment.
+fn says_what_it_is(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, IsADirectory, PermissionDenied};
+    // A link is not followed, so it is one that never ends.
+    let is_link = error.raw_os_error() == Some(Errno::LOOP.raw_os_error());
+    is_link || matches!(error.kind(), InvalidData | IsADirectory | PermissionDenied)
 }
 
 /// The name of an image until it is whole.

@@ -56,7 +56,10 @@ impl ServerFactory for LocalProvider {
 
     async fn delete_server(&self, server: ResourceId) -> Result<()> {
         match self.refuse_to_change(server).await {
-            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) if error.is_not_found() => {
+                // One whose record cannot be read is not gone.
+                return self.made_config(server).await.map(drop);
+            }
             other => other?,
         }
         self.blocking("delete a server", move |shared| {
@@ -150,6 +153,7 @@ impl Shared {
                         error = &error as &dyn std::error::Error,
                         "the record of a server cannot be read: the server is left out"
                     );
+                    catalogue.unread.push(name);
                     continue;
                 }
             };
@@ -192,6 +196,7 @@ impl Shared {
     /// A server gets only a volume that is nobody's and sound (P1).
     fn refuse_if_taken(&self, catalogue: &Catalogue, volume: ResourceId) -> Result<()> {
         catalogue.volume(volume)?;
+        catalogue.refuse_unknown_owner(volume)?;
         if let Some(attachment) = catalogue.attachments(volume).first() {
             let why = format!("attached to server {}; detach it first", attachment.server);
             return Err(ProviderError::in_use(volume, why));

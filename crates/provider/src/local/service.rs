@@ -209,6 +209,7 @@ impl Provider for LocalProvider {
         for volume in volumes {
             match ended {
                 TaskEnd::Succeeded => self.unmark(volume, &name).await?,
+                TaskEnd::Untouched => self.withdraw(volume, &name).await?,
                 TaskEnd::Failed => self.abandon(volume, &name, "the restore was lost").await?,
             }
         }

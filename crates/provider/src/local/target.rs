@@ -146,6 +146,7 @@ impl Shared {
         let _alone = self.changing();
         let catalogue = self.catalogue()?;
         let entry = catalogue.volume(volume)?;
+        catalogue.refuse_unknown_owner(volume)?;
         let size_bytes = entry.size_bytes.clone().map_err(|why| {
             ProviderError::refused(format!("volume {volume} cannot be used: {why}"), "replace it")
         })?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use cbr_provider::contract;
 use cbr_provider::{
     BackupSource, DiskSelection, Factory, Inventory, LocalConfig, NewVolume, ProviderError,
-    RestoreTarget, VolumeFormat,
+    RestoreTarget, SnapshotName, VolumeFormat,
 };
 
 use crate::support::{LoopDevice, MIB, Mount, device, drop_raw, id, open, pool, run, server};
@@ -243,7 +243,24 @@ async fn a_damaged_record_or_description_is_left_out() {
     let (dir, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let provider = open(&pool(dir.path()), state.path());
     let record = state.path().join("servers/00000000-0000-0000-0000-000000000007.json");
-    std::fs::write(record, "{").unwrap();
+    std::fs::write(&record, "{").unwrap();
+    // It may have any disk that no other server has.
+    let wanted = NewVolume {
+        id: "a1c7f6de-0d0f-4c3a-9d5e-0c7e3f1b2a01".parse().unwrap(),
+        name: "data".into(),
+        description: String::new(),
+        size_bytes: 4 * MIB,
+        format: Some(VolumeFormat::Raw),
+        pool: None,
+    };
+    let volume = provider.create_volume(&wanted).await.unwrap();
+    let refused = provider.delete_volume(volume.id).await.unwrap_err();
+    assert!(refused.to_string().contains("cannot be read"), "{refused}");
+    let restore = SnapshotName::for_task("a1c7f6de-0d0f-4c3a-9d5e-0c7e3f1b2a02".parse().unwrap());
+    let refused = provider.prepare(volume.id, MIB, &restore).await.unwrap_err();
+    assert!(refused.to_string().contains("cannot be read"), "{refused}");
+    std::fs::remove_file(&record).unwrap();
+    provider.delete_volume(volume.id).await.unwrap();
     // Larger than any description.
     drop_raw(dir.path(), "lost.raw.cbr.json", 2 * MIB);
     contract::factory(&provider, VolumeFormat::Raw).await;

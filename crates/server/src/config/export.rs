@@ -88,7 +88,11 @@ fn private_place(named: &Path) -> Result<PathBuf> {
 fn holds_ours(directory: &Path) -> bool {
     // One that we cannot read we did not use either.
     let Ok(entries) = directory.read_dir() else { return false };
-    entries.flatten().any(|entry| entry.file_name().to_str().is_some_and(is_ours))
+    // Where others may make things as well, such a name alone says nothing.
+    let is_own = |about: Metadata| about.uid() == geteuid().as_raw();
+    entries.flatten().any(|entry| {
+        entry.file_name().to_str().is_some_and(is_ours) && entry.metadata().is_ok_and(is_own)
+    })
 }
 
 fn is_ours(name: &str) -> bool {

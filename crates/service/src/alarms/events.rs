@@ -125,9 +125,14 @@ impl Alarms {
         let is_meant = |rule: &AlarmRule| rule.enabled && rule.watched.includes(event.vault);
         let Some(rule) = &now.filter(is_meant) else { return Ok(()) };
         let matching = matching(rule, event);
-        let Some((first, _)) = matching.first() else { return Ok(()) };
-        if tx.alarm_records().exists(record_id(event, rule, *first)).await? {
+        if matching.is_empty() {
             return Ok(());
+        }
+        for (place, _) in &matching {
+            // It was followed before; with other conditions, perhaps.
+            if tx.alarm_records().exists(record_id(event, rule, *place)).await? {
+                return Ok(());
+            }
         }
         let mut is_told = false;
         for one in matching {

@@ -154,6 +154,10 @@ impl Identity {
         tx.tokens().insert(&token).await.map_err(db("adding a token"))?;
         let kept = tx.tokens().keep_newest(token.user, TOKENS_MAX).await;
         kept.map_err(db("forgetting old tokens"))?;
+        if tx.tokens().find(digest).await.map_err(db("reading a token"))?.is_none() {
+            // It went with the oldest of its chain: log in anew. Nothing of this remains.
+            return Err(Error::Busy);
+        }
         tx.record_at_home().await?;
         tx.commit(Subject::new(caller.user.id, &caller.user.name)).await?;
         Ok(IssuedToken { secret, issued_at, caller, methods: methods.to_owned() })

@@ -17,13 +17,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cbr_db::{DbError, NewTask, Tx};
+use cbr_db::{DbError, EndedTask, NewTask, Tx};
 use cbr_model::backup::{Backup, BackupState};
 use cbr_model::operation::{OperationDetails, OperationResource, OperationType};
 use cbr_model::resource::{ProtectStatus, ResourceKind};
 use cbr_model::vault::Vault;
 use cbr_model::{BackupId, ProjectId, ResourceId, VaultId};
-use cbr_provider::{ProviderError, RestoreTarget, SnapshotName};
+use cbr_provider::{ProviderError, RestoreTarget, SnapshotName, TaskEnd};
 use cbr_task::{Failure, Outcome, StepError, Task, TaskContext};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
@@ -212,6 +212,22 @@ pub(super) fn target(core: &Core) -> Result<&dyn RestoreTarget, Trouble> {
     target.ok_or_else(|| {
         Trouble::fail(Code::VolumeNotRestorable, "the provider does not let disks be overwritten")
     })
+}
+
+/// What became of the disks of a task that is over.
+pub(crate) fn end_of_disks(ended: &EndedTask) -> TaskEnd {
+    if ended.is_success {
+        return TaskEnd::Succeeded;
+    }
+    let stage = (ended.kind == RestoreTask::KIND).then(|| serde_json::from_str(&ended.stage));
+    match stage {
+        // They are whole; what failed is the start of their server.
+        Some(Ok(RestoreTask::Done { job, intact: true, .. })) if job.begun_on.is_some() => {
+            TaskEnd::Succeeded
+        }
+        Some(Ok(RestoreTask::Done { intact: true, .. })) => TaskEnd::Untouched,
+        _ => TaskEnd::Failed,
+    }
 }
 
 async fn stop(core: &Core, run: &TaskContext, job: Job) -> Result<RestoreTask, Trouble> {
