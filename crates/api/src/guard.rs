@@ -28,7 +28,7 @@ use crate::auth::signature::{Limits, RequestText, Signed};
 use crate::body::{ANONYMOUS_BYTES_MAX, Share, too_large};
 use crate::error::{ApiError, ErrorCode};
 use crate::operation::{Admission, Operation};
-use crate::shares::{Place, network_of};
+use crate::shares::Place;
 use crate::standing::Standing;
 use crate::state::Api;
 
@@ -115,7 +115,7 @@ impl Guard {
         // A socket for both families shows an address of IPv4 as one of IPv6.
         let peer = peer.map(|ConnectInfo(peer)| peer.ip().to_canonical());
         let Some(peer) = peer.filter(|peer| !peer.is_loopback()) else { return Ok(None) };
-        let place = self.api.anonymous.take(network_of(peer));
+        let place = self.api.anonymous.take(cbr_model::network::network_of(peer));
         place.map(Some).ok_or_else(|| {
             let message =
                 "Too many requests of this address are being served. Try again in a moment.";

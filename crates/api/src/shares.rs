@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Places, of which each may hold some, and all together some more.
@@ -54,14 +53,6 @@ impl<K: Eq + Hash> Drop for Place<K> {
     }
 }
 
-/// Who is behind an address, as far as an address tells: of IPv6 one customer has a whole /56.
-pub fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 72)).into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,14 +70,5 @@ mod tests {
         assert!(shares.take("a").is_some());
         drop(held);
         assert!(shares.held.lock().unwrap().is_empty(), "nothing is kept of who left");
-    }
-
-    #[test]
-    fn a_customer_has_one_network() {
-        let network = |text: &str| network_of(text.parse().unwrap()).to_string();
-        assert_eq!(network("192.0.2.7"), "192.0.2.7");
-        assert_eq!(network("::ffff:192.0.2.7"), "192.0.2.7");
-        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1::");
-        assert_eq!(network("2001:db8:1:2::1"), "2001:db8:1::");
     }
 }

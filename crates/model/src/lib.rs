@@ -20,6 +20,7 @@ pub mod member;
 pub mod metadata;
 pub mod metric;
 pub mod name;
+pub mod network;
 pub mod operation;
 pub mod order;
 pub mod permission;

@@ -17,9 +17,10 @@ use uuid::Uuid;
 pub(crate) enum RepositoryError {
     /// There is none where there was one.
     #[error(
-        "there is no repository in {place}, but the database has backups in one ({known}): is its file \
-         system mounted, is it the right bucket? Nothing was made there. If the next start is to make a \
-         new one: cbr repo accept --new"
+        "there is no repository in {place}, but the database is about one ({known}): is its file system \
+         mounted, is it the right bucket? Nothing was made there. Where the database has no backups left, \
+         `cbr repo accept --new` lets the next start make a new one; if they are lost for good: \
+         docs/operations/recover.md"
     )]
     Missing {
         /// Where it should be.

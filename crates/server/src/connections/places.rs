@@ -13,8 +13,9 @@ use std::task::{Context, Poll, ready as when_ready};
 use std::time::Duration;
 
 use axum_server::accept::Accept;
-use cbr_api::shares::{Place, Shares, network_of};
+use cbr_api::shares::{Place, Shares};
 use cbr_env::Clock;
+use cbr_model::network::network_of;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 

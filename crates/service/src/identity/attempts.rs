@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use cbr_db::{DbError, FailedLogins, Tx};
 use cbr_model::UserId;
+use cbr_model::network::network_of;
 
 use crate::rules::lockout::{self, ANYWHERE_MAX, NETWORK_MAX};
 
@@ -24,7 +25,8 @@ impl Attempt {
         user: UserId,
         source: Option<IpAddr>,
     ) -> Result<Self, DbError> {
-        let network = lockout::network(source);
+        // Where that is not known, all are counted together.
+        let network = source.map_or_else(String::new, |address| network_of(address).to_string());
         let here = tx.login_failures().from(user, &network).await?;
         let anywhere = tx.login_failures().anywhere(user).await?;
         Ok(Self { user, network, here, anywhere })

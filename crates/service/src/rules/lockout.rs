@@ -2,8 +2,6 @@
 //! or a hundred from anywhere, lock for a quarter of an hour. So a stranger locks itself out, and only
 //! a crowd the user.
 
-use std::net::IpAddr;
-
 use cbr_db::FailedLogins;
 use cbr_model::Timestamp;
 
@@ -19,19 +17,6 @@ const LOCK_SECONDS: i64 = 15 * 60;
 /// Whether logins are refused now, whatever their password.
 pub(crate) fn is_locked(failed: &FailedLogins, now: Timestamp) -> bool {
     now < failed.locked_until
-}
-
-/// Where a login comes from, as failures are counted: one address, or the /56 that one customer of IPv6
-/// can choose from; empty where it is not known.
-pub(crate) fn network(source: Option<IpAddr>) -> String {
-    match source.map(|ip| ip.to_canonical()) {
-        None => String::new(),
-        Some(IpAddr::V4(ip)) => ip.to_string(),
-        Some(IpAddr::V6(ip)) => {
-            let [a, b, c, d, ..] = ip.segments();
-            format!("{a:x}:{b:x}:{c:x}:{:x}::/56", d & 0xff00)
-        }
-    }
 }
 
 /// What is to be remembered after one more failure, where `most` lock.
@@ -79,16 +64,5 @@ mod tests {
     fn failures_that_are_far_apart_do_not_add_up() {
         let (failed, now) = failing(50, 4 * 60);
         assert!(!is_locked(&failed, now), "four minutes apart, at most four are in a window");
-    }
-    /// P27: all addresses that one customer can choose are one network.
-    #[test]
-    fn a_host_cannot_choose_its_network() {
-        let of = |text: &str| network(Some(text.parse().unwrap()));
-        assert_eq!(of("192.0.2.1"), "192.0.2.1");
-        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
-        assert_eq!(of("2001:db8:0:7::1"), of("2001:db8:0:7:ffff::2"));
-        assert_eq!(of("2001:db8:0:7::1"), of("2001:db8:0:ff::1"));
-        assert_ne!(of("2001:db8:0:7::1"), of("2001:db8:0:107::1"));
-        assert_eq!(network(None), "");
     }
 }

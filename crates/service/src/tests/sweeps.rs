@@ -3,19 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cbr_db::EndedTask;
 use cbr_env::{Clock, SystemClock};
-use cbr_model::TaskId;
 use cbr_model::backup::Backup;
+use cbr_model::resource::ResourceKind;
 use cbr_model::vault::VaultKind;
+use cbr_model::{BackupId, ProjectId, TaskId, VaultId};
 use cbr_provider::fake::{Fault as Break, Operation};
-use cbr_provider::{BackupSource, DiskSelection, RestoreTarget, SnapshotName};
+use cbr_provider::{BackupSource, DiskSelection, RestoreTarget, SnapshotName, TaskEnd};
 use cbr_store::backend::layer::Fault;
 use cbr_store::{BlockSource, Job};
+use cbr_task::{Failure, Outcome};
 use tokio_util::sync::CancellationToken;
 
 use super::world::{SECOND_VOLUME, VOLUME, World, id};
 use crate::Error;
 use crate::content::{reference, versions};
+use crate::tasks::restore::{self, RestoreTask, end_of_disks};
 
 /// A disk of one block.
 pub(super) struct OneBlock;
@@ -102,6 +106,34 @@ async fn restores_end_here_as_their_tasks_ended() {
         let shown = world.services.volumes.show(&world.access, id(VOLUME)).await.unwrap();
         assert_eq!(shown.status.as_str() == "error", is_wrong, "{name}");
     }
+}
+
+/// P1: disks that are whole although their server did not start, and those of which nothing was written, are
+/// not wrong; all else may be half written.
+#[test]
+fn a_restore_that_failed_says_what_became_of_its_disks() {
+    let done = |begun_on: Option<&str>, intact| {
+        let job = restore::Job {
+            project: ProjectId::from_uuid(uuid::Uuid::nil()),
+            vault: VaultId::from_uuid(uuid::Uuid::nil()),
+            backup: BackupId::from_uuid(uuid::Uuid::nil()),
+            resource: id(VOLUME),
+            kind: ResourceKind::Server,
+            disks: Vec::new(),
+            power_on: true,
+            begun_on: begun_on.map(str::to_owned),
+        };
+        let outcome = Outcome::Failed(Failure::failed("x", "y"));
+        serde_json::to_string(&RestoreTask::Done { job, outcome, intact }).unwrap()
+    };
+    let end = |kind: &str, stage: String| {
+        end_of_disks(&EndedTask { is_success: false, kind: kind.to_owned(), stage })
+    };
+    assert_eq!(end("restore", done(Some("node"), true)), TaskEnd::Succeeded);
+    assert_eq!(end("restore", done(None, true)), TaskEnd::Untouched);
+    assert_eq!(end("restore", done(Some("node"), false)), TaskEnd::Failed);
+    assert_eq!(end("create_volume", done(None, true)), TaskEnd::Failed);
+    assert_eq!(end("restore", "?".to_owned()), TaskEnd::Failed);
 }
 
 /// P3: one snapshot that does not close keeps no other one open.
