@@ -89,6 +89,7 @@ class Case:
 
         backup = self.poll(look)
         self.assertEqual(backup.status, "available", self.service.tail())
+        self.wait_for_log(cbr.ListOpLogsRequest(operation_type="backup", vault_id=vault, limit=1))
         return backup
 
     def restore(self, backup, disk):
@@ -96,7 +97,10 @@ class Case:
         time.sleep(1)
         body = cbr.BackupRestoreReq(cbr.BackupRestore(volume_id=disk))
         self.client.restore_backup(cbr.RestoreBackupRequest(backup_id=backup, body=body))
-        request = cbr.ListOpLogsRequest(operation_type="restore", limit=1)
+        self.wait_for_log(cbr.ListOpLogsRequest(operation_type="restore", limit=1))
+
+    def wait_for_log(self, request):
+        """Until the newest task that is asked for has ended: what it made can be seen a moment earlier."""
 
         def look():
             [log] = self.client.list_op_logs(request).operation_logs
