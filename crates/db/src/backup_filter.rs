@@ -28,13 +28,14 @@ macro_rules! source {
                 ") = "
             ),
             used_percent: concat!(
-                " AND ((SELECT COALESCE(CAST(SUM(u.logical_bytes) AS BIGINT), 0)
-                        FROM backups u WHERE u.vault_id = ",
+                " AND ((SELECT COALESCE(CAST(SUM(u.bytes) AS BIGINT), 0)
+                        FROM backup_counts u WHERE u.vault_id = ",
                 $vault,
-                ") + (SELECT COALESCE(CAST(SUM(u.logical_bytes) AS BIGINT), 0)
-                      FROM backup_members s
-                      JOIN backups u ON u.id = s.backup_id OR u.parent_id = s.backup_id
-                      WHERE s.vault_id = ",
+                ") + (SELECT COALESCE(CAST(SUM(u.logical_bytes) AS BIGINT), 0) FROM backup_members s
+                      JOIN backups u ON u.id = s.backup_id WHERE s.vault_id = ",
+                $vault,
+                ") + (SELECT COALESCE(CAST(SUM(u.logical_bytes) AS BIGINT), 0) FROM backup_members s
+                      JOIN backups u ON u.parent_id = s.backup_id WHERE s.vault_id = ",
                 $vault,
                 ")) * 100 >= (SELECT v.size_gib * 1073741824 FROM vaults v WHERE v.id = ",
                 $vault,
@@ -66,6 +67,47 @@ const ALL_DISKS: Source = source!(
      WHERE (t.project_id = $1 OR m.id IS NOT NULL)",
     "(CASE WHEN t.project_id = $1 THEN t.vault_id ELSE m.vault_id END)"
 );
+
+/// How many backups match, as `n`, out of what the database counts; none if the filter asks for what
+/// only the backups themselves tell.
+pub(crate) fn counted(project: ProjectId, filter: &BackupFilter) -> Option<Sql> {
+    let BackupFilter { vault, statuses, enterprise_project, vault_used_percent, sort, .. } = filter;
+    let of_counts = BackupFilter {
+        vault: *vault,
+        statuses: statuses.clone(),
+        enterprise_project: enterprise_project.clone(),
+        vault_used_percent: *vault_used_percent,
+        sort: sort.clone(),
+        ..BackupFilter::default()
+    };
+    if of_counts != *filter {
+        return None;
+    }
+    let mut sql = Sql::new(
+        "SELECT COALESCE(CAST(SUM(t.backups) AS BIGINT), 0) AS n
+         FROM backup_counts t WHERE t.project_id = $1",
+    )
+    .bind(project);
+    sql.and_equal(PRIVATE.vault, *vault);
+    sql.and_one_of("t.status", statuses);
+    of_vault(&mut sql, &PRIVATE, filter);
+    Some(sql)
+}
+
+/// Whether texts are looked for that no index answers.
+pub(crate) const fn is_search(filter: &BackupFilter) -> bool {
+    filter.name.is_some() || filter.resource_name.is_some()
+}
+
+/// ` AND …`: what is asked about the vault itself.
+fn of_vault(sql: &mut Sql, source: &Source, filter: &BackupFilter) {
+    if let Some(wanted) = &filter.enterprise_project {
+        sql.text(source.of_enterprise_project).value(wanted);
+    }
+    if let Some(percent) = filter.vault_used_percent {
+        sql.text(source.used_percent).value(percent);
+    }
+}
 
 /// `FROM backups t … WHERE …`
 pub(crate) fn matching(engine: Engine, project: ProjectId, filter: &BackupFilter) -> Sql {
@@ -109,12 +151,7 @@ pub(crate) fn matching(engine: Engine, project: ProjectId, filter: &BackupFilter
             sql.and_equal("m.status", Some(status.as_str()));
         }
     }
-    if let Some(wanted) = &filter.enterprise_project {
-        sql.text(source.of_enterprise_project).value(wanted);
-    }
-    if let Some(percent) = filter.vault_used_percent {
-        sql.text(source.used_percent).value(percent);
-    }
+    of_vault(&mut sql, &source, filter);
     sql
 }
 

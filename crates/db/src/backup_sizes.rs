@@ -195,8 +195,8 @@ impl BackupSizes<'_> {
         let mut found = BTreeMap::new();
         for part in backups.chunks(VALUES_MAX) {
             let mut sql = Sql::new(
-                "SELECT s.* FROM backup_sizes s JOIN backups b ON b.id = s.backup_id
-                 WHERE s.counted = s.changes AND b.project_id = $1",
+                "SELECT s.* FROM backup_sizes s WHERE s.counted = s.changes
+                 AND EXISTS (SELECT 1 FROM backups b WHERE b.id = s.backup_id AND b.project_id = $1)",
             )
             .bind(project);
             sql.and_one_of("s.backup_id", part.iter().copied());

@@ -9,7 +9,7 @@ use crate::backup_filter;
 use crate::backup_rows::{self, StateColumns};
 use crate::backup_sizes::DueDisk;
 use crate::error::DbError;
-use crate::listing::Listed;
+use crate::listing::{Listed, Matches};
 use crate::row::to_json;
 use crate::sql::Sql;
 use crate::tx::Tx;
@@ -118,6 +118,11 @@ impl Backups<'_> {
         filter: &BackupFilter,
         page: &Page,
     ) -> Result<Listing<Backup>, DbError> {
+        let matches = match backup_filter::counted(project, filter) {
+            Some(sql) => Matches::Counted(self.tx.number("backups.count", sql).await?),
+            None if backup_filter::is_search(filter) => Matches::SearchedFor,
+            None => Matches::Uncounted,
+        };
         let listed = Listed {
             name: "backups.list",
             table: "backups",
@@ -126,7 +131,7 @@ impl Backups<'_> {
             keys: backup_filter::sort_keys(&filter.sort),
         };
         let whose = backup_filter::own_or_offered;
-        let (rows, total) = listed.page_in(self.tx, page, whose).await?;
+        let (rows, total) = listed.page_in(self.tx, page, whose, matches).await?;
         Ok(Listing { rows: backup_rows::load(self.tx, &rows).await?, total })
     }
 
@@ -216,25 +221,34 @@ impl Backups<'_> {
 
     /// Every disk of every project that has content in the store, to compare the two.
     pub async fn stored_disks(&mut self) -> Result<Vec<StoredDisk>, DbError> {
+        let mut disks = Vec::new();
+        self.each_stored_disk(|disk| disks.push(disk)).await?;
+        Ok(disks)
+    }
+
+    /// The same one after the other: there may be a million.
+    pub async fn each_stored_disk(
+        &mut self,
+        each: impl FnMut(StoredDisk) + Send,
+    ) -> Result<(), DbError> {
         let sql = Sql::new(
             "SELECT id, project_id, resource_id, created_at, protected_at, content FROM backups
              WHERE content IS NOT NULL ORDER BY id",
         );
-        stored_disks(self.tx, ("backups.stored_disks", "backups"), sql).await
+        each_stored_disk(self.tx, ("backups.stored_disks", "backups"), sql, each).await
     }
 }
 
 /// The disks among the rows of a query over backups.
-pub(crate) async fn stored_disks(
+pub(crate) async fn each_stored_disk(
     tx: &mut Tx,
     (name, table): (&'static str, &'static str),
     sql: Sql,
-) -> Result<Vec<StoredDisk>, DbError> {
-    let rows = tx.rows(name, table, sql).await?;
-    let mut disks = Vec::with_capacity(rows.len());
-    for row in rows {
+    mut each: impl FnMut(StoredDisk) + Send,
+) -> Result<(), DbError> {
+    tx.each(name, table, sql, |row| {
         if let Content::Disk(version) = row.json("content")? {
-            disks.push(StoredDisk {
+            each(StoredDisk {
                 project: row.id("project_id")?,
                 backup: row.id("id")?,
                 resource: row.id("resource_id")?,
@@ -243,6 +257,7 @@ pub(crate) async fn stored_disks(
                 version,
             });
         }
-    }
-    Ok(disks)
+        Ok(())
+    })
+    .await
 }

@@ -49,12 +49,23 @@ impl Engine {
         }
     }
 
-    /// A migration in the engine's words. Texts compare by their bytes on both.
+    /// A migration in the engine's words. Texts compare by their bytes on both. What follows a line
+    /// `-- only NAME` is for the engine of that name, up to the next such line; after `-- only end`
+    /// for both again.
     pub(crate) fn translate(self, migration: &str) -> String {
+        let mut own = String::with_capacity(migration.len());
+        let mut is_own = true;
+        for line in migration.split_inclusive('\n') {
+            match line.trim_end().strip_prefix("-- only ") {
+                Some(name) => is_own = name == "end" || name == self.name(),
+                None if is_own => own.push_str(line),
+                None => {}
+            }
+        }
         match self {
-            Self::Sqlite => migration.to_owned(),
+            Self::Sqlite => own,
             Self::Postgres => {
-                migration.replace(" TEXT", " TEXT COLLATE \"C\"").replace(" BLOB", " BYTEA")
+                own.replace(" TEXT", " TEXT COLLATE \"C\"").replace(" BLOB", " BYTEA")
             }
         }
     }
@@ -65,5 +76,17 @@ impl Engine {
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgresql",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_migration_may_be_for_one_engine() {
+        let text = "a TEXT\n-- only sqlite\nb\n-- only postgresql\nc BLOB\n-- only end\nd\n";
+        assert_eq!(Engine::Sqlite.translate(text), "a TEXT\nb\nd\n");
+        assert_eq!(Engine::Postgres.translate(text), "a TEXT COLLATE \"C\"\nc BYTEA\nd\n");
     }
 }

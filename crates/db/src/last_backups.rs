@@ -42,8 +42,8 @@ impl LastBackups<'_> {
         let sql = Sql::new(
             "SELECT r.resource_id AS id, l.status AS status, g.created_at AS began,
                  g.protected_at AS protected_at,
-                 CAST((SELECT COALESCE(SUM(x.logical_bytes), 0) FROM backups x
-                       WHERE x.id = g.id OR x.parent_id = g.id) AS BIGINT) AS bytes
+                 CAST(g.logical_bytes + (SELECT COALESCE(SUM(x.logical_bytes), 0) FROM backups x
+                       WHERE x.parent_id = g.id) AS BIGINT) AS bytes
              FROM vault_resources r
              LEFT JOIN backups l ON l.id = (SELECT b.id FROM backups b
                  WHERE b.vault_id = r.vault_id AND b.root_resource_id = r.resource_id

@@ -10,7 +10,7 @@ use cbr_model::query::Page;
 use crate::engine::Engine;
 use crate::error::DbError;
 use crate::row::Row;
-use crate::sql::{Sql, Value};
+use crate::sql::{Sql, VALUES_MAX, Value};
 use crate::tx::Tx;
 
 /// A column, or an expression that is never NULL, that a list is sorted by.
@@ -44,6 +44,18 @@ fn of_project(sql: &mut Sql, project: ProjectId) {
 /// Names for the sort values of the marker's row. No list has more keys.
 const NAMES: [&str; 8] = ["k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"];
 
+/// What is known of the number of rows that match.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Matches {
+    /// So many; they need not be counted.
+    Counted(u64),
+    /// Nothing.
+    Uncounted,
+    /// Nothing, but every row has to be looked at to find them, and most often there are few: one
+    /// look is enough then.
+    SearchedFor,
+}
+
 /// A list of rows of one table, which is called `t` in all expressions.
 #[derive(Debug)]
 pub(crate) struct Listed {
@@ -62,18 +74,54 @@ pub(crate) struct Listed {
 impl Listed {
     /// The rows of a page, and how many match without paging.
     pub(crate) async fn page(self, tx: &mut Tx, page: &Page) -> Result<(Vec<Row>, u64), DbError> {
-        self.page_in(tx, page, of_project).await
+        self.page_in(tx, page, of_project, Matches::Uncounted).await
     }
 
     /// The same for a list that also has rows of others: a marker may be any row that `whose` names.
     pub(crate) async fn page_in(
-        self,
+        mut self,
         tx: &mut Tx,
         page: &Page,
         whose: Whose,
+        matches: Matches,
     ) -> Result<(Vec<Row>, u64), DbError> {
-        let total =
-            tx.number(self.name, self.matching.wrapped("SELECT COUNT(*) AS n ", "")).await?;
+        let total = match matches {
+            Matches::Counted(total) => total,
+            Matches::Uncounted => self.count(tx).await?,
+            Matches::SearchedFor => match self.few(tx).await? {
+                Some(ids) => {
+                    let total = ids.len() as u64;
+                    // A list of no ids would not restrict anything.
+                    if ids.is_empty() && page.marker.is_none() {
+                        return Ok((Vec::new(), 0));
+                    }
+                    self.matching.and_one_of("t.id", ids);
+                    total
+                }
+                None => self.count(tx).await?,
+            },
+        };
+        Ok((self.rows(tx, page, whose).await?, total))
+    }
+
+    async fn count(&self, tx: &mut Tx) -> Result<u64, DbError> {
+        tx.number(self.name, self.matching.wrapped("SELECT COUNT(*) AS n ", "")).await
+    }
+
+    /// The ids of all rows that match, unless there are more than [`VALUES_MAX`].
+    async fn few(&self, tx: &mut Tx) -> Result<Option<Vec<String>>, DbError> {
+        let mut sql = self.matching.wrapped("SELECT t.id AS id ", "");
+        // In order, so that it is answered by the index that has the order, and the texts.
+        self.in_order(&mut sql);
+        sql.text(" LIMIT ").value(VALUES_MAX + 1);
+        let rows = tx.rows(self.name, self.table, sql).await?;
+        if rows.len() > VALUES_MAX {
+            return Ok(None);
+        }
+        rows.iter().map(|row| row.text("id")).collect::<Result<_, _>>().map(Some)
+    }
+
+    async fn rows(&self, tx: &mut Tx, page: &Page, whose: Whose) -> Result<Vec<Row>, DbError> {
         // What is skipped is skipped in the index: only the rows of the page are fetched.
         let skips = page.offset > 0;
         let begin = if skips { "SELECT t.* FROM (SELECT t.id AS page_id " } else { "SELECT t.* " };
@@ -89,7 +137,7 @@ impl Listed {
             sql.text(") p JOIN ").text(self.table).text(" t ON t.id = p.page_id");
             self.in_order(&mut sql);
         }
-        Ok((tx.rows(self.name, self.table, sql).await?, total))
+        tx.rows(self.name, self.table, sql).await
     }
 
     fn in_order(&self, sql: &mut Sql) {

@@ -39,6 +39,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (33, include_str!("../migrations/0033_lists.sql")),
     (34, include_str!("../migrations/0034_export_opened.sql")),
     (36, include_str!("../migrations/0036_failed_logins.sql")),
+    (44, include_str!("../migrations/0044_backup_counts.sql")),
 ];
 
 const TABLE: &str = "

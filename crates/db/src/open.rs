@@ -45,7 +45,8 @@ const SQLITE_READER: &str = "
     PRAGMA cell_size_check = ON;
     PRAGMA query_only = ON;";
 /// Settings of a session in which a transaction may idle for so many milliseconds, and waits for locks
-/// for ten seconds. Shorter limits that the operator gave the database or the role stand.
+/// for ten seconds. Shorter limits that the operator gave the database or the role stand. Compiling a
+/// statement takes longer than any of ours runs.
 macro_rules! postgres_session {
     ($idle:literal) => {
         concat!(
@@ -56,6 +57,7 @@ macro_rules! postgres_session {
                FROM pg_settings
               WHERE name IN ('lock_timeout', 'idle_in_transaction_session_timeout');
              SET statement_timeout = '60s';
+             SET jit = off;
              SET tcp_keepalives_idle = 10;
              SET tcp_keepalives_interval = 5;
              SET tcp_keepalives_count = 3;

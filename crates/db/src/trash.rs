@@ -11,7 +11,7 @@ use cbr_model::{BackupId, ProjectId, Timestamp, VaultId};
 
 use crate::backup_rows::{self, StateColumns};
 use crate::backup_sizes::DueDisk;
-use crate::backups::{StoredDisk, stored_disks};
+use crate::backups::{StoredDisk, each_stored_disk};
 use crate::error::DbError;
 use crate::row::to_json;
 use crate::sql::Sql;
@@ -309,7 +309,10 @@ impl Trash<'_> {
             "SELECT id, project_id, resource_id, created_at, protected_at, content
              FROM trashed_backups ORDER BY id",
         );
-        stored_disks(self.tx, ("trash.stored_disks", "trashed_backups"), sql).await
+        let mut disks = Vec::new();
+        let name = ("trash.stored_disks", "trashed_backups");
+        each_stored_disk(self.tx, name, sql, |disk| disks.push(disk)).await?;
+        Ok(disks)
     }
 
     async fn load(&mut self, name: &'static str, sql: Sql) -> Result<Vec<TrashedBackup>, DbError> {

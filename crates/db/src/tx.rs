@@ -1,6 +1,7 @@
 //! A transaction, and the tables in it.
 
 use cbr_env::Timestamp;
+use futures::TryStreamExt;
 use sqlx::any::AnyArguments;
 use sqlx::{Any, AssertSqlSafe, Transaction};
 
@@ -11,6 +12,7 @@ use crate::alarm_records::AlarmRecords;
 use crate::alarms::Alarms;
 use crate::anomalies::Anomalies;
 use crate::audit::Audit;
+use crate::backup_counts::BackupCounts;
 use crate::backup_sizes::BackupSizes;
 use crate::backups::Backups;
 use crate::balances::Balances;
@@ -266,6 +268,11 @@ impl Tx {
         Backups { tx: self }
     }
 
+    /// How many backups there are.
+    pub const fn backup_counts(&mut self) -> BackupCounts<'_> {
+        BackupCounts { tx: self }
+    }
+
     /// Questions about many backups at once.
     pub const fn vault_backups(&mut self) -> VaultBackups<'_> {
         VaultBackups { tx: self }
@@ -412,6 +419,24 @@ impl Tx {
             .await
             .map_err(|error| DbError::from_sqlx(name, error))?;
         Ok(rows.into_iter().map(|row| Row::new(row, table)).collect())
+    }
+
+    /// Gives the rows of a query over `table` one after the other: all of them need not fit into memory.
+    pub(crate) async fn each(
+        &mut self,
+        name: &'static str,
+        table: &'static str,
+        sql: Sql,
+        mut each: impl FnMut(&Row) -> Result<(), DbError> + Send,
+    ) -> Result<(), DbError> {
+        let (text, arguments) = parts(name, sql)?;
+        let mut rows = sqlx::query_with(AssertSqlSafe(text), arguments).fetch(&mut *self.inner);
+        while let Some(row) =
+            rows.try_next().await.map_err(|error| DbError::from_sqlx(name, error))?
+        {
+            each(&Row::new(row, table))?;
+        }
+        Ok(())
     }
 
     /// The row of a query over `table` that finds at most one.

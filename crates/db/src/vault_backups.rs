@@ -125,23 +125,18 @@ impl VaultBackups<'_> {
         kind: Option<ResourceKind>,
         page: &Page,
     ) -> Result<(Vec<ResourceUsage>, u64), DbError> {
-        let mut sql = Sql::new("FROM backups b WHERE b.project_id = $1").bind(project);
-        sql.and_equal("b.root_resource_id", resource).text(" GROUP BY b.root_resource_id");
-        if let Some(kind) = kind {
-            sql.text(" HAVING MAX(CASE WHEN b.parent_id IS NULL THEN b.resource_kind END) = ");
-            sql.value(kind.as_str());
-        }
-        let count = sql.wrapped("SELECT COUNT(*) AS n FROM (SELECT b.root_resource_id ", ") r");
+        let mut sql = Sql::new("FROM backup_counts c WHERE c.project_id = $1").bind(project);
+        sql.and_equal("c.resource_id", resource);
+        sql.and_equal("c.kind", kind.map(ResourceKind::as_str)).text(" GROUP BY c.resource_id");
+        let count = sql.wrapped("SELECT COUNT(*) AS n FROM (SELECT c.resource_id ", ") r");
         let total = self.tx.number("vault_backups.usage", count).await?;
         let mut sql = sql.wrapped(
-            "SELECT b.root_resource_id AS resource,
-                 MAX(CASE WHEN b.parent_id IS NULL THEN b.resource_kind END) AS kind,
-                 CAST(SUM(CASE WHEN b.parent_id IS NULL THEN 1 ELSE 0 END) AS BIGINT) AS backups,
-                 CAST(SUM(b.logical_bytes) AS BIGINT) AS bytes,
+            "SELECT c.resource_id AS resource, MAX(c.kind) AS kind,
+                 CAST(SUM(c.backups) AS BIGINT) AS backups, CAST(SUM(c.bytes) AS BIGINT) AS bytes,
                  (SELECT n.resource_name FROM backups n
-                  WHERE n.project_id = $1 AND n.resource_id = b.root_resource_id
+                  WHERE n.project_id = $1 AND n.resource_id = c.resource_id
                   AND n.parent_id IS NULL ORDER BY n.created_at DESC, n.id LIMIT 1) AS name ",
-            " ORDER BY b.root_resource_id",
+            " ORDER BY c.resource_id",
         );
         sql.text(" LIMIT ").value(page.limit).text(" OFFSET ").value(page.offset);
         let rows = self.tx.rows("vault_backups.usage", "backups", sql).await?;

@@ -130,37 +130,43 @@ pub(crate) struct Usage {
     count: u64,
 }
 
-/// Counted anew from the backups each time, so it cannot differ from them (P17).
+/// The database counts with every change of a backup, so it cannot differ from them (P17).
 /// Resources that are no longer bound count as well.
 pub(crate) async fn usage(
     tx: &mut Tx,
     ids: &[VaultId],
 ) -> Result<HashMap<(VaultId, ResourceId), Usage>, DbError> {
     let mut sql = Sql::new(
-        "SELECT vault_id, root_resource_id,
-                CAST(SUM(logical_bytes) AS BIGINT) AS bytes,
-                CAST(SUM(CASE WHEN parent_id IS NULL THEN 1 ELSE 0 END) AS BIGINT) AS backups
-         FROM backups WHERE 1 = 1",
+        "SELECT vault_id, resource_id, CAST(SUM(bytes) AS BIGINT) AS bytes,
+                CAST(SUM(backups) AS BIGINT) AS backups
+         FROM backup_counts WHERE 1 = 1",
     );
-    sql.and_one_of("vault_id", ids.iter().copied()).text(" GROUP BY vault_id, root_resource_id");
+    sql.and_one_of("vault_id", ids.iter().copied()).text(" GROUP BY vault_id, resource_id");
     let mut usage = HashMap::new();
-    for row in tx.rows("vaults.usage", "backups", sql).await? {
-        let key = (row.id("vault_id")?, row.id("root_resource_id")?);
+    for row in tx.rows("vaults.usage", "backup_counts", sql).await? {
+        let key = (row.id("vault_id")?, row.id("resource_id")?);
         usage.insert(key, Usage { bytes: row.bytes("bytes")?, count: row.count("backups")? });
     }
     Ok(usage)
 }
 
-/// What backups take that others share and that were accepted into these vaults (SHR-07). Like the
-/// others, counted anew each time.
+/// What backups take that others share and that were accepted into these vaults (SHR-07): counted anew
+/// each time.
 async fn received(tx: &mut Tx, ids: &[VaultId]) -> Result<HashMap<VaultId, Bytes>, DbError> {
-    let mut sql = Sql::new(
+    let mut received: HashMap<VaultId, Bytes> = HashMap::new();
+    // A join on either of two columns would be answered by reading every backup there is.
+    for text in [
         "SELECT m.vault_id AS vault_id, CAST(SUM(u.logical_bytes) AS BIGINT) AS bytes
-         FROM backup_members m
-         JOIN backups u ON u.id = m.backup_id OR u.parent_id = m.backup_id
-         WHERE 1 = 1",
-    );
-    sql.and_one_of("m.vault_id", ids.iter().copied()).text(" GROUP BY m.vault_id");
-    let rows = tx.rows("vaults.received", "backup_members", sql).await?;
-    rows.iter().map(|row| Ok((row.id("vault_id")?, row.bytes("bytes")?))).collect()
+         FROM backup_members m JOIN backups u ON u.id = m.backup_id WHERE 1 = 1",
+        "SELECT m.vault_id AS vault_id, CAST(SUM(u.logical_bytes) AS BIGINT) AS bytes
+         FROM backup_members m JOIN backups u ON u.parent_id = m.backup_id WHERE 1 = 1",
+    ] {
+        let mut sql = Sql::new(text);
+        sql.and_one_of("m.vault_id", ids.iter().copied()).text(" GROUP BY m.vault_id");
+        for row in tx.rows("vaults.received", "backup_members", sql).await? {
+            let sum = received.entry(row.id("vault_id")?).or_default();
+            sum.0 = sum.0.saturating_add(row.bytes("bytes")?.0);
+        }
+    }
+    Ok(received)
 }

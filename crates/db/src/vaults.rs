@@ -149,20 +149,21 @@ impl Vaults<'_> {
 
     /// Capacity and used capacity of all vaults of a project together.
     pub async fn totals(&mut self, project: ProjectId) -> Result<(Gib, Bytes), DbError> {
-        // Added up where the rows are: there may be a million backups.
         let mut sums = Vec::new();
         for sql in [
             "SELECT CAST(COALESCE(SUM(size_gib), 0) AS BIGINT) AS n FROM vaults WHERE project_id = $1",
-            "SELECT CAST(COALESCE(SUM(logical_bytes), 0) AS BIGINT) AS n FROM backups
-             WHERE vault_id IN (SELECT id FROM vaults WHERE project_id = $1)",
-            "SELECT CAST(COALESCE(SUM(u.logical_bytes), 0) AS BIGINT) AS n
-             FROM vaults v JOIN backup_members m ON m.vault_id = v.id
-             JOIN backups u ON u.id = m.backup_id OR u.parent_id = m.backup_id
+            "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) AS n FROM backup_counts WHERE project_id = $1",
+            "SELECT CAST(COALESCE(SUM(u.logical_bytes), 0) AS BIGINT) AS n FROM vaults v
+             JOIN backup_members m ON m.vault_id = v.id JOIN backups u ON u.id = m.backup_id
+             WHERE v.project_id = $1",
+            "SELECT CAST(COALESCE(SUM(u.logical_bytes), 0) AS BIGINT) AS n FROM vaults v
+             JOIN backup_members m ON m.vault_id = v.id JOIN backups u ON u.parent_id = m.backup_id
              WHERE v.project_id = $1",
         ] {
             sums.push(self.tx.number("vaults.totals", Sql::new(sql).bind(project)).await?);
         }
-        Ok((Gib(sums[0]), Bytes(sums[1].saturating_add(sums[2]))))
+        let used = sums[1..].iter().fold(0, |sum: u64, part| sum.saturating_add(*part));
+        Ok((Gib(sums[0]), Bytes(used)))
     }
 
     /// The tags of a project's vaults, each once, in order of key and value.

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use cbr_model::integrity::{Integrity, IntegrityState};
-use cbr_model::{BackupId, ProjectId, Timestamp};
+use cbr_model::resource::ResourceKind;
+use cbr_model::{BackupId, ProjectId, ResourceId, Timestamp};
 
 use crate::error::DbError;
 use crate::row::{Row, to_json};
@@ -117,8 +118,8 @@ impl Verification<'_> {
         let mut found = BTreeMap::new();
         for part in backups.chunks(VALUES_MAX) {
             let mut sql = Sql::new(
-                "SELECT i.* FROM backup_integrity i JOIN backups b ON b.id = i.backup_id
-                 WHERE b.project_id = $1",
+                "SELECT i.* FROM backup_integrity i WHERE EXISTS
+                     (SELECT 1 FROM backups b WHERE b.id = i.backup_id AND b.project_id = $1)",
             )
             .bind(project);
             sql.and_one_of("i.backup_id", part.iter().copied());
@@ -130,11 +131,65 @@ impl Verification<'_> {
         Ok(found)
     }
 
-    /// What is known of all disks' backups, of every project; those nobody has looked at are not in it.
-    pub async fn all_integrity(&mut self) -> Result<BTreeMap<BackupId, Integrity>, DbError> {
-        let sql = Sql::new("SELECT * FROM backup_integrity");
-        let rows = self.tx.rows("verification.all_integrity", "backup_integrity", sql).await?;
-        rows.iter().map(|row| Ok((row.id("backup_id")?, integrity(row)?))).collect()
+    /// When the newest backup of each disk was ordered that is known to be whole, of every project.
+    pub async fn newest_whole(&mut self) -> Result<BTreeMap<ResourceId, Timestamp>, DbError> {
+        let sql = Sql::new(
+            "SELECT b.resource_id, MAX(b.created_at) AS newest
+             FROM backups b JOIN backup_integrity i ON i.backup_id = b.id
+             WHERE i.state = 'ok' AND b.content IS NOT NULL GROUP BY b.resource_id",
+        );
+        let rows = self.tx.rows("verification.newest_whole", "backups", sql).await?;
+        rows.iter().map(|row| Ok((row.id("resource_id")?, row.time("newest")?))).collect()
+    }
+
+    /// How many disks' backups are known to be damaged, of every project.
+    pub async fn damaged_backups(&mut self) -> Result<u64, DbError> {
+        let sql = Sql::new("SELECT COUNT(*) AS n FROM backup_integrity WHERE state = 'damaged'");
+        self.tx.number("verification.damaged_backups", sql).await
+    }
+
+    /// The disks' backups among the next `limit` after `after` that were complete before `started` are whole as
+    /// of then, unless they are known to be damaged; gives the last one that was looked at, if there may be more.
+    /// In parts, because there may be a million, and others want to write meanwhile.
+    pub async fn mark_whole(
+        &mut self,
+        started: Timestamp,
+        after: Option<BackupId>,
+        limit: u32,
+    ) -> Result<Option<BackupId>, DbError> {
+        let mut sql = Sql::new("SELECT id FROM backups WHERE 1 = 1");
+        if let Some(after) = after {
+            sql.text(" AND id > ").value(after);
+        }
+        sql.text(" ORDER BY id LIMIT 1 OFFSET ").value(limit.saturating_sub(1));
+        let last: Option<BackupId> = self
+            .tx
+            .row("verification.mark_whole", "backups", sql)
+            .await?
+            .map(|row| row.id("id"))
+            .transpose()?;
+        let mut sql = Sql::new(
+            "INSERT INTO backup_integrity (backup_id, state, verified_at, lost)
+             SELECT b.id, 'ok', CAST($1 AS BIGINT), '[]' FROM backups b
+             WHERE b.content IS NOT NULL AND b.resource_kind = $2 AND b.protected_at < $1
+             AND NOT EXISTS (SELECT 1 FROM backup_integrity i
+                 WHERE i.backup_id = b.id AND i.state = 'damaged')",
+        )
+        .bind(started)
+        .bind(ResourceKind::Volume.as_str());
+        if let Some(after) = after {
+            sql.text(" AND b.id > ").value(after);
+        }
+        if let Some(last) = last {
+            sql.text(" AND b.id <= ").value(last);
+        }
+        sql.text(
+            " ON CONFLICT (backup_id) DO UPDATE SET state = excluded.state, lost = excluded.lost,
+                 verified_at = CASE WHEN backup_integrity.verified_at > excluded.verified_at
+                     THEN backup_integrity.verified_at ELSE excluded.verified_at END",
+        );
+        self.tx.execute("verification.mark_whole", sql).await?;
+        Ok(last)
     }
 
     /// Sets what is known of a disk's backup, if it still is there.

@@ -3,7 +3,7 @@
 //! Every sweep may run at any time, on any node, and be interrupted anywhere. What
 //! an unfinished task may need is never touched.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -223,12 +223,19 @@ impl Sweeps {
         versions: &[VersionInfo],
     ) -> std::result::Result<Vec<VersionRef>, DbError> {
         let mut tx = self.core.db.read().await?;
-        let mut rows = tx.backups().stored_disks().await?;
+        let mut unlisted: BTreeMap<VersionRef, &VersionInfo> =
+            versions.iter().map(|info| (info.version, info)).collect();
+        tx.backups()
+            .each_stored_disk(|disk| {
+                unlisted.remove(&reference(&disk.version));
+            })
+            .await?;
         // A backup that is being taken back has its versions before it has its row.
-        rows.extend(tx.trash().stored_disks().await?);
-        let listed: BTreeSet<_> = rows.iter().map(|row| reference(&row.version)).collect();
+        for disk in tx.trash().stored_disks().await? {
+            unlisted.remove(&reference(&disk.version));
+        }
         let mut orphans = Vec::new();
-        for info in versions.iter().filter(|info| !listed.contains(&info.version)) {
+        for info in unlisted.into_values() {
             if is_over(&mut tx, &info.owner, info.version.chain).await? {
                 orphans.push(info.version);
             }

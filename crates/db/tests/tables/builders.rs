@@ -41,6 +41,18 @@ impl World {
         self.clock.now()
     }
 
+    pub(crate) const fn database(&self) -> &TestDatabase {
+        &self.database
+    }
+
+    /// The same after a restart.
+    pub(crate) async fn reopened(self) -> Self {
+        let Self { db, clock, project, random, database } = self;
+        Arc::into_inner(db).unwrap().close().await.unwrap();
+        let db = Db::open(database.url(), Arc::new(clock.clone())).await.unwrap();
+        Self { db: Arc::new(db), clock, project, random, database }
+    }
+
     /// Runs a statement past the crate.
     pub(crate) async fn by_hand(&self, sql: String) {
         let pool = crate::opening::raw(&self.database).await;

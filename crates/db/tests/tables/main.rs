@@ -8,6 +8,7 @@
 mod access;
 mod agents;
 mod alarms;
+mod backup_counts;
 mod backups;
 mod billing;
 mod builders;

@@ -2,7 +2,9 @@
 
 use cbr_db::DamagedSpot;
 use cbr_model::Timestamp;
+use cbr_model::backup::{BackupState, Content};
 use cbr_model::integrity::{Integrity, IntegrityState};
+use cbr_model::resource::ResourceKind;
 use cbr_testkit::{TestDatabase, on_both_engines};
 
 use crate::builders::World;
@@ -11,6 +13,7 @@ on_both_engines! {
     what_was_scrubbed_is_kept_until_a_pass_does_not_come_by_it,
     damage_of_a_domain_is_replaced_and_keeps_its_date,
     the_integrity_of_a_backup_goes_with_it,
+    what_a_pass_read_is_whole_unless_it_is_newer_or_damaged,
 }
 
 async fn what_was_scrubbed_is_kept_until_a_pass_does_not_come_by_it(database: TestDatabase) {
@@ -66,8 +69,7 @@ async fn the_integrity_of_a_backup_goes_with_it(database: TestDatabase) {
     let found = tx.verification().integrity(backup.project, backup.id).await.unwrap();
     assert_eq!(found.as_ref(), Some(&known));
     let foreign = world.id();
-    let all = tx.verification().all_integrity().await.unwrap();
-    assert_eq!(all.get(&backup.id), found.as_ref());
+    assert_eq!(tx.verification().damaged_backups().await.unwrap(), 1);
     assert_eq!(tx.verification().integrity(foreign, backup.id).await.unwrap(), None);
     known = Integrity { state: IntegrityState::Ok, verified_at: None, lost: vec![] };
     tx.verification().set_integrity(backup.id, &known).await.unwrap();
@@ -76,4 +78,70 @@ async fn the_integrity_of_a_backup_goes_with_it(database: TestDatabase) {
     assert!(tx.backups().delete(backup.project, backup.id, "protecting").await.unwrap());
     tx.verification().set_integrity(backup.id, &known).await.unwrap();
     assert_eq!(tx.verification().integrity(backup.project, backup.id).await.unwrap(), None);
+}
+
+/// P14: in parts of any size; nothing is whole that the pass may not have read, or that is known not to be.
+async fn what_a_pass_read_is_whole_unless_it_is_newer_or_damaged(database: TestDatabase) {
+    let world = World::on(database).await;
+    let vault = world.stored_vault("v").await;
+    let run = world.stored_checkpoint(vault.id).await;
+    let started = Timestamp(100);
+    let known = |state, verified_at: i64| Integrity {
+        state,
+        verified_at: Some(Timestamp(verified_at)),
+        lost: vec![(0, 65_536)],
+    };
+    // When it was complete, what was known, and what is afterwards.
+    let whole = |at: i64| Some((IntegrityState::Ok, Some(Timestamp(at))));
+    let cases = [
+        (Some(99), None, whole(100)),
+        (Some(100), None, None),
+        (None, None, None),
+        (Some(5), Some(known(IntegrityState::Unknown, 7)), whole(100)),
+        (Some(5), Some(known(IntegrityState::Ok, 200)), whole(200)),
+        (
+            Some(5),
+            Some(known(IntegrityState::Damaged, 7)),
+            Some((IntegrityState::Damaged, Some(Timestamp(7)))),
+        ),
+    ];
+    for limit in [1, 2, 5, 6, 1000] {
+        let mut tx = world.begin().await;
+        let mut stored = Vec::new();
+        let mut server = world.backup(vault.id, run.id, world.id(), "server");
+        server.resource_kind = ResourceKind::Server;
+        server.state = BackupState::Available { content: Content::Server };
+        server.protected_at = Some(Timestamp(1));
+        tx.backups().insert(&server).await.unwrap();
+        for (protected_at, known, after) in &cases {
+            let mut backup = world.backup(vault.id, run.id, world.id(), "b");
+            backup.state = BackupState::Available { content: world.disk(7) };
+            backup.protected_at = protected_at.map(Timestamp);
+            tx.backups().insert(&backup).await.unwrap();
+            if let Some(known) = known {
+                tx.verification().set_integrity(backup.id, known).await.unwrap();
+            }
+            stored.push((backup.id, *after));
+        }
+        let (mut last, mut rounds) = (None, 0);
+        loop {
+            last = tx.verification().mark_whole(started, last, limit).await.unwrap();
+            rounds += 1;
+            if last.is_none() {
+                break;
+            }
+        }
+        assert!(rounds >= 7 / limit, "{rounds} rounds of {limit}");
+        for (backup, after) in stored {
+            let found = tx.verification().integrity(world.project, backup).await.unwrap();
+            let seen = found.as_ref().map(|found| (found.state, found.verified_at));
+            assert_eq!(seen, after, "in parts of {limit}");
+            let is_whole = found.is_some_and(|found| found.lost.is_empty());
+            assert_eq!(is_whole, after.is_some_and(|(state, _)| state == IntegrityState::Ok));
+        }
+        let server = tx.verification().integrity(world.project, server.id).await.unwrap();
+        assert_eq!(server, None, "only disks have bytes");
+        assert_eq!(tx.verification().newest_whole().await.unwrap().len(), 3);
+        tx.rollback().await.unwrap();
+    }
 }

@@ -53,6 +53,7 @@ impl Catalogue {
             contents(Arc::clone(&self.core.repository)).await?;
         let claims = claims(found.iter().chain(&trashed));
         let mut tx = self.core.db.begin().await.map_err(db("rebuilding the catalogue"))?;
+        tx.backup_counts().recount().await.map_err(db("counting backups"))?;
         let rows = tx.backups().stored_disks().await.map_err(db("listing stored disks"))?;
         let rows = references(&rows);
         // What is being taken back is live before its row is; the row comes with its task.
@@ -117,6 +118,7 @@ impl Catalogue {
         let mut findings = vec![self.provider().await];
         findings.extend(self.leftovers().await?);
         findings.push(self.database().await);
+        findings.push(self.counts().await);
         findings.extend(self.other_nodes().await?);
         findings.push(self.agreement().await);
         findings.extend(self.object_store().await?);
@@ -135,6 +137,26 @@ impl Catalogue {
             None => good(SUBJECT, told),
             Some(reason) => bad(SUBJECT, format!("{told}; {reason}")),
         }))
+    }
+
+    /// Whether the database counted right (P17): wrong only where somebody changed its rows by hand.
+    async fn counts(&self) -> Finding {
+        const SUBJECT: &str = "counts of backups";
+        let differing = async {
+            let mut tx = self.core.db.read().await?;
+            tx.backup_counts().differing().await
+        };
+        match differing.await.map_err(db("counting backups")) {
+            Ok(0) => good(SUBJECT, "they are what the backups say".to_owned()),
+            Ok(wrong) => bad(
+                SUBJECT,
+                format!(
+                    "{wrong} are not what the backups say: used capacities are wrong, and backups may be \
+                     impossible to delete. Were rows changed by hand? `cbr repo rebuild` counts anew"
+                ),
+            ),
+            Err(error) => bad(SUBJECT, chain(&error)),
+        }
     }
 
     async fn database(&self) -> Finding {

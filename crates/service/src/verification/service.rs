@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cbr_db::{DbError, TaskRecord};
+use cbr_db::{DbError, StoredDisk, TaskRecord};
 use cbr_model::backup::Backup;
-use cbr_model::integrity::{Integrity, IntegrityState};
+use cbr_model::integrity::Integrity;
 use cbr_model::operation::{OperationStatus, OperationType};
 use cbr_model::{BackupId, ResourceId, TaskId, Timestamp};
 use cbr_store::{DomainId, Job, ScrubBudget, ScrubCursor, ScrubLevel, ScrubStep, Spot};
@@ -35,6 +35,8 @@ const SHOW_ROUNDS: u64 = 10;
 const BUSY_SECONDS: i64 = 10 * 60;
 /// So long backups and restores come first.
 const YIELD_SECONDS: i64 = 60 * 60;
+/// So many backups are marked in one transaction: a few hundredths of a second.
+const MARKED_AT_ONCE: u32 = 2000;
 /// Where the state is kept.
 const SETTING: &str = "scrub";
 
@@ -192,8 +194,8 @@ impl Verification {
     /// Looks at all backups, so only before the first step; later it is counted with the metrics.
     async fn count_stored(&self) -> std::result::Result<u64, DbError> {
         let mut tx = self.core.db.read().await?;
-        let disks = tx.backups().stored_disks().await?;
-        let bytes = disks.iter().map(|disk| disk.version.added_bytes.0).sum();
+        let mut bytes = 0;
+        tx.backups().each_stored_disk(|disk| bytes += disk.version.added_bytes.0).await?;
         self.shown().stored_bytes = Some(bytes);
         Ok(bytes)
     }
@@ -300,7 +302,10 @@ impl Verification {
         if step.is_pass_complete {
             let started = Timestamp(state.pass_started);
             if state.is_full() {
-                mark_verified(&mut tx, started).await?;
+                // What is wrong is known first. Who dies in between does the same step again.
+                tx.commit().await?;
+                self.mark_whole(started).await?;
+                tx = self.core.db.begin().await?;
             }
             tx.verification().forget_scrubbed_before(started).await?;
             tracing::info!(pass = state.passes + 1, "everything in the repository was read again");
@@ -312,26 +317,30 @@ impl Verification {
         tx.commit().await
     }
 
+    /// Everything that was there when the pass began was read in it.
+    async fn mark_whole(&self, started: Timestamp) -> std::result::Result<(), DbError> {
+        let mut after = None;
+        loop {
+            let mut tx = self.core.db.begin().await?;
+            after = tx.verification().mark_whole(started, after, MARKED_AT_ONCE).await?;
+            tx.commit().await?;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
     /// Shows what is known as metrics (P35).
     pub(crate) async fn show(&self) -> Result<()> {
         let doing = "showing what is known";
         let mut tx = self.core.db.read().await.map_err(db(doing))?;
         let state = load(tx.settings().find(SETTING).await.map_err(db(doing))?);
-        let mut newest: BTreeMap<ResourceId, Timestamp> = BTreeMap::new();
-        let (mut damaged, mut stored_bytes) = (0_u32, 0);
-        let mut known = tx.verification().all_integrity().await.map_err(db(doing))?;
-        for disk in tx.backups().stored_disks().await.map_err(db(doing))? {
-            stored_bytes += disk.version.added_bytes.0;
-            match known.remove(&disk.backup).unwrap_or_default().state {
-                IntegrityState::Ok => {
-                    let at = newest.entry(disk.resource).or_insert(disk.created_at);
-                    *at = (*at).max(disk.created_at);
-                }
-                IntegrityState::Damaged => damaged += 1,
-                IntegrityState::Unknown => {}
-            }
-        }
-        metrics::gauge!("cbr_damaged_backups").set(f64::from(damaged));
+        let newest = tx.verification().newest_whole().await.map_err(db(doing))?;
+        let damaged = tx.verification().damaged_backups().await.map_err(db(doing))?;
+        let mut stored_bytes = 0;
+        let count = |disk: StoredDisk| stored_bytes += disk.version.added_bytes.0;
+        tx.backups().each_stored_disk(count).await.map_err(db(doing))?;
+        metrics::gauge!("cbr_damaged_backups").set(damaged as f64);
         if let Some(ended) = state.pass_ended {
             metrics::gauge!("cbr_verify_last_pass_timestamp_seconds")
                 .set(Timestamp(ended).seconds() as f64);
@@ -375,26 +384,6 @@ impl Core {
         let known = known.map_err(db("reading known damage"))?;
         Ok(known.iter().filter_map(|damage| damage.spot.parse().ok()).collect())
     }
-}
-
-/// Everything that was there when the pass began was read in it.
-async fn mark_verified(
-    tx: &mut cbr_db::Tx,
-    started: Timestamp,
-) -> std::result::Result<(), DbError> {
-    for disk in tx.backups().stored_disks().await? {
-        let before = tx.verification().integrity(disk.project, disk.backup).await?;
-        let before = before.unwrap_or_default();
-        if disk.protected_at.is_none_or(|at| at >= started)
-            || before.state == IntegrityState::Damaged
-        {
-            continue;
-        }
-        let verified_at = before.verified_at.max(Some(started));
-        let known = Integrity { state: IntegrityState::Ok, verified_at, lost: Vec::new() };
-        tx.verification().set_integrity(disk.backup, &known).await?;
-    }
-    Ok(())
 }
 
 /// Takes off what a step read.

@@ -1,0 +1,198 @@
+//! What the database counts with every change of a backup is what is there (P17).
+
+use cbr_db::{DbError, Move};
+use cbr_model::BackupId;
+use cbr_model::backup::{Backup, BackupState};
+use cbr_model::query::{BackupFilter, Page};
+use cbr_model::resource::ResourceKind;
+use cbr_model::vault::Vault;
+use cbr_testkit::{TestDatabase, on_both_engines};
+use sqlx::{Executor as _, Row as _};
+
+use crate::builders::World;
+use crate::opening::raw;
+
+on_both_engines! {
+    counts_follow_every_change,
+    a_count_out_of_step_fails_the_change,
+    what_was_there_before_is_counted_by_the_migration,
+}
+
+/// Nothing differs.
+async fn check(world: &World, step: &str) {
+    assert_eq!(world.read().await.backup_counts().differing().await.unwrap(), 0, "{step}");
+}
+
+/// A server's backup with two disks.
+fn server_backup(world: &World, vault: &Vault, run: cbr_model::CheckpointId) -> Backup {
+    let server = vault.resources[0].id;
+    let mut parent = world.backup(vault.id, run, server, "parent");
+    parent.resource_kind = ResourceKind::Server;
+    for bytes in [7, 8] {
+        let mut child = world.backup(vault.id, run, world.id(), "disk");
+        child.parent = Some(parent.id);
+        child.state = BackupState::Available { content: world.disk(bytes) };
+        parent.children.push(child);
+    }
+    parent
+}
+
+async fn two_vaults(world: &World) -> (Vault, Vault) {
+    let mut vault = world.vault("v");
+    vault.resources = vec![world.resource("server"), world.resource("disk")];
+    let mut tx = world.begin().await;
+    tx.vaults().insert(&vault).await.unwrap();
+    tx.commit().await.unwrap();
+    (vault, world.stored_vault("other").await)
+}
+
+/// P17, VLT 3.x: what is made, ends, fails, moves, is deleted with its disks, goes to the trash and comes back.
+async fn counts_follow_every_change(database: TestDatabase) {
+    let world = World::on(database).await;
+    let (vault, other) = two_vaults(&world).await;
+    let run = world.stored_checkpoint(vault.id).await;
+    let disk = vault.resources[1].id;
+    let server = server_backup(&world, &vault, run.id);
+    let mut alone = world.backup(vault.id, run.id, disk, "alone");
+    let project = world.project;
+
+    let mut tx = world.begin().await;
+    tx.backups().insert(&server).await.unwrap();
+    tx.backups().insert(&alone).await.unwrap();
+    tx.commit().await.unwrap();
+    check(&world, "made").await;
+
+    let mut tx = world.begin().await;
+    alone.state = BackupState::Available { content: world.disk(9) };
+    assert!(tx.backups().update(&alone, "protecting").await.unwrap());
+    alone.name = "renamed".to_owned().try_into().unwrap();
+    assert!(tx.backups().update(&alone, "available").await.unwrap());
+    tx.commit().await.unwrap();
+    check(&world, "ended").await;
+    assert_eq!(total(&world, &[], None).await, 2);
+    assert_eq!(total(&world, &["available"], None).await, 1);
+    assert_eq!(total(&world, &["available", "error"], Some(&other)).await, 0);
+
+    let wanted = Move { resource: vault.resources[0].id, from: vault.id, to: other.id };
+    let mut tx = world.begin().await;
+    tx.migration().apply(wanted, &vault.resources[0], || world.id()).await.unwrap();
+    tx.commit().await.unwrap();
+    check(&world, "moved").await;
+    assert_eq!(total(&world, &[], Some(&other)).await, 1);
+
+    let mut tx = world.begin().await;
+    alone.state = BackupState::Deleting { content: Some(world.disk(9)) };
+    assert!(tx.backups().update(&alone, "available").await.unwrap());
+    assert!(tx.trash().put(project, alone.id).await.unwrap());
+    tx.commit().await.unwrap();
+    check(&world, "in the trash").await;
+    let mut tx = world.begin().await;
+    assert!(tx.trash().take_back(project, alone.id, vault.id).await.unwrap());
+    tx.commit().await.unwrap();
+    check(&world, "taken back").await;
+
+    let mut tx = world.begin().await;
+    assert!(tx.backups().delete(project, server.id, "protecting").await.unwrap());
+    assert!(tx.backups().delete(project, alone.id, "available").await.unwrap());
+    tx.rollback().await.unwrap();
+    check(&world, "nothing happened").await;
+    let mut tx = world.begin().await;
+    assert!(tx.backups().delete(project, server.id, "protecting").await.unwrap());
+    assert!(tx.backups().delete(project, alone.id, "available").await.unwrap());
+    tx.commit().await.unwrap();
+    check(&world, "deleted with its disks").await;
+    assert_eq!(rows(&world).await, 0, "no rows of nothing are left");
+}
+
+/// The number that a page says, against the one of a filter that has to look at every backup.
+async fn total(world: &World, statuses: &[&str], vault: Option<&Vault>) -> u64 {
+    let filter = BackupFilter {
+        statuses: statuses.iter().map(|status| (*status).to_owned()).collect(),
+        vault: vault.map(|vault| vault.id),
+        ..BackupFilter::default()
+    };
+    let looking = BackupFilter { created_from: Some(cbr_model::Timestamp(0)), ..filter.clone() };
+    let page = Page { limit: 1, offset: 0, marker: None };
+    let mut tx = world.read().await;
+    let counted = tx.backups().list(world.project, &filter, &page).await.unwrap().total;
+    let seen = tx.backups().list(world.project, &looking, &page).await.unwrap().total;
+    assert_eq!(counted, seen, "{filter:?}");
+    counted
+}
+
+async fn rows(world: &World) -> i64 {
+    let pool = raw(world.database()).await;
+    let row = pool.fetch_one("SELECT COUNT(*) FROM backup_counts").await.unwrap();
+    pool.close().await;
+    row.get(0)
+}
+
+/// Counts that somebody changed by hand do not go on silently.
+async fn a_count_out_of_step_fails_the_change(database: TestDatabase) {
+    let world = World::on(database).await;
+    let backup = world.stored_backup().await;
+    world.by_hand("UPDATE backup_counts SET backups = 0, entries = 0, bytes = 0".into()).await;
+    let mut tx = world.begin().await;
+    let refused = tx.backups().delete(world.project, backup.id, "protecting").await;
+    assert!(matches!(refused, Err(DbError::Internal { .. })), "{refused:?}");
+    tx.rollback().await.unwrap();
+
+    let mut tx = world.begin().await;
+    assert_eq!(tx.backup_counts().differing().await.unwrap(), 1);
+    tx.backup_counts().recount().await.unwrap();
+    assert_eq!(tx.backup_counts().differing().await.unwrap(), 0);
+    assert!(tx.backups().delete(world.project, backup.id, "protecting").await.unwrap());
+    tx.commit().await.unwrap();
+    world
+        .by_hand("INSERT INTO backup_counts VALUES ('v', 'r', 'error', 'p', 'k', 1, 1, 1)".into())
+        .await;
+    assert_eq!(world.read().await.backup_counts().differing().await.unwrap(), 1);
+}
+
+/// P18: a database of before has backups already.
+async fn what_was_there_before_is_counted_by_the_migration(database: TestDatabase) {
+    let is_sqlite = database.path().is_some();
+    let world = World::on(database).await;
+    let (vault, _) = two_vaults(&world).await;
+    let run = world.stored_checkpoint(vault.id).await;
+    let server = server_backup(&world, &vault, run.id);
+    let mut ids: Vec<BackupId> = Vec::new();
+    let mut tx = world.begin().await;
+    tx.backups().insert(&server).await.unwrap();
+    for _ in 0..3 {
+        let mut backup = world.backup(vault.id, run.id, vault.resources[1].id, "b");
+        backup.state = BackupState::Available { content: world.disk(5) };
+        tx.backups().insert(&backup).await.unwrap();
+        ids.push(backup.id);
+    }
+    tx.commit().await.unwrap();
+    let undo: &[&str] = if is_sqlite {
+        &[
+            "DROP TRIGGER backup_counts_insert",
+            "DROP TRIGGER backup_counts_delete",
+            "DROP TRIGGER backup_counts_update",
+        ]
+    } else {
+        &["DROP FUNCTION count_backup CASCADE"]
+    };
+    for text in undo {
+        world.by_hand((*text).to_owned()).await;
+    }
+    world.by_hand("DROP TABLE backup_counts".into()).await;
+    world.by_hand("DELETE FROM schema_migrations WHERE number = 44".into()).await;
+    let world = world.reopened().await;
+    check(&world, "migrated").await;
+    let kinds =
+        "SELECT COUNT(*) FROM backup_counts WHERE kind <> 'OS::Nova::Server' AND resource_id = ";
+    let pool = raw(world.database()).await;
+    let text = format!("{kinds}'{}'", vault.resources[0].id);
+    let row = pool.fetch_one(sqlx::AssertSqlSafe(text)).await.unwrap();
+    pool.close().await;
+    assert_eq!(row.get::<i64, _>(0), 0, "a server's disks count for the server");
+    // And it counts from there on.
+    let mut tx = world.begin().await;
+    assert!(tx.backups().delete(world.project, ids[0], "available").await.unwrap());
+    tx.commit().await.unwrap();
+    check(&world, "changed").await;
+    assert_eq!(total(&world, &[], Some(&vault)).await, 3);
+}
