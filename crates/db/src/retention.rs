@@ -125,9 +125,8 @@ impl Retention<'_> {
                  SELECT project_id, vault_id, resource_id FROM backups
                  WHERE parent_id IS NULL AND expired_at <= $1 AND status IN ('available', 'error')
                  UNION
-                 SELECT b.project_id, b.vault_id, b.resource_id
-                 FROM expired_backups e JOIN backups b ON b.id = e.backup_id
-                 WHERE b.status IN ('available', 'error')
+                 SELECT project_id, vault_id, resource_id FROM backups
+                 WHERE id IN (SELECT backup_id FROM expired_backups) AND status IN ('available', 'error')
                  UNION
                  SELECT project_id, vault_id, resource_id FROM backups
                  WHERE parent_id IS NULL AND status = 'error' AND auto_trigger = 1
