@@ -39,6 +39,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (33, include_str!("../migrations/0033_lists.sql")),
     (34, include_str!("../migrations/0034_export_opened.sql")),
     (36, include_str!("../migrations/0036_failed_logins.sql")),
+    (40, include_str!("../migrations/0040_encrypted.sql")),
 ];
 
 const TABLE: &str = "

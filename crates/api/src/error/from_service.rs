@@ -67,6 +67,7 @@ const fn code(error: &Error) -> ErrorCode {
         E::VolumeNotFound(_) => C::VolumeNotFound,
         E::ServerNotFound(_) => C::ServerNotFound,
         E::ServerWithoutDisk(_) => C::ServerWithoutDisk,
+        E::TooManySharedDisks { .. } => C::TooManySharedDisks,
         E::ResourceStatusForbidsBackup { .. } => C::ResourceStatus,
         E::VolumeNotDeletable { .. } => C::VolumeNotDeletable,
         E::CheckpointNotFound(_) => C::CheckpointNotFound,
@@ -176,6 +177,7 @@ const fn of_share(error: &ShareError) -> ErrorCode {
     match error {
         E::BackupReceived(_) => C::Forbidden,
         E::ShareNotPassedOn(_) => C::ShareNotPassedOn,
+        E::BackupEncrypted(_) => C::BackupEncrypted,
         E::NotShareable { .. } => C::NotShareable,
         E::BackupNotShareable { .. } => C::BackupNotShareable,
         E::VaultStatusForbidsSharing { .. } => C::VaultForbidsSharing,

@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use cbr_model::{ResourceId, Timestamp};
 
+use super::disk::lock;
 use super::faults::Operation;
-use super::provider::{FakeProvider, FakeServer, World};
-use crate::disk::DISK_BYTES_MAX;
+use super::provider::{FakeProvider, FakeServer, FakeVolume, World};
+use crate::disk::{DISK_BYTES_MAX, LUKS_MAGIC};
 use crate::error::{ProviderError, Result};
 use crate::provider::{Factory, Inventory};
 use crate::resource::{
@@ -119,6 +120,7 @@ fn show_volume(world: &World, id: ResourceId) -> Result<Volume> {
         status,
         busy: volume.busy.clone(),
         bootable: attachments.iter().any(|attachment| attachment.index == 0),
+        encrypted: is_encrypted(volume),
         format: volume.format,
         pool: POOL.to_owned(),
         availability_zone: ZONE.to_owned(),
@@ -126,6 +128,13 @@ fn show_volume(world: &World, id: ResourceId) -> Result<Volume> {
         attachments,
         tags: world.tags.get(&id).cloned().unwrap_or_default(),
     })
+}
+
+/// By its content, as at real disks.
+fn is_encrypted(volume: &FakeVolume) -> bool {
+    let mut first = [0; LUKS_MAGIC.len()];
+    lock(&volume.content).read(0, &mut first);
+    first == LUKS_MAGIC
 }
 
 pub(super) fn show_server(world: &World, id: ResourceId, server: &FakeServer) -> Server {

@@ -145,6 +145,7 @@ impl Run<'_> {
             incremental: false,
             auto_trigger: self.is_automatic,
             system_disk: disks.iter().any(|disk| disk.is_system_disk),
+            encrypted: disks.iter().any(|disk| disk.is_encrypted),
             created_at,
             updated_at: created_at,
             protected_at: None,
@@ -163,6 +164,7 @@ impl Run<'_> {
                     resource_kind: ResourceKind::Volume,
                     resource_size: disk.size.gib_rounded_up(),
                     system_disk: disk.is_system_disk,
+                    encrypted: disk.is_encrypted,
                     ..backup.clone()
                 })
                 .collect();
