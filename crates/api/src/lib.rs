@@ -27,6 +27,7 @@ mod cts;
 mod ecs;
 mod evs;
 mod extract;
+mod forwarded;
 mod guard;
 mod identity;
 mod ims;

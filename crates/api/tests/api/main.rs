@@ -38,6 +38,7 @@ mod people;
 mod policies;
 mod policy_runs;
 mod protocol;
+mod proxies;
 mod refused_so_far;
 mod replication;
 mod resources;
