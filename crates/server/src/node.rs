@@ -56,6 +56,7 @@ impl Node {
             sealing_key,
             node: name,
             exports: config.export.settings(&data.exports_path())?,
+            read_bytes_per_second: config.tasks.read_bytes_per_second(),
             undo_days: config.repository.undo_days(),
             monitoring: config.monitor.options(),
             courier: Arc::clone(&courier) as Arc<dyn Courier>,

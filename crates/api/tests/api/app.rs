@@ -96,6 +96,7 @@ impl App {
             sealing_key: SealingKey::new(&Zeroizing::new([7; 32])),
             node: "node-1".to_owned(),
             exports: ExportSettings::within(exports.path().join("exports")),
+            read_bytes_per_second: 0,
             undo_days: 3,
             monitoring: cbr_service::monitoring::MonitorOptions::default(),
             courier: courier.clone(),

@@ -14,8 +14,8 @@ use crate::resource::{
     VolumeStatus,
 };
 
-const POOL: &str = "memory";
-const ZONE: &str = "local";
+pub(super) const POOL: &str = "memory";
+pub(super) const ZONE: &str = "local";
 pub(super) const POOL_BYTES: u64 = 1 << 40;
 
 #[async_trait]
@@ -43,24 +43,29 @@ impl Inventory for FakeProvider {
     }
 
     async fn pools(&self) -> Result<Vec<Pool>> {
-        let taken_bytes = self.world().taken_bytes;
-        Ok(vec![Pool {
-            name: POOL.to_owned(),
-            availability_zone: ZONE.to_owned(),
+        let world = self.world();
+        let pool = |name: &str, zone: &str, taken_bytes| Pool {
+            name: name.to_owned(),
+            availability_zone: zone.to_owned(),
             total_bytes: POOL_BYTES,
             free_bytes: POOL_BYTES - taken_bytes,
             can_snapshot: true,
-        }])
+        };
+        let others = world.pools.iter().map(|(name, zone)| pool(name, zone, 0));
+        Ok(std::iter::once(pool(POOL, ZONE, world.taken_bytes)).chain(others).collect())
     }
 }
 
 #[async_trait]
 impl Factory for FakeProvider {
     async fn create_volume(&self, volume: &NewVolume) -> Result<Volume> {
-        let exists = self.attempt(Operation::Create)?.volumes.contains_key(&volume.id);
-        if volume.pool.as_ref().is_some_and(|pool| pool != POOL) {
-            return Err(ProviderError::not_found("pool", volume.pool.as_deref().unwrap_or("")));
+        let pool = volume.pool.as_deref().unwrap_or(POOL);
+        let world = self.attempt(Operation::Create)?;
+        let exists = world.volumes.contains_key(&volume.id);
+        if world.zone(pool).is_none() {
+            return Err(ProviderError::not_found("pool", pool));
         }
+        drop(world);
         let size = volume.size_bytes;
         if size == 0 || !size.is_multiple_of(512) || size > DISK_BYTES_MAX {
             return Err(ProviderError::refused("impossible size", "choose a multiple of 512"));
@@ -76,6 +81,7 @@ impl Factory for FakeProvider {
         if !exists {
             made.description.clone_from(&volume.description);
             made.format = volume.format.unwrap_or(VolumeFormat::Raw);
+            pool.clone_into(&mut made.pool);
         }
         world.faults.strike(Operation::CreateAnswer)?;
         show_volume(&world, volume.id)
@@ -122,8 +128,8 @@ fn show_volume(world: &World, id: ResourceId) -> Result<Volume> {
         bootable: attachments.iter().any(|attachment| attachment.index == 0),
         encrypted: is_encrypted(volume),
         format: volume.format,
-        pool: POOL.to_owned(),
-        availability_zone: ZONE.to_owned(),
+        pool: volume.pool.clone(),
+        availability_zone: world.zone(&volume.pool).unwrap_or_default().to_owned(),
         created_at: volume.created_at,
         attachments,
         tags: world.tags.get(&id).cloned().unwrap_or_default(),
