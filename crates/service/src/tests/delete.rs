@@ -220,4 +220,5 @@ async fn a_vault_with_a_damaged_backup_keeps_it_and_says_so() {
     let log = logs.iter().find(|log| log.operation == OperationType::VaultDelete).unwrap();
     assert_eq!(log.status, OperationStatus::Failed);
     assert_eq!(log.details, OperationDetails::VaultDelete { total: 2, failed: 1 });
+    assert_eq!(log.error.as_ref().unwrap().code, "BackupService.6115");
 }
