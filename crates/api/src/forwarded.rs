@@ -18,7 +18,7 @@ const HEADERS: [(&str, Read); 2] = [("x-forwarded-for", address), ("forwarded", 
 /// That is `peer`, unless it is a trusted proxy that says whom it speaks for: then the right-most address that is
 /// no trusted proxy's. If it says so in a way that cannot be read, or in two headers that do not agree – proxies
 /// write one of them and may let the client's other one through –, it is the proxy's own: never what a client chose.
-pub(crate) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
+pub fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let peer = peer.to_canonical();
     if !is_in(trusted, peer) {
         return peer;

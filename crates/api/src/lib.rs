@@ -13,6 +13,7 @@
 
 pub mod auth;
 pub mod error;
+pub mod forwarded;
 pub mod openapi;
 pub mod operation;
 pub mod router;
@@ -27,7 +28,6 @@ mod cts;
 mod ecs;
 mod evs;
 mod extract;
-mod forwarded;
 mod guard;
 mod identity;
 mod ims;

@@ -97,7 +97,7 @@ async fn a_vault_shows_its_whole_policy_and_whether_it_acts() {
         let switch = json!({"policy": {"enabled": enabled}});
         let path = format!("/policies/{policy}");
         app.put(&path, &switch).await.expect(200);
-        let [shown] = of_vault().await.try_into().expect("one policy");
+        let [shown]: [Value; 1] = of_vault().await.try_into().expect("one policy");
         assert_eq!(shown["enabled"], enabled);
         assert_eq!(shown, app.get(&path).await.expect(200).body["policy"]);
         let definition = &shown["operation_definition"];
