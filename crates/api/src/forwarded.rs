@@ -62,9 +62,11 @@ fn from_the_right(text: &str, separator: u8) -> impl Iterator<Item = &str> {
         let bytes = text.as_bytes();
         let mut is_quoted = false;
         let found = (0..bytes.len()).rev().find(|&at| {
-            let escapes = bytes[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
-            let is_escaped = escapes % 2 == 1;
-            is_quoted ^= bytes[at] == b'"' && !is_escaped;
+            if bytes[at] == b'"' {
+                let before = bytes[..at].iter().rev();
+                let escapes = before.take_while(|byte| **byte == b'\\').count();
+                is_quoted ^= escapes % 2 == 0;
+            }
             bytes[at] == separator && !is_quoted
         });
         rest = found.map(|at| &text[..at]);
