@@ -24,7 +24,9 @@ pub(crate) fn production_lines(text: &str) -> usize {
     let lines: Vec<&str> = text.lines().collect();
     let test_module = |at: usize| {
         lines[at].trim() == "#[cfg(test)]"
-            && lines.get(at + 1).is_some_and(|next| next.starts_with("mod "))
+            && lines.get(at + 1).is_some_and(|next| {
+                ["mod ", "pub(crate) mod ", "pub(super) mod "].iter().any(|it| next.starts_with(it))
+            })
     };
     (0..lines.len()).find(|at| test_module(*at)).unwrap_or(lines.len())
 }
@@ -150,6 +152,8 @@ mod tests {
     #[test]
     fn tests_do_not_count_as_production() {
         assert_eq!(production_lines(SAMPLE), 16);
+        let shared = SAMPLE.replace("mod tests", "pub(crate) mod tests");
+        assert_eq!(production_lines(&shared), 16);
         assert_eq!(production_lines("//! Doc.\n#[cfg(test)]\nfn x() {}\n"), 3);
     }
 }

@@ -18,6 +18,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use cbr_model::ProjectId;
 use cbr_model::identity::Caller;
+use cbr_model::network::{is_in, network_of};
 use cbr_service::audit::Refused;
 use cbr_service::identity::SigningKey;
 use cbr_service::{Access, Error};
@@ -27,6 +28,7 @@ use crate::auth::replay::digest_of;
 use crate::auth::signature::{Limits, RequestText, Signed};
 use crate::body::{ANONYMOUS_BYTES_MAX, Share, too_large};
 use crate::error::{ApiError, ErrorCode};
+use crate::forwarded::client;
 use crate::operation::{Admission, Operation};
 use crate::shares::Place;
 use crate::standing::Standing;
@@ -109,18 +111,26 @@ impl Guard {
     }
 
     /// A place of its address for a request without a credential, so that one address cannot take all the room
-    /// there is for them (P24). Who is on this machine, such as a proxy, speaks for many.
+    /// there is for them (P24). Who is on this machine, such as a proxy, speaks for many, unless it says for whom.
     fn place_of(&self, parts: &Parts) -> Result<Option<Place<IpAddr>>, ApiError> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        // A socket for both families shows an address of IPv4 as one of IPv6.
-        let peer = peer.map(|ConnectInfo(peer)| peer.ip().to_canonical());
-        let Some(peer) = peer.filter(|peer| !peer.is_loopback()) else { return Ok(None) };
-        let place = self.api.anonymous.take(cbr_model::network::network_of(peer));
+        let Some((peer, asking)) = self.addresses(parts) else { return Ok(None) };
+        if peer.is_loopback() && !is_in(&self.api.settings.trusted_proxies, peer) {
+            return Ok(None);
+        }
+        let place = self.api.anonymous.take(network_of(asking));
         place.map(Some).ok_or_else(|| {
             let message =
                 "Too many requests of this address are being served. Try again in a moment.";
             ApiError::new(ErrorCode::TooManyRequests, message)
         })
+    }
+
+    /// Who is connected, and who asks: another, if a trusted proxy is connected.
+    fn addresses(&self, parts: &Parts) -> Option<(IpAddr, IpAddr)> {
+        let ConnectInfo(peer) = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
+        // A socket for both families shows an address of IPv4 as one of IPv6.
+        let peer = peer.ip().to_canonical();
+        Some((peer, client(peer, &parts.headers, &self.api.settings.trusted_proxies)))
     }
 
     /// Records that somebody who is known asked for a change and may not make it (AUD-01).
@@ -323,14 +333,13 @@ impl Guard {
     ) -> Result<cbr_service::Request, ApiError> {
         let id = parts.extensions.get::<RequestId>().copied().ok_or_else(ApiError::unknown)?;
         let event = self.operation.event;
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let is_short = |body: &&Bytes| !body.is_empty() && body.len() <= RECORDED_BYTES_MAX;
         let body = body.filter(|_| event.is_some()).filter(is_short);
         let text = body.and_then(|body| std::str::from_utf8(body).ok());
         Ok(cbr_service::Request {
             id: id.log(),
             event,
-            source_ip: peer.map(|ConnectInfo(address)| address.ip()),
+            source_ip: self.addresses(parts).map(|(_, asking)| asking),
             body: text.map(str::to_owned),
         })
     }

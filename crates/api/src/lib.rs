@@ -13,6 +13,7 @@
 
 pub mod auth;
 pub mod error;
+pub mod forwarded;
 pub mod openapi;
 pub mod operation;
 pub mod router;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cbr_model::network::Network;
 use tokio_util::sync::CancellationToken;
 
 /// Settings of the API.
@@ -27,6 +28,8 @@ pub struct Settings {
     pub accepts_unsigned_payload: bool,
     /// Whether there is nothing but the contract: no operation and no field of ours.
     pub is_strict: bool,
+    /// Proxies that are believed when they say for whom they ask.
+    pub trusted_proxies: Vec<Network>,
     /// Cancelled when the service stops: streams end then.
     pub stopping: CancellationToken,
     /// Renders `/metrics`; none: the path does not exist.
@@ -48,6 +51,7 @@ impl Default for Settings {
             signatures_remembered_max: 1 << 20,
             accepts_unsigned_payload: false,
             is_strict: false,
+            trusted_proxies: Vec::new(),
             stopping: CancellationToken::new(),
             metrics: None,
         }
@@ -66,6 +70,7 @@ impl fmt::Debug for Settings {
             .field("signatures_remembered_max", &self.signatures_remembered_max)
             .field("accepts_unsigned_payload", &self.accepts_unsigned_payload)
             .field("is_strict", &self.is_strict)
+            .field("trusted_proxies", &self.trusted_proxies)
             .field("stopping", &self.stopping.is_cancelled())
             .field("metrics", &self.metrics.is_some())
             .finish()

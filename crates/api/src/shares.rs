@@ -27,9 +27,18 @@ impl<K: Eq + Hash + Clone> Shares<K> {
 
     /// A place for `of`; none: it has its share, or all are taken.
     pub fn take(&self, of: K) -> Option<Place<K>> {
+        self.take_of(of, self.each_max)
+    }
+
+    /// The same for one that speaks for many: it has no share of its own, and may hold all.
+    pub fn take_for_many(&self, of: K) -> Option<Place<K>> {
+        self.take_of(of, usize::MAX)
+    }
+
+    fn take_of(&self, of: K, most: usize) -> Option<Place<K>> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let own = held.get(&of).copied().unwrap_or(0);
-        if own >= self.each_max || held.values().sum::<usize>() >= self.all_max {
+        if own >= most || held.values().sum::<usize>() >= self.all_max {
             return None;
         }
         held.insert(of.clone(), own + 1);

@@ -54,6 +54,7 @@ pub(crate) fn backup_in(row: &Row, state: BackupState) -> Result<Backup, DbError
         incremental: row.flag("incremental")?,
         auto_trigger: row.flag("auto_trigger")?,
         system_disk: row.flag("system_disk")?,
+        encrypted: row.flag("encrypted")?,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
         protected_at: row.time_opt("protected_at")?,

@@ -53,9 +53,9 @@ impl Backups<'_> {
             "INSERT INTO backups (id, project_id, vault_id, checkpoint_id, parent_id, name, description,
                  resource_id, resource_name, resource_kind, resource_size_gib, resource_az, status,
                  content, error, logical_bytes, incremental, auto_trigger, system_disk, created_at,
-                 updated_at, protected_at, expired_at, position, root_resource_id)
+                 updated_at, protected_at, expired_at, encrypted, position, root_resource_id)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                 $18, $19, $20, $21, $22, $23,
+                 $18, $19, $20, $21, $22, $23, $24,
                  (SELECT COUNT(*) FROM backups s WHERE s.parent_id = $5),
                  COALESCE((SELECT p.root_resource_id FROM backups p WHERE p.id = $5), $8))",
         )
@@ -81,7 +81,8 @@ impl Backups<'_> {
         .bind(backup.created_at)
         .bind(backup.updated_at)
         .bind(backup.protected_at)
-        .bind(backup.expired_at);
+        .bind(backup.expired_at)
+        .bind(backup.encrypted);
         self.tx.execute("backups.insert", sql).await?;
         if backup.state.content().is_some() {
             self.tx.backup_sizes().add(backup.id).await?;

@@ -40,6 +40,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (34, include_str!("../migrations/0034_export_opened.sql")),
     (36, include_str!("../migrations/0036_failed_logins.sql")),
     (44, include_str!("../migrations/0044_backup_counts.sql")),
+    (40, include_str!("../migrations/0040_encrypted.sql")),
 ];
 
 const TABLE: &str = "

@@ -296,6 +296,27 @@ impl Tasks<'_> {
         rows.iter().map(task_record).collect()
     }
 
+    /// Those of the backups on which a task of this kind works that has come so far, in per cent.
+    pub async fn backups_at(
+        &mut self,
+        kind: &str,
+        percent: u8,
+        backups: &[BackupId],
+    ) -> Result<BTreeSet<BackupId>, DbError> {
+        if backups.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let mut sql = Sql::new(
+            "SELECT backup_id FROM tasks
+             WHERE status IN ('waiting', 'running') AND kind = $1 AND progress >= $2",
+        )
+        .bind(kind)
+        .bind(i64::from(percent));
+        sql.and_one_of("backup_id", backups.iter().copied());
+        let rows = self.tx.rows("tasks.backups_at", "tasks", sql).await?;
+        rows.iter().map(|row| row.id("backup_id")).collect()
+    }
+
     /// The ids of all tasks that have not ended: what sweeps must leave alone.
     pub async fn unfinished_ids(&mut self) -> Result<BTreeSet<TaskId>, DbError> {
         let sql = Sql::new("SELECT id FROM tasks WHERE status IN ('waiting', 'running')");

@@ -22,7 +22,8 @@ macro_rules! columns {
     () => {
         "id, project_id, checkpoint_id, parent_id, position, root_resource_id, name, description, \
          resource_id, resource_name, resource_kind, resource_size_gib, resource_az, content, \
-         logical_bytes, incremental, auto_trigger, system_disk, created_at, protected_at, expired_at"
+         logical_bytes, incremental, auto_trigger, system_disk, created_at, protected_at, expired_at, \
+         encrypted"
     };
 }
 
@@ -220,7 +221,7 @@ impl Trash<'_> {
         let state = StateColumns::from(&part.state);
         let sql = Sql::new(concat!(            "INSERT INTO trashed_backups (vault_id, updated_at, trashed_at, ", columns!(), ")
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                 $19, $20, $21, $22, $23, $24)"))
+                 $19, $20, $21, $22, $23, $24, $25)"))
         .bind(part.vault)
         .bind(part.updated_at)
         .bind(self.tx.now())
@@ -244,7 +245,8 @@ impl Trash<'_> {
         .bind(part.system_disk)
         .bind(part.created_at)
         .bind(part.protected_at)
-        .bind(part.expired_at);
+        .bind(part.expired_at)
+        .bind(part.encrypted);
         self.tx.execute("trash.insert", sql).await.map(drop)
     }
 

@@ -196,6 +196,8 @@ pub struct Backup {
     pub auto_trigger: bool,
     /// Whether the disk (or one of them) is a server's system disk.
     pub system_disk: bool,
+    /// Whether its owner encrypts the disk (or one of them): so is what is restored from it (BAK-17).
+    pub encrypted: bool,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When it last changed.

@@ -62,6 +62,9 @@ pub struct VolumeMetadata {
     pub availability_zone: String,
     /// Whether a server booted from it.
     pub bootable: bool,
+    /// Whether its owner encrypts it. Nothing that was written before this was noted says so.
+    #[serde(default)]
+    pub encrypted: bool,
     /// When it came to be.
     pub created_at: Timestamp,
 }

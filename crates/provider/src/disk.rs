@@ -17,6 +17,9 @@ pub const DISK_BYTES_MAX: u64 = 64 << 40;
 /// The most ranges [`DiskReader::allocated`] returns; the last one then covers the rest.
 pub const RANGES_MAX: usize = 1 << 20;
 
+/// What a LUKS container begins with, of any version: a disk that its owner encrypts (BAK-17).
+pub(crate) const LUKS_MAGIC: [u8; 6] = *b"LUKS\xba\xbe";
+
 /// One disk at one instant.
 pub trait DiskReader: Send + Sync + fmt::Debug {
     /// The size of the disk.

@@ -27,6 +27,9 @@ pub struct Volume {
     pub busy: Option<String>,
     /// Whether it is the first disk of a server, the system disk.
     pub bootable: bool,
+    /// Whether its owner encrypts it: it is a LUKS container from its first byte on. What is backed up is
+    /// what is encrypted (BAK-17).
+    pub encrypted: bool,
     /// How its bytes are stored.
     pub format: VolumeFormat,
     /// The pool it lies in, or `block_devices`.

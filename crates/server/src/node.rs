@@ -56,6 +56,7 @@ impl Node {
             sealing_key,
             node: name,
             exports: config.export.settings(&data.exports_path())?,
+            read_bytes_per_second: config.tasks.read_bytes_per_second(),
             undo_days: config.repository.undo_days(),
             monitoring: config.monitor.options(),
             courier: Arc::clone(&courier) as Arc<dyn Courier>,
@@ -105,7 +106,7 @@ impl Node {
         config: &Config,
         url: &str,
         (metrics, stopping): (RenderMetrics, CancellationToken),
-    ) -> Router {
+    ) -> Result<Router> {
         self.courier.set_public_url(url);
         let http = &config.http;
         let settings = cbr_api::Settings {
@@ -115,12 +116,13 @@ impl Node {
             signature_skew: http.signature_skew(),
             accepts_unsigned_payload: http.accept_unsigned_payload,
             is_strict: http.compatibility == Compatibility::Strict,
+            trusted_proxies: http.trusted_proxies()?,
             stopping,
             metrics: Some(metrics),
             ..cbr_api::Settings::default()
         };
         let (clock, random) = (Arc::clone(&self.world.clock), Arc::clone(&self.world.random));
-        cbr_api::router(self.services.clone(), clock, random, settings)
+        Ok(cbr_api::router(self.services.clone(), clock, random, settings))
     }
 
     /// Works on tasks and tidies up until `stopping`; returns when all work has stopped.

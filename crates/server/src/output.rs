@@ -23,6 +23,8 @@ pub(crate) enum Format {
     Table,
     /// For programs: exactly what the service answered.
     Json,
+    /// For spreadsheets: what the table shows, as comma-separated values.
+    Csv,
 }
 
 /// Where and how a command writes.
@@ -114,6 +116,10 @@ impl Output {
 
     /// Writes a table.
     pub(crate) fn rows(self, head: Vec<String>, rows: Vec<Vec<String>>) -> Result<(), Failure> {
+        if self.format == Format::Csv {
+            let head = Some(head).filter(|head| !head.is_empty());
+            return head.into_iter().chain(rows).try_for_each(|row| self.line(csv(&row)));
+        }
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         table.set_content_arrangement(ContentArrangement::Disabled);
@@ -136,6 +142,18 @@ impl Output {
     }
 }
 
+/// A line of comma-separated values (RFC 4180).
+fn csv(fields: &[String]) -> String {
+    let quoted = |field: &String| {
+        if field.contains(['"', ',', '\n', '\r']) {
+            format!("\"{}\"", field.replace('"', "\"\""))
+        } else {
+            field.clone()
+        }
+    };
+    fields.iter().map(quoted).collect::<Vec<_>>().join(",")
+}
+
 fn written(result: io::Result<()>) -> Result<(), Failure> {
     result.map_err(|error| {
         let kind = match error.kind() {
@@ -149,4 +167,17 @@ fn written(result: io::Result<()>) -> Result<(), Failure> {
 /// Bytes for people, in binary units.
 pub(crate) fn bytes(count: u64) -> String {
     indicatif::BinaryBytes(count).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::csv;
+
+    /// BAK-55: what a field holds is one field again where it is read.
+    #[test]
+    fn fields_are_quoted_where_they_must_be() {
+        let fields = ["plain", "", "a, b", "say \"x\"", "two\nlines", "备份"].map(str::to_owned);
+        let want = "plain,,\"a, b\",\"say \"\"x\"\"\",\"two\nlines\",备份";
+        assert_eq!(csv(&fields), want);
+    }
 }

@@ -108,6 +108,7 @@ texts! {
     col_charging() "CHARGED" | "计费模式";
     col_locked() "LOCKED (WORM)" | "备份锁定";
     col_tags() "TAGS" | "标签";
+    col_encrypted() "ENCRYPTED" | "加密";
     col_progress() "PROGRESS" | "进度";
     col_pool() "POOL" | "存储池";
     col_writable() "WRITABLE" | "可写";

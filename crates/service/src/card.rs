@@ -108,6 +108,9 @@ pub(crate) struct BackupCard {
     pub(crate) incremental: bool,
     pub(crate) auto_trigger: bool,
     pub(crate) system_disk: bool,
+    /// Its owner encrypts the disk, or one of them (BAK-17).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) encrypted: bool,
     pub(crate) created_at: Timestamp,
     pub(crate) expired_at: Option<Timestamp>,
 }
@@ -126,6 +129,9 @@ pub(crate) struct DiskCard {
     pub(crate) volume_name: String,
     pub(crate) size: Gib,
     pub(crate) system_disk: bool,
+    /// Its owner encrypts it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) encrypted: bool,
     pub(crate) incremental: bool,
 }
 
@@ -220,6 +226,7 @@ impl BackupCard {
             incremental,
             auto_trigger: backup.auto_trigger,
             system_disk: backup.system_disk,
+            encrypted: backup.encrypted,
             created_at: backup.created_at,
             expired_at: backup.expired_at,
         }
@@ -237,6 +244,7 @@ impl DiskCard {
             volume_name: disk.resource_name.clone(),
             size: disk.resource_size,
             system_disk: disk.system_disk,
+            encrypted: disk.encrypted,
             incremental,
         }
     }

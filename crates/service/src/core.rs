@@ -12,6 +12,7 @@ use crate::audit::Change;
 use crate::billing::BillingSettings;
 use crate::identity::SealingKey;
 use crate::resources::Resources;
+use crate::tasks::pace::Pace;
 use crate::topics::Courier;
 use crate::{Access, Result};
 
@@ -25,6 +26,8 @@ pub(crate) struct Core {
     /// This machine: where the provider's resources can be reached.
     pub(crate) node: String,
     pub(crate) wake: Wake,
+    /// How fast backups read.
+    pub(crate) pace: Arc<Pace>,
     /// For how many days what is deleted can be taken back; none: it is gone at once.
     pub(crate) undo_days: u32,
     /// Carries messages out of the house.

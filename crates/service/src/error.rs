@@ -230,6 +230,19 @@ pub enum Error {
     /// RES-03.
     #[error("server {0} has no disk")]
     ServerWithoutDisk(ResourceId),
+    /// RES-11.
+    #[error(
+        "{count} disks of server {server} are attached to other servers too; a server with more than {limit} of these \
+         cannot be backed up"
+    )]
+    TooManySharedDisks {
+        /// The server.
+        server: ResourceId,
+        /// How many disks it shares.
+        count: usize,
+        /// How many it may share.
+        limit: usize,
+    },
     /// The state of the server or disk does not let it be bound or backed up (RES-06).
     #[error("resource {resource} is {status}: {reason}")]
     ResourceStatusForbidsBackup {

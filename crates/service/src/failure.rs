@@ -48,6 +48,8 @@ pub(crate) enum Code {
     ServerNotFound,
     /// The server's state does not allow a backup.
     ServerStatus,
+    /// The server shares too many disks with others.
+    TooManySharedDisks,
     /// The server has no disk.
     ServerWithoutDisk,
     /// Anything else; the reason tells.
@@ -79,6 +81,7 @@ impl Code {
             Self::VolumeStatus => "BackupService.7003",
             Self::ServerNotFound => "BackupService.7100",
             Self::ServerStatus => "BackupService.7101",
+            Self::TooManySharedDisks => "BackupService.7107",
             Self::ServerWithoutDisk => "BackupService.7108",
             Self::Unknown => "BackupService.9910",
         }

@@ -14,6 +14,7 @@ use crate::failure::Code;
 use crate::paging::cut;
 use crate::resources::{server_candidate, volume_candidate};
 use crate::rules::binding::Candidate;
+use crate::rules::selection::shared_disks;
 use crate::servers::{self, ServerView};
 use crate::volumes::{self, VolumeView};
 use crate::{Access, Error, Result};
@@ -203,7 +204,7 @@ impl Protectables {
     }
 }
 
-/// RES-03, RES-06.
+/// RES-03, RES-06, RES-11.
 fn obstacle(candidate: &Candidate) -> Option<Obstacle> {
     let (code, reason) = match (&candidate.obstacle, candidate.kind) {
         (Some(reason), ResourceKind::Server) => (Code::ServerStatus, reason.clone()),
@@ -211,7 +212,10 @@ fn obstacle(candidate: &Candidate) -> Option<Obstacle> {
         (None, _) if !candidate.has_disk_without(&[]) => {
             (Code::ServerWithoutDisk, "it has no disk".to_owned())
         }
-        (None, _) => return None,
+        (None, _) => match candidate.too_many_shared() {
+            Some(count) => (Code::TooManySharedDisks, shared_disks(count)),
+            None => return None,
+        },
     };
     Some(Obstacle { code: code.as_str().to_owned(), reason })
 }

@@ -250,6 +250,7 @@ fn volume_metadata(volume: &Volume) -> VolumeMetadata {
         pool: volume.pool.clone(),
         availability_zone: volume.availability_zone.clone(),
         bootable: volume.bootable,
+        encrypted: volume.encrypted,
         created_at: volume.created_at,
     }
 }
@@ -328,6 +329,8 @@ fn candidate_disk(volume: &Volume, is_system_disk: bool) -> CandidateDisk {
         name: volume.name.clone(),
         size: Bytes(volume.size_bytes),
         is_system_disk,
+        is_encrypted: volume.encrypted,
+        is_shared: volume.attachments.len() > 1,
     }
 }
 

@@ -25,6 +25,7 @@ use crate::tasks::create_volume::CreateVolume;
 use crate::tasks::delete_backup::DeleteTask;
 use crate::tasks::delete_volume::DeleteVolume;
 use crate::tasks::migrate_resource::MigrateTask;
+use crate::tasks::pace::Pace;
 use crate::tasks::power::PowerTask;
 use crate::tasks::purge::PurgeTask;
 use crate::tasks::purge_backup::PurgeBackupTask;
@@ -58,6 +59,8 @@ pub struct Deps {
     pub node: String,
     /// Backups given out as disks.
     pub exports: ExportSettings,
+    /// How much all backups of this machine together read in a second; 0: as much as the disks give.
+    pub read_bytes_per_second: u64,
     /// For how many days what is deleted can be taken back; none: it is gone at once.
     pub undo_days: u32,
     /// How long what is measured is kept.
@@ -159,7 +162,9 @@ impl Parts {
             Arc::clone(&sealing),
         ));
         let host = Host::new(exports, Arc::clone(&repository), Arc::clone(&clock));
+        let pace = Arc::new(Pace::new(deps.read_bytes_per_second, Arc::clone(&clock)));
         let core = Arc::new(Core {
+            pace,
             resources: Resources::new(provider, Arc::clone(&db)),
             db,
             clock,

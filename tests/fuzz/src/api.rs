@@ -60,6 +60,7 @@ async fn start(folder: &Path) -> (Router, String) {
         sealing_key: SealingKey::new(&Zeroizing::new([7; 32])),
         node: "node-1".to_owned(),
         exports: ExportSettings::within(folder.join("exports")),
+        read_bytes_per_second: 0,
         undo_days: 3,
         cleanup: cbr_service::retention::Cleanup::default(),
         monitoring: cbr_service::monitoring::MonitorOptions::default(),

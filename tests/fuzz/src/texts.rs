@@ -1,8 +1,11 @@
 //! Short texts: names of objects, places that the caller keeps, files with keys.
 
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
 
+use axum::http::{HeaderMap, HeaderValue};
+use cbr_api::forwarded::client;
 use cbr_provider::LocalConfig;
 use cbr_store::backend::Key;
 use cbr_store::format::place::Place;
@@ -10,7 +13,7 @@ use cbr_store::{MaintenanceKey, MasterKey, ScrubCursor, Spot};
 
 use crate::{choice, golden};
 
-const KINDS: usize = 5;
+const KINDS: usize = 7;
 
 pub(crate) fn run(bytes: &[u8]) {
     let (which, bytes) = choice(bytes, KINDS);
@@ -34,11 +37,34 @@ pub(crate) fn run(bytes: &[u8]) {
             }
         }
         3 => key_file(bytes),
+        5 => forwarded("x-forwarded-for", bytes, "192.0.2.7"),
+        6 => forwarded("forwarded", bytes, "for=192.0.2.7"),
         _ => {
             if let Ok(config) = toml::from_str::<LocalConfig>(&text) {
                 let _ = config.validate();
             }
         }
+    }
+}
+
+/// P27: whatever a client wrote, what the proxy adds to the right of it says who asks.
+fn forwarded(name: &'static str, bytes: &[u8], added: &str) {
+    let trusted = ["10.0.0.0/8".parse().unwrap()];
+    let peer = IpAddr::from([10, 0, 0, 1]);
+    let Ok(written) = HeaderValue::from_bytes(bytes) else { return };
+    let mut headers = HeaderMap::new();
+    headers.append(name, written);
+    client(peer, &headers, &trusted);
+    let stranger = IpAddr::from([192, 0, 2, 99]);
+    assert_eq!(client(stranger, &headers, &trusted), stranger);
+    headers.append(name, added.parse().unwrap());
+    assert_eq!(client(peer, &headers, &trusted), IpAddr::from([192, 0, 2, 7]));
+    // In one line with it, where that can be read at all.
+    let line = [bytes, b", ", added.as_bytes()].concat();
+    if line.is_ascii() {
+        headers.remove(name);
+        headers.append(name, HeaderValue::from_bytes(&line).unwrap());
+        assert_eq!(client(peer, &headers, &trusted), IpAddr::from([192, 0, 2, 7]));
     }
 }
 
@@ -63,5 +89,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         "[[pools]]\nname = \"a\"\npath = \"/x\"\ndefault_format = \"qcow2\"\n[[servers]]\nname = \"s\"\n\
          volumes = [\"a/b\"]\nstart = [\"run\"]\ntimeout_seconds = 9\n",
     ));
+    seeds.push(seed(5, "203.0.113.1, [2001:db8::7]:80, 10.0.0.9"));
+    seeds.push(seed(6, "for=\"203.0.113.1;host=\"a\\\"\", For=10.0.0.9;proto=https"));
     seeds
 }

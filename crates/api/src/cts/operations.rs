@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::routing::on;
+use cbr_service::checkpoints::BACKUP_MADE;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -52,7 +53,8 @@ struct Recorded {
 #[tracing::instrument(name = "api.traces.operations", skip_all)]
 async fn handle(Authorised(_access): Authorised, query: Query) -> Result<Json<Response>, ApiError> {
     let mut names: BTreeMap<(&str, &str), BTreeSet<&'static str>> = BTreeMap::new();
-    for event in OPERATIONS.iter().filter_map(|operation| operation.event) {
+    let of_operations = OPERATIONS.iter().filter_map(|operation| operation.event);
+    for event in of_operations.chain([BACKUP_MADE]) {
         names.entry((event.service(), event.resource_type)).or_default().insert(event.name);
     }
     let is_meant = |key, value| query.text(key).is_none_or(|wanted| wanted == value);

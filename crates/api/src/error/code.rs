@@ -82,6 +82,7 @@ codes! {
     VolumeNotFound        = NOT_FOUND,              "BackupService.7000", "the disk does not exist";
     ServerNotFound        = NOT_FOUND,              "BackupService.7100", "the server does not exist";
     ServerWithoutDisk     = BAD_REQUEST,            "BackupService.7108", "the server has no disk";
+    TooManySharedDisks    = BAD_REQUEST,            "BackupService.7107", "too many disks of the server are attached to other servers too";
     VolumeNotDeletable    = CONFLICT,               "CBRX.0002",          "the disk is attached or at work and cannot be deleted";
     ServerNotPowered      = CONFLICT,               "CBRX.0050",          "the operator's configuration has no commands that start and stop the server";
     ServerNotMade         = CONFLICT,               "CBRX.0051",          "the server is one of the operator's configuration, which cannot be changed or deleted here";
@@ -135,6 +136,7 @@ codes! {
     MemberValueInvalid    = BAD_REQUEST,            "BackupService.6706", "the answer to a share has a value it cannot have";
     NotShareable          = BAD_REQUEST,            "BackupService.6707", "backups of this kind cannot be shared";
     MemberNotChanged      = BAD_REQUEST,            "BackupService.6708", "the share cannot be changed in this way";
+    BackupEncrypted       = BAD_REQUEST,            "BackupService.6709", "a backup of encrypted disks cannot be shared";
     ShareInUse            = BAD_REQUEST,            "BackupService.6711", "a project the backup is shared with is reading it; it cannot be deleted now";
     VaultForbidsSharing   = BAD_REQUEST,            "BackupService.6712", "the status of the vault does not allow sharing or accepting";
     ShareKindMismatch     = BAD_REQUEST,            "BackupService.6713", "the accepting vault is for another type of resource";

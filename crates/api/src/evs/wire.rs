@@ -24,7 +24,9 @@ pub(crate) struct Volume {
     attachments: Vec<Attachment>,
     /// `true` or `false`, as text.
     bootable: String,
+    /// Whether its owner encrypts it: it is a LUKS container.
     encrypted: bool,
+    /// Several servers have it.
     multiattach: bool,
     /// `true` or `false`, as text.
     shareable: &'static str,
@@ -71,6 +73,7 @@ impl Volume {
     /// `volume` as a caller in `project` sees it.
     pub(crate) fn of(volume: VolumeView, project: cbr_model::ProjectId) -> Self {
         let id = volume.id;
+        let is_shared = volume.attachments.len() > 1;
         Self {
             id: id.to_string(),
             name: volume.name,
@@ -81,9 +84,9 @@ impl Volume {
             availability_zone: volume.availability_zone,
             attachments: volume.attachments.iter().map(|at| Attachment::of(id, at)).collect(),
             bootable: volume.bootable.to_string(),
-            encrypted: false,
-            multiattach: false,
-            shareable: "false",
+            encrypted: volume.encrypted,
+            multiattach: is_shared,
+            shareable: if is_shared { "true" } else { "false" },
             metadata: BTreeMap::new(),
             tags: volume.tags,
             created_at: time::format(volume.created_at),
@@ -141,6 +144,7 @@ mod tests {
                 device: "/dev/vda".into(),
             }],
             bootable: true,
+            encrypted: true,
             created_at: time::parse("2026-01-15T08:00:00.123456").unwrap(),
             tags: [("env".to_owned(), "lab".to_owned())].into(),
         };
@@ -149,7 +153,7 @@ mod tests {
             "volume_type": "images", "availability_zone": "az1",
             "attachments": [{"id": id, "attachment_id": id, "server_id": id, "volume_id": id,
                              "device": "/dev/vda", "host_name": null, "attached_at": null}],
-            "bootable": "true", "encrypted": false, "multiattach": false, "shareable": "false",
+            "bootable": "true", "encrypted": true, "multiattach": false, "shareable": "false",
             "metadata": {}, "tags": {"env": "lab"}, "created_at": "2026-01-15T08:00:00.123456",
             "updated_at": "2026-01-15T08:00:00.123456", "os-vol-tenant-attr:tenant_id": project,
             "links": [], "volume_image_metadata": {}, "service_type": "EVS",

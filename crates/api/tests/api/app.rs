@@ -96,6 +96,7 @@ impl App {
             sealing_key: SealingKey::new(&Zeroizing::new([7; 32])),
             node: "node-1".to_owned(),
             exports: ExportSettings::within(exports.path().join("exports")),
+            read_bytes_per_second: 0,
             undo_days: 3,
             monitoring: cbr_service::monitoring::MonitorOptions::default(),
             courier: courier.clone(),
@@ -200,6 +201,16 @@ impl App {
         self.insert_token(self.account.user, self.account.project, "another").await
     }
 
+    /// A token whose time is over.
+    pub(crate) async fn expired_token(&self) -> String {
+        let token = token_of(self.account.user, self.account.project.into(), "expired");
+        let mut tx = self.db.begin().await.unwrap();
+        tx.tokens().delete(token.digest).await.unwrap();
+        tx.tokens().insert(&Token { expires_at: self.clock.now(), ..token }).await.unwrap();
+        tx.commit().await.unwrap();
+        "expired".to_owned()
+    }
+
     /// A token that was good and is no more.
     pub(crate) async fn revoked_token(&self) -> String {
         let token = self.insert_token(self.account.user, self.account.project, "revoked").await;
@@ -280,19 +291,8 @@ impl App {
         project: impl Into<Option<ProjectId>>,
         secret: &str,
     ) -> String {
-        let mut sha256 = [0; 32];
-        sha256.copy_from_slice(digest(&SHA256, secret.as_bytes()).as_ref());
+        let token = token_of(user, project.into(), secret);
         let mut tx = self.db.begin().await.unwrap();
-        let token = Token {
-            digest: sha256,
-            user,
-            project: project.into(),
-            agency: None,
-            methods: "password".to_owned(),
-            made_with: Credential::Password,
-            issued_at: START,
-            expires_at: START.plus_seconds(86_400),
-        };
         tx.tokens().insert(&token).await.unwrap();
         tx.commit().await.unwrap();
         secret.to_owned()
@@ -404,6 +404,22 @@ impl App {
         let id = VOLUMES[number].parse().unwrap();
         self.provider.write(id, 0, &vec![0xee; 200_000]);
         self.provider.write(id, DISK_BYTES - 10, b"bad");
+    }
+}
+
+/// A token of a day.
+fn token_of(user: UserId, project: Option<ProjectId>, secret: &str) -> Token {
+    let mut sha256 = [0; 32];
+    sha256.copy_from_slice(digest(&SHA256, secret.as_bytes()).as_ref());
+    Token {
+        digest: sha256,
+        user,
+        project,
+        agency: None,
+        methods: "password".to_owned(),
+        made_with: Credential::Password,
+        issued_at: START,
+        expires_at: START.plus_seconds(86_400),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::app::{App, vault_body};
+use crate::app::{App, VOLUMES, vault_body};
 use crate::client::{Call, send};
 use crate::people::{Office, log_in};
 
@@ -139,6 +139,12 @@ async fn what_is_recorded_is_listed() {
         found.map(|one| one["operation_list"].clone()).unwrap_or_default()
     };
     for (kind, name) in [
+        ("policy", "createPolicy"),
+        ("policy", "updatePolicy"),
+        ("policy", "deletePolicy"),
+        ("vault", "associatePolicy"),
+        ("vault", "dissociatePolicy"),
+        ("backup", "createBackup"),
         ("vault", "createVault"),
         ("vault", "updateVault"),
         ("vault", "deleteVault"),
@@ -149,6 +155,61 @@ async fn what_is_recorded_is_listed() {
         ("backup", "restoreBackup"),
     ] {
         assert!(of(kind).as_array().unwrap().iter().any(|one| one == name), "{kind} {name}");
+    }
+    // AUD-03: what was added to them.
+    for (kind, name) in [
+        ("vault", "replicateVaultBackup"),
+        ("vault", "migrateResources"),
+        ("vault", "setResources"),
+        ("vault", "bulkCreateDeleteVaultTag"),
+        ("vault", "createVaultTag"),
+        ("vault", "deleteVaultTag"),
+        ("backup", "replicateBackup"),
+        ("backup", "createBackupMember"),
+        ("backup", "updateBackupMember"),
+        ("backup", "deleteBackupMember"),
+        ("backup", "updateBackup"),
+        ("backup", "syncBackup"),
+    ] {
+        assert!(of(kind).as_array().unwrap().iter().any(|one| one == name), "{kind} {name}");
+    }
+}
+
+/// AUD-02: who backs a vault up is recorded with the vault and with each backup that was started; the body of the
+/// request is there once.
+#[tokio::test]
+async fn each_backup_that_is_started_is_recorded() {
+    let app = App::start().await;
+    let vault = app.create_vault("v").await;
+    let resources = VOLUMES.map(|id| json!({"id": id, "type": "OS::Cinder::Volume"}));
+    let body = json!({"resources": resources});
+    app.post(&format!("/vaults/{vault}/addresources"), &body).await.expect(200);
+    let run = json!({"checkpoint": {"vault_id": vault, "parameters": {"name": "b"}}});
+    app.post("/checkpoints", &run).await.expect(200);
+    let listed = app.get("/backups").await.expect(200).body;
+    let mut backups: Vec<_> = listed["backups"].as_array().unwrap().iter().collect();
+    backups.sort_by_key(|backup| backup["name"].to_string());
+    let traces = app.get("/traces?limit=3").await.expect(200).body;
+    let mut traces = traces["traces"].as_array().unwrap().clone();
+    let of_run = traces.remove(0);
+    assert_eq!(
+        (&of_run["trace_name"], &of_run["resource_id"]),
+        (&json!("createVaultBackup"), &json!(vault))
+    );
+    assert!(of_run["request"].is_string());
+    traces.reverse();
+    assert_eq!((traces.len(), backups.len()), (2, 2));
+    for (trace, backup) in traces.iter().zip(backups) {
+        assert_eq!(
+            (&trace["trace_name"], &trace["resource_type"]),
+            (&json!("createBackup"), &json!("backup"))
+        );
+        assert_eq!(
+            (&trace["resource_id"], &trace["resource_name"]),
+            (&backup["id"], &backup["name"])
+        );
+        assert_eq!(trace["request_id"], of_run["request_id"]);
+        assert!(trace["request"].is_null(), "{trace}");
     }
 }
 

@@ -163,6 +163,33 @@ async fn disks_are_listed_created_from_a_backup_and_deleted() {
     assert_eq!(gone.code(), "BackupService.7000");
 }
 
+/// RGN-12, NEW-05: the new disk may be in another zone than the one that was backed up, or in the same; there is no disk
+/// in a zone that there is not.
+#[tokio::test]
+async fn a_disk_is_made_in_the_same_zone_or_in_another() {
+    let app = App::start().await;
+    app.provider.add_pool("distant", "far-away");
+    let (_, _, backup) = backed_up(&app).await;
+    let path = |suffix: &str| format!("/v2/{}/cloudvolumes{suffix}", app.project());
+    let wanted = |zone: &str| {
+        json!({"volume": {"backup_id": backup["id"], "name": "copy", "count": 1,
+            "availability_zone": zone}})
+    };
+    let source = app.content(0);
+    for zone in ["local", "far-away"] {
+        let started = app.call("POST", &path(""), Some(&wanted(zone))).await.expect(202).body;
+        app.settle().await;
+        let volume = started["volume_ids"][0].as_str().unwrap();
+        let made = app.call("GET", &path(&format!("/{volume}")), None).await.expect(200).body;
+        assert_eq!(made["volume"]["status"], "available");
+        assert_eq!(made["volume"]["availability_zone"], zone);
+        let copy = app.provider.part(volume.parse().unwrap(), 0, source.len());
+        assert!(copy == source, "{zone}: the copy differs");
+    }
+    let nowhere = app.call("POST", &path(""), Some(&wanted("moon"))).await.expect(400);
+    assert_eq!(nowhere.code(), "BackupService.9900");
+}
+
 /// VLT-85, P35: a list says what each backup costs and whether it is whole; in strict mode, by the
 /// client's header or the operator's setting, there is nothing but the contract.
 #[tokio::test]

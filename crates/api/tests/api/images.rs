@@ -1,5 +1,6 @@
 //! Images of servers over HTTP (contract F.2), and what they keep from going.
 
+use cbr_provider::fake::{Fault, Operation};
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -156,6 +157,55 @@ async fn an_image_of_a_server_waits_for_its_backup() {
     let backup = found[0]["__backup_id"].as_str().unwrap();
     let shown = app.get(&format!("/backups/{backup}")).await.expect(200).body;
     assert_eq!(shown["backup"]["resource_id"], SERVER);
+}
+
+/// BAK-52, IMG-02, contract B.4, F.2: once its snapshot is taken a backup that is being made says that an image can be
+/// made of it; it cannot be restored yet, and the image is ready when the backup is.
+#[tokio::test]
+async fn an_image_is_made_of_a_backup_that_is_being_made() {
+    let app = App::start().await;
+    let vault = app.create_server_vault("servers").await;
+    app.bind_server(&vault).await;
+    // The disks cannot be read for a while: the snapshot is taken, and nothing is copied.
+    app.provider.fail(Operation::Reader, 1, Fault::Unavailable);
+    app.post("/checkpoints", &json!({"checkpoint": {"vault_id": vault}})).await.expect(200);
+    let newest = async || {
+        let listed = app.get(&format!("/backups?vault_id={vault}")).await.expect(200).body;
+        let backup = listed["backups"][0].clone();
+        let mode = backup["extend_info"]["supported_restore_mode"].clone();
+        let id = backup["id"].as_str().unwrap().to_owned();
+        (id, backup["status"].clone(), mode.as_str().unwrap().to_owned())
+    };
+    let (id, status, mode) = newest().await;
+    assert_eq!((status, mode.as_str()), (json!("protecting"), "na"));
+    let body = json!({"name": "golden", "backup_id": id});
+    let early = app.call("POST", MAKE, Some(&body)).await.expect(400);
+    assert_eq!(early.code(), "BackupService.6208", "what it will hold is not settled");
+
+    app.settle().await;
+    let (_, status, mode) = newest().await;
+    assert_eq!((status, mode.as_str()), (json!("protecting"), "snapshot"));
+    let shown = app.get(&format!("/backups/{id}")).await.expect(200).body;
+    let children = shown["backup"]["children"].as_array().unwrap();
+    let modes = children.iter().map(|child| &child["extend_info"]["supported_restore_mode"]);
+    assert_eq!(modes.collect::<Vec<_>>(), ["na", "na"]);
+    let restore = json!({"restore": {"server_id": SERVER}});
+    let refused = app.post(&format!("/backups/{id}/restore"), &restore).await.expect(400);
+    assert_eq!(refused.code(), "BackupService.2002", "its server is being backed up");
+    let started = app.call("POST", MAKE, Some(&body)).await.expect(200).body;
+    assert_eq!(listed(&app, "status=saving").await.len(), 1);
+    let again = app.call("POST", MAKE, Some(&body)).await.expect(400);
+    assert_eq!(again.code(), "BackupService.6210", "IMG-05");
+
+    for _ in 0..2 {
+        app.clock.advance(std::time::Duration::from_secs(61));
+        app.settle().await;
+    }
+    let (_, status, mode) = newest().await;
+    assert_eq!((status, mode.as_str()), (json!("available"), "backup"));
+    let path = format!("/v1/cloudimages/job/{}", started["job_id"].as_str().unwrap());
+    let image = image_of(&app.call("GET", &path, None).await.expect(200).body);
+    assert_eq!(listed(&app, "status=active").await[0]["id"], image.as_str());
 }
 
 /// IMG-12: a backup that fails leaves no image, and the failed backup is not held.

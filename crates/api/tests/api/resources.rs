@@ -56,3 +56,85 @@ async fn servers_that_share_a_disk_are_backed_up() {
         assert_eq!((children.len(), of(DATA_DISK)), (2, 1), "{backup}");
     }
 }
+
+/// RES-11, QUO-05, contract D 7107: ten of its disks may be attached to other servers too, and not eleven: such a server
+/// is not bound, is said not to be protectable, and a run over it leaves it out.
+#[tokio::test]
+async fn a_server_shares_at_most_ten_disks() {
+    let app = App::start().await;
+    let vault = app.create_server_vault("servers").await;
+    app.add_server();
+    let shared: Vec<String> =
+        (0..11).map(|n| format!("5b0c7f6e-0d0f-4c3a-9d5e-0000000001{n:02x}")).collect();
+    let ids = || shared.iter().map(|disk| disk.parse().unwrap());
+    for disk in ids() {
+        app.provider.add_volume(disk, "shared", 1 << 20);
+        app.provider.attach(SERVER.parse().unwrap(), disk);
+    }
+    let other = "5b0c7f6e-0d0f-4c3a-9d5e-0000000000bb".parse().unwrap();
+    app.provider.add_server(other, "other", ids().take(10).collect());
+    let bind = json!({"resources": [{"id": SERVER, "type": "OS::Nova::Server"}]});
+    let path = format!("/vaults/{vault}/addresources");
+    let verdict = async || {
+        let shown = app.get(&format!("/protectables/server/instances/{SERVER}")).await.expect(200);
+        shown.body["instance"]["protectable"].clone()
+    };
+    // Thirteen disks, of which ten are another's too.
+    assert_eq!(verdict().await["result"], true);
+    app.post(&path, &bind).await.expect(200);
+    let backup = app.back_up(&vault).await;
+    assert_eq!(backup["children"].as_array().unwrap().len(), 13);
+
+    app.provider.attach(other, shared[10].parse().unwrap());
+    let verdict = verdict().await;
+    assert_eq!(
+        (&verdict["result"], &verdict["code"]),
+        (&json!(false), &json!("BackupService.7107"))
+    );
+    let run = json!({"checkpoint": {"vault_id": vault}});
+    let refused = app.post("/checkpoints", &run).await.expect(400);
+    let told = refused.body["error_msg"].as_str().unwrap();
+    assert!(refused.code() == "BackupService.0001" && told.contains("11 of its disks"), "{told}");
+    let take_out = json!({"resource_ids": [SERVER]});
+    app.post(&format!("/vaults/{vault}/removeresources"), &take_out).await.expect(200);
+    app.settle().await;
+    let refused = app.post(&path, &bind).await.expect(400);
+    assert_eq!(refused.code(), "BackupService.7107", "{}", refused.body);
+}
+
+/// RES-13, VLT-15, VLT-16, BAK-01, BAK-02: a server that its provider calls frozen is neither bound nor backed up,
+/// and the reason is its word; what is backed up beside it is not held up.
+#[tokio::test]
+async fn what_is_frozen_is_left_out() {
+    const OTHER: &str = "5b0c7f6e-0d0f-4c3a-9d5e-0000000000bb";
+    const ROOT: &str = "5b0c7f6e-0d0f-4c3a-9d5e-0000000000bc";
+    let app = App::start().await;
+    let vault = app.create_server_vault("servers").await;
+    app.bind_server(&vault).await;
+    app.provider.add_volume(ROOT.parse().unwrap(), "root", 1 << 20);
+    app.provider.add_server(OTHER.parse().unwrap(), "other", vec![ROOT.parse().unwrap()]);
+    let bind = json!({"resources": [{"id": OTHER, "type": "OS::Nova::Server"}]});
+    let freeze = |is_frozen| {
+        let why = "frozen: in the retention period".to_owned();
+        let status = if is_frozen { ServerStatus::Fault { why } } else { ServerStatus::Running };
+        app.provider.set_server_status(OTHER.parse().unwrap(), status);
+    };
+    freeze(true);
+    let path = format!("/vaults/{vault}/addresources");
+    assert_eq!(app.post(&path, &bind).await.expect(400).code(), "BackupService.6215");
+    freeze(false);
+    app.post(&path, &bind).await.expect(200);
+    freeze(true);
+    let run = json!({"checkpoint": {"vault_id": vault}});
+    let made = app.post("/checkpoints", &run).await.expect(200).body;
+    let skipped = made["checkpoint"]["vault"]["skipped_resources"].as_array();
+    let [one] = skipped.expect("skipped resources").as_slice() else { panic!("{made}") };
+    assert_eq!((&one["id"], &one["code"]), (&json!(OTHER), &json!("BackupService.7101")));
+    assert!(one["reason"].as_str().unwrap().contains("frozen"), "{one}");
+    app.settle().await;
+    let listed = app.get(&format!("/backups?vault_id={vault}")).await.expect(200).body;
+    assert_eq!(
+        (&listed["count"], &listed["backups"][0]["resource_id"]),
+        (&json!(1), &json!(SERVER))
+    );
+}

@@ -1,6 +1,6 @@
 //! Runs over several resources, and finding their backups again.
 
-use cbr_api::OPERATIONS;
+use cbr_api::{OPERATIONS, Settings};
 use serde_json::{Value, json};
 
 use crate::app::{App, VOLUMES};
@@ -67,6 +67,27 @@ async fn the_smallest_unit_is_a_disk() {
     }
 }
 
+/// BAK-28: no operation of the contract gives the bytes of a backup out, to a client or to a store of its own. What does
+/// that is our extension: it lies below `/x/`, and the operator can switch it off.
+#[tokio::test]
+async fn the_contract_gives_no_bytes_of_backups_out() {
+    let of_backups = OPERATIONS.iter().filter(|operation| operation.path.contains("backup"));
+    let gives_out = |path: &str| {
+        ["export", "download", "data", "content", "bucket"].iter().any(|word| path.contains(word))
+    };
+    let mut extensions = 0;
+    for operation in of_backups.filter(|it| gives_out(&it.path.replace("metadata", ""))) {
+        assert!(operation.path.contains("/x/"), "{}", operation.path);
+        extensions += 1;
+    }
+    assert!(extensions > 0, "what is looked for is there");
+    let strict = App::start_with(Settings { is_strict: true, ..Settings::default() }).await;
+    let (_, backup) = strict.back_up_disk("v").await;
+    let path = format!("/x/backups/{}/exports", backup["id"].as_str().unwrap());
+    let gone = strict.post(&path, &json!({"export": {}})).await.expect(404);
+    assert_eq!(gone.code(), "APIG.0101");
+}
+
 /// BAK-50, BAK-53, BAK-56: backups are found by status, name, id, vault, resource and time; of several conditions all
 /// must hold; a found one is shown.
 #[tokio::test]
@@ -113,8 +134,8 @@ async fn backups_are_found_by_all_conditions_together() {
     assert_eq!(shown["backup"], all["backups"][0]);
 }
 
-/// RGN-06, RGN-08, RGN-09: there is one region, which the operator's catalogue names with its address; what lives
-/// elsewhere cannot be bound, and nothing moves a vault there.
+/// RGN-06, RGN-08, RGN-09, RES-04, RES-26: there is one region, which the operator's catalogue names with its address; what
+/// lives elsewhere cannot be bound, and nothing moves a vault there, nor a resource with its backups.
 #[tokio::test]
 async fn a_vault_and_its_resources_are_of_the_one_region() {
     let app = App::start().await;
@@ -127,6 +148,18 @@ async fn a_vault_and_its_resources_are_of_the_one_region() {
     let moved = json!({"vault": {"region": "elsewhere", "region_id": "elsewhere"}});
     drop(app.put(&format!("/vaults/{vault}"), &moved).await);
     assert_eq!(app.get(&format!("/vaults/{vault}")).await.expect(200).body, before);
+    let (from, _) = app.back_up_disk("from").await;
+    let resources = [VOLUMES[0]];
+    for to in [
+        json!({"destination_vault_id": elsewhere, "resource_ids": resources}),
+        json!({"destination_vault_id": elsewhere, "resource_ids": resources,
+            "destination_region": "elsewhere"}),
+    ] {
+        let refused = app.post(&format!("/vaults/{from}/migrateresources"), &to).await;
+        assert_eq!(refused.expect(400).code(), "BackupService.6120", "{to}");
+    }
+    let stayed = app.get(&format!("/vaults/{from}")).await.expect(200).body;
+    assert_eq!(stayed["vault"]["resources"][0]["id"], VOLUMES[0]);
 
     let regions = app.call("GET", "/v3/regions", None).await.expect(200).body;
     let [region] = regions["regions"].as_array().unwrap().as_slice() else { panic!("{regions}") };

@@ -49,6 +49,9 @@ async fn a_name_in_the_place_of_an_id_is_not_found() {
     app.create_vault("my-vault").await;
     assert_eq!(app.get("/vaults/my-vault").await.expect(404).code(), "BackupService.6105");
     assert_eq!(app.get("/vaults?name=my-vault").await.body["count"], 1);
+    app.create_vault("my-vault").await;
+    let both = app.get("/vaults?name=my-vault").await.body;
+    assert_eq!(both["count"], 2, "VLT-23: two may have one name");
 }
 
 /// E.5 number 1: the OpenStack client follows markers until a page is empty.

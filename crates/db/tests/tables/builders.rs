@@ -178,6 +178,7 @@ impl World {
             incremental: false,
             auto_trigger: false,
             system_disk: false,
+            encrypted: false,
             created_at: Timestamp(10),
             updated_at: Timestamp(10),
             protected_at: None,

@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use cbr_model::{ResourceId, Timestamp};
 
+use super::disk::lock;
 use super::faults::Operation;
-use super::provider::{FakeProvider, FakeServer, World};
-use crate::disk::DISK_BYTES_MAX;
+use super::provider::{FakeProvider, FakeServer, FakeVolume, World};
+use crate::disk::{DISK_BYTES_MAX, LUKS_MAGIC};
 use crate::error::{ProviderError, Result};
 use crate::provider::{Factory, Inventory};
 use crate::resource::{
@@ -13,8 +14,8 @@ use crate::resource::{
     VolumeStatus,
 };
 
-const POOL: &str = "memory";
-const ZONE: &str = "local";
+pub(super) const POOL: &str = "memory";
+pub(super) const ZONE: &str = "local";
 pub(super) const POOL_BYTES: u64 = 1 << 40;
 
 #[async_trait]
@@ -42,24 +43,29 @@ impl Inventory for FakeProvider {
     }
 
     async fn pools(&self) -> Result<Vec<Pool>> {
-        let taken_bytes = self.world().taken_bytes;
-        Ok(vec![Pool {
-            name: POOL.to_owned(),
-            availability_zone: ZONE.to_owned(),
+        let world = self.world();
+        let pool = |name: &str, zone: &str, taken_bytes| Pool {
+            name: name.to_owned(),
+            availability_zone: zone.to_owned(),
             total_bytes: POOL_BYTES,
             free_bytes: POOL_BYTES - taken_bytes,
             can_snapshot: true,
-        }])
+        };
+        let others = world.pools.iter().map(|(name, zone)| pool(name, zone, 0));
+        Ok(std::iter::once(pool(POOL, ZONE, world.taken_bytes)).chain(others).collect())
     }
 }
 
 #[async_trait]
 impl Factory for FakeProvider {
     async fn create_volume(&self, volume: &NewVolume) -> Result<Volume> {
-        let exists = self.attempt(Operation::Create)?.volumes.contains_key(&volume.id);
-        if volume.pool.as_ref().is_some_and(|pool| pool != POOL) {
-            return Err(ProviderError::not_found("pool", volume.pool.as_deref().unwrap_or("")));
+        let pool = volume.pool.as_deref().unwrap_or(POOL);
+        let world = self.attempt(Operation::Create)?;
+        let exists = world.volumes.contains_key(&volume.id);
+        if world.zone(pool).is_none() {
+            return Err(ProviderError::not_found("pool", pool));
         }
+        drop(world);
         let size = volume.size_bytes;
         if size == 0 || !size.is_multiple_of(512) || size > DISK_BYTES_MAX {
             return Err(ProviderError::refused("impossible size", "choose a multiple of 512"));
@@ -75,6 +81,7 @@ impl Factory for FakeProvider {
         if !exists {
             made.description.clone_from(&volume.description);
             made.format = volume.format.unwrap_or(VolumeFormat::Raw);
+            pool.clone_into(&mut made.pool);
         }
         world.faults.strike(Operation::CreateAnswer)?;
         show_volume(&world, volume.id)
@@ -119,13 +126,21 @@ fn show_volume(world: &World, id: ResourceId) -> Result<Volume> {
         status,
         busy: volume.busy.clone(),
         bootable: attachments.iter().any(|attachment| attachment.index == 0),
+        encrypted: is_encrypted(volume),
         format: volume.format,
-        pool: POOL.to_owned(),
-        availability_zone: ZONE.to_owned(),
+        pool: volume.pool.clone(),
+        availability_zone: world.zone(&volume.pool).unwrap_or_default().to_owned(),
         created_at: volume.created_at,
         attachments,
         tags: world.tags.get(&id).cloned().unwrap_or_default(),
     })
+}
+
+/// By its content, as at real disks.
+fn is_encrypted(volume: &FakeVolume) -> bool {
+    let mut first = [0; LUKS_MAGIC.len()];
+    lock(&volume.content).read(0, &mut first);
+    first == LUKS_MAGIC
 }
 
 pub(super) fn show_server(world: &World, id: ResourceId, server: &FakeServer) -> Server {

@@ -8,7 +8,7 @@ use cbr_model::{ResourceId, Timestamp};
 
 use super::disk::{Content, lock};
 use super::faults::{Fault, Faults, Operation};
-use super::inventory::POOL_BYTES;
+use super::inventory::{POOL, POOL_BYTES, ZONE};
 use crate::error::{ProviderError, Result};
 use crate::provider::{BackupSource, Factory, Inventory, Provider, RestoreTarget, ServerFactory};
 use crate::resource::{ServerStatus, VolumeFormat};
@@ -30,6 +30,8 @@ pub(super) struct World {
     pub(super) faults: Faults,
     /// What of the pool is not free.
     pub(super) taken_bytes: u64,
+    /// Further pools, each with its zone.
+    pub(super) pools: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,6 +40,7 @@ pub(super) struct FakeVolume {
     pub(super) description: String,
     pub(super) size_bytes: u64,
     pub(super) format: VolumeFormat,
+    pub(super) pool: String,
     pub(super) created_at: Timestamp,
     pub(super) content: Arc<Mutex<Content>>,
     pub(super) busy: Option<String>,
@@ -82,6 +85,7 @@ impl FakeProvider {
             description: String::new(),
             size_bytes,
             format: VolumeFormat::Raw,
+            pool: POOL.to_owned(),
             created_at: Timestamp(0),
             content: Arc::default(),
             busy: None,
@@ -199,6 +203,11 @@ impl FakeProvider {
         }
     }
 
+    /// Adds an empty pool in this zone.
+    pub fn add_pool(&self, name: &str, zone: &str) {
+        self.world().pools.insert(name.to_owned(), zone.to_owned());
+    }
+
     /// Leaves so much free in the pool.
     pub fn leave_free(&self, bytes: u64) {
         self.world().taken_bytes = POOL_BYTES - bytes;
@@ -239,6 +248,11 @@ impl FakeProvider {
 }
 
 impl World {
+    /// The zone of a pool; none: there is no such pool.
+    pub(super) fn zone(&self, pool: &str) -> Option<&str> {
+        if pool == POOL { Some(ZONE) } else { self.pools.get(pool).map(String::as_str) }
+    }
+
     pub(super) fn volume(&self, id: ResourceId) -> Result<&FakeVolume> {
         self.volumes.get(&id).ok_or_else(|| ProviderError::not_found("volume", id))
     }

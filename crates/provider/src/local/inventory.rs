@@ -31,7 +31,7 @@ impl Shared {
         usage: &Usage,
     ) -> Result<Volume> {
         let attachments = catalogue.attachments(entry.id);
-        let busy = holder(entry, usage);
+        let (busy, encrypted) = look(entry, usage);
         let status = match (self.state.restore(entry.id)?, &entry.size_bytes) {
             (_, Err(why)) => VolumeStatus::Error { why: why.clone() },
             (Some(mark), Ok(_)) => match mark.failure {
@@ -49,6 +49,7 @@ impl Shared {
             status,
             busy,
             bootable: attachments.iter().any(|attachment| attachment.index == 0),
+            encrypted,
             format: entry.place.format(),
             pool: entry.pool.clone(),
             availability_zone: entry.availability_zone.clone(),
@@ -72,15 +73,16 @@ impl Shared {
     }
 }
 
-/// Who has the volume open, or holds a lock on it.
-fn holder(entry: &Entry, usage: &Usage) -> Option<String> {
+/// Who has the volume open, or holds a lock on it; and whether its owner encrypts it.
+fn look(entry: &Entry, usage: &Usage) -> (Option<String>, bool) {
     // What cannot be opened is an error of the volume, told by its size.
-    let file = entry.place.open(Access::Look).ok()?;
-    entry.place.holder(&file, usage).or_else(|| match lock::is_locked(&file) {
+    let Ok(file) = entry.place.open(Access::Look) else { return (None, false) };
+    let holder = entry.place.holder(&file, usage).or_else(|| match lock::is_locked(&file) {
         Ok(false) => None,
         Ok(true) => Some("locked by another programme or by a running backup".into()),
         Err(error) => Some(format!("its locks cannot be examined: {error}")),
-    })
+    });
+    (holder, entry.size_bytes.is_ok() && entry.place.is_encrypted(&file))
 }
 
 /// Tries it, with two empty files.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt as _, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::durable::Directory;
 use super::in_use::{Usage, changes};
-use super::qcow2::{Header, Qcow2Reader, Qcow2Writer};
+use super::qcow2::{Header, Qcow2Reader, Qcow2Writer, read_first};
 use super::raw::{RawReader, RawWriter, size_of};
-use crate::disk::{DiskReader, DiskWriter};
+use crate::disk::{DiskReader, DiskWriter, LUKS_MAGIC};
 use crate::resource::VolumeFormat;
 
 /// Where a disk lies.
@@ -89,6 +89,17 @@ impl Place {
                 Err(unusable) => Err(unusable.to_string()),
             }),
         }
+    }
+
+    /// Whether the disk is a LUKS container from its first byte on. One whose beginning cannot be read is
+    /// not told to be.
+    pub(crate) fn is_encrypted(&self, file: &File) -> bool {
+        let mut first = [0; LUKS_MAGIC.len()];
+        let read = match self.format() {
+            VolumeFormat::Raw | VolumeFormat::BlockDevice => file.read_exact_at(&mut first, 0),
+            VolumeFormat::Qcow2 => read_first(file, &mut first),
+        };
+        read.is_ok() && first == LUKS_MAGIC
     }
 
     /// A reader of the disk.

@@ -8,6 +8,8 @@ mod command_servers;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod encrypted;
+#[cfg(test)]
 mod fake;
 #[cfg(test)]
 mod in_use;

@@ -406,6 +406,7 @@ fn show(output: Output, backup: &Value) -> Result<(), Failure> {
         (lang.col_checkpoint(), Show::At("/checkpoint_id")),
         (lang.col_resource_id(), Show::At("/resource_id")),
         (lang.col_type(), Show::At("/resource_type")),
+        (lang.col_encrypted(), Show::At("/extend_info/encrypted")),
         (lang.col_expires(), Show::With(|backup| wire::time(backup, "/expired_at"))),
         (lang.col_integrity(), Show::At("/integrity/state")),
         (lang.col_verified(), Show::With(|backup| wire::time(backup, "/integrity/verified_at"))),

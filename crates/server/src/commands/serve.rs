@@ -105,7 +105,7 @@ impl ServeArgs {
             drop(tokio::spawn(node.serve_exports(listener, stopping.clone())));
         }
         let rendered = Arc::new(move || telemetry::rendered(&metrics));
-        let router = node.router(&config, &url, (rendered, stopping.clone()));
+        let router = node.router(&config, &url, (rendered, stopping.clone()))?;
         let handle = Handle::new();
         close_on_stop(stopping.clone(), handle.clone(), &config.http);
         let working = tokio::spawn(node.work(&config, &stopping));
@@ -113,7 +113,8 @@ impl ServeArgs {
         // Nobody listening is no reason not to serve.
         drop(output.line(output.lang.note_ready(&url)));
         let shares = config.http.connections_at(address);
-        let places = Places::new(shares, config.http.idle(), clock);
+        let proxies = config.http.trusted_proxies()?;
+        let places = Places::new(shares, proxies, config.http.idle(), clock);
         let served = listen(listener, &config.http, handle, router, (places, certificate)).await;
         // Also when the listener failed by itself.
         stopping.cancel();

@@ -184,6 +184,7 @@ fn show_volume(output: Output, volume: &Value) -> Result<(), Failure> {
     let mut particulars = volume_columns(output);
     particulars.extend([
         (lang.col_description(), Show::At("/description")),
+        (lang.col_encrypted(), Show::At("/encrypted")),
         (lang.col_created(), Show::With(|volume| wire::time(volume, "/created_at"))),
     ]);
     output.show(volume, &particulars)

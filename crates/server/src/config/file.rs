@@ -259,6 +259,8 @@ mod tests {
             ("[http]\nlisten = \"somewhere\"", "line 2"),
             ("[http]\nkey_file = \"/k\"", "http.certificate_file"),
             ("[http]\npublic_url = \"cbr.example.org\"", "http.public_url"),
+            ("[http]\ntrusted_proxies = [\"10.0.0.1\"]", "http.trusted_proxies"),
+            ("[http]\ntrusted_proxies = [\"::/0\"]", "http.trusted_proxies"),
             ("[database]\nurl = \"mysql://x\"", "database.url"),
             ("[repository]\nzstd_level = 99", "repository.zstd_level"),
             ("[repository]\npath = \"relative\"", "repository.path"),

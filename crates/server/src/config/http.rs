@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cbr_api::shares::Shares;
+use cbr_model::network::Network;
 use serde::{Deserialize, Serialize};
 
 use super::file::{ConfigError, check_absolute, check_range};
@@ -41,6 +42,8 @@ pub(crate) struct HttpConfig {
     pub(crate) accept_unsigned_payload: bool,
     /// Whether there are operations and fields that the contract does not have.
     pub(crate) compatibility: Compatibility,
+    /// Networks of proxies that are believed when they say for whom they ask.
+    pub(crate) trusted_proxies: Vec<String>,
     /// How many connections there may be at a time.
     pub(crate) connections_max: u64,
     /// How many of them one address may have; none: half, or all where only this machine can connect.
@@ -63,6 +66,7 @@ impl Default for HttpConfig {
             signature_skew_seconds: 900,
             accept_unsigned_payload: false,
             compatibility: Compatibility::Extended,
+            trusted_proxies: Vec::new(),
             connections_max: 512,
             connections_per_address_max: None,
             idle_seconds: 75,
@@ -87,6 +91,22 @@ impl HttpConfig {
     /// How long running requests may take to end.
     pub(crate) const fn shutdown(&self) -> Duration {
         Duration::from_secs(self.shutdown_seconds)
+    }
+
+    /// Networks of proxies that are believed when they say for whom they ask.
+    pub(crate) fn trusted_proxies(&self) -> Result<Vec<Network>, ConfigError> {
+        let read = |text: &String| {
+            let wrong =
+                |why: &str| ConfigError::invalid("http.trusted_proxies", format!("{text}: {why}"));
+            let network: Network = text.parse().map_err(wrong)?;
+            if network.is_everything() {
+                return Err(wrong(
+                    "whoever is trusted chooses its address, so not everybody may be",
+                ));
+            }
+            Ok(network)
+        };
+        self.trusted_proxies.iter().map(read).collect()
     }
 
     /// The places for connections of a service that listens at `address`.
@@ -135,6 +155,7 @@ impl HttpConfig {
         {
             return Err(ConfigError::invalid("http.public_url", "must begin with http(s)://"));
         }
+        self.trusted_proxies()?;
         check_range("http.body_bytes_max", self.body_bytes_max, 1 << 10..=64 << 20)?;
         check_range("http.signature_skew_seconds", self.signature_skew_seconds, 1..=86_400)?;
         check_range("http.connections_max", self.connections_max, 1..=65_536)?;

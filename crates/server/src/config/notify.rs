@@ -3,11 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use cbr_model::network::Network;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::file::{ConfigError, check_absolute, check_range};
-use crate::courier::Network;
 
 /// How the mail server is talked to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

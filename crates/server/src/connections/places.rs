@@ -15,7 +15,7 @@ use std::time::Duration;
 use axum_server::accept::Accept;
 use cbr_api::shares::{Place, Shares};
 use cbr_env::Clock;
-use cbr_model::network::network_of;
+use cbr_model::network::{Network, is_in, network_of};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -25,14 +25,30 @@ use super::activity::{Activity, Noted};
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
     shares: Shares<IpAddr>,
+    proxies: Arc<[Network]>,
     clock: Arc<dyn Clock>,
     patience: Duration,
 }
 
 impl Places {
-    /// Shared out like this, for connections that may be idle and whose answers may be held up for `patience`.
-    pub(crate) fn new(shares: Shares<IpAddr>, patience: Duration, clock: Arc<dyn Clock>) -> Self {
-        Self { shares, clock, patience }
+    /// Shared out like this – `proxies` speak for many and have no share –, for connections that may be idle and
+    /// whose answers may be held up for `patience`.
+    pub(crate) fn new(
+        shares: Shares<IpAddr>,
+        proxies: Vec<Network>,
+        patience: Duration,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { shares, proxies: proxies.into(), clock, patience }
+    }
+
+    fn take(&self, address: IpAddr) -> Option<Place<IpAddr>> {
+        let (address, network) = (address.to_canonical(), network_of(address));
+        if is_in(&self.proxies, address) {
+            self.shares.take_for_many(network)
+        } else {
+            self.shares.take(network)
+        }
     }
 }
 
@@ -43,11 +59,11 @@ impl<S> Accept<TcpStream, S> for Places {
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
         let address = match stream.peer_addr() {
-            Ok(address) => network_of(address.ip()),
+            Ok(address) => address.ip(),
             // It has left already.
             Err(error) => return ready(Err(error)),
         };
-        let Some(place) = self.shares.take(address) else {
+        let Some(place) = self.take(address) else {
             metrics::counter!("cbr_connections_refused_total").increment(1);
             let why = "there are as many connections as there may be (http.connections_max, \
                        http.connections_per_address_max)";

@@ -3,59 +3,16 @@
 //! A tenant names the address, and the request comes from inside of the operator's network: without
 //! this it could reach what is behind the firewall.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::str::FromStr;
 use std::sync::Arc;
 
+use cbr_model::network::{Network, is_in};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-
-/// A network: an address and how many of its bits count.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Network {
-    address: IpAddr,
-    bits: u8,
-}
-
-impl FromStr for Network {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORM: &str = "write a network as 10.0.0.0/8 or fd00::/8";
-        let (address, bits) = text.split_once('/').ok_or(FORM)?;
-        let address: IpAddr = address.parse().map_err(|_| FORM)?;
-        let bits: u8 = bits.parse().map_err(|_| FORM)?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        if bits > most { Err(FORM) } else { Ok(Self { address, bits }) }
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.bits)
-    }
-}
-
-impl Network {
-    fn contains(self, address: IpAddr) -> bool {
-        let same = |own: u128, other: u128, length: u32| {
-            let rest = length.saturating_sub(u32::from(self.bits));
-            rest >= length || (own >> rest) == (other >> rest)
-        };
-        match (self.address, address) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => {
-                same(u32::from(own).into(), u32::from(other).into(), 32)
-            }
-            (IpAddr::V6(own), IpAddr::V6(other)) => same(own.into(), other.into(), 128),
-            _ => false,
-        }
-    }
-}
 
 /// Whether a request may go to an address.
 pub(super) fn is_allowed(address: IpAddr, networks: &[Network]) -> bool {
     let address = plain(address);
-    is_public(address) || networks.iter().any(|network| network.contains(address))
+    is_public(address) || is_in(networks, address)
 }
 
 /// The address that is meant: some of the sixth version only wrap one of the fourth.

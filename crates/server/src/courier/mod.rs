@@ -6,5 +6,4 @@ mod house;
 mod mail;
 mod webhook;
 
-pub(crate) use addresses::Network;
 pub(crate) use house::HouseCourier;

@@ -7,13 +7,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
 use cbr_env::Clock;
+use cbr_model::network::Network;
 use cbr_model::topic::Protocol;
 use cbr_service::topics::{Letter, Undelivered};
 use reqwest::{StatusCode, Url};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::addresses::{CarefulResolver, Network, is_allowed};
+use super::addresses::{CarefulResolver, is_allowed};
 use super::body;
 use super::house::chain;
 use crate::config::{NotifyConfig, SmsGateway};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cbr_db::{Db, Tx};
 use cbr_env::Random;
 use cbr_model::ProjectId;
+use cbr_model::audit::Event;
 
 use super::entry::{Entry, Who};
 use crate::access::Actor;
@@ -56,28 +57,45 @@ impl<'a> Change<'a> {
 
     /// Records one of several things that were done.
     pub(crate) async fn record(&mut self, subject: Subject) -> Result<()> {
-        if let Some(project) = self.project
-            && !self.tx.audit().tracker(project).await.map_err(db(self.doing))?.enabled
-        {
-            return Ok(());
+        if self.is_recorded().await? { self.record_always(subject).await } else { Ok(()) }
+    }
+
+    /// Records what was done along with what the request is about; its body is in that record.
+    pub(crate) async fn record_along(&mut self, event: Event, subject: Subject) -> Result<()> {
+        if self.is_recorded().await? {
+            self.append(event, subject, None).await?;
         }
-        self.record_always(subject).await
+        Ok(())
     }
 
     /// As [`record`](Self::record), also where the tracker is off (AUD-04): for the switch itself.
     pub(crate) async fn record_always(&mut self, subject: Subject) -> Result<()> {
-        let caller = self.actor.caller();
         let nameless =
             || Error::internal(self.doing)("an operation without an event changes nothing");
         let event = self.actor.event().ok_or_else(nameless)?;
+        self.append(event, subject, self.actor.body()).await
+    }
+
+    /// Whether the tracker is on, where there is one.
+    async fn is_recorded(&mut self) -> Result<bool> {
+        let Some(project) = self.project else { return Ok(true) };
+        Ok(self.tx.audit().tracker(project).await.map_err(db(self.doing))?.enabled)
+    }
+
+    async fn append(
+        &mut self,
+        event: Event,
+        subject: Subject,
+        request: Option<&str>,
+    ) -> Result<()> {
         let entry = Entry {
-            who: Who::of(caller),
+            who: Who::of(self.actor.caller()),
             project: self.project,
             event,
             subject,
             request_id: self.actor.request_id(),
             source_ip: self.actor.source_ip(),
-            request: self.actor.body(),
+            request,
             refused: None,
         };
         entry.append(&mut self.tx, &*self.random, self.doing).await

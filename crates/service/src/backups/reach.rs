@@ -1,17 +1,20 @@
 //! Which backups a project reaches: its own for everything, those it accepted for reading.
 
 use crate::sharing::ShareError;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cbr_db::Tx;
 use cbr_model::backup::{Backup, BackupState, Content, StoredVersion};
 use cbr_model::member::Member;
 use cbr_model::metadata::BackupMetadata;
+use cbr_model::resource::ResourceKind;
 use cbr_model::vault::{VaultStatus, VaultUse};
 use cbr_model::{BackupId, ImageId, ProjectId, VaultId};
+use cbr_task::Task as _;
 
 use super::service::Backups;
 use crate::error::db;
+use crate::tasks::backup::{BackupTask, OPENED};
 use crate::vaults::existing as existing_vault;
 use crate::{Access, Error, Result};
 
@@ -26,6 +29,8 @@ pub struct Surroundings {
     pub enterprise_projects: BTreeMap<VaultId, String>,
     /// Backups with an image, and the project's own image of each.
     pub images: BTreeMap<BackupId, Option<ImageId>>,
+    /// Those that are being made and of which an image can be made already (BAK-52).
+    pub imageable: BTreeSet<BackupId>,
 }
 
 /// A backup with how its resource was set up.
@@ -53,7 +58,14 @@ impl Backups {
         let found = tx.vaults().enterprise_projects(vaults).await.map_err(db(doing))?;
         let ids: Vec<BackupId> = backups.iter().map(|backup| backup.id).collect();
         let images = tx.images().of_backups(access.project(), &ids).await.map_err(db(doing))?;
-        Ok(Surroundings { project: access.project(), offers, enterprise_projects: found, images })
+        let imageable = snapshot_taken(&mut tx, &own).await?;
+        Ok(Surroundings {
+            project: access.project(),
+            offers,
+            enterprise_projects: found,
+            images,
+            imageable,
+        })
     }
 
     /// How the resource was set up when the backup was made (contract C34); not before it is complete.
@@ -78,6 +90,7 @@ impl Surroundings {
             offers: BTreeMap::new(),
             enterprise_projects: BTreeMap::new(),
             images: BTreeMap::new(),
+            imageable: BTreeSet::new(),
         }
     }
 
@@ -99,6 +112,19 @@ impl Surroundings {
     pub fn is_undecided(&self, backup: &Backup) -> bool {
         backup.project != self.project && self.vault(backup).is_none()
     }
+}
+
+/// Those of these backups of whole servers that are being made and whose content is settled: the snapshot is
+/// taken, so that an image can be made that is ready when the backup is (BAK-52, IMG-02).
+pub(crate) async fn snapshot_taken(tx: &mut Tx, backups: &[&Backup]) -> Result<BTreeSet<BackupId>> {
+    let is_meant = |backup: &&&Backup| {
+        backup.state == BackupState::Protecting
+            && backup.resource_kind == ResourceKind::Server
+            && backup.system_disk
+    };
+    let ids: Vec<BackupId> = backups.iter().filter(is_meant).map(|backup| backup.id).collect();
+    let found = tx.tasks().backups_at(BackupTask::KIND, OPENED, &ids).await;
+    found.map_err(db("looking for snapshots"))
 }
 
 /// The project's own backup, or the refusal. One that is only shared with it is refused too.
@@ -180,7 +206,6 @@ fn check_vault(status: VaultStatus) -> Result<()> {
 mod tests {
     use cbr_model::Timestamp;
     use cbr_model::member::MemberState;
-    use cbr_model::resource::ResourceKind;
     use uuid::Uuid;
 
     use super::*;

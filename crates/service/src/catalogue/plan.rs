@@ -122,6 +122,7 @@ fn root(home: ProjectId, card: &Card, content: Content) -> Backup {
         incremental: false,
         auto_trigger: card.backup.auto_trigger,
         system_disk: card.backup.system_disk,
+        encrypted: card.backup.encrypted,
         created_at: card.backup.created_at,
         updated_at: card.backup.created_at,
         protected_at: Some(card.backup.created_at),
@@ -143,6 +144,7 @@ fn child(server: &Backup, found: &Found) -> Option<Backup> {
         state: BackupState::Available { content: Content::Disk(found.version.clone()) },
         incremental: disk.incremental,
         system_disk: disk.system_disk,
+        encrypted: disk.encrypted,
         children: Vec::new(),
         ..server.clone()
     })

@@ -4,5 +4,5 @@ pub(crate) mod run;
 mod service;
 mod views;
 
-pub use service::Checkpoints;
+pub use service::{BACKUP_MADE, Checkpoints};
 pub use views::{CheckpointView, NewCheckpoint, ResourceChoice};

@@ -10,6 +10,7 @@ use cbr_model::resource::{BoundResource, ProtectStatus, ResourceKind};
 use cbr_model::vault::Vault;
 use cbr_model::{BackupId, ResourceId, Timestamp};
 
+use crate::audit::Subject;
 use crate::core::Core;
 use crate::error::db;
 use crate::resources::Native;
@@ -69,7 +70,7 @@ impl FullBackups {
 
 impl Run<'_> {
     /// Writes down the run with everything it takes and leaves out, and with each backup how its
-    /// resource is set up, as `seen` (contract C34).
+    /// resource is set up, as `seen` (contract C34). The backups.
     pub(crate) async fn start(
         mut self,
         core: &Core,
@@ -77,7 +78,7 @@ impl Run<'_> {
         vault: &Vault,
         selection: Selection,
         seen: &[(ResourceId, Option<Native>)],
-    ) -> Result<()> {
+    ) -> Result<Vec<Subject>> {
         self.checkpoint.skipped = selection.skipped;
         let checkpoint = &self.checkpoint;
         tx.checkpoints().insert(checkpoint).await.map_err(db("adding a checkpoint"))?;
@@ -87,6 +88,7 @@ impl Run<'_> {
             added.map_err(db("adding an operation log"))?;
         }
         let count = selection.taken.len();
+        let mut made = Vec::with_capacity(count);
         for (index, taken) in selection.taken.iter().enumerate() {
             let name = names::backup_name(&self.base, index, count);
             let backup = self.backup(core, taken, name);
@@ -119,8 +121,9 @@ impl Run<'_> {
             };
             let task = task::new(core, vault, &backup, taken, manner);
             tx.tasks().insert(&task).await.map_err(db("adding a task"))?;
+            made.push(Subject::new(backup.id, &backup.name));
         }
-        Ok(())
+        Ok(made)
     }
 
     fn backup(&self, core: &Core, taken: &Taken, name: Name) -> Backup {
@@ -145,6 +148,7 @@ impl Run<'_> {
             incremental: false,
             auto_trigger: self.is_automatic,
             system_disk: disks.iter().any(|disk| disk.is_system_disk),
+            encrypted: disks.iter().any(|disk| disk.is_encrypted),
             created_at,
             updated_at: created_at,
             protected_at: None,
@@ -163,6 +167,7 @@ impl Run<'_> {
                     resource_kind: ResourceKind::Volume,
                     resource_size: disk.size.gib_rounded_up(),
                     system_disk: disk.is_system_disk,
+                    encrypted: disk.is_encrypted,
                     ..backup.clone()
                 })
                 .collect();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cbr_db::Tx;
 use cbr_model::CheckpointId;
+use cbr_model::audit::Event;
 use cbr_model::backup::{Backup, BackupState};
 use cbr_model::checkpoint::{Checkpoint, CheckpointStatus};
 use cbr_model::name::check_description;
@@ -22,6 +23,10 @@ use crate::rules::vault::check_name;
 use crate::rules::{names, retention};
 use crate::vaults::existing;
 use crate::{Access, Error, Result, policies};
+
+/// What is recorded of each backup that somebody starts, beside the run (AUD-02). Of what a policy starts the run
+/// is recorded.
+pub const BACKUP_MADE: Event = Event::new("createBackup", "backup");
 
 /// Use cases of checkpoints.
 #[derive(Debug)]
@@ -73,7 +78,9 @@ impl Checkpoints {
             run.expired_at = policies::end_of(&mut tx, project, vault.id, made).await?;
         }
         let id = run.checkpoint.id;
-        run.start(&self.core, &mut tx, &vault, selection, &seen).await?;
+        for backup in run.start(&self.core, &mut tx, &vault, selection, &seen).await? {
+            tx.record_along(BACKUP_MADE, backup).await?;
+        }
         let view = view(&mut tx, access, id).await?;
         Ok((tx, vault, view))
     }

@@ -13,7 +13,7 @@ use cbr_model::{BackupId, ImageId, ResourceId, VaultId};
 use super::error::ImageError;
 use super::requests::{ImageChange, ImageSource, ImageStarted, ImageView, NewImage};
 use crate::audit::{Change, Subject};
-use crate::backups::{begin_deletion, visible};
+use crate::backups::{begin_deletion, snapshot_taken, visible};
 use crate::checkpoints::{Checkpoints, NewCheckpoint, ResourceChoice};
 use crate::core::Core;
 use crate::error::db;
@@ -224,7 +224,9 @@ async fn source(tx: &mut Tx, access: &Access, id: BackupId) -> Result<(Backup, V
     let project = access.project();
     let backup = visible(tx, project, id).await?;
     let images = tx.images().of_backup(id).await.map_err(db("looking for images"))?;
-    rules::check_backup(&backup, images.iter().find(|image| image.project == project))?;
+    let is_settled = snapshot_taken(tx, &[&backup]).await?.contains(&id);
+    let made = images.iter().find(|image| image.project == project);
+    rules::check_backup(&backup, is_settled, made)?;
     let home = existing_vault(tx, backup.project, backup.vault).await?;
     if backup.project == project {
         rules::check_vault(&home, &backup)?;

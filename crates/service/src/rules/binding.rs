@@ -12,6 +12,9 @@ use super::capacity;
 use crate::vaults::WantedResource;
 use crate::{Error, Result};
 
+/// The most disks of a server that other servers have too (RES-11, QUO-05).
+pub(crate) const SHARED_DISKS_MAX: usize = 10;
+
 /// A resource as its provider sees it now.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Candidate {
@@ -36,6 +39,10 @@ pub(crate) struct CandidateDisk {
     pub(crate) name: String,
     pub(crate) size: Bytes,
     pub(crate) is_system_disk: bool,
+    /// Its owner encrypts it (BAK-17).
+    pub(crate) is_encrypted: bool,
+    /// Other servers have it too (RES-11).
+    pub(crate) is_shared: bool,
 }
 
 impl Candidate {
@@ -61,6 +68,13 @@ impl Candidate {
         let others = self.disks.iter().map(|disk| disk.id).filter(is_other);
         left_out.extend(others.filter(|id| !excluded.contains(id)));
         left_out
+    }
+
+    /// How many of its disks other servers have too, if these are more than a server may have that is
+    /// backed up (RES-11). Those that are left out count: it is what is attached that counts.
+    pub(crate) fn too_many_shared(&self) -> Option<usize> {
+        let shared = self.disks.iter().filter(|disk| disk.is_shared).count();
+        (self.kind == ResourceKind::Server && shared > SHARED_DISKS_MAX).then_some(shared)
     }
 
     /// Whether any disk is left.
@@ -161,6 +175,10 @@ fn plan_one(
             reason: reason.clone(),
         });
     }
+    if let Some(count) = candidate.too_many_shared() {
+        let (server, limit) = (wanted.id, SHARED_DISKS_MAX);
+        return Err(Error::TooManySharedDisks { server, count, limit });
+    }
     Ok(BoundResource {
         id: wanted.id,
         kind: wanted.kind,
@@ -225,6 +243,8 @@ pub(crate) mod tests {
                     name: format!("d{n}"),
                     size: Bytes(gib * GIB),
                     is_system_disk: false,
+                    is_encrypted: false,
+                    is_shared: false,
                 })
                 .collect(),
         }

@@ -9,13 +9,15 @@ use cbr_model::vault::{Vault, VaultUse};
 use crate::images::ImageError;
 use crate::{Error, Result};
 
-/// Refuses backups that make no image; `made`: the caller's image of it, if there is one.
-pub(crate) fn check_backup(backup: &Backup, made: Option<&Image>) -> Result<()> {
+/// Refuses backups that make no image; `is_settled`: it is being made and its snapshot is taken; `made`: the
+/// caller's image of it, if there is one.
+pub(crate) fn check_backup(backup: &Backup, is_settled: bool, made: Option<&Image>) -> Result<()> {
     if backup.resource_kind != ResourceKind::Server {
         return Err(ImageError::NotOfServer { backup: backup.id }.into());
     }
     match &backup.state {
         BackupState::Available { .. } => {}
+        BackupState::Protecting if is_settled => {}
         other => return Err(ImageError::BackupStatus { status: other.as_str() }.into()),
     }
     check_disks(backup)?;
@@ -109,9 +111,11 @@ mod tests {
     #[test]
     fn only_an_available_backup_of_a_whole_server_makes_an_image_and_once() {
         let good = server();
-        assert!(check_backup(&good, None).is_ok());
+        assert!(check_backup(&good, false, None).is_ok());
         let made = image(&good);
-        let refused = |backup: &Backup, made: Option<&Image>| match check_backup(backup, made) {
+        let settled = Backup { state: BackupState::Protecting, ..server() };
+        assert!(check_backup(&settled, true, None).is_ok(), "IMG-02: its content is settled");
+        let refused = |backup: &Backup, made| match check_backup(backup, false, made) {
             Err(Error::Image(error)) => error,
             other => panic!("{other:?}"),
         };

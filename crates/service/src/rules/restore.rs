@@ -227,6 +227,7 @@ pub(crate) mod tests {
             incremental: false,
             auto_trigger: false,
             system_disk: false,
+            encrypted: false,
             created_at: Timestamp(0),
             updated_at: Timestamp(0),
             protected_at: None,

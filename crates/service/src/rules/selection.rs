@@ -9,7 +9,7 @@ use cbr_model::checkpoint::SkippedResource;
 use cbr_model::resource::{BoundResource, ProtectStatus, ResourceKind};
 use cbr_model::vault::{Vault, VaultUse};
 
-use super::binding::Candidate;
+use super::binding::{Candidate, SHARED_DISKS_MAX};
 use crate::checkpoints::ResourceChoice;
 use crate::failure::Code;
 use crate::{Error, Result};
@@ -129,10 +129,20 @@ fn obstacle(
         };
         return Err((code, reason));
     }
+    if let Some(count) = candidate.too_many_shared() {
+        return Err((Code::TooManySharedDisks, shared_disks(count)));
+    }
     if !candidate.has_disk_without(excluded) {
         return refused(Code::ServerWithoutDisk, "none of its disks is to be backed up");
     }
     Ok(candidate)
+}
+
+/// RES-11, for people.
+pub(crate) fn shared_disks(count: usize) -> String {
+    format!(
+        "{count} of its disks are attached to other servers too; at most {SHARED_DISKS_MAX} may be"
+    )
 }
 
 #[cfg(test)]
@@ -190,7 +200,7 @@ mod tests {
         assert_eq!(chosen(&vault, &[], false).unwrap().len(), 3, "a person means all");
     }
 
-    /// BAK-01, BAK-02, BAK-25, RST-27, RES-20: each reason has its code.
+    /// BAK-01, BAK-02, BAK-25, RST-27, RES-11, RES-20: each reason has its code.
     #[test]
     fn what_is_left_out_says_why() {
         use ResourceKind::{Server, Volume};
@@ -199,7 +209,14 @@ mod tests {
         let damaged = || volume().map(|c| Candidate { obstacle: Some("damaged".into()), ..c });
         let server = |disks: &[(u128, u64)]| Some(candidate(2, Server, disks));
         let fault = || server(&[(5, 1)]).map(|c| Candidate { obstacle: Some("fault".into()), ..c });
-        let table: [(&str, BoundResource, Option<Candidate>, Option<&str>); 10] = [
+        let sharing = |count| {
+            let disks: Vec<(u128, u64)> = (20..32).map(|n| (n, 1)).collect();
+            server(&disks).map(|mut it| {
+                it.disks.iter_mut().take(count).for_each(|disk| disk.is_shared = true);
+                it
+            })
+        };
+        let table: [(&str, BoundResource, Option<Candidate>, Option<&str>); 12] = [
             ("fine", resource(1, Volume, 1), volume(), None),
             ("after an error", busy(ProtectStatus::Error), volume(), None),
             ("backup runs", busy(ProtectStatus::Protecting), volume(), Some("BackupService.6125")),
@@ -209,6 +226,8 @@ mod tests {
             ("server gone", resource(2, Server, 1), None, Some("BackupService.7100")),
             ("damaged disk", resource(1, Volume, 1), damaged(), Some("BackupService.7003")),
             ("server in fault", resource(2, Server, 1), fault(), Some("BackupService.7101")),
+            ("ten shared disks", resource(2, Server, 1), sharing(10), None),
+            ("eleven", resource(2, Server, 1), sharing(11), Some("BackupService.7107")),
             ("no disk", resource(2, Server, 1), server(&[]), Some("BackupService.7108")),
         ];
         for (what, bound, candidate, code) in table {

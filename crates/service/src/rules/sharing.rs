@@ -13,7 +13,7 @@ use crate::rules::trash::logical_bytes;
 use crate::sharing::{MemberFilter, MemberSort, MemberSortKey};
 use crate::{Error, Result};
 
-/// Refuses what cannot be shared: SHR-01, SHR-13, Y.2.
+/// Refuses what cannot be shared: SHR-01, SHR-03, SHR-13, Y.2.
 pub(crate) fn check_shareable(backup: &Backup, vault: VaultStatus) -> Result<()> {
     if backup.parent.is_some() {
         let reason = "it is one disk of a server backup: share the server backup";
@@ -21,6 +21,9 @@ pub(crate) fn check_shareable(backup: &Backup, vault: VaultStatus) -> Result<()>
     }
     if !vault.allows(VaultUse::Backup) {
         return Err(Error::Share(ShareError::VaultStatusForbidsSharing { status: vault }));
+    }
+    if backup.encrypted {
+        return Err(Error::Share(ShareError::BackupEncrypted(backup.id)));
     }
     match &backup.state {
         BackupState::Available { .. } => Ok(()),

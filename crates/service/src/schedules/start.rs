@@ -174,7 +174,7 @@ impl Schedules {
             is_automatic: true,
             due: Some(RunDue { at: run.occurrence, window_minutes }),
         };
-        of_policy.start(&self.core, tx, vault, selection, seen).await?;
+        drop(of_policy.start(&self.core, tx, vault, selection, seen).await?);
         Ok(Some(run))
     }
 

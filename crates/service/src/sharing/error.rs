@@ -20,6 +20,9 @@ pub enum ShareError {
         /// Why not.
         reason: &'static str,
     },
+    /// SHR-03: who gets it could not read it without the owner's key, and that is not shared.
+    #[error("backup {0} is of a disk that its owner encrypts, and cannot be shared")]
+    BackupEncrypted(BackupId),
     /// SHR-13.
     #[error("a backup that is {status} cannot be shared")]
     BackupNotShareable {

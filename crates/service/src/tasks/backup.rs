@@ -38,7 +38,7 @@ use crate::rules::selection::{self, Taken};
 use crate::{Error, anomalies, backups, retention, vaults};
 
 /// Per cent reached when the snapshot is open: below 10 (BAK-11).
-const OPENED: u8 = 9;
+pub(crate) const OPENED: u8 = 9;
 /// Per cent from which bytes are copied.
 const COPY_FROM: u8 = 10;
 /// Per cent when everything is copied.

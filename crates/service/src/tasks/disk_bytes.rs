@@ -8,23 +8,30 @@ use cbr_provider::{DiskReader, DiskWriter};
 use cbr_store::{BlockSource, BlockTarget, Job, Progress};
 use cbr_task::TaskContext;
 
-/// A frozen disk.
-pub(super) struct Source(pub(super) Arc<dyn DiskReader>);
+use super::pace::Pace;
+
+/// A frozen disk, which is read at the pace of all.
+pub(super) struct Source {
+    pub(super) reader: Arc<dyn DiskReader>,
+    pub(super) pace: Arc<Pace>,
+}
 
 /// A disk that is being overwritten.
 pub(super) struct Target(pub(super) Arc<dyn DiskWriter>);
 
 impl BlockSource for Source {
     fn size_bytes(&self) -> u64 {
-        self.0.size_bytes()
+        self.reader.size_bytes()
     }
 
     fn extents(&self) -> io::Result<Vec<Range<u64>>> {
-        self.0.allocated()
+        self.reader.allocated()
     }
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
-        self.0.read_at(offset, into)
+        // On a thread of the store's, which reads and does nothing else meanwhile.
+        std::thread::sleep(self.pace.turn(into.len()));
+        self.reader.read_at(offset, into)
     }
 }
 
@@ -90,6 +97,30 @@ impl Share {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// BAK-12: what is read for a backup takes its turn.
+    #[test]
+    fn reading_takes_turns() {
+        #[derive(Debug)]
+        struct Zeros;
+        impl DiskReader for Zeros {
+            fn size_bytes(&self) -> u64 {
+                1 << 20
+            }
+            fn allocated(&self) -> io::Result<Vec<Range<u64>>> {
+                Ok(vec![])
+            }
+            fn read_at(&self, _offset: u64, into: &mut [u8]) -> io::Result<()> {
+                into.fill(0);
+                Ok(())
+            }
+        }
+        let clock = Arc::new(cbr_env::ManualClock::new(cbr_env::Timestamp(0)));
+        let pace = Arc::new(Pace::new(1000, clock));
+        let source = Source { reader: Arc::new(Zeros), pace: Arc::clone(&pace) };
+        source.read_at(0, &mut [1; 700]).unwrap();
+        assert_eq!(pace.turn(1).as_millis(), 700);
+    }
 
     /// BAK-11: copying begins at 10 per cent; disks weigh what they hold.
     #[test]

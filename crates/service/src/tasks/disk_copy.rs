@@ -71,7 +71,8 @@ impl DiskCopy<'_> {
             Err(error) => return Err(given_up(session, error.into()).await),
         };
         let job = self.share.job(self.run);
-        let (session, stats) = write(session, Source(reader), job).await?;
+        let source_of_bytes = Source { reader, pace: Arc::clone(&self.core.pace) };
+        let (session, stats) = write(session, source_of_bytes, job).await?;
         // Asked before the commit: what was read might be no point in time (P1).
         if let Err(error) = source.confirm(&snapshot).await {
             return Err(given_up(session, error.into()).await);

@@ -17,6 +17,7 @@ mod disk_copy;
 pub(crate) mod limit;
 pub(crate) mod migrate_resource;
 pub(crate) mod order;
+pub(crate) mod pace;
 pub(crate) mod power;
 pub(crate) mod purge;
 pub(crate) mod purge_backup;

@@ -1,6 +1,6 @@
 //! Backups: from the request to the sealed version, and every way in which that can be interrupted.
 
-use cbr_model::backup::{BackupState, Content};
+use cbr_model::backup::{Backup, BackupState, Content};
 use cbr_model::operation::{OperationDetails, OperationStatus};
 use cbr_model::resource::ProtectStatus;
 use cbr_model::size::Bytes;
@@ -37,6 +37,54 @@ async fn the_first_backup_is_full_and_the_next_holds_only_the_changes() {
     succeeded(&log);
     let OperationDetails::Backup { incremental, .. } = log.details else { panic!() };
     assert_eq!(incremental, Some(true));
+}
+
+/// BAK-30, BAK-34: what is backed up is blocks of the disk, whatever a file system thinks of them: its own notes count,
+/// what it calls deleted is there as long as it is not overwritten, and a backup may be as large as the disk. A
+/// change is found to the sector, also in the last one of a disk that is no multiple of the store's blocks.
+#[tokio::test]
+async fn a_backup_holds_sectors_and_not_files() {
+    const ODD: u128 = 70;
+    let size = 3 * BLOCK + 512;
+    let world = World::new().await;
+    world.provider.add_volume(id(ODD), "odd", size);
+    let files: Vec<u8> = (0..size).map(|at| u8::try_from(at % 251 + 1).unwrap()).collect();
+    world.provider.write(id(ODD), 0, &files);
+    let vault = world.vault(VaultKind::Disk, &[ODD]).await;
+    let logical = |backup: &Backup| match backup.state.content() {
+        Some(Content::Disk(version)) => version.logical_bytes.0,
+        other => panic!("{other:?}"),
+    };
+    let whole = world.back_up(&vault).await;
+    assert_eq!(logical(&whole), size, "as large as the disk");
+    // All files are deleted: the file system notes it in its first sector, and wipes nothing.
+    world.provider.write(id(ODD), 0, &[0xdd; 512]);
+    let deleted = world.back_up(&vault).await;
+    assert_eq!(logical(&deleted), BLOCK, "the block with that sector");
+    world.provider.write(id(ODD), size - 512, &[0xee; 512]);
+    let last = world.back_up(&vault).await;
+    assert_eq!(logical(&last), BLOCK, "changes are counted in whole blocks, also at the end");
+
+    world.provider.write(id(ODD), 0, &vec![0xff; files.len()]);
+    succeeded(&world.restore(deleted.id).await.unwrap());
+    let restored = world.provider.content(id(ODD));
+    assert!(restored[512..] == files[512..], "what was deleted and not wiped");
+    assert_eq!(restored[..512], [0xdd; 512]);
+}
+
+/// BAK-23: nothing limits how many backups a resource has. What limits them is the vault's capacity (VLT-81).
+#[tokio::test]
+async fn a_resource_has_any_number_of_backups() {
+    const MANY: u64 = 130;
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    for _ in 0..MANY {
+        world.start(&vault, true).await.unwrap();
+        world.services.engine(cbr_task::Options::default()).run_due().await.unwrap();
+    }
+    let vault = world.reread(&vault).await;
+    assert_eq!(vault.resources[0].backup_count, MANY);
+    assert!(world.backups().await.iter().all(|backup| backup.state.as_str() == "available"));
 }
 
 /// BAK-08, BAK-38, BAK-39: a full backup shares nothing, and later ones build on it.

@@ -27,7 +27,9 @@ async fn a_lost_database_is_rebuilt_from_the_store() {
     };
     world.services.checkpoints.create(&world.access, named).await.unwrap();
     world.settle().await;
-    world.back_up(&servers).await;
+    world.provider.write(id(DATA_DISK), 0, b"LUKS\xba\xbe\x00\x02");
+    let server = world.back_up(&servers).await;
+    assert!(server.encrypted, "BAK-17: as one of its disks is");
     let before = world.backups().await;
     let contents = [SYSTEM_DISK, DATA_DISK].map(|n| world.provider.content(id(n)));
 
@@ -51,9 +53,11 @@ async fn a_lost_database_is_rebuilt_from_the_store() {
         assert_eq!((&is.description, is.expired_at), (&was.description, was.expired_at));
         assert_eq!((&is.state, is.incremental), (&was.state, was.incremental));
         assert_eq!((is.resource_size, is.system_disk), (was.resource_size, was.system_disk));
-        let ids =
-            |b: &cbr_model::backup::Backup| b.children.iter().map(|c| c.id).collect::<Vec<_>>();
-        assert_eq!(ids(is), ids(was));
+        let parts = |b: &cbr_model::backup::Backup| {
+            let disks = b.children.iter().map(|disk| (disk.id, disk.encrypted));
+            (b.encrypted, disks.collect::<Vec<_>>())
+        };
+        assert_eq!(parts(is), parts(was));
     }
     let vault = world.reread(&disks).await;
     assert_eq!((vault.name, vault.size), (disks.name.clone(), Gib(100)));

@@ -4,10 +4,13 @@ use cbr_model::operation::{OperationDetails, OperationStatus, OperationType};
 use cbr_model::query::{Page, VaultFilter};
 use cbr_model::resource::ProtectStatus;
 use cbr_model::vault::VaultKind;
+use cbr_provider::fake::{Fault, Operation};
 use cbr_task::Outcome;
 use cbr_task::harness::crash_matrix;
 
-use super::world::{BLOCK, SERVER, VOLUME, World, id, only, run, succeeded};
+use super::world::{
+    BLOCK, DATA_DISK, SERVER, SYSTEM_DISK, VOLUME, World, id, only, run, succeeded,
+};
 use crate::Error;
 use crate::checkpoints::NewCheckpoint;
 use crate::tasks::delete_backup::DeleteTask;
@@ -43,6 +46,37 @@ async fn any_backup_can_be_deleted_and_the_others_stay_whole() {
     succeeded(&world.restore(second.id).await.unwrap());
     assert!(world.provider.content(id(VOLUME)) == content);
     assert_eq!(world.reread(&vault).await.used.0, BLOCK, "P17");
+}
+
+/// BAK-75: a backup is deleted without anything being asked of its disk or of the server: it does not even notice that
+/// they do not answer.
+#[tokio::test]
+async fn a_deletion_does_not_touch_the_server() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Server, &[SERVER]).await;
+    let backup = world.back_up(&vault).await;
+    world.back_up(&vault).await;
+    let disks = [SYSTEM_DISK, DATA_DISK].map(|n| world.provider.content(id(n)));
+    for operation in [
+        Operation::Inventory,
+        Operation::Open,
+        Operation::Reader,
+        Operation::Confirm,
+        Operation::Close,
+        Operation::Prepare,
+        Operation::Writer,
+        Operation::Power,
+        Operation::Delete,
+        Operation::ChangeServer,
+    ] {
+        world.provider.fail(operation, usize::MAX, Fault::Refused);
+    }
+    let task = world.services.backups.delete(&world.access, backup.id).await.unwrap();
+    // Once, without another attempt.
+    world.services.engine(cbr_task::Options::default()).run_due().await.unwrap();
+    succeeded(&world.services.operations.show(&world.access, task).await.unwrap());
+    assert_eq!(world.backups().await.len(), 1);
+    assert!([SYSTEM_DISK, DATA_DISK].map(|n| world.provider.content(id(n))) == disks);
 }
 
 /// P3, P14.
@@ -186,4 +220,5 @@ async fn a_vault_with_a_damaged_backup_keeps_it_and_says_so() {
     let log = logs.iter().find(|log| log.operation == OperationType::VaultDelete).unwrap();
     assert_eq!(log.status, OperationStatus::Failed);
     assert_eq!(log.details, OperationDetails::VaultDelete { total: 2, failed: 1 });
+    assert_eq!(log.error.as_ref().unwrap().code, "BackupService.6115");
 }

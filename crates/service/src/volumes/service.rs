@@ -209,6 +209,7 @@ pub(crate) fn view(volume: &Volume) -> VolumeView {
             .map(|at| AttachmentView { server: at.server, device: at.device.clone() })
             .collect(),
         bootable: volume.bootable,
+        encrypted: volume.encrypted,
         created_at: volume.created_at,
         tags: volume.tags.clone(),
     }
@@ -251,6 +252,7 @@ fn coming(subject: create_volume::Subject, created_at: Timestamp) -> VolumeView 
         availability_zone: String::new(),
         attachments: Vec::new(),
         bootable: false,
+        encrypted: false,
         created_at,
         tags: std::collections::BTreeMap::new(),
     }

@@ -30,6 +30,8 @@ pub struct VolumeView {
     pub attachments: Vec<AttachmentView>,
     /// Whether a server boots from it.
     pub bootable: bool,
+    /// Whether its owner encrypts it (BAK-17).
+    pub encrypted: bool,
     /// When it was made, as far as known.
     pub created_at: Timestamp,
     /// Its tags.

@@ -110,7 +110,7 @@ fn volume(volume: &VolumeMetadata) -> Value {
         "size": cbr_model::size::Bytes(volume.size_bytes).gib_rounded_up().0,
         "status": volume.status, "volume_type": volume.pool,
         "availability_zone": volume.availability_zone,
-        "bootable": if volume.bootable { "true" } else { "false" },
+        "bootable": if volume.bootable { "true" } else { "false" }, "encrypted": volume.encrypted,
         "created_at": time::format(volume.created_at),
     })
 }

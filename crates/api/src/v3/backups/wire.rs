@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use cbr_model::BackupId;
 use cbr_model::backup::{self, BackupState};
 use cbr_model::resource::ResourceKind;
-use cbr_model::{BackupId, ImageId};
 use cbr_service::backups::{Extras, Surroundings};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -61,13 +61,15 @@ pub(crate) struct ExtendInfo {
     /// Null for server backups.
     bootable: Option<bool>,
     contain_system_disk: bool,
+    /// Whether its owner encrypts the disk, or one of them.
     encrypted: bool,
     system_disk: bool,
     os_images_data: Option<Vec<ImageData>>,
     snapshot_id: Option<String>,
     /// Whether it can be restored at once, with its data following.
     support_lld: bool,
-    /// `backup`: it can be restored; `na`: not now.
+    /// `backup`: it can be restored; `snapshot`: it is being made, and an image can be made of it already;
+    /// `na`: neither now.
     supported_restore_mode: &'static str,
     is_multi_az: bool,
 }
@@ -95,7 +97,7 @@ impl Backup {
         Self {
             id: backup.id.to_string(),
             name: backup.name.to_string(),
-            extend_info: ExtendInfo::of(&backup, around.images.get(&backup.id).copied().flatten()),
+            extend_info: ExtendInfo::of(&backup, around),
             description: backup.description,
             checkpoint_id: backup.checkpoint.to_string(),
             vault_id: vault.map(|id| id.to_string()),
@@ -150,7 +152,8 @@ impl Backup {
 }
 
 impl ExtendInfo {
-    fn of(backup: &backup::Backup, image: Option<ImageId>) -> Self {
+    fn of(backup: &backup::Backup, around: &Surroundings) -> Self {
+        let image = around.images.get(&backup.id).copied().flatten();
         let is_server = backup.resource_kind == ResourceKind::Server;
         let is_restorable =
             matches!(backup.state, BackupState::Available { .. } | BackupState::Restoring { .. });
@@ -158,12 +161,18 @@ impl ExtendInfo {
             auto_trigger: backup.auto_trigger,
             bootable: (!is_server).then_some(backup.system_disk),
             contain_system_disk: backup.system_disk,
-            encrypted: false,
+            encrypted: backup.encrypted,
             system_disk: !is_server && backup.system_disk,
             os_images_data: image.map(|id| vec![ImageData { image_id: id.to_string() }]),
             snapshot_id: None,
             support_lld: false,
-            supported_restore_mode: if is_restorable { "backup" } else { "na" },
+            supported_restore_mode: if is_restorable {
+                "backup"
+            } else if around.imageable.contains(&backup.id) {
+                "snapshot"
+            } else {
+                "na"
+            },
             is_multi_az: false,
         }
     }
@@ -198,6 +207,7 @@ mod tests {
             incremental: false,
             auto_trigger: false,
             system_disk: true,
+            encrypted: false,
             created_at: time::parse("2026-01-15T08:10:00.000001").unwrap(),
             updated_at: time::parse("2026-01-15T08:12:00.000002").unwrap(),
             protected_at: None,

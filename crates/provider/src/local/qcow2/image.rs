@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
@@ -17,6 +18,7 @@ use imago::qcow2::Qcow2;
 use imago::{DenyImplicitOpenGate, FormatAccess};
 
 use super::header::Header;
+use super::tables::Piece;
 use super::{occupancy, tables};
 use crate::disk::{DiskReader, DiskWriter, Ranges, check_bounds};
 use crate::local::raw::Broken;
@@ -39,6 +41,18 @@ pub(crate) fn create(file: File, size_bytes: u64) -> io::Result<()> {
 pub fn qcow2_image(file: File, size_bytes: u64) -> io::Result<Box<dyn DiskWriter>> {
     create(file.try_clone()?, size_bytes)?;
     Ok(Box::new(Qcow2Writer::new(file)?))
+}
+
+/// Fills `buffer`, of at most a sector, with the first bytes of the disk, without looking through all tables.
+pub(crate) fn read_first(file: &File, buffer: &mut [u8]) -> io::Result<()> {
+    match tables::first(file, &check_header(file)?)? {
+        Some(Piece::Data(offset)) => file.read_exact_at(buffer, offset),
+        Some(Piece::Compressed(_)) => Qcow2Reader::new(file.try_clone()?)?.read_at(0, buffer),
+        Some(Piece::Table(_) | Piece::Reserved(_)) | None => {
+            buffer.fill(0);
+            Ok(())
+        }
+    }
 }
 
 /// Reads the disk inside an image.

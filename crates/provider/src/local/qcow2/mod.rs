@@ -11,6 +11,6 @@ mod tables;
 
 pub(crate) use header::Header;
 pub use image::qcow2_image;
-pub(crate) use image::{Qcow2Reader, Qcow2Writer, create};
+pub(crate) use image::{Qcow2Reader, Qcow2Writer, create, read_first};
 pub(crate) use occupancy::Inconsistent;
 pub(crate) use tables::is_empty_from;

@@ -32,6 +32,17 @@ pub(super) enum Piece {
     Compressed(Range<u64>),
 }
 
+/// Where the first cluster of the disk is; `None`: nowhere, and it reads as zeros.
+pub(super) fn first(file: &File, header: &Header) -> io::Result<Option<Piece>> {
+    let entry =
+        |offset: u64| -> io::Result<u64> { Ok(words(&read(file, offset, 8)?).next().unwrap_or(0)) };
+    let table = entry(header.l1_offset)? & OFFSET;
+    if table == 0 {
+        return Ok(None);
+    }
+    Ok(parse(entry(table)?, header.cluster_bytes))
+}
+
 /// Fails unless everything is in the file that has to be read for the content of the disk.
 pub(super) fn check_for_reading(file: &File, header: &Header) -> io::Result<()> {
     visit(file, header, header.l1_entries_needed(), |_, _| Ok(()))
