@@ -106,6 +106,11 @@ enum RepoCommand {
     Probe,
     /// Write a lost database anew from the repository (the service must be stopped)
     Rebuild,
+    /// Leave what a rebuild found to its policies again (the service must be stopped)
+    ///
+    /// A rebuild does not know what holds and images kept, so it keeps every backup. Hold what has to stay and
+    /// make its images again, then run this.
+    Release,
     /// Use another repository with this database from now on (the service must be stopped)
     ///
     /// A start refuses a repository that is not the one its backups are in. Accepted is one that has all of
@@ -126,6 +131,10 @@ impl RepoArgs {
         if matches!(self.command, RepoCommand::Rebuild) {
             let data = self.place.data_dir(output)?;
             return super::rebuild::run(&data, &config, output).await;
+        }
+        if matches!(self.command, RepoCommand::Release) {
+            let data = self.place.data_dir(output)?;
+            return super::rebuild::release(&data, &config, output).await;
         }
         if let RepoCommand::Accept { new } = self.command {
             let data = self.place.data_dir(output)?;
@@ -181,7 +190,7 @@ impl RepoCommand {
             Self::Probe => super::repo_probe::run(repository, output).await,
             Self::Audit => super::repo_gc::audit(repository, output).await,
             Self::Gc(args) => super::repo_gc::run(repository, args, output).await,
-            Self::Rebuild | Self::Accept { .. } | Self::Key(_) => Ok(()),
+            Self::Rebuild | Self::Release | Self::Accept { .. } | Self::Key(_) => Ok(()),
         }
     }
 }
