@@ -122,6 +122,7 @@ pub static OPERATIONS: &[Operation] = &[
     x::billing::account::OPERATION,
     x::billing::credit::OPERATION,
     x::billing::entries::OPERATION,
+    x::billing::exported::OPERATION,
     x::billing::metering::OPERATION,
     x::billing::resume::OPERATION,
     x::vaults::freeze::OPERATION,

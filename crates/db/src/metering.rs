@@ -97,20 +97,78 @@ impl Metering<'_> {
         row.map(|row| row.int("hour")).transpose()
     }
 
-    /// Forgets at most `limit` rows of hours before `hour`, and as many of what vaults were before it; says
-    /// how many.
+    /// Forgets at most `limit` rows of hours before `hour`, of whatever project; says how many.
     pub async fn forget(&mut self, hour: i64, limit: u32) -> Result<u64, DbError> {
         let sql = Sql::new(
             "DELETE FROM metering WHERE (vault_id, hour) IN (
                  SELECT vault_id, hour FROM metering WHERE hour < $1 LIMIT $2)",
         );
-        let rows = self.tx.execute("metering.forget", sql.bind(hour).bind(limit)).await?;
+        self.tx.execute("metering.forget", sql.bind(hour).bind(limit)).await
+    }
+
+    /// The same of one project, oldest first.
+    pub async fn forget_of(
+        &mut self,
+        project: ProjectId,
+        hour: i64,
+        limit: u32,
+    ) -> Result<u64, DbError> {
+        let sql = Sql::new(
+            "DELETE FROM metering WHERE (vault_id, hour) IN (
+                 SELECT vault_id, hour FROM metering WHERE project_id = $1 AND hour < $2
+                 ORDER BY hour, vault_id LIMIT $3)",
+        );
+        let sql = sql.bind(project).bind(hour).bind(limit);
+        self.tx.execute("metering.forget_of", sql).await
+    }
+
+    /// Forgets at most `limit` rows of what vaults were before an hour; says how many.
+    pub async fn forget_terms(&mut self, hour: i64, limit: u32) -> Result<u64, DbError> {
         let begin = Timestamp(0).plus_seconds(hour.saturating_mul(HOUR_SECONDS));
         let sql = Sql::new(
             "DELETE FROM vault_terms WHERE (vault_id, number) IN (
                  SELECT vault_id, number FROM vault_terms WHERE until_at < $1 LIMIT $2)",
         );
-        Ok(rows + self.tx.execute("metering.forget", sql.bind(begin).bind(limit)).await?)
+        self.tx.execute("metering.forget_terms", sql.bind(begin).bind(limit)).await
+    }
+
+    /// Notes that a project's hours before `hour` are in somebody's books; one that is earlier than what was
+    /// noted changes nothing. Returns before which hour they are.
+    pub async fn note_exported(&mut self, project: ProjectId, hour: i64) -> Result<i64, DbError> {
+        let sql = Sql::new(
+            "INSERT INTO metering_exports (project_id, exported_until, noted_at) VALUES ($1, $2, $3)
+             ON CONFLICT (project_id) DO UPDATE
+                 SET exported_until = excluded.exported_until, noted_at = excluded.noted_at
+                 WHERE metering_exports.exported_until < excluded.exported_until",
+        );
+        let sql = sql.bind(project).bind(hour).bind(self.tx.now());
+        self.tx.execute("metering.note_exported", sql).await?;
+        Ok(self.exported_until(project).await?.unwrap_or(hour))
+    }
+
+    /// Before which hour a project's are exported; none: nobody has said so.
+    pub async fn exported_until(&mut self, project: ProjectId) -> Result<Option<i64>, DbError> {
+        let sql = Sql::new("SELECT exported_until FROM metering_exports WHERE project_id = $1");
+        let sql = sql.bind(project);
+        let row = self.tx.row("metering.exported_until", "metering_exports", sql).await?;
+        row.map(|row| row.int("exported_until")).transpose()
+    }
+
+    /// Projects that have exported hours before `hour`, and before which hour they have; at most `limit`.
+    pub async fn forgettable(
+        &mut self,
+        hour: i64,
+        limit: u32,
+    ) -> Result<Vec<(ProjectId, i64)>, DbError> {
+        let sql = Sql::new(
+            "SELECT e.project_id, e.exported_until FROM metering_exports e WHERE EXISTS
+                 (SELECT 1 FROM metering m WHERE m.project_id = e.project_id
+                  AND m.hour < $1 AND m.hour < e.exported_until)
+             ORDER BY e.project_id LIMIT $2",
+        );
+        let sql = sql.bind(hour).bind(limit);
+        let rows = self.tx.rows("metering.forgettable", "metering_exports", sql).await?;
+        rows.iter().map(|row| Ok((row.id("project_id")?, row.int("exported_until")?))).collect()
     }
 
     /// What each account used in an hour, in millionths of a minor unit.

@@ -81,6 +81,24 @@ async fn metered_hours_are_listed() {
     app.post("/x/billing/resume", &json!({})).await.expect(204);
 }
 
+/// BIL-01: what is exported is said, for hours that are metered only.
+#[tokio::test]
+async fn exported_hours_are_noted() {
+    let app = charging().await;
+    app.meter().await;
+    app.clock.advance(std::time::Duration::from_hours(3));
+    app.meter().await;
+    let note = async |until: &str| app.post("/x/billing/exported", &json!({"until": until})).await;
+    let noted = note("2026-01-15T10:00:00Z").await.expect(200).body;
+    assert_eq!(noted, json!({"exported_until": "2026-01-15T10:00:00.000000"}));
+    let account = app.get("/x/billing/account").await.expect(200).body;
+    assert_eq!(account["metering"]["exported_until"], "2026-01-15T10:00:00.000000");
+    for bad in ["2026-01-15T12:00:00Z", "yesterday"] {
+        let refused = note(bad).await.expect(400);
+        assert_eq!(refused.code(), "BackupService.9900", "{bad}");
+    }
+}
+
 /// BIL-01, BIL-06: who runs the installation gives, and nobody to itself.
 #[tokio::test]
 async fn credits_are_the_operators() {

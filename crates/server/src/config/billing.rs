@@ -27,8 +27,10 @@ pub(crate) struct BillingConfig {
     pub(crate) retention_days: u64,
     /// Whether they are deleted then.
     pub(crate) release: bool,
-    /// Days for which metered hours are kept.
+    /// Days for which metered hours are kept that were exported.
     pub(crate) history_days: u64,
+    /// Days for which those are kept that were not.
+    pub(crate) unexported_days: u64,
     /// What vaults cost.
     pub(crate) prices: PricesConfig,
 }
@@ -80,6 +82,7 @@ impl Default for BillingConfig {
             retention_days: 15,
             release: false,
             history_days: 3 * 366,
+            unexported_days: 6 * 366,
             prices: PricesConfig::default(),
         }
     }
@@ -95,6 +98,8 @@ impl BillingConfig {
         check_range("billing.grace_hours", self.grace_hours, 1..=8_760)?;
         check_range("billing.retention_days", self.retention_days, 1..=3_650)?;
         check_range("billing.history_days", self.history_days, 62..=36_500)?;
+        let unexported = self.history_days..=36_500;
+        check_range("billing.unexported_days", self.unexported_days, unexported)?;
         if self.release && !self.freeze {
             let why = "needs freeze = true: only what was frozen for long enough is deleted";
             return Err(ConfigError::invalid("billing.release", why));
@@ -120,6 +125,7 @@ impl BillingConfig {
             grace_hours: small(self.grace_hours),
             retention_days: small(self.retention_days),
             history_days: small(self.history_days),
+            unexported_days: small(self.unexported_days),
         })
     }
 
@@ -165,10 +171,11 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_by_its_name() {
         type Break = fn(&mut BillingConfig);
-        let broken: [(&str, Break); 6] = [
+        let broken: [(&str, Break); 7] = [
             ("billing.currency", |config| config.currency = "euro".into()),
             ("billing.retention_days", |config| config.retention_days = 0),
             ("billing.history_days", |config| config.history_days = 61),
+            ("billing.unexported_days", |config| config.unexported_days = config.history_days - 1),
             ("billing.release", |config| config.release = true),
             ("billing.prices.disk.hour", |config| config.prices.disk.hour = "0,1".into()),
             ("billing.credit_limit", |config| config.credit_limit = u64::MAX),

@@ -17,9 +17,6 @@ use crate::error::db;
 use crate::{Access, Error, Result};
 
 const DOING: &str = "metering";
-const FORGETTING: &str = "forgetting old hours";
-/// So many rows are forgotten in one round.
-const FORGET: u32 = 1000;
 /// The first hour that has not been metered.
 const SETTING: &str = "billing.metered_until";
 const HOUR_SECONDS: i64 = 60 * 60;
@@ -75,24 +72,6 @@ impl Billing {
         }
     }
 
-    /// Forgets hours that were metered so long ago that the operator keeps them no more; says how many
-    /// rows. How far metering has come is what counts, not the clock: that is not followed far.
-    pub(super) async fn forget_old(&self) -> Result<u64> {
-        let mut tx = self.core.db.read().await.map_err(db(FORGETTING))?;
-        let until = metered_until(&mut tx).await?;
-        let first = tx.metering().first_hour().await.map_err(db(FORGETTING))?;
-        drop(tx);
-        let (Some(until), Some(first)) = (until, first) else { return Ok(0) };
-        let before = until - i64::from(self.core.billing.history_days) * 24;
-        if first >= before {
-            return Ok(0);
-        }
-        let mut tx = self.core.db.begin().await.map_err(db(FORGETTING))?;
-        let count = tx.metering().forget(before, FORGET).await.map_err(db(FORGETTING))?;
-        tx.commit().await.map_err(db(FORGETTING))?;
-        Ok(count)
-    }
-
     async fn meter_hour(&self, tx: &mut Tx, hour: i64) -> Result<u64> {
         let billing = &self.core.billing;
         let mut rows = 0;
@@ -115,7 +94,7 @@ impl Billing {
         let mut tx = self.core.db.read().await.map_err(db(DOING))?;
         let (until, now) = (metered_until(&mut tx).await?, hour_of(tx.now()));
         Ok(MeteringState {
-            until: until.map(|hour| Timestamp(0).plus_seconds(hour.saturating_mul(HOUR_SECONDS))),
+            until: until.map(begin_of),
             is_held: until.is_some_and(|until| is_held(until, now)),
         })
     }
@@ -170,12 +149,18 @@ pub fn hour_of(at: Timestamp) -> i64 {
     at.seconds().div_euclid(HOUR_SECONDS)
 }
 
+/// When an hour begins.
+pub(super) fn begin_of(hour: i64) -> Timestamp {
+    Timestamp(0).plus_seconds(hour.saturating_mul(HOUR_SECONDS))
+}
+
 /// Also where the clock has gone back by more than an hour or two: those hours are metered already.
 const fn is_held(until: i64, now: i64) -> bool {
     now - until > CATCH_UP_MAX || until - now > CATCH_UP_MAX
 }
 
-async fn metered_until(tx: &mut Tx) -> Result<Option<i64>> {
+/// The first hour that has not been metered; none: nothing has.
+pub(super) async fn metered_until(tx: &mut Tx) -> Result<Option<i64>> {
     let text = tx.settings().find(SETTING).await.map_err(db(DOING))?;
     text.map(|text| text.parse().map_err(Error::internal(DOING))).transpose()
 }

@@ -9,6 +9,7 @@
 mod accounts;
 mod arrears;
 mod driver;
+mod forgetting;
 mod metering;
 mod observed;
 mod orders;

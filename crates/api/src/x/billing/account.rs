@@ -83,6 +83,8 @@ struct Metering {
     until: Option<String>,
     /// Whether it waits for a person, because the clock is far from there.
     is_held: bool,
+    /// Before that the project's hours are exported, as somebody said.
+    exported_until: Option<String>,
 }
 
 /// `GET /v3/{project_id}/x/billing/account`
@@ -94,6 +96,7 @@ async fn handle(
     let billing = &api.services.billing;
     let account = billing.account(&access).await?.into();
     let metering = billing.metering_state().await?;
+    let exported = billing.exported_until(&access).await?;
     let settings = billing.settings();
     Ok(Json(Response {
         account,
@@ -107,7 +110,11 @@ async fn handle(
         freezes: settings.freezes,
         grace_hours: settings.grace_hours,
         retention_days: settings.retention_days,
-        metering: Metering { until: metering.until.map(time::format), is_held: metering.is_held },
+        metering: Metering {
+            until: metering.until.map(time::format),
+            is_held: metering.is_held,
+            exported_until: exported.map(time::format),
+        },
     }))
 }
 
