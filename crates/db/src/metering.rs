@@ -1,29 +1,36 @@
-//! Table `metering`: for which hours vaults are charged by use, and how much.
+//! Table `metering`: for which hours vaults and images are charged by use, and how much.
 
-use cbr_model::billing::Price;
+use cbr_model::billing::{Charged, Price};
 use cbr_model::query::Page;
 use cbr_model::size::Gib;
-use cbr_model::vault::{Consistency, VaultKind};
-use cbr_model::{DomainId, ProjectId, Timestamp, VaultId};
+use cbr_model::{DomainId, ImageId, ProjectId, Timestamp, VaultId};
 
 use crate::error::DbError;
+use crate::row::Row;
 use crate::sql::Sql;
 use crate::tx::Tx;
 
 const HOUR_SECONDS: i64 = 60 * 60;
 
-/// An hour of a vault that is charged by use.
+/// Of what an hour is; it may be gone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MeteredThing {
+    /// Of a vault.
+    Vault(VaultId),
+    /// Of an image.
+    Image(ImageId),
+}
+
+/// An hour of a vault or of an image that is charged by use.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MeteredHour {
-    /// The vault; it may be gone.
-    pub vault: VaultId,
+    /// Of what.
+    pub of: MeteredThing,
     /// Hours since 1970.
     pub hour: i64,
-    /// What it holds.
-    pub kind: VaultKind,
-    /// Specification.
-    pub consistency: Consistency,
-    /// The largest capacity it had in the hour.
+    /// What it is charged as.
+    pub charged: Charged,
+    /// The largest capacity it had in the hour; of an image, what its backup holds.
     pub size: Gib,
     /// Of one GB, in millionths of a minor unit.
     pub price: Price,
@@ -51,17 +58,18 @@ pub struct Metering<'t> {
 }
 
 impl Metering<'_> {
-    /// Writes down an hour of all vaults of a specification that were charged by use at some moment of it,
+    /// Writes down an hour of everything of one sort that was charged by use at some moment of it,
     /// with the largest capacity they had then; says of how many. Those that have a row of this hour
     /// already keep it.
     pub async fn meter(
         &mut self,
         hour: i64,
-        specification: (VaultKind, Consistency),
+        charged: Charged,
         price: Price,
         currency: &str,
     ) -> Result<u64, DbError> {
         let begin = Timestamp(0).plus_seconds(hour.saturating_mul(HOUR_SECONDS));
+        let (kind, consistency) = charged.words();
         let sql = Sql::new(
             "INSERT INTO metering (vault_id, hour, project_id, kind, consistency, size_gib, price,
                  amount, currency)
@@ -76,8 +84,8 @@ impl Metering<'_> {
         .bind(hour)
         .bind(begin)
         .bind(begin.plus_seconds(HOUR_SECONDS))
-        .bind(specification.0.as_str())
-        .bind(specification.1.as_str())
+        .bind(kind)
+        .bind(consistency)
         .bind(price.millionths())
         .bind(currency);
         self.tx.execute("metering.meter", sql).await
@@ -206,19 +214,27 @@ impl Metering<'_> {
         let mut sql = sql.wrapped("SELECT * ", " ORDER BY hour, vault_id");
         sql.text(" LIMIT ").value(page.limit).text(" OFFSET ").value(page.offset);
         let rows = self.tx.rows("metering.list", "metering", sql).await?;
-        let hours = rows.iter().map(|row| {
-            let price = Price::from_millionths(row.count("price")?);
-            Ok(MeteredHour {
-                vault: row.id("vault_id")?,
-                hour: row.int("hour")?,
-                kind: row.word("kind", VaultKind::from_str_exact)?,
-                consistency: row.word("consistency", Consistency::from_str_exact)?,
-                size: row.gib("size_gib")?,
-                price: price.ok_or_else(|| row.inconsistent("price", "beyond the highest"))?,
-                amount: row.count("amount")?,
-                currency: row.text("currency")?,
-            })
-        });
+        let hours = rows.iter().map(metered);
         Ok((hours.collect::<Result<_, DbError>>()?, total, amount))
     }
+}
+
+fn metered(row: &Row) -> Result<MeteredHour, DbError> {
+    let charged = Charged::from_words(&row.text("kind")?, &row.text("consistency")?)
+        .ok_or_else(|| row.inconsistent("kind", "unknown words"))?;
+    let price = Price::from_millionths(row.count("price")?)
+        .ok_or_else(|| row.inconsistent("price", "beyond the highest"))?;
+    let of = match charged {
+        Charged::Vault(..) => MeteredThing::Vault(row.id("vault_id")?),
+        Charged::Image => MeteredThing::Image(row.id("vault_id")?),
+    };
+    Ok(MeteredHour {
+        of,
+        hour: row.int("hour")?,
+        charged,
+        size: row.gib("size_gib")?,
+        price,
+        amount: row.count("amount")?,
+        currency: row.text("currency")?,
+    })
 }

@@ -70,7 +70,7 @@ async fn metered_hours_are_listed() {
     let listed =
         app.get(&format!("/x/billing/metering?vault_id={vault}&limit=1")).await.expect(200).body;
     assert_eq!((&listed["count"], &listed["amount_millionths"]), (&json!(3), &json!(3_000_000)));
-    let want = json!({"vault_id": vault, "hour": "2026-01-15T08:00:00.000000",
+    let want = json!({"vault_id": vault, "image_id": null, "hour": "2026-01-15T08:00:00.000000",
         "spec_code": "vault.backup.volume.normal", "size": 100, "price": "0.010000",
         "amount_millionths": 1_000_000, "currency": "EUR"});
     assert_eq!(listed["hours"], json!([want]));

@@ -258,8 +258,8 @@ async fn entries(session: &Session) -> Result<(), Failure> {
     session.output.list(&entries, &columns)
 }
 
-const FIELDS: [&str; 7] =
-    ["vault_id", "hour", "spec_code", "size", "price", "amount_millionths", "currency"];
+const FIELDS: [&str; 8] =
+    ["vault_id", "hour", "spec_code", "size", "price", "amount_millionths", "currency", "image_id"];
 
 async fn export(
     session: &Session,
@@ -313,7 +313,8 @@ mod tests {
     #[test]
     fn an_hour_is_a_row_of_its_fields() {
         let hour = json!({"vault_id": "v", "hour": "h", "spec_code": "s", "size": 7,
-            "price": "0.010000", "amount_millionths": 70_000, "currency": "EUR", "more": 1});
-        assert_eq!(csv(&hour), "v,h,s,7,0.010000,70000,EUR");
+            "price": "0.010000", "amount_millionths": 70_000, "currency": "EUR", "more": 1,
+            "image_id": null});
+        assert_eq!(csv(&hour), "v,h,s,7,0.010000,70000,EUR,");
     }
 }

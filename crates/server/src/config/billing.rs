@@ -53,6 +53,20 @@ pub(crate) struct PricesConfig {
     server: PriceConfig,
     database: PriceConfig,
     disk: PriceConfig,
+    image: ImagePriceConfig,
+}
+
+/// What images cost: one GB for an hour, in minor units with up to six decimals.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ImagePriceConfig {
+    hour: String,
+}
+
+impl Default for ImagePriceConfig {
+    fn default() -> Self {
+        Self { hour: "0".to_owned() }
+    }
 }
 
 /// Prices of one GB, in minor units with up to six decimals.
@@ -135,22 +149,24 @@ impl BillingConfig {
             server: self.prices.server.read("server")?,
             database: self.prices.database.read("database")?,
             disk: self.prices.disk.read("disk")?,
+            image: price("image", "hour", &self.prices.image.hour)?,
         })
     }
 }
 
 impl PriceConfig {
     fn read(&self, of: &str) -> Result<Prices, ConfigError> {
-        let read = |name: &str, text: &str| -> Result<Price, ConfigError> {
-            let key = format!("billing.prices.{of}.{name}");
-            text.parse().map_err(|error| ConfigError::invalid(&key, format!("{error}")))
-        };
         Ok(Prices {
-            hour: read("hour", &self.hour)?,
-            month: read("month", &self.month)?,
-            year: read("year", &self.year)?,
+            hour: price(of, "hour", &self.hour)?,
+            month: price(of, "month", &self.month)?,
+            year: price(of, "year", &self.year)?,
         })
     }
+}
+
+fn price(of: &str, name: &str, text: &str) -> Result<Price, ConfigError> {
+    let key = format!("billing.prices.{of}.{name}");
+    text.parse().map_err(|error| ConfigError::invalid(&key, format!("{error}")))
 }
 
 #[cfg(test)]
@@ -171,12 +187,13 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_by_its_name() {
         type Break = fn(&mut BillingConfig);
-        let broken: [(&str, Break); 7] = [
+        let broken: [(&str, Break); 8] = [
             ("billing.currency", |config| config.currency = "euro".into()),
             ("billing.retention_days", |config| config.retention_days = 0),
             ("billing.history_days", |config| config.history_days = 61),
             ("billing.unexported_days", |config| config.unexported_days = config.history_days - 1),
             ("billing.release", |config| config.release = true),
+            ("billing.prices.image.hour", |config| config.prices.image.hour = "-1".into()),
             ("billing.prices.disk.hour", |config| config.prices.disk.hour = "0,1".into()),
             ("billing.credit_limit", |config| config.credit_limit = u64::MAX),
         ];

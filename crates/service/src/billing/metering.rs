@@ -1,13 +1,13 @@
-//! Metering by the hour: one row for each vault and hour in which it was charged by use (BIL-01).
+//! Metering by the hour: one row for each vault, and each image, and hour in which it was charged by use
+//! (BIL-01, BIL-07).
 //!
 //! Hours are metered when they are over, each once over any number of nodes and restarts: the rows, what
 //! they take from balances and how far it has come change in one transaction. Hours that nobody
 //! was there to meter are caught up, with what the vaults were then.
 
 use cbr_db::{MeteredHour, MeteringFilter, Tx};
-use cbr_model::billing::{BalanceEntry, EntryKind, Money};
+use cbr_model::billing::{BalanceEntry, Charged, EntryKind, Money};
 use cbr_model::query::Page;
-use cbr_model::vault::{Consistency, VaultKind};
 use cbr_model::{DomainId, Timestamp};
 
 use super::accounts::check_operator;
@@ -24,14 +24,6 @@ const HOUR_SECONDS: i64 = 60 * 60;
 const CATCH_UP_MAX: i64 = 31 * 24;
 /// So many hours in one transaction: others wait for it.
 const HOURS_AT_ONCE: i64 = 6;
-/// Dearest first: a vault whose specification changed in an hour is metered as the first that matches.
-const SPECIFICATIONS: [(VaultKind, Consistency); 4] = [
-    (VaultKind::Server, Consistency::AppConsistent),
-    (VaultKind::Server, Consistency::CrashConsistent),
-    (VaultKind::Disk, Consistency::AppConsistent),
-    (VaultKind::Disk, Consistency::CrashConsistent),
-];
-
 /// How far metering has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MeteringState {
@@ -75,10 +67,10 @@ impl Billing {
     async fn meter_hour(&self, tx: &mut Tx, hour: i64) -> Result<u64> {
         let billing = &self.core.billing;
         let mut rows = 0;
-        for (kind, consistency) in SPECIFICATIONS {
-            let price = billing.prices.of(kind, consistency).hour;
+        for charged in Charged::ALL {
+            let price = billing.prices.of_hour(charged);
             let currency = &billing.prices.currency;
-            let metered = tx.metering().meter(hour, (kind, consistency), price, currency).await;
+            let metered = tx.metering().meter(hour, charged, price, currency).await;
             rows += metered.map_err(db(DOING))?;
         }
         if billing.driver.charges() {

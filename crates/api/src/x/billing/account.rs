@@ -64,6 +64,8 @@ struct PriceList {
     server: Price,
     database: Price,
     disk: Price,
+    /// Of one GB that the backup of an image holds, for an hour.
+    image_hour: String,
 }
 
 /// One GB, in minor units with six decimals.
@@ -106,6 +108,7 @@ async fn handle(
             server: settings.prices.server.into(),
             database: settings.prices.database.into(),
             disk: settings.prices.disk.into(),
+            image_hour: settings.prices.image.to_string(),
         },
         freezes: settings.freezes,
         grace_hours: settings.grace_hours,
