@@ -255,6 +255,7 @@ pub static OPERATIONS: &[Operation] = &[
     // monitoring (contract F.6)
     ces::list_metrics::OPERATION,
     ces::metric_data::OPERATION,
+    ces::publish::OPERATION,
     ces::batch_query::OPERATION,
     ces::alarms::CREATE,
     ces::alarms::LIST,

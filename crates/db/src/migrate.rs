@@ -40,7 +40,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (34, include_str!("../migrations/0034_export_opened.sql")),
     (36, include_str!("../migrations/0036_failed_logins.sql")),
     (42, include_str!("../migrations/0042_rebuilt_holds.sql")),
-    (43, include_str!("../migrations/0043_metering.sql")),
+    (43, include_str!("../migrations/0043_metering_and_metrics.sql")),
 ];
 
 const TABLE: &str = "
