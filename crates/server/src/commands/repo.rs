@@ -116,9 +116,13 @@ enum RepoCommand {
     /// A start refuses a repository that is not the one its backups are in. Accepted is one that has all of
     /// them; this is recorded in the audit.
     Accept {
-        /// There is none yet: the next start makes one. Only for a database without backups
+        /// There is none yet: the next start makes one. Only for a database without backups, or with --lost
         #[arg(long)]
         new: bool,
+        /// Just so many disks of the database's backups are lost with their repository: their rows stay, and
+        /// nothing that is backed up from now on gets their names
+        #[arg(long, value_name = "COUNT", default_value_t = 0)]
+        lost: usize,
     },
     #[command(subcommand)]
     Key(KeyCommand),
@@ -136,9 +140,9 @@ impl RepoArgs {
             let data = self.place.data_dir(output)?;
             return super::rebuild::release(&data, &config, output).await;
         }
-        if let RepoCommand::Accept { new } = self.command {
+        if let RepoCommand::Accept { new, lost } = self.command {
             let data = self.place.data_dir(output)?;
-            return super::accept::run(&data, &config, new, output).await;
+            return super::accept::run(&data, &config, (new, lost), output).await;
         }
         if let RepoCommand::Key(command) = self.command {
             return self.place.key(command, &config, output).await;
