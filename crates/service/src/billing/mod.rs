@@ -20,5 +20,6 @@ pub use cbr_db::{MeteredHour, MeteredThing, MeteringFilter};
 pub use cbr_model::billing::{Charged, Price, PriceList, Prices};
 pub use driver::{BillingSettings, Driver, Prepayment, Showback};
 pub use metering::{MeteringState, hour_of};
+pub(crate) use observed::observed_so_far;
 pub(crate) use orders::{carry_out, new_line, place, take};
 pub use service::Billing;
