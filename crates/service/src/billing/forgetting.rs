@@ -26,11 +26,15 @@ impl Billing {
         let mut tx = self.core.db.read().await.map_err(db(DOING))?;
         let until = metered_until(&mut tx).await?;
         let first = tx.metering().first_hour().await.map_err(db(DOING))?;
-        let (Some(until), Some(first)) = (until, first) else { return Ok(0) };
+        let overdue = metrics::gauge!("cbr_metering_overdue_hours");
+        let (Some(until), Some(first)) = (until, first) else {
+            overdue.set(0.0);
+            return Ok(0);
+        };
         let settings = &self.core.billing;
         let before = until - i64::from(settings.history_days) * 24;
         let last = until - i64::from(settings.unexported_days.max(settings.history_days)) * 24;
-        metrics::gauge!("cbr_metering_overdue_hours").set((before - first).max(0) as f64);
+        overdue.set((before - first).max(0) as f64);
         if first >= before {
             return Ok(0);
         }

@@ -333,7 +333,8 @@ fn references(rows: &[StoredDisk]) -> BTreeSet<VersionRef> {
 /// Keeps every backup, if some were missing: the database is older than the repository, and what holds and
 /// images kept meanwhile is not known, also of the backups it has (ADR 34). Says how many are kept more.
 async fn hold(tx: &mut Tx, rebuilt: &Rebuilt) -> std::result::Result<u64, DbError> {
-    if rebuilt.backups == 0 { Ok(0) } else { tx.retention().hold_rebuilt().await }
+    let is_older = rebuilt.backups + rebuilt.trashed > 0;
+    if is_older { tx.retention().hold_rebuilt().await } else { Ok(0) }
 }
 
 /// The rows of what is in the store's trash. The time to take it back begins anew: when it was deleted
