@@ -74,7 +74,8 @@ impl MetricOfVault {
     /// Whether it is one of this name, and of this dimension.
     pub(super) fn is(&self, name: Option<&str>, dimension: Option<&str>) -> bool {
         let has = |wanted: &str| {
-            self.dimensions.iter().any(|one| wanted.split_once(',') == Some((&one.name, &one.value)))
+            let wanted = wanted.split_once(',');
+            self.dimensions.iter().any(|one| wanted == Some((one.name.as_str(), one.value.as_str())))
         };
         name.is_none_or(|name| name == self.metric_name) && dimension.is_none_or(has)
     }

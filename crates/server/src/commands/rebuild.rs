@@ -1,6 +1,8 @@
 //! `cbr repo rebuild`: the database anew from the repository (P8); `cbr repo release`: what was found may
 //! expire again.
 
+use std::fmt::Display;
+
 use anyhow::{Context, Result};
 use serde_json::json;
 
@@ -8,7 +10,7 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::node::Node;
 use crate::output::Output;
-use crate::text::texts;
+use crate::text::{Lang, texts};
 use crate::world::World;
 
 texts! {

@@ -1,6 +1,6 @@
 //! Metrics that users publish themselves (contract F.6): kept as they come, for as long as they say.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use cbr_db::PublishedMetric;
 use cbr_model::Timestamp;
@@ -34,17 +34,17 @@ impl Monitoring {
         // Numbers come every minute, and are no change that somebody has to answer for: no record.
         let mut tx = self.core.change(access, doing).await?;
         let (project, now) = (access.project(), tx.now());
-        let mut metrics: BTreeMap<&CustomMetric, ()> = BTreeMap::new();
+        let mut metrics = BTreeSet::new();
         for value in values {
             value.check(now).map_err(|Wrong { field, why }| Error::invalid(field, why))?;
             tx.custom_points().record(project, value).await.map_err(db(doing))?;
-            metrics.insert(&value.metric, ());
+            metrics.insert(&value.metric);
         }
         if tx.custom_points().count(project).await.map_err(db(doing))? > METRICS_MAX {
             let reason = format!("a project publishes at most {METRICS_MAX} metrics");
             return Err(Error::invalid("metric", reason));
         }
-        for metric in metrics.into_keys() {
+        for metric in metrics {
             let kept = tx.custom_points().count_of(project, metric).await.map_err(db(doing))?;
             if kept > KEPT_MAX {
                 let reason = format!("of {} {KEPT_MAX} values are kept already", metric.name);
