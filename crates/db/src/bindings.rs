@@ -123,9 +123,8 @@ impl Bindings<'_> {
         resource: ResourceId,
         chain: ChainId,
     ) -> Result<(), DbError> {
-        let sql = Sql::new(
-            "UPDATE vault_resources SET chain_id = $2, epoch = 0 WHERE resource_id = $1",
-        );
+        let sql =
+            Sql::new("UPDATE vault_resources SET chain_id = $2, epoch = 0 WHERE resource_id = $1");
         let sql = sql.bind(resource).bind(chain);
         self.tx.execute("bindings.begin_chain", sql).await.map(drop)
     }

@@ -2,7 +2,6 @@
 
 use cbr_model::custom_metric::{CustomMetric, CustomValue};
 use cbr_model::{ProjectId, Timestamp};
-use uuid::Uuid;
 
 use crate::error::DbError;
 use crate::row::{Row, to_json};
@@ -26,13 +25,9 @@ pub struct CustomPoints<'t> {
 
 impl CustomPoints<'_> {
     /// Keeps a value; one that was collected at the same time is replaced.
-    pub async fn record(
-        &mut self,
-        project: ProjectId,
-        value: &CustomValue,
-    ) -> Result<(), DbError> {
+    pub async fn record(&mut self, project: ProjectId, value: &CustomValue) -> Result<(), DbError> {
         let metric = &value.metric;
-        let id = id(project, metric);
+        let id = metric.id(project);
         let sql = Sql::new(
             "INSERT INTO custom_metrics (id, project_id, namespace, name, dimensions, unit)
              VALUES ($1, $2, $3, $4, $5, $6)
@@ -70,7 +65,7 @@ impl CustomPoints<'_> {
         metric: &CustomMetric,
     ) -> Result<u64, DbError> {
         let sql = Sql::new("SELECT COUNT(*) AS n FROM custom_points WHERE metric_id = $1");
-        self.tx.number("custom_points.count_of", sql.bind(id(project, metric))).await
+        self.tx.number("custom_points.count_of", sql.bind(metric.id(project))).await
     }
 
     /// A project's metrics, by namespace and name; only those of `namespace`, if it is given.
@@ -92,7 +87,7 @@ impl CustomPoints<'_> {
         project: ProjectId,
         metric: &CustomMetric,
     ) -> Result<Option<PublishedMetric>, DbError> {
-        let sql = Sql::new("SELECT * FROM custom_metrics WHERE id = $1").bind(id(project, metric));
+        let sql = Sql::new("SELECT * FROM custom_metrics WHERE id = $1").bind(metric.id(project));
         let row = self.tx.row("custom_points.find", "custom_metrics", sql).await?;
         row.map(|row| published(&row)).transpose()
     }
@@ -109,7 +104,7 @@ impl CustomPoints<'_> {
             "SELECT at, value FROM custom_points
              WHERE metric_id = $1 AND at BETWEEN $2 AND $3 AND expires_at > $4 ORDER BY at LIMIT $5",
         )
-        .bind(id(project, metric))
+        .bind(metric.id(project))
         .bind(from)
         .bind(to)
         .bind(self.tx.now())
@@ -136,13 +131,6 @@ impl CustomPoints<'_> {
         }
         Ok(gone)
     }
-}
-
-/// The same for the same metric of the same project, whoever writes first.
-fn id(project: ProjectId, metric: &CustomMetric) -> String {
-    let CustomMetric { namespace, name, .. } = metric;
-    let text = to_json(&(namespace, name, metric.dimensions()));
-    Uuid::new_v5(&project.as_uuid(), text.as_bytes()).to_string()
 }
 
 fn published(row: &Row) -> Result<PublishedMetric, DbError> {

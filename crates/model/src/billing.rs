@@ -140,7 +140,13 @@ pub struct PriceList {
 impl Default for PriceList {
     fn default() -> Self {
         let free = Prices::default();
-        Self { currency: "EUR".to_owned(), server: free, database: free, disk: free, image: Price(0) }
+        Self {
+            currency: "EUR".to_owned(),
+            server: free,
+            database: free,
+            disk: free,
+            image: Price(0),
+        }
     }
 }
 

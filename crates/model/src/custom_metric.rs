@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
+use uuid::Uuid;
+
+use crate::{ProjectId, Timestamp};
 
 /// What the namespaces of services begin with: nobody publishes in them.
 pub const RESERVED: [&str; 3] = ["SYS", "AGT", "SRE"];
@@ -77,6 +79,16 @@ impl CustomMetric {
         RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(service))
     }
 
+    /// The same for the same metric of the same project, whoever writes first.
+    pub fn id(&self, project: ProjectId) -> String {
+        // No name has a character of control.
+        let mut text = format!("{}\0{}", self.namespace, self.name);
+        for MetricDimension { name, value } in &self.dimensions {
+            text.push_str(&format!("\0{name}\0{value}"));
+        }
+        Uuid::new_v5(&project.as_uuid(), text.as_bytes()).to_string()
+    }
+
     /// By what it differs from others of its name.
     pub fn dimensions(&self) -> &[MetricDimension] {
         &self.dimensions
@@ -108,7 +120,10 @@ impl CustomMetric {
         }
         for MetricDimension { name, value } in &self.dimensions {
             if !is_word(name, &['-']) || name.len() > DIMENSION_CHARS_MAX {
-                return wrong("dimensions.name", "a letter, then letters, digits, _ and -, at most 32");
+                return wrong(
+                    "dimensions.name",
+                    "a letter, then letters, digits, _ and -, at most 32",
+                );
             }
             let chars = value.chars().count();
             if !(1..=VALUE_CHARS_MAX).contains(&chars) || value.contains(char::is_control) {

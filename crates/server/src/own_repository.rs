@@ -157,7 +157,8 @@ mod tests {
     /// P1, P10: a database of an older release takes what has some of its disks, also if damage took others.
     #[test]
     fn a_repository_with_nothing_of_the_database_is_not_taken() {
-        let refused = |missing, of| refuse_foreign(Lack { missing, of, taken: 0 }, "x", Uuid::nil()).err();
+        let refused =
+            |missing, of| refuse_foreign(Lack { missing, of, taken: 0 }, "x", Uuid::nil()).err();
         assert!(matches!(refused(3, 3), Some(RepositoryError::Foreign { disks: 3, .. })));
         for (missing, of) in [(0, 0), (0, 3), (2, 3)] {
             assert!(refused(missing, of).is_none(), "{missing} of {of}");

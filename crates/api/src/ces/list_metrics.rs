@@ -31,7 +31,11 @@ pub(crate) const OPERATION: Operation = Operation {
     query: &[
         parameter("namespace", Form::Text, "`SYS.CBR`, or one of your own."),
         parameter("metric_name", Form::Text, "Of this name."),
-        parameter("dim.0", Form::Text, "Of this vault: `instance_id,<id>`; or of your own: `<name>,<value>`."),
+        parameter(
+            "dim.0",
+            Form::Text,
+            "Of this vault: `instance_id,<id>`; or of your own: `<name>,<value>`.",
+        ),
         parameter("start", Form::Text, "Only those after the one with this marker."),
         parameter("limit", Form::Integer, "1 to 1000, which is the default."),
         parameter("order", Form::Text, "`asc` or `desc`, the default, by vault."),

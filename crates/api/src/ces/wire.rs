@@ -61,10 +61,8 @@ impl From<MetricKey> for MetricOfVault {
 
 impl From<PublishedMetric> for MetricOfVault {
     fn from(PublishedMetric { metric, unit }: PublishedMetric) -> Self {
-        let dimension = |one: &MetricDimension| Dimension {
-            name: one.name.clone(),
-            value: one.value.clone(),
-        };
+        let dimension =
+            |one: &MetricDimension| Dimension { name: one.name.clone(), value: one.value.clone() };
         let dimensions = metric.dimensions().iter().map(dimension).collect();
         Self { namespace: metric.namespace, metric_name: metric.name, unit, dimensions }
     }
@@ -75,7 +73,9 @@ impl MetricOfVault {
     pub(super) fn is(&self, name: Option<&str>, dimension: Option<&str>) -> bool {
         let has = |wanted: &str| {
             let wanted = wanted.split_once(',');
-            self.dimensions.iter().any(|one| wanted == Some((one.name.as_str(), one.value.as_str())))
+            self.dimensions
+                .iter()
+                .any(|one| wanted == Some((one.name.as_str(), one.value.as_str())))
         };
         name.is_none_or(|name| name == self.metric_name) && dimension.is_none_or(has)
     }

@@ -173,7 +173,11 @@ async fn metrics_of_ones_own_are_published_and_shown() {
     let listed = get(&app, "/metrics?namespace=Shop.orders&order=asc&limit=1").await.expect(200);
     let (metrics, meta) = (&listed.body["metrics"], &listed.body["meta_data"]);
     assert_eq!((&meta["total"], &metrics[0]["unit"]), (&json!(2), &json!("1/min")));
-    assert_eq!(get(&app, "/metrics").await.body["meta_data"]["total"], 5, "with those of the vault");
+    assert_eq!(
+        get(&app, "/metrics").await.body["meta_data"]["total"],
+        5,
+        "with those of the vault"
+    );
     let one = get(&app, "/metrics?namespace=Shop.orders&dim.0=host,web-2").await.body;
     assert_eq!(one["metrics"][0]["dimensions"], own("orders", "web-2")["dimensions"]);
     let asked = json!({"metrics": [own("orders", "web-2"), orders], "period": "86400",

@@ -101,7 +101,8 @@ async fn what_is_too_old_is_forgotten_in_pieces(database: TestDatabase) {
 /// Contract F.6: the same again replaces, whatever the order of dimensions; a metric goes with its last value.
 async fn what_users_publish_is_kept_once_until_it_expires(database: TestDatabase) {
     let world = World::on(database).await;
-    let dimension = |name: &str, value: &str| MetricDimension { name: name.into(), value: value.into() };
+    let dimension =
+        |name: &str, value: &str| MetricDimension { name: name.into(), value: value.into() };
     let metric = |dimensions| CustomMetric::new("shop.orders".into(), "x".into(), dimensions);
     let (ab, ba) = (
         metric(vec![dimension("a", "1"), dimension("b", "2")]),

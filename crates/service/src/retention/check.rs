@@ -3,8 +3,8 @@
 use cbr_db::{DbError, Tx};
 use cbr_model::{BackupId, ProjectId, ResourceId, VaultId};
 
-use super::rule::{Rule, candidate};
 use super::clock::{Trust, trust};
+use super::rule::{Rule, candidate};
 use crate::rules::retention::plan::newly_expired;
 
 /// Decides which backups of the resource count no more, in the transaction that makes one complete, or

@@ -212,7 +212,10 @@ mod tests {
         let leapt = ClockWatch::looked(Some(first), at(100), 50 * HOUR);
         let anew = ClockWatch::looked(Some(leapt), at(200), 0);
         assert_eq!(ClockWatch::looked(Some(anew), at(300), 23 * HOUR).trust(), Trust::Nothing);
-        assert_eq!(ClockWatch::looked(Some(anew), at(300), 24 * HOUR).trust(), Trust::Until(at(100)));
+        assert_eq!(
+            ClockWatch::looked(Some(anew), at(300), 24 * HOUR).trust(),
+            Trust::Until(at(100))
+        );
     }
 
     /// What an older release kept is read.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use cbr_db::{FailedLogins, KeptTrace, Token};
 use cbr_model::audit::Event;
-use cbr_model::identity::{Agency, Caller, Credential, Domain, Grant, GrantScope, Grantee, Project};
+use cbr_model::identity::{
+    Agency, Caller, Credential, Domain, Grant, GrantScope, Grantee, Project,
+};
 use cbr_model::permission::SYSTEM_ROLES;
 use cbr_model::query::{Page, VaultFilter};
 use cbr_model::vault::VaultKind;

@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::audit::recorded;
 use super::world::{SERVER, VOLUME, World};
-use crate::content::{reference, versions};
 use crate::catalogue::{Expected, Lack, NotAccepted, accept, expected, keep, lack};
+use crate::content::{reference, versions};
 
 /// A repository of the same key, with nothing in it: what is made at an empty mount point.
 fn empty() -> Arc<Repository> {
