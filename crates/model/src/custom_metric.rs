@@ -81,11 +81,11 @@ impl CustomMetric {
 
     /// The same for the same metric of the same project, whoever writes first.
     pub fn id(&self, project: ProjectId) -> String {
-        // No name has a character of control.
-        let mut text = format!("{}\0{}", self.namespace, self.name);
-        for MetricDimension { name, value } in &self.dimensions {
-            text.push_str(&format!("\0{name}\0{value}"));
-        }
+        let mut parts = vec![self.namespace.as_str(), self.name.as_str()];
+        parts
+            .extend(self.dimensions.iter().flat_map(|one| [one.name.as_str(), one.value.as_str()]));
+        // None has a character of control.
+        let text = parts.join("\0");
         Uuid::new_v5(&project.as_uuid(), text.as_bytes()).to_string()
     }
 

@@ -132,7 +132,7 @@ async fn what_users_publish_is_kept_once_until_it_expires(database: TestDatabase
     assert_eq!(stranger, []);
     assert_eq!(tx.custom_points().forget(9).await.unwrap(), 0);
     tx.commit().await.unwrap();
-    world.clock.advance(std::time::Duration::from_secs(60));
+    world.clock.advance(std::time::Duration::from_mins(1));
     let mut tx = world.begin().await;
     let gone = tx.custom_points().list(world.project, &other, (at, at), 9).await.unwrap();
     assert_eq!(gone, [], "before it is forgotten");
