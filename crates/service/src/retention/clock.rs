@@ -183,7 +183,7 @@ mod tests {
                 // The readings of the first and of the third week, each 24 hours of watching later.
                 let want = match (week, hour) {
                     (1 | 2, _) | (3, ..4) => Trust::Nothing,
-                    (3, _) | (4, _) | (5, ..8) => Trust::Until(at(168)),
+                    (3 | 4, _) | (5, ..8) => Trust::Until(at(168)),
                     _ => Trust::Until(at(3 * 168 + 4)),
                 };
                 assert_eq!(watch.trust(), want, "week {week}, hour {hour}");
