@@ -48,7 +48,7 @@ async fn an_account_says_what_things_cost() {
     assert_eq!((&shown["grace_hours"], &shown["retention_days"]), (&json!(24), &json!(15)));
     assert_eq!(shown["account"]["balance"], 0);
     assert_eq!(shown["prices"]["disk"]["hour"], "0.000000");
-    assert_eq!(shown["metering"], json!({"until": null, "is_held": false}));
+    assert_eq!(shown["metering"], json!({"until": null, "is_held": false, "exported_until": null}));
     let order = app.post("/vaults/order", &ordered("a", false)).await.expect(200).body;
     assert_eq!(order["orders"][0]["subscribeResult"], 1, "nobody has to pay");
     let hours = app.get("/x/billing/metering").await.expect(200).body;
