@@ -48,6 +48,18 @@ class Operator(unittest.TestCase):
         away.rename(repository)
         self.service.start()
         self.world.check_restores(first["id"])
+        # Lost for good, as who says how many are.
+        self.service.stop()
+        repository.rename(away)
+        accept = ("repo", "accept", "--new", *self.service.place())
+        self.assertEqual(self.service.run(*accept, "--lost", "2", check=False).returncode, 4)
+        self.service.run(*accept, "--lost", "1")
+        self.service.start()
+        self.world.api.token = None
+        second = self.world.back_up("two")
+        self.world.check_restores(second["id"])
+        log = self.world.api.wait_for(self.world.api.restore(first["id"], self.world.volume))
+        self.assertEqual(log["status"], "failed", "nothing is taken for it")
 
     def test_the_doctor_names_what_is_wrong(self):
         """P32: a key that others can read is refused, by the doctor and by the service."""

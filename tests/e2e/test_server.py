@@ -48,6 +48,28 @@ class ServerBackup(unittest.TestCase):
         for image in self.images:
             subprocess.run(["e2fsck", "-fn", image], check=True, capture_output=True)
 
+    def test_a_file_that_was_deleted_is_there_again(self):
+        """RET-T15: made, backed up, deleted, restored."""
+        path = "/v3/{project}/protectables/server/instances"
+        [server] = self.api.request("GET", path)["instances"]
+        test1 = pathlib.Path(__file__).resolve().parents[2] / "docs" / "README.md"
+        self.assertEqual(self.cat("README.md"), test1.read_bytes())
+        self.api.back_up(self.create_vault(server), "with test1")
+        self.api.wait_for_all()
+        [backup] = self.api.backups()
+        self.debugfs("-w", "-R", "rm README.md")
+        self.assertEqual(self.cat("README.md"), b"")
+        self.restore(backup, server)
+        self.assertEqual(self.cat("README.md"), test1.read_bytes())
+
+    def cat(self, name):
+        """What a file of the first disk holds; nothing: there is none."""
+        return self.debugfs("-R", f"cat {name}")
+
+    def debugfs(self, *words):
+        """Looks into the first disk, or changes it, without mounting it."""
+        return subprocess.run(["debugfs", *words, self.images[0]], check=True, capture_output=True).stdout
+
     def make_file_system(self, image):
         """ext4 with real files: this machine's own tests and documents will do."""
         root = pathlib.Path(__file__).resolve().parents[2]

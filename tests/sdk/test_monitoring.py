@@ -36,6 +36,31 @@ class Monitoring(Case):
     def client_for(cls, client):
         return client.new_builder().with_credentials(cls.credentials).with_endpoint(cls.service.url).build()
 
+    def test_metrics_of_ones_own(self):
+        """MON-05, contract F.6: published with the SDK, and shown by it."""
+        now = int(time.time() * 1000)
+        metric = ces.MetricInfo("Shop.orders", "per_minute", [ces.MetricsDimension("host", "web-1")])
+        values = [
+            ces.CreateMetricDataRequestBody(metric=metric, ttl=3600, collect_time=now, value=number, type="float")
+            for number in (3.5,)
+        ]
+        self.ces.create_metric_data(ces.CreateMetricDataRequest(body=values))
+        request = ces.ShowMetricDataRequest(
+            namespace="Shop.orders",
+            metric_name="per_minute",
+            dim_0="host,web-1",
+            filter="max",
+            period=1,
+            _from=now - 60_000,
+            to=now + 60_000,
+        )
+        [point] = self.ces.show_metric_data(request).datapoints
+        self.assertEqual(point.max, 3.5)
+        metric.namespace = "SYS.CBR"
+        with self.assertRaises(exceptions.ClientRequestException) as refused:
+            self.ces.create_metric_data(ces.CreateMetricDataRequest(body=values))
+        self.assertEqual(refused.exception.status_code, 400)
+
     def test_how_full_a_vault_is(self):
         """MON-01 to MON-05, contract F.6."""
         vault = self.create_vault("measured", size=1)

@@ -122,6 +122,7 @@ pub static OPERATIONS: &[Operation] = &[
     x::billing::account::OPERATION,
     x::billing::credit::OPERATION,
     x::billing::entries::OPERATION,
+    x::billing::exported::OPERATION,
     x::billing::metering::OPERATION,
     x::billing::resume::OPERATION,
     x::vaults::freeze::OPERATION,
@@ -254,6 +255,7 @@ pub static OPERATIONS: &[Operation] = &[
     // monitoring (contract F.6)
     ces::list_metrics::OPERATION,
     ces::metric_data::OPERATION,
+    ces::publish::OPERATION,
     ces::batch_query::OPERATION,
     ces::alarms::CREATE,
     ces::alarms::LIST,

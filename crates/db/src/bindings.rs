@@ -1,7 +1,7 @@
 //! Table `vault_resources`: which resource is in which vault.
 
 use cbr_model::resource::{BoundResource, ProtectStatus};
-use cbr_model::{ProjectId, ResourceId, VaultId};
+use cbr_model::{ChainId, ProjectId, ResourceId, VaultId};
 
 use crate::error::DbError;
 use crate::row::to_json;
@@ -108,6 +108,25 @@ impl Bindings<'_> {
         .bind(resource.epoch)
         .bind(to_json(&resource.include_volumes));
         self.tx.execute_one("bindings.update", sql).await
+    }
+
+    /// Everything that is bound, in whatever project.
+    pub async fn resources(&mut self) -> Result<Vec<ResourceId>, DbError> {
+        let sql = Sql::new("SELECT resource_id FROM vault_resources ORDER BY resource_id");
+        let rows = self.tx.rows("bindings.resources", "vault_resources", sql).await?;
+        rows.iter().map(|row| row.id("resource_id")).collect()
+    }
+
+    /// From now on a resource is backed up into a chain of which nothing is known.
+    pub async fn begin_chain(
+        &mut self,
+        resource: ResourceId,
+        chain: ChainId,
+    ) -> Result<(), DbError> {
+        let sql =
+            Sql::new("UPDATE vault_resources SET chain_id = $2, epoch = 0 WHERE resource_id = $1");
+        let sql = sql.bind(resource).bind(chain);
+        self.tx.execute("bindings.begin_chain", sql).await.map(drop)
     }
 
     /// Changes the status if it is one of `from`; says whether it was.

@@ -7,6 +7,7 @@ use cbr_model::query::{ImageFilter, Listing, Page};
 use cbr_model::{BackupId, ImageId, ProjectId, ResourceId, VaultId};
 
 use crate::error::DbError;
+use crate::image_terms;
 use crate::listing::{Listed, SortKey, and_contains};
 use crate::row::{Row, to_json};
 use crate::sql::Sql;
@@ -51,7 +52,13 @@ impl Images<'_> {
         .bind(to_json(&image.tags))
         .bind(image.created_at)
         .bind(image.updated_at);
-        self.tx.execute("images.insert", sql).await.map(drop)
+        self.tx.execute("images.insert", sql).await?;
+        image_terms::note(self.tx, image.id).await
+    }
+
+    /// Begins to charge for an image, if its backup is complete by now (BIL-07).
+    pub async fn note_complete(&mut self, image: ImageId) -> Result<(), DbError> {
+        image_terms::note(self.tx, image).await
     }
 
     /// Writes what can change of an image; says whether it exists.
@@ -177,11 +184,14 @@ impl Images<'_> {
     /// Removes an image; says whether it was there.
     pub async fn delete(&mut self, project: ProjectId, id: ImageId) -> Result<bool, DbError> {
         let sql = Sql::new("DELETE FROM images WHERE project_id = $1 AND id = $2");
-        self.tx.execute_one("images.delete", sql.bind(project).bind(id)).await
+        let was_there = self.tx.execute_one("images.delete", sql.bind(project).bind(id)).await?;
+        image_terms::note(self.tx, id).await?;
+        Ok(was_there)
     }
 
     /// Forgets the images of a backup that failed and goes: nothing can be made from them.
     pub(crate) async fn forget(&mut self, backup: BackupId) -> Result<(), DbError> {
+        image_terms::end_of(self.tx, backup).await?;
         let sql = Sql::new("DELETE FROM images WHERE backup_id = $1").bind(backup);
         self.tx.execute("images.forget", sql).await.map(drop)
     }

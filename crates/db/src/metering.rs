@@ -1,29 +1,36 @@
-//! Table `metering`: for which hours vaults are charged by use, and how much.
+//! Table `metering`: for which hours vaults and images are charged by use, and how much.
 
-use cbr_model::billing::Price;
+use cbr_model::billing::{Charged, Price};
 use cbr_model::query::Page;
 use cbr_model::size::Gib;
-use cbr_model::vault::{Consistency, VaultKind};
-use cbr_model::{DomainId, ProjectId, Timestamp, VaultId};
+use cbr_model::{DomainId, ImageId, ProjectId, Timestamp, VaultId};
 
 use crate::error::DbError;
+use crate::row::Row;
 use crate::sql::Sql;
 use crate::tx::Tx;
 
 const HOUR_SECONDS: i64 = 60 * 60;
 
-/// An hour of a vault that is charged by use.
+/// Of what an hour is; it may be gone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MeteredThing {
+    /// Of a vault.
+    Vault(VaultId),
+    /// Of an image.
+    Image(ImageId),
+}
+
+/// An hour of a vault or of an image that is charged by use.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MeteredHour {
-    /// The vault; it may be gone.
-    pub vault: VaultId,
+    /// Of what.
+    pub of: MeteredThing,
     /// Hours since 1970.
     pub hour: i64,
-    /// What it holds.
-    pub kind: VaultKind,
-    /// Specification.
-    pub consistency: Consistency,
-    /// The largest capacity it had in the hour.
+    /// What it is charged as.
+    pub charged: Charged,
+    /// The largest capacity it had in the hour; of an image, what its backup holds.
     pub size: Gib,
     /// Of one GB, in millionths of a minor unit.
     pub price: Price,
@@ -51,17 +58,18 @@ pub struct Metering<'t> {
 }
 
 impl Metering<'_> {
-    /// Writes down an hour of all vaults of a specification that were charged by use at some moment of it,
+    /// Writes down an hour of everything of one sort that was charged by use at some moment of it,
     /// with the largest capacity they had then; says of how many. Those that have a row of this hour
     /// already keep it.
     pub async fn meter(
         &mut self,
         hour: i64,
-        specification: (VaultKind, Consistency),
+        charged: Charged,
         price: Price,
         currency: &str,
     ) -> Result<u64, DbError> {
         let begin = Timestamp(0).plus_seconds(hour.saturating_mul(HOUR_SECONDS));
+        let (kind, consistency) = charged.words();
         let sql = Sql::new(
             "INSERT INTO metering (vault_id, hour, project_id, kind, consistency, size_gib, price,
                  amount, currency)
@@ -76,8 +84,8 @@ impl Metering<'_> {
         .bind(hour)
         .bind(begin)
         .bind(begin.plus_seconds(HOUR_SECONDS))
-        .bind(specification.0.as_str())
-        .bind(specification.1.as_str())
+        .bind(kind)
+        .bind(consistency)
         .bind(price.millionths())
         .bind(currency);
         self.tx.execute("metering.meter", sql).await
@@ -97,20 +105,78 @@ impl Metering<'_> {
         row.map(|row| row.int("hour")).transpose()
     }
 
-    /// Forgets at most `limit` rows of hours before `hour`, and as many of what vaults were before it; says
-    /// how many.
+    /// Forgets at most `limit` rows of hours before `hour`, of whatever project; says how many.
     pub async fn forget(&mut self, hour: i64, limit: u32) -> Result<u64, DbError> {
         let sql = Sql::new(
             "DELETE FROM metering WHERE (vault_id, hour) IN (
                  SELECT vault_id, hour FROM metering WHERE hour < $1 LIMIT $2)",
         );
-        let rows = self.tx.execute("metering.forget", sql.bind(hour).bind(limit)).await?;
+        self.tx.execute("metering.forget", sql.bind(hour).bind(limit)).await
+    }
+
+    /// The same of one project, oldest first.
+    pub async fn forget_of(
+        &mut self,
+        project: ProjectId,
+        hour: i64,
+        limit: u32,
+    ) -> Result<u64, DbError> {
+        let sql = Sql::new(
+            "DELETE FROM metering WHERE (vault_id, hour) IN (
+                 SELECT vault_id, hour FROM metering WHERE project_id = $1 AND hour < $2
+                 ORDER BY hour, vault_id LIMIT $3)",
+        );
+        let sql = sql.bind(project).bind(hour).bind(limit);
+        self.tx.execute("metering.forget_of", sql).await
+    }
+
+    /// Forgets at most `limit` rows of what vaults were before an hour; says how many.
+    pub async fn forget_terms(&mut self, hour: i64, limit: u32) -> Result<u64, DbError> {
         let begin = Timestamp(0).plus_seconds(hour.saturating_mul(HOUR_SECONDS));
         let sql = Sql::new(
             "DELETE FROM vault_terms WHERE (vault_id, number) IN (
                  SELECT vault_id, number FROM vault_terms WHERE until_at < $1 LIMIT $2)",
         );
-        Ok(rows + self.tx.execute("metering.forget", sql.bind(begin).bind(limit)).await?)
+        self.tx.execute("metering.forget_terms", sql.bind(begin).bind(limit)).await
+    }
+
+    /// Notes that a project's hours before `hour` are in somebody's books; one that is earlier than what was
+    /// noted changes nothing. Returns before which hour they are.
+    pub async fn note_exported(&mut self, project: ProjectId, hour: i64) -> Result<i64, DbError> {
+        let sql = Sql::new(
+            "INSERT INTO metering_exports (project_id, exported_until, noted_at) VALUES ($1, $2, $3)
+             ON CONFLICT (project_id) DO UPDATE
+                 SET exported_until = excluded.exported_until, noted_at = excluded.noted_at
+                 WHERE metering_exports.exported_until < excluded.exported_until",
+        );
+        let sql = sql.bind(project).bind(hour).bind(self.tx.now());
+        self.tx.execute("metering.note_exported", sql).await?;
+        Ok(self.exported_until(project).await?.unwrap_or(hour))
+    }
+
+    /// Before which hour a project's are exported; none: nobody has said so.
+    pub async fn exported_until(&mut self, project: ProjectId) -> Result<Option<i64>, DbError> {
+        let sql = Sql::new("SELECT exported_until FROM metering_exports WHERE project_id = $1");
+        let sql = sql.bind(project);
+        let row = self.tx.row("metering.exported_until", "metering_exports", sql).await?;
+        row.map(|row| row.int("exported_until")).transpose()
+    }
+
+    /// Projects that have exported hours before `hour`, and before which hour they have; at most `limit`.
+    pub async fn forgettable(
+        &mut self,
+        hour: i64,
+        limit: u32,
+    ) -> Result<Vec<(ProjectId, i64)>, DbError> {
+        let sql = Sql::new(
+            "SELECT e.project_id, e.exported_until FROM metering_exports e WHERE EXISTS
+                 (SELECT 1 FROM metering m WHERE m.project_id = e.project_id
+                  AND m.hour < $1 AND m.hour < e.exported_until)
+             ORDER BY e.project_id LIMIT $2",
+        );
+        let sql = sql.bind(hour).bind(limit);
+        let rows = self.tx.rows("metering.forgettable", "metering_exports", sql).await?;
+        rows.iter().map(|row| Ok((row.id("project_id")?, row.int("exported_until")?))).collect()
     }
 
     /// What each account used in an hour, in millionths of a minor unit.
@@ -148,19 +214,27 @@ impl Metering<'_> {
         let mut sql = sql.wrapped("SELECT * ", " ORDER BY hour, vault_id");
         sql.text(" LIMIT ").value(page.limit).text(" OFFSET ").value(page.offset);
         let rows = self.tx.rows("metering.list", "metering", sql).await?;
-        let hours = rows.iter().map(|row| {
-            let price = Price::from_millionths(row.count("price")?);
-            Ok(MeteredHour {
-                vault: row.id("vault_id")?,
-                hour: row.int("hour")?,
-                kind: row.word("kind", VaultKind::from_str_exact)?,
-                consistency: row.word("consistency", Consistency::from_str_exact)?,
-                size: row.gib("size_gib")?,
-                price: price.ok_or_else(|| row.inconsistent("price", "beyond the highest"))?,
-                amount: row.count("amount")?,
-                currency: row.text("currency")?,
-            })
-        });
+        let hours = rows.iter().map(metered);
         Ok((hours.collect::<Result<_, DbError>>()?, total, amount))
     }
+}
+
+fn metered(row: &Row) -> Result<MeteredHour, DbError> {
+    let charged = Charged::from_words(&row.text("kind")?, &row.text("consistency")?)
+        .ok_or_else(|| row.inconsistent("kind", "unknown words"))?;
+    let price = Price::from_millionths(row.count("price")?)
+        .ok_or_else(|| row.inconsistent("price", "beyond the highest"))?;
+    let of = match charged {
+        Charged::Vault(..) => MeteredThing::Vault(row.id("vault_id")?),
+        Charged::Image => MeteredThing::Image(row.id("vault_id")?),
+    };
+    Ok(MeteredHour {
+        of,
+        hour: row.int("hour")?,
+        charged,
+        size: row.gib("size_gib")?,
+        price,
+        amount: row.count("amount")?,
+        currency: row.text("currency")?,
+    })
 }

@@ -190,6 +190,38 @@ impl Retention<'_> {
         self.tx.execute_one("retention.release", sql.bind(backup).bind(kind.as_str())).await
     }
 
+    /// Keeps every backup that has not failed, because a rebuild found some that the database had lost; says
+    /// how many it did not keep already.
+    pub async fn hold_rebuilt(&mut self) -> Result<u64, DbError> {
+        let sql = Sql::new(
+            "INSERT INTO backup_holds (backup_id, kind, note, since)
+             SELECT id, 'rebuilt', '', $1 FROM backups WHERE parent_id IS NULL AND status <> 'error'
+             ON CONFLICT (backup_id, kind) DO NOTHING",
+        );
+        self.tx.execute("retention.hold_rebuilt", sql.bind(self.tx.now())).await
+    }
+
+    /// Leaves what rebuilds found to its policies again; says how many backups that are.
+    pub async fn release_rebuilt(&mut self) -> Result<u64, DbError> {
+        let sql = Sql::new("DELETE FROM backup_holds WHERE kind = 'rebuilt'");
+        self.tx.execute("retention.release_rebuilt", sql).await
+    }
+
+    /// How many backups are kept because a rebuild found them.
+    pub async fn count_rebuilt(&mut self) -> Result<u64, DbError> {
+        let sql = Sql::new("SELECT COUNT(*) AS n FROM backup_holds WHERE kind = 'rebuilt'");
+        self.tx.number("retention.count_rebuilt", sql).await
+    }
+
+    /// Whether one of them is in a vault.
+    pub async fn is_rebuilt_in(&mut self, vault: VaultId) -> Result<bool, DbError> {
+        let sql = Sql::new(
+            "SELECT COUNT(*) AS n FROM backups b WHERE b.vault_id = $1 AND EXISTS
+                 (SELECT 1 FROM backup_holds h WHERE h.backup_id = b.id AND h.kind = 'rebuilt')",
+        );
+        Ok(self.tx.number("retention.is_rebuilt_in", sql.bind(vault)).await? > 0)
+    }
+
     /// What keeps a backup.
     pub async fn holds(&mut self, backup: BackupId) -> Result<Vec<Hold>, DbError> {
         let sql = Sql::new("SELECT * FROM backup_holds WHERE backup_id = $1 ORDER BY kind");

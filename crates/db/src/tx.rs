@@ -19,6 +19,7 @@ use crate::balances::Balances;
 use crate::billing_steps::BillingSteps;
 use crate::bindings::Bindings;
 use crate::checkpoints::Checkpoints;
+use crate::custom_points::CustomPoints;
 use crate::custom_roles::CustomRoles;
 use crate::deliveries::Deliveries;
 use crate::disk_owners::DiskOwners;
@@ -281,6 +282,11 @@ impl Tx {
     /// How full vaults were.
     pub const fn vault_points(&mut self) -> VaultPoints<'_> {
         VaultPoints { tx: self }
+    }
+
+    /// Metrics that users publish.
+    pub const fn custom_points(&mut self) -> CustomPoints<'_> {
+        CustomPoints { tx: self }
     }
 
     /// Whether vaults were above their thresholds.

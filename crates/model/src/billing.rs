@@ -88,7 +88,41 @@ pub struct Prices {
     pub year: Price,
 }
 
-/// What the operator asks for vaults.
+/// What an hour is charged for (BIL-07).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Charged {
+    /// A vault of this specification, by its capacity.
+    Vault(VaultKind, Consistency),
+    /// An image, by what its backup holds.
+    Image,
+}
+
+impl Charged {
+    /// All, of vaults the dearest first: one whose specification changed in an hour is metered as the first
+    /// that matches.
+    pub const ALL: [Self; 5] = [
+        Self::Vault(VaultKind::Server, Consistency::AppConsistent),
+        Self::Vault(VaultKind::Server, Consistency::CrashConsistent),
+        Self::Vault(VaultKind::Disk, Consistency::AppConsistent),
+        Self::Vault(VaultKind::Disk, Consistency::CrashConsistent),
+        Self::Image,
+    ];
+
+    /// The words it is kept under.
+    pub const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Vault(kind, consistency) => (kind.as_str(), consistency.as_str()),
+            Self::Image => ("image", "object_storage"),
+        }
+    }
+
+    /// What these words mean.
+    pub fn from_words(kind: &str, consistency: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.words() == (kind, consistency))
+    }
+}
+
+/// What the operator asks for vaults and images.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PriceList {
     /// Its name, as in `EUR`.
@@ -99,16 +133,32 @@ pub struct PriceList {
     pub database: Prices,
     /// Vaults of disks.
     pub disk: Prices,
+    /// Images, for an hour.
+    pub image: Price,
 }
 
 impl Default for PriceList {
     fn default() -> Self {
         let free = Prices::default();
-        Self { currency: "EUR".to_owned(), server: free, database: free, disk: free }
+        Self {
+            currency: "EUR".to_owned(),
+            server: free,
+            database: free,
+            disk: free,
+            image: Price(0),
+        }
     }
 }
 
 impl PriceList {
+    /// What an hour of one GB costs.
+    pub const fn of_hour(&self, charged: Charged) -> Price {
+        match charged {
+            Charged::Vault(kind, consistency) => self.of(kind, consistency).hour,
+            Charged::Image => self.image,
+        }
+    }
+
     /// What a vault of this specification costs.
     pub const fn of(&self, kind: VaultKind, consistency: Consistency) -> Prices {
         match (kind, consistency) {
@@ -214,6 +264,18 @@ pub struct BillingStep {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// BIL-07: what is kept of an hour says what it was of.
+    #[test]
+    fn what_is_charged_is_known_by_its_words() {
+        for one in Charged::ALL {
+            let (kind, consistency) = one.words();
+            assert_eq!(Charged::from_words(kind, consistency), Some(one));
+        }
+        assert_eq!(Charged::from_words("image", "crash_consistent"), None);
+        let prices = PriceList { image: Price(7), ..PriceList::default() };
+        assert_eq!(prices.of_hour(Charged::Image), Price(7));
+    }
 
     fn price(text: &str) -> Price {
         text.parse().unwrap()

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod backup;
 pub mod billing;
 pub mod checkpoint;
+pub mod custom_metric;
 pub mod event;
 pub mod export;
 pub mod id;

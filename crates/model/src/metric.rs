@@ -198,12 +198,21 @@ pub struct DataPoint {
 /// What `filter` says of `metric` in each period of so many seconds for which there is anything.
 /// `points` are in order of time.
 pub fn series(points: &[Point], metric: Metric, period: u32, filter: Filter) -> Vec<DataPoint> {
+    let of = |point: &Point| Some((point.begin, *point.summaries.get(&metric)?));
+    joined_by_period(points.iter().filter_map(of), period, filter)
+}
+
+/// The same of what is known of some seconds.
+pub fn joined_by_period(
+    known: impl Iterator<Item = (i64, Summary)>,
+    period: u32,
+    filter: Filter,
+) -> Vec<DataPoint> {
     let period = i64::from(period.max(1));
     let mut buckets: BTreeMap<i64, Summary> = BTreeMap::new();
-    for point in points {
-        let Some(summary) = point.summaries.get(&metric) else { continue };
-        let begin = point.begin.div_euclid(period) * period;
-        buckets.entry(begin).and_modify(|all| *all = all.joined(*summary)).or_insert(*summary);
+    for (second, summary) in known {
+        let begin = second.div_euclid(period) * period;
+        buckets.entry(begin).and_modify(|all| *all = all.joined(summary)).or_insert(summary);
     }
     let value = |(begin, all): (i64, Summary)| DataPoint { begin, value: all.value(filter) };
     buckets.into_iter().map(value).collect()

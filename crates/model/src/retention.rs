@@ -26,6 +26,8 @@ words! {
         TakenBack = "taken_back",
         /// An image was made of it (RET-12).
         Image = "image",
+        /// A rebuild of a lost database found it: what kept it before is not known (ADR 34).
+        Rebuilt = "rebuilt",
     }
 }
 

@@ -58,8 +58,7 @@ pub(crate) enum RepositoryError {
     #[error(
         "the repository in {place} ({found}) has none of the {disks} disks that the database has backups of: \
          is the right file system mounted, is it the right bucket? No backup was read or written here. \
-         `cbr repo accept` takes a repository only if it has them all. If they are lost for good: \
-         docs/operations/recover.md"
+         If they are lost for good: `cbr repo accept` says how, and docs/operations/recover.md"
     )]
     Foreign {
         /// Where it is.
@@ -116,7 +115,7 @@ pub(crate) fn own(
 /// Whether it is the one that an older release wrote to. One disk says so: backups have random ids. Others may
 /// have been lost by damage, which must not keep the rest from being used.
 fn refuse_foreign(lack: Lack, place: &str, found: Uuid) -> Result<(), RepositoryError> {
-    let Lack { missing, of } = lack;
+    let Lack { missing, of, .. } = lack;
     if of > 0 && missing == of {
         return Err(RepositoryError::Foreign { place: place.to_owned(), found, disks: of });
     }
@@ -158,7 +157,8 @@ mod tests {
     /// P1, P10: a database of an older release takes what has some of its disks, also if damage took others.
     #[test]
     fn a_repository_with_nothing_of_the_database_is_not_taken() {
-        let refused = |missing, of| refuse_foreign(Lack { missing, of }, "x", Uuid::nil()).err();
+        let refused =
+            |missing, of| refuse_foreign(Lack { missing, of, taken: 0 }, "x", Uuid::nil()).err();
         assert!(matches!(refused(3, 3), Some(RepositoryError::Foreign { disks: 3, .. })));
         for (missing, of) in [(0, 0), (0, 3), (2, 3)] {
             assert!(refused(missing, of).is_none(), "{missing} of {of}");

@@ -3,13 +3,14 @@
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
+use cbr_model::custom_metric::CustomMetric;
 use cbr_model::metric::Metric;
 use cbr_service::monitoring::MetricKey;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::wire::{self, Dimension, metric, point, vault};
+use super::wire::{self, Dimension, custom, is_custom, metric, point, vault};
 use crate::error::ApiError;
 use crate::extract::{Authorised, JsonBody};
 use crate::operation::{Admission, Operation, Verb, schema_of};
@@ -69,8 +70,8 @@ struct Response {
 #[schema(as = MetricValues)]
 struct Values {
     namespace: String,
-    metric_name: &'static str,
-    unit: &'static str,
+    metric_name: String,
+    unit: String,
     dimensions: Vec<Dimension>,
     /// Each has `timestamp` (milliseconds), and the value under the name of the filter.
     datapoints: Vec<Value>,
@@ -89,20 +90,36 @@ async fn handle(
     for wanted in &request.metrics {
         keys.push(wanted.read()?);
     }
-    // What is no id has no values; all others are asked for at once.
-    let known: Vec<MetricKey> = keys.iter().filter_map(|(_, key)| *key).collect();
+    // What is no id has no values; all others are asked for at once. It says as well how many there may be.
+    let known: Vec<MetricKey> = keys.iter().filter_map(Asked::key).collect();
+    let is_of_vaults = keys.is_empty() || !known.is_empty();
+    let monitoring = &api.services.monitoring;
     let mut series = match known.as_slice() {
-        [] if !keys.is_empty() => Vec::new(),
-        known => api.services.monitoring.series(&access, known, query).await?,
+        known if is_of_vaults => monitoring.series(&access, known, query).await?,
+        _ => Vec::new(),
     }
     .into_iter();
+    let own = keys.iter().filter(|one| matches!(one, Asked::Own(_))).count();
+    if own > OWN_MAX {
+        let why = format_args!("at most {OWN_MAX} of your own at once");
+        return Err(ApiError::invalid("metrics", why));
+    }
     let mut metrics = Vec::with_capacity(keys.len());
-    for (wanted, (metric, key)) in request.metrics.into_iter().zip(keys) {
-        let points = key.and_then(|_| series.next()).map(|one| one.points).unwrap_or_default();
+    for (wanted, asked) in request.metrics.into_iter().zip(keys) {
+        let (unit, points) = match asked {
+            Asked::OfVault(metric, key) => {
+                let points = key.and_then(|_| series.next()).map(|one| one.points);
+                (metric.unit().to_owned(), points.unwrap_or_default())
+            }
+            Asked::Own(metric) => {
+                let found = monitoring.published_series(&access, &metric, query).await?;
+                found.map(|(metric, points)| (metric.unit, points)).unwrap_or_default()
+            }
+        };
         metrics.push(Values {
             namespace: wanted.namespace,
-            metric_name: metric.as_str(),
-            unit: metric.unit(),
+            metric_name: wanted.metric_name,
+            unit,
             dimensions: wanted.dimensions,
             datapoints: points.into_iter().map(|one| point(one, query.filter, None)).collect(),
         });
@@ -110,13 +127,37 @@ async fn handle(
     Ok(Json(Response { metrics }))
 }
 
+/// Most metrics of a user's own in one question.
+const OWN_MAX: usize = 20;
+
+/// What one of the metrics is.
+enum Asked {
+    /// Of a vault; none: no id of one.
+    OfVault(Metric, Option<MetricKey>),
+    /// Of a user's own.
+    Own(CustomMetric),
+}
+
+impl Asked {
+    fn key(&self) -> Option<MetricKey> {
+        match self {
+            Self::OfVault(_, key) => *key,
+            Self::Own(_) => None,
+        }
+    }
+}
+
 impl Wanted {
-    fn read(&self) -> Result<(Metric, Option<MetricKey>), ApiError> {
+    fn read(&self) -> Result<Asked, ApiError> {
+        if is_custom(&self.namespace) {
+            let (namespace, name) = (self.namespace.clone(), self.metric_name.clone());
+            return Ok(Asked::Own(custom(namespace, name, self.dimensions.clone())));
+        }
         let metric = metric(&self.namespace, &self.metric_name)?;
         let [dimension] = self.dimensions.as_slice() else {
             return Err(ApiError::invalid("metrics.dimensions", "one, `instance_id`"));
         };
         let vault = vault(&dimension.name, &dimension.value)?;
-        Ok((metric, vault.map(|vault| MetricKey { vault, metric })))
+        Ok(Asked::OfVault(metric, vault.map(|vault| MetricKey { vault, metric })))
     }
 }

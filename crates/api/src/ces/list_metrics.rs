@@ -4,10 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
 use cbr_model::metric::{Metric, NAMESPACE};
+use cbr_service::Access;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::wire::{MetricOfVault, dimension, marker};
+use super::wire::{MetricOfVault, dimension, is_custom};
 use crate::error::ApiError;
 use crate::extract::Authorised;
 use crate::operation::{Admission, Form, Operation, Verb, parameter, schema_of};
@@ -22,15 +23,19 @@ pub(crate) const OPERATION: Operation = Operation {
     verb: Verb::Get,
     path: "/V1.0/{project_id}/metrics",
     group: "Monitoring",
-    summary: "Lists the metrics of the project's vaults.",
+    summary: "Lists the metrics of the project's vaults, and those that it publishes itself.",
     admission: Admission::Project,
     action: Some("ces:metrics:list"),
     event: None,
     success: 200,
     query: &[
-        parameter("namespace", Form::Text, "`SYS.CBR`; there are no others."),
+        parameter("namespace", Form::Text, "`SYS.CBR`, or one of your own."),
         parameter("metric_name", Form::Text, "Of this name."),
-        parameter("dim.0", Form::Text, "Of this vault: `instance_id,<id>`."),
+        parameter(
+            "dim.0",
+            Form::Text,
+            "Of this vault: `instance_id,<id>`; or of your own: `<name>,<value>`.",
+        ),
         parameter("start", Form::Text, "Only those after the one with this marker."),
         parameter("limit", Form::Integer, "1 to 1000, which is the default."),
         parameter("order", Form::Text, "`asc` or `desc`, the default, by vault."),
@@ -73,29 +78,44 @@ async fn handle(
         None | Some("desc") => false,
         Some(_) => return Err(ApiError::invalid("order", "asc or desc")),
     };
-    let mut keys = match wanted(&query)? {
+    let mut metrics = match wanted(&query)? {
         Some((vault, metric)) => {
             api.services.monitoring.list_metrics(&access, vault, metric).await?
         }
         None => Vec::new(),
-    };
-    if !is_ascending {
-        keys.reverse();
     }
-    let total = keys.len();
+    .into_iter()
+    .map(MetricOfVault::from)
+    .collect::<Vec<_>>();
+    metrics.extend(own(&api, &access, &query).await?);
+    if !is_ascending {
+        metrics.reverse();
+    }
+    let total = metrics.len();
     let begin = match query.text("start") {
         None => 0,
         Some(start) => {
-            let at = keys.iter().position(|key| marker(*key) == start);
+            let at = metrics.iter().position(|one| one.marker() == start);
             at.ok_or_else(|| ApiError::invalid("start", "there is no metric with this marker"))? + 1
         }
     };
     let is_more = total - begin > limit;
-    let page: Vec<_> = keys.into_iter().skip(begin).take(limit).collect();
-    let marker = page.last().filter(|_| is_more).map(|last| marker(*last)).unwrap_or_default();
-    let metrics: Vec<_> = page.into_iter().map(MetricOfVault::from).collect();
+    let metrics: Vec<_> = metrics.into_iter().skip(begin).take(limit).collect();
+    let marker = metrics.last().filter(|_| is_more).map(MetricOfVault::marker).unwrap_or_default();
     let meta_data = MetaData { count: metrics.len(), total, marker };
     Ok(Json(Response { metrics, meta_data }))
+}
+
+/// Those that the project publishes itself.
+async fn own(api: &Api, access: &Access, query: &Query) -> Result<Vec<MetricOfVault>, ApiError> {
+    let namespace = query.text("namespace");
+    if namespace.is_some_and(|namespace| !is_custom(namespace)) {
+        return Ok(Vec::new());
+    }
+    let published = api.services.monitoring.published(access, namespace).await?;
+    let mut metrics: Vec<_> = published.into_iter().map(MetricOfVault::from).collect();
+    metrics.retain(|one| one.is(query.text("metric_name"), query.text("dim.0")));
+    Ok(metrics)
 }
 
 type Wanted = (Option<cbr_model::VaultId>, Option<Metric>);

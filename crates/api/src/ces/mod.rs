@@ -8,6 +8,7 @@ pub(crate) mod history;
 mod ids;
 pub(crate) mod list_metrics;
 pub(crate) mod metric_data;
+pub(crate) mod publish;
 pub(crate) mod row;
 pub(crate) mod rules;
 pub(crate) mod templates;

@@ -1,8 +1,9 @@
 //! Metrics on the wire (contract F.6).
 
+use cbr_model::custom_metric::{CustomMetric, MetricDimension};
 use cbr_model::metric::{DIMENSION, DataPoint, Filter, Metric, NAMESPACE, PERIODS};
 use cbr_model::{Timestamp, VaultId};
-use cbr_service::monitoring::{MetricKey, MetricQuery};
+use cbr_service::monitoring::{MetricKey, MetricQuery, PublishedMetric};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -13,10 +14,21 @@ use crate::error::ApiError;
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = MetricDimension)]
 pub(super) struct Dimension {
-    /// `instance_id`
+    /// `instance_id`; of a metric of your own, what you called it.
     pub(super) name: String,
-    /// Id of a vault.
+    /// Id of a vault; of a metric of your own, what you said.
     pub(super) value: String,
+}
+
+/// A metric of a user's own; whether it can be one is looked at where it is used.
+pub(super) fn custom(namespace: String, name: String, dimensions: Vec<Dimension>) -> CustomMetric {
+    let dimension = |Dimension { name, value }| MetricDimension { name, value };
+    CustomMetric::new(namespace, name, dimensions.into_iter().map(dimension).collect())
+}
+
+/// Whether a namespace is one that users publish in.
+pub(super) fn is_custom(namespace: &str) -> bool {
+    !CustomMetric::is_reserved(namespace)
 }
 
 impl Dimension {
@@ -26,36 +38,61 @@ impl Dimension {
     }
 }
 
-/// One metric of one vault.
+/// One metric of one vault, or of a user's own.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = MetricOfVault)]
 pub(super) struct MetricOfVault {
-    namespace: &'static str,
-    metric_name: &'static str,
-    unit: &'static str,
+    namespace: String,
+    metric_name: String,
+    unit: String,
     dimensions: Vec<Dimension>,
 }
 
 impl From<MetricKey> for MetricOfVault {
     fn from(key: MetricKey) -> Self {
         Self {
-            namespace: NAMESPACE,
-            metric_name: key.metric.as_str(),
-            unit: key.metric.unit(),
+            namespace: NAMESPACE.to_owned(),
+            metric_name: key.metric.as_str().to_owned(),
+            unit: key.metric.unit().to_owned(),
             dimensions: vec![Dimension::of(key.vault)],
         }
     }
 }
 
-/// Where a list goes on after this metric.
-pub(super) fn marker(key: MetricKey) -> String {
-    format!("{NAMESPACE}.{}.{DIMENSION}:{}", key.metric.as_str(), key.vault)
+impl From<PublishedMetric> for MetricOfVault {
+    fn from(PublishedMetric { metric, unit }: PublishedMetric) -> Self {
+        let dimension =
+            |one: &MetricDimension| Dimension { name: one.name.clone(), value: one.value.clone() };
+        let dimensions = metric.dimensions().iter().map(dimension).collect();
+        Self { namespace: metric.namespace, metric_name: metric.name, unit, dimensions }
+    }
+}
+
+impl MetricOfVault {
+    /// Whether it is one of this name, and of this dimension.
+    pub(super) fn is(&self, name: Option<&str>, dimension: Option<&str>) -> bool {
+        let has = |wanted: &str| {
+            let wanted = wanted.split_once(',');
+            self.dimensions
+                .iter()
+                .any(|one| wanted == Some((one.name.as_str(), one.value.as_str())))
+        };
+        name.is_none_or(|name| name == self.metric_name) && dimension.is_none_or(has)
+    }
+
+    /// Where a list goes on after this metric.
+    pub(super) fn marker(&self) -> String {
+        let parts: Vec<String> =
+            self.dimensions.iter().map(|one| format!("{}:{}", one.name, one.value)).collect();
+        format!("{}.{}.{}", self.namespace, self.metric_name, parts.join(","))
+    }
 }
 
 /// A metric by its name, in the namespace there is.
 pub(super) fn metric(namespace: &str, name: &str) -> Result<Metric, ApiError> {
     if namespace != NAMESPACE {
-        return Err(ApiError::invalid("namespace", format_args!("there is one, `{NAMESPACE}`")));
+        let why = format_args!("`{NAMESPACE}`, or one that is not of a service (`SYS.`)");
+        return Err(ApiError::invalid("namespace", why));
     }
     Metric::from_str_exact(name).ok_or_else(|| {
         let known = Metric::ALL.map(Metric::as_str).join(", ");

@@ -48,7 +48,7 @@ async fn an_account_says_what_things_cost() {
     assert_eq!((&shown["grace_hours"], &shown["retention_days"]), (&json!(24), &json!(15)));
     assert_eq!(shown["account"]["balance"], 0);
     assert_eq!(shown["prices"]["disk"]["hour"], "0.000000");
-    assert_eq!(shown["metering"], json!({"until": null, "is_held": false}));
+    assert_eq!(shown["metering"], json!({"until": null, "is_held": false, "exported_until": null}));
     let order = app.post("/vaults/order", &ordered("a", false)).await.expect(200).body;
     assert_eq!(order["orders"][0]["subscribeResult"], 1, "nobody has to pay");
     let hours = app.get("/x/billing/metering").await.expect(200).body;
@@ -70,7 +70,7 @@ async fn metered_hours_are_listed() {
     let listed =
         app.get(&format!("/x/billing/metering?vault_id={vault}&limit=1")).await.expect(200).body;
     assert_eq!((&listed["count"], &listed["amount_millionths"]), (&json!(3), &json!(3_000_000)));
-    let want = json!({"vault_id": vault, "hour": "2026-01-15T08:00:00.000000",
+    let want = json!({"vault_id": vault, "image_id": null, "hour": "2026-01-15T08:00:00.000000",
         "spec_code": "vault.backup.volume.normal", "size": 100, "price": "0.010000",
         "amount_millionths": 1_000_000, "currency": "EUR"});
     assert_eq!(listed["hours"], json!([want]));
@@ -79,6 +79,24 @@ async fn metered_hours_are_listed() {
     let entries = app.get("/x/billing/entries").await.expect(200).body;
     assert_eq!((&entries["count"], &entries["entries"][0]["amount"]), (&json!(3), &json!(-1)));
     app.post("/x/billing/resume", &json!({})).await.expect(204);
+}
+
+/// BIL-01: what is exported is said, for hours that are metered only.
+#[tokio::test]
+async fn exported_hours_are_noted() {
+    let app = charging().await;
+    app.meter().await;
+    app.clock.advance(std::time::Duration::from_hours(3));
+    app.meter().await;
+    let note = async |until: &str| app.post("/x/billing/exported", &json!({"until": until})).await;
+    let noted = note("2026-01-15T10:00:00Z").await.expect(200).body;
+    assert_eq!(noted, json!({"exported_until": "2026-01-15T10:00:00.000000"}));
+    let account = app.get("/x/billing/account").await.expect(200).body;
+    assert_eq!(account["metering"]["exported_until"], "2026-01-15T10:00:00.000000");
+    for bad in ["2026-01-15T12:00:00Z", "yesterday"] {
+        let refused = note(bad).await.expect(400);
+        assert_eq!(refused.code(), "BackupService.9900", "{bad}");
+    }
 }
 
 /// BIL-01, BIL-06: who runs the installation gives, and nobody to itself.

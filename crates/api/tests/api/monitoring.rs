@@ -127,3 +127,110 @@ async fn anothers_measurements_are_not_shown() {
     assert_eq!(send(&app.router, call.build()).await.expect(200).body["datapoints"], json!([]));
     assert_eq!(get(&app, &query).await.body["datapoints"].as_array().unwrap().len(), 1);
 }
+
+fn own(name: &str, host: &str) -> Value {
+    json!({"namespace": "Shop.orders", "metric_name": name,
+        "dimensions": [{"name": "host", "value": host}]})
+}
+
+fn value(metric: &Value, at: i64, value: f64) -> Value {
+    json!({"metric": metric, "ttl": 3600, "collect_time": at, "value": value, "unit": "1/min",
+        "type": "float"})
+}
+
+async fn publish(app: &App, values: &Value) -> crate::client::Answer {
+    app.call("POST", &format!("/V1.0/{}/metric-data", app.project()), Some(values)).await
+}
+
+/// Contract F.6, MON-05: metrics of a user's own are kept as they come, once, listed and shown like others, for
+/// as long as they say; those of services nobody publishes.
+#[tokio::test]
+async fn metrics_of_ones_own_are_published_and_shown() {
+    let app = App::start().await;
+    app.create_vault("v").await;
+    let orders = own("orders", "web-1");
+    let values = json!([
+        value(&orders, START, 3.5),
+        value(&orders, START + 60_000, 4.5),
+        value(&own("orders", "web-2"), START, 9.0),
+    ]);
+    for _ in 0..2 {
+        publish(&app, &values).await.expect(201);
+    }
+    let range = format!("&from={START}&to={}", START + 3_600_000);
+    let path = |rest: &str| {
+        format!("/metric-data?namespace=Shop.orders&metric_name=orders{rest}&filter=sum{range}")
+    };
+    let shown = get(&app, &path("&dim.0=host,web-1&period=300")).await.expect(200).body;
+    let want = json!({"metric_name": "orders",
+        "datapoints": [{"sum": 8.0, "timestamp": START, "unit": "1/min"}]});
+    assert_eq!(shown, want, "the same again is the same");
+    let raw = get(&app, &path("&dim.0=host,web-1&period=1")).await.body;
+    assert_eq!(raw["datapoints"].as_array().unwrap().len(), 2);
+    let none = get(&app, &path("&dim.0=host,web-3&period=1")).await.expect(200).body;
+    assert_eq!(none["datapoints"], json!([]));
+
+    let listed = get(&app, "/metrics?namespace=Shop.orders&order=asc&limit=1").await.expect(200);
+    let (metrics, meta) = (&listed.body["metrics"], &listed.body["meta_data"]);
+    assert_eq!((&meta["total"], &metrics[0]["unit"]), (&json!(2), &json!("1/min")));
+    assert_eq!(
+        get(&app, "/metrics").await.body["meta_data"]["total"],
+        5,
+        "with those of the vault"
+    );
+    let one = get(&app, "/metrics?namespace=Shop.orders&dim.0=host,web-2").await.body;
+    assert_eq!(one["metrics"][0]["dimensions"], own("orders", "web-2")["dimensions"]);
+    let asked = json!({"metrics": [own("orders", "web-2"), orders], "period": "86400",
+        "filter": "max", "from": START, "to": START + 1000});
+    let all = batch(&app, &asked).await.expect(200).body;
+    let day = START / 86_400_000 * 86_400_000;
+    assert_eq!(all["metrics"][0]["datapoints"], json!([{"max": 9.0, "timestamp": day}]));
+    assert_eq!(all["metrics"][1]["datapoints"], json!([{"max": 3.5, "timestamp": day}]));
+
+    let (token, project) = app.stranger().await;
+    let theirs = format!("/V1.0/{project}{}", path("&dim.0=host,web-1&period=1"));
+    let call = Call::new("GET", theirs).token(&token);
+    assert_eq!(send(&app.router, call.build()).await.expect(200).body["datapoints"], json!([]));
+    app.clock.advance(Duration::from_hours(1));
+    let gone = get(&app, &path("&dim.0=host,web-1&period=1")).await.expect(200).body;
+    assert_eq!(gone["datapoints"].as_array().unwrap().len(), 1, "the first is too old");
+}
+
+/// Contract F.6: what is no value of a metric of one's own is refused, and with it all that came along.
+#[tokio::test]
+async fn what_cannot_be_published_is_refused_whole() {
+    let app = App::start().await;
+    let good = value(&own("orders", "web-1"), START, 1.0);
+    let with = |key: &str, wrong: Value| {
+        let mut one = good.clone();
+        one[key] = wrong;
+        one
+    };
+    let mut of_service = own("vault_util", "x");
+    of_service["namespace"] = json!("SYS.CBR");
+    for bad in [
+        with("metric", of_service),
+        with("metric", json!({"namespace": "a.b", "metric_name": "x", "dimensions": []})),
+        with("ttl", json!(0)),
+        with("ttl", json!(-1)),
+        with("collect_time", json!(START - 4 * 86_400_000)),
+        with("value", json!("much")),
+        with("type", json!("text")),
+        json!({"metric": own("x", "y"), "ttl": 1, "collect_time": START, "value": 1.5, "type": "int"}),
+    ] {
+        let refused = publish(&app, &json!([good, bad])).await.expect(400);
+        assert_eq!(refused.code(), "BackupService.9900", "{bad}");
+    }
+    for count in [0, 1001] {
+        let refused = publish(&app, &json!(vec![good.clone(); count])).await.expect(400);
+        assert_eq!(refused.code(), "BackupService.9900", "{count}");
+    }
+    let many: Vec<Value> =
+        (0..1000).map(|n| value(&own("orders", &format!("h{n}")), START, 1.0)).collect();
+    publish(&app, &json!(many)).await.expect(201);
+    publish(&app, &json!([value(&own("orders", "h1"), START + 1, 1.0)])).await.expect(201);
+    let refused = publish(&app, &json!([good])).await.expect(400);
+    assert_eq!(refused.code(), "BackupService.9900", "a thousand metrics");
+    let listed = get(&app, "/metrics?namespace=Shop.orders").await.body;
+    assert_eq!(listed["meta_data"]["total"], 1000);
+}

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use cbr_db::{DbError, MeteringFilter};
-use cbr_model::billing::{Balance, BalanceEntry, BillingStep, EntryKind, Money, Price, StepKind};
+use cbr_model::billing::{
+    Balance, BalanceEntry, BillingStep, Charged, EntryKind, Money, Price, StepKind,
+};
 use cbr_model::identity::{Domain, Project};
 use cbr_model::query::Page;
 use cbr_model::size::Gib;
@@ -20,7 +22,7 @@ on_both_engines! {
 }
 
 const HOUR: Duration = Duration::from_hours(1);
-const SERVERS: (VaultKind, Consistency) = (VaultKind::Server, Consistency::CrashConsistent);
+const SERVERS: Charged = Charged::Vault(VaultKind::Server, Consistency::CrashConsistent);
 
 impl World {
     async fn with_account(&self) -> DomainId {

@@ -1,6 +1,8 @@
 //! Images, and what they hold; predefined tags.
 
+use cbr_db::{MeteredThing, MeteringFilter};
 use cbr_model::backup::{Backup, BackupState, Content};
+use cbr_model::billing::{Charged, Price};
 use cbr_model::image::Image;
 use cbr_model::query::{ImageFilter, Page};
 use cbr_model::tag::Tag;
@@ -13,6 +15,7 @@ on_both_engines! {
     an_image_keeps_what_was_written,
     a_backup_with_an_image_never_begins_to_go,
     a_tag_is_defined_once,
+    an_image_is_charged_from_when_it_can_be_used_until_it_goes,
 }
 
 fn image(world: &World, backup: BackupId, project: ProjectId) -> Image {
@@ -148,4 +151,44 @@ async fn a_tag_is_defined_once(database: TestDatabase) {
     assert!(tx.predefined_tags().list(other, None, None).await.unwrap().is_empty());
     assert!(tx.predefined_tags().delete(domain, &tag("team", "")).await.unwrap());
     assert!(!tx.predefined_tags().delete(domain, &tag("team", "")).await.unwrap());
+}
+
+/// BIL-07: not while its backup is being made, in started GB, and not after it has gone; of one whose backup is
+/// forgotten the same.
+async fn an_image_is_charged_from_when_it_can_be_used_until_it_goes(database: TestDatabase) {
+    let world = World::on(database).await;
+    let hour = std::time::Duration::from_hours(1);
+    let mut backup = stored(&world, BackupState::Protecting).await;
+    let made = image(&world, backup.id, world.project);
+    let mut tx = world.begin().await;
+    tx.images().insert(&made).await.unwrap();
+    tx.images().note_complete(made.id).await.unwrap();
+    tx.commit().await.unwrap();
+    world.clock.advance(hour); // hour 1
+    backup.state = available();
+    backup.children[0].state = BackupState::Available { content: world.disk(5) };
+    let mut tx = world.begin().await;
+    assert!(tx.backups().update(&backup, "protecting").await.unwrap());
+    assert!(tx.backups().update(&backup.children[0], "protecting").await.unwrap());
+    for _ in 0..2 {
+        tx.images().note_complete(made.id).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    world.clock.advance(hour); // hour 2
+    let mut tx = world.begin().await;
+    assert!(tx.images().delete(world.project, made.id).await.unwrap());
+    tx.commit().await.unwrap();
+    world.clock.advance(hour);
+    let price = Price::from_millionths(70).unwrap();
+    let mut tx = world.begin().await;
+    let mut rows = Vec::new();
+    for hour in 0..4 {
+        rows.push(tx.metering().meter(hour, Charged::Image, price, "EUR").await.unwrap());
+    }
+    assert_eq!(rows, [0, 1, 1, 0]);
+    let filter = MeteringFilter { from: 0, until: 9, vault: None };
+    let (hours, ..) = tx.metering().list(world.project, filter, &Page::default()).await.unwrap();
+    let first = &hours[0];
+    assert_eq!((first.of, first.charged), (MeteredThing::Image(made.id), Charged::Image));
+    assert_eq!((first.size.0, first.amount), (1, 70), "a started GB");
 }

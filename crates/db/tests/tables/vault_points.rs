@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cbr_model::Timestamp;
+use cbr_model::custom_metric::{CustomMetric, CustomValue, MetricDimension};
 use cbr_model::metric::{Filter, Metric, Width, measured, series};
 use cbr_model::size::{Bytes, GIB, Gib};
 use cbr_testkit::{TestDatabase, on_both_engines};
@@ -10,6 +11,7 @@ use cbr_testkit::{TestDatabase, on_both_engines};
 use crate::builders::World;
 
 on_both_engines! {
+    what_users_publish_is_kept_once_until_it_expires,
     a_slot_is_kept_once_and_rolled_up_once,
     two_nodes_measure_a_slot_once,
     what_is_too_old_is_forgotten_in_pieces,
@@ -94,4 +96,49 @@ async fn what_is_too_old_is_forgotten_in_pieces(database: TestDatabase) {
     assert_eq!(tx.vault_points().list(owner, Width::Slot, (0, 99), 99).await.unwrap().len(), 3);
     assert_eq!(tx.vault_points().list(owner, Width::Hour, (0, 99), 99).await.unwrap().len(), 3);
     tx.commit().await.unwrap();
+}
+
+/// Contract F.6: the same again replaces, whatever the order of dimensions; a metric goes with its last value.
+async fn what_users_publish_is_kept_once_until_it_expires(database: TestDatabase) {
+    let world = World::on(database).await;
+    let dimension =
+        |name: &str, value: &str| MetricDimension { name: name.into(), value: value.into() };
+    let metric = |dimensions| CustomMetric::new("shop.orders".into(), "x".into(), dimensions);
+    let (ab, ba) = (
+        metric(vec![dimension("a", "1"), dimension("b", "2")]),
+        metric(vec![dimension("b", "2"), dimension("a", "1")]),
+    );
+    let other = metric(vec![dimension("a", "1")]);
+    let at = world.now();
+    let value = |metric: &CustomMetric, value, ttl| CustomValue {
+        metric: metric.clone(),
+        unit: "GB".into(),
+        at,
+        value,
+        ttl,
+    };
+    let mut tx = world.begin().await;
+    for one in [value(&ab, 1.0, 60), value(&ba, 0.1, 120), value(&other, 7.0, 60)] {
+        tx.custom_points().record(world.project, &one).await.unwrap();
+    }
+    let published = tx.custom_points().metrics(world.project, Some("shop.orders")).await.unwrap();
+    assert_eq!(published.len(), 2);
+    assert_eq!(tx.custom_points().count(world.project).await.unwrap(), 2);
+    assert_eq!(tx.custom_points().count_of(world.project, &ab).await.unwrap(), 1);
+    assert_eq!(tx.custom_points().metrics(world.id(), None).await.unwrap(), []);
+    let listed = tx.custom_points().list(world.project, &ab, (at, at), 9).await.unwrap();
+    assert_eq!(listed, [(at, 0.1)]);
+    let stranger = tx.custom_points().list(world.id(), &ab, (at, at), 9).await.unwrap();
+    assert_eq!(stranger, []);
+    assert_eq!(tx.custom_points().forget(9).await.unwrap(), 0);
+    tx.commit().await.unwrap();
+    world.clock.advance(std::time::Duration::from_mins(1));
+    let mut tx = world.begin().await;
+    let gone = tx.custom_points().list(world.project, &other, (at, at), 9).await.unwrap();
+    assert_eq!(gone, [], "before it is forgotten");
+    assert_eq!(tx.custom_points().forget(9).await.unwrap(), 1);
+    let left = tx.custom_points().metrics(world.project, None).await.unwrap();
+    assert_eq!(left.iter().map(|one| &one.metric).collect::<Vec<_>>(), [&ab]);
+    assert_eq!(tx.custom_points().find(world.project, &other).await.unwrap(), None);
+    assert_eq!(tx.custom_points().find(world.project, &ba).await.unwrap().unwrap().unit, "GB");
 }

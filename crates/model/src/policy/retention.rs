@@ -354,7 +354,7 @@ mod tests {
         Timestamp(time.and_utc().timestamp_micros())
     }
 
-    /// RET-01 to RET-05, RET-10, Y.4, contract C40.
+    /// RET-01, RET-02, RET-03, RET-04, RET-05, RET-10, Y.4, contract C40.
     #[test]
     fn a_definition_has_one_base_and_additions_that_fit_it() {
         let table = [

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use cbr_service::catalogue::{NotAccepted, accept};
+use cbr_service::catalogue::{Lack, NotAccepted, accept};
 use cbr_store::MasterKey;
 use serde_json::json;
 
@@ -26,6 +26,19 @@ texts! {
         "bring their repository back. If it is lost for good: move the database away and run \
          `cbr repo rebuild` (docs/operations/recover.md)"
         | "请恢复其所在仓库。若已永久丢失：移走数据库并运行 `cbr repo rebuild`（docs/operations/recover.md）";
+    next_accept_lost(missing)
+        "bring their repository back. If it is lost for good, and so are these {missing}: copy the database, \
+         then run this with `--lost {missing}` (docs/operations/recover.md)"
+        | "请恢复其所在仓库。若该仓库及这 {missing} 个磁盘的备份已永久丢失：先复制数据库，再加上 \
+           `--lost {missing}` 运行（docs/operations/recover.md）";
+    why_accept_taken(missing, taken)
+        "of {missing} disks that the database has backups of, {taken} have their names taken there by something \
+         else: the rows are about more than one repository"
+        | "数据库中有备份的磁盘里有 {missing} 个不在该仓库中，其中 {taken} 个的名称已被其他内容占用：数据库记录涉及多个仓库";
+    why_accept_not_lost(lost)
+        "no disks are missing there, so none of them are lost: leave out `--lost {lost}`"
+        | "该仓库并不缺少任何磁盘：请去掉 `--lost {lost}`";
+    next_accept_not_lost() "look whether this is the repository you mean" | "请确认是否为所指的仓库";
     why_accept_tasks(tasks)
         "{tasks} tasks began with the present one and have not ended"
         | "{tasks} 个任务已在现有仓库上开始且尚未结束";
@@ -48,7 +61,7 @@ texts! {
 pub(super) async fn run(
     data: &DataDir,
     config: &Config,
-    make_new: bool,
+    (make_new, lost): (bool, usize),
     output: Output,
 ) -> Result<()> {
     let _lock = data.lock()?;
@@ -65,10 +78,10 @@ pub(super) async fn run(
     let id = repository.as_ref().map(|repository| repository.id());
     let own = data.known_node_name()?;
     let database = wiring::database(data, config, &world).await?;
-    let accepted = accept(&database, repository, own.as_deref(), &*world.random).await;
+    let accepted = accept(&database, repository, own.as_deref(), lost, &*world.random).await;
     database.close().await.context("cannot close the database")?;
     if let Err(why) = accepted? {
-        return Err(refused(&why, lang).into());
+        return Err(refused(&why, lost, lang).into());
     }
     if output.is_json() {
         let id = id.map(|id| id.to_string());
@@ -81,10 +94,16 @@ pub(super) async fn run(
     Ok(())
 }
 
-fn refused(why: &NotAccepted, lang: Lang) -> Failure {
+fn refused(why: &NotAccepted, lost: usize, lang: Lang) -> Failure {
     let (why, next) = match why {
-        NotAccepted::Lacks { missing, of } => {
-            (lang.why_accept_lacks(missing, of), lang.next_accept_lacks())
+        NotAccepted::Lacks(Lack { missing: 0, .. }) => {
+            (lang.why_accept_not_lost(lost), lang.next_accept_not_lost())
+        }
+        NotAccepted::Lacks(Lack { missing, taken: taken @ 1.., .. }) => {
+            (lang.why_accept_taken(missing, taken), lang.next_accept_lacks())
+        }
+        NotAccepted::Lacks(Lack { missing, of, .. }) => {
+            (lang.why_accept_lacks(missing, of), lang.next_accept_lost(missing))
         }
         NotAccepted::Tasks(tasks) => (lang.why_accept_tasks(tasks), lang.next_accept_tasks()),
         NotAccepted::NodeThere { name, seconds } => {

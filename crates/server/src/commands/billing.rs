@@ -23,6 +23,8 @@ texts! {
     col_arrears() "IN ARREARS" | "欠费";
     col_metered_until() "METERED UNTIL" | "已计量至";
     col_held() "HELD" | "暂停";
+    col_exported_until() "EXPORTED UNTIL" | "已导出至";
+    done_exported(until) "The project's hours before {until} may be forgotten when they are old" | "项目在 {until} 之前的计量记录到期后可删除";
     col_amount() "AMOUNT" | "金额";
     col_reference() "REFERENCE" | "凭证";
     col_begins() "BEGINS" | "开始";
@@ -75,6 +77,12 @@ enum BillingCommand {
         /// How
         #[arg(long, value_enum, default_value_t = ExportFormat::Csv)]
         format: ExportFormat,
+    },
+    /// Say that the project's hours before a time are in your books: those are forgotten in time, others kept longer
+    Exported {
+        /// Not after what is metered, as 2030-01-31T00:00:00Z
+        #[arg(long, value_name = "TIME")]
+        until: String,
     },
     /// List orders, newest first
     Orders {
@@ -141,6 +149,14 @@ impl BillingArgs {
                 let vault = id_of(&session, vault).await?;
                 let filters = [("from", from), ("until", until), ("vault_id", vault)];
                 export(&session, &filters, format).await
+            }
+            BillingCommand::Exported { until } => {
+                let answer = post(&session, "x/billing/exported", &json!({"until": until})).await?;
+                if output.is_json() {
+                    return output.json(&answer);
+                }
+                let until = wire::text(&answer, "/exported_until");
+                output.line(output.lang.done_exported(until))
             }
             BillingCommand::Orders { vault } => {
                 let vault = id_of(&session, vault).await?;
@@ -224,6 +240,7 @@ async fn account(session: &Session) -> Result<(), Failure> {
             (output.lang.col_arrears(), Show::At("/account/is_in_arrears")),
             (output.lang.col_metered_until(), Show::At("/metering/until")),
             (output.lang.col_held(), Show::At("/metering/is_held")),
+            (output.lang.col_exported_until(), Show::At("/metering/exported_until")),
         ],
     )
 }
@@ -241,8 +258,8 @@ async fn entries(session: &Session) -> Result<(), Failure> {
     session.output.list(&entries, &columns)
 }
 
-const FIELDS: [&str; 7] =
-    ["vault_id", "hour", "spec_code", "size", "price", "amount_millionths", "currency"];
+const FIELDS: [&str; 8] =
+    ["vault_id", "hour", "spec_code", "size", "price", "amount_millionths", "currency", "image_id"];
 
 async fn export(
     session: &Session,
@@ -296,7 +313,8 @@ mod tests {
     #[test]
     fn an_hour_is_a_row_of_its_fields() {
         let hour = json!({"vault_id": "v", "hour": "h", "spec_code": "s", "size": 7,
-            "price": "0.010000", "amount_millionths": 70_000, "currency": "EUR", "more": 1});
-        assert_eq!(csv(&hour), "v,h,s,7,0.010000,70000,EUR");
+            "price": "0.010000", "amount_millionths": 70_000, "currency": "EUR", "more": 1,
+            "image_id": null});
+        assert_eq!(csv(&hour), "v,h,s,7,0.010000,70000,EUR,");
     }
 }

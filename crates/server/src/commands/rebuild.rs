@@ -1,4 +1,7 @@
-//! `cbr repo rebuild`: the database anew from the repository (P8).
+//! `cbr repo rebuild`: the database anew from the repository (P8); `cbr repo release`: what was found may
+//! expire again.
+
+use std::fmt::Display;
 
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -7,7 +10,17 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::node::Node;
 use crate::output::Output;
+use crate::text::{Lang, texts};
 use crate::world::World;
+
+texts! {
+    note_rebuild_held(count)
+        "{count} backups do not expire, as it is not known what held them: see `cbr repo release`"
+        | "有 {count} 个备份不会过期，因为无法得知之前由什么保留：参见 `cbr repo release`";
+    done_release(count)
+        "{count} backups are left to their policies again"
+        | "{count} 个备份已重新由其策略管理";
+}
 
 /// Writes the rows that the repository knows and the database does not. Repeating is harmless.
 pub(super) async fn run(data: &DataDir, config: &Config, output: Output) -> Result<()> {
@@ -25,6 +38,7 @@ pub(super) async fn run(data: &DataDir, config: &Config, output: Output) -> Resu
             "checkpoints": rebuilt.checkpoints,
             "backups": rebuilt.backups,
             "trashed": rebuilt.trashed,
+            "held": rebuilt.held,
             "disk_owners": rebuilt.disk_owners,
             "known": rebuilt.known,
             "lost": rebuilt.lost,
@@ -42,6 +56,9 @@ pub(super) async fn run(data: &DataDir, config: &Config, output: Output) -> Resu
     if rebuilt.trashed > 0 {
         output.note(lang.note_trashed(rebuilt.trashed));
     }
+    if rebuilt.held > 0 {
+        output.note(lang.note_rebuild_held(rebuilt.held));
+    }
     if rebuilt.lost > 0 {
         output.note(lang.note_lost(rebuilt.lost));
     }
@@ -50,4 +67,17 @@ pub(super) async fn run(data: &DataDir, config: &Config, output: Output) -> Resu
     }
     output.note(lang.note_rebuild_account());
     Ok(())
+}
+
+/// Leaves what rebuilds found to its policies again.
+pub(super) async fn release(data: &DataDir, config: &Config, output: Output) -> Result<()> {
+    let _lock = data.lock()?;
+    let node = Node::start(data, config, World::real()).await?;
+    let released = node.catalogue().release_rebuilt().await;
+    node.close().await?;
+    let released = released.context("cannot release the backups")?;
+    if output.is_json() {
+        return Ok(output.json(&json!({"released": released}))?);
+    }
+    Ok(output.line(output.lang.done_release(released))?)
 }

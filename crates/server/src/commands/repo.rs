@@ -106,14 +106,23 @@ enum RepoCommand {
     Probe,
     /// Write a lost database anew from the repository (the service must be stopped)
     Rebuild,
+    /// Leave what a rebuild found to its policies again (the service must be stopped)
+    ///
+    /// A rebuild does not know what holds and images kept, so it keeps every backup. Hold what has to stay and
+    /// make its images again, then run this.
+    Release,
     /// Use another repository with this database from now on (the service must be stopped)
     ///
     /// A start refuses a repository that is not the one its backups are in. Accepted is one that has all of
     /// them; this is recorded in the audit.
     Accept {
-        /// There is none yet: the next start makes one. Only for a database without backups
+        /// There is none yet: the next start makes one. Only for a database without backups, or with --lost
         #[arg(long)]
         new: bool,
+        /// Just so many disks of the database's backups are lost with their repository: their rows stay, and
+        /// nothing that is backed up from now on gets their names
+        #[arg(long, value_name = "COUNT", default_value_t = 0)]
+        lost: usize,
     },
     #[command(subcommand)]
     Key(KeyCommand),
@@ -127,9 +136,13 @@ impl RepoArgs {
             let data = self.place.data_dir(output)?;
             return super::rebuild::run(&data, &config, output).await;
         }
-        if let RepoCommand::Accept { new } = self.command {
+        if matches!(self.command, RepoCommand::Release) {
             let data = self.place.data_dir(output)?;
-            return super::accept::run(&data, &config, new, output).await;
+            return super::rebuild::release(&data, &config, output).await;
+        }
+        if let RepoCommand::Accept { new, lost } = self.command {
+            let data = self.place.data_dir(output)?;
+            return super::accept::run(&data, &config, (new, lost), output).await;
         }
         if let RepoCommand::Key(command) = self.command {
             return self.place.key(command, &config, output).await;
@@ -181,7 +194,7 @@ impl RepoCommand {
             Self::Probe => super::repo_probe::run(repository, output).await,
             Self::Audit => super::repo_gc::audit(repository, output).await,
             Self::Gc(args) => super::repo_gc::run(repository, args, output).await,
-            Self::Rebuild | Self::Accept { .. } | Self::Key(_) => Ok(()),
+            Self::Rebuild | Self::Release | Self::Accept { .. } | Self::Key(_) => Ok(()),
         }
     }
 }

@@ -27,8 +27,10 @@ pub(crate) struct BillingConfig {
     pub(crate) retention_days: u64,
     /// Whether they are deleted then.
     pub(crate) release: bool,
-    /// Days for which metered hours are kept.
+    /// Days for which metered hours are kept that were exported.
     pub(crate) history_days: u64,
+    /// Days for which those are kept that were not.
+    pub(crate) unexported_days: u64,
     /// What vaults cost.
     pub(crate) prices: PricesConfig,
 }
@@ -51,6 +53,20 @@ pub(crate) struct PricesConfig {
     server: PriceConfig,
     database: PriceConfig,
     disk: PriceConfig,
+    image: ImagePriceConfig,
+}
+
+/// What images cost: one GB for an hour, in minor units with up to six decimals.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ImagePriceConfig {
+    hour: String,
+}
+
+impl Default for ImagePriceConfig {
+    fn default() -> Self {
+        Self { hour: "0".to_owned() }
+    }
 }
 
 /// Prices of one GB, in minor units with up to six decimals.
@@ -80,6 +96,7 @@ impl Default for BillingConfig {
             retention_days: 15,
             release: false,
             history_days: 3 * 366,
+            unexported_days: 6 * 366,
             prices: PricesConfig::default(),
         }
     }
@@ -95,6 +112,8 @@ impl BillingConfig {
         check_range("billing.grace_hours", self.grace_hours, 1..=8_760)?;
         check_range("billing.retention_days", self.retention_days, 1..=3_650)?;
         check_range("billing.history_days", self.history_days, 62..=36_500)?;
+        let unexported = self.history_days..=36_500;
+        check_range("billing.unexported_days", self.unexported_days, unexported)?;
         if self.release && !self.freeze {
             let why = "needs freeze = true: only what was frozen for long enough is deleted";
             return Err(ConfigError::invalid("billing.release", why));
@@ -120,6 +139,7 @@ impl BillingConfig {
             grace_hours: small(self.grace_hours),
             retention_days: small(self.retention_days),
             history_days: small(self.history_days),
+            unexported_days: small(self.unexported_days),
         })
     }
 
@@ -129,22 +149,24 @@ impl BillingConfig {
             server: self.prices.server.read("server")?,
             database: self.prices.database.read("database")?,
             disk: self.prices.disk.read("disk")?,
+            image: price("image", "hour", &self.prices.image.hour)?,
         })
     }
 }
 
 impl PriceConfig {
     fn read(&self, of: &str) -> Result<Prices, ConfigError> {
-        let read = |name: &str, text: &str| -> Result<Price, ConfigError> {
-            let key = format!("billing.prices.{of}.{name}");
-            text.parse().map_err(|error| ConfigError::invalid(&key, format!("{error}")))
-        };
         Ok(Prices {
-            hour: read("hour", &self.hour)?,
-            month: read("month", &self.month)?,
-            year: read("year", &self.year)?,
+            hour: price(of, "hour", &self.hour)?,
+            month: price(of, "month", &self.month)?,
+            year: price(of, "year", &self.year)?,
         })
     }
+}
+
+fn price(of: &str, name: &str, text: &str) -> Result<Price, ConfigError> {
+    let key = format!("billing.prices.{of}.{name}");
+    text.parse().map_err(|error| ConfigError::invalid(&key, format!("{error}")))
 }
 
 #[cfg(test)]
@@ -165,11 +187,13 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_by_its_name() {
         type Break = fn(&mut BillingConfig);
-        let broken: [(&str, Break); 6] = [
+        let broken: [(&str, Break); 8] = [
             ("billing.currency", |config| config.currency = "euro".into()),
             ("billing.retention_days", |config| config.retention_days = 0),
             ("billing.history_days", |config| config.history_days = 61),
+            ("billing.unexported_days", |config| config.unexported_days = config.history_days - 1),
             ("billing.release", |config| config.release = true),
+            ("billing.prices.image.hour", |config| config.prices.image.hour = "-1".into()),
             ("billing.prices.disk.hour", |config| config.prices.disk.hour = "0,1".into()),
             ("billing.credit_limit", |config| config.credit_limit = u64::MAX),
         ];

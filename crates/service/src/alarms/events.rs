@@ -115,7 +115,11 @@ impl Alarms {
 
     /// What one rule makes of an event: a record for each of its conditions that is about it, and at most
     /// one message to whom it tells, of the most severe of them.
-    async fn follow(&self, rule: &AlarmRule, event: &CbrEvent) -> std::result::Result<(), DbError> {
+    pub(crate) async fn follow(
+        &self,
+        rule: &AlarmRule,
+        event: &CbrEvent,
+    ) -> std::result::Result<(), DbError> {
         if matching(rule, event).is_empty() {
             return Ok(());
         }

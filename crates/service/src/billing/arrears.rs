@@ -295,6 +295,10 @@ async fn held_by(tx: &mut Tx, vault: &Vault) -> Result<Option<&'static str>> {
             return Ok(Some("it is locked and holds backups that have not expired"));
         }
     }
+    if tx.retention().is_rebuilt_in(vault.id).await.map_err(db(DOING))? {
+        // The balance was lost with the database, and so was what may have kept the vault.
+        return Ok(Some("a rebuild found backups in it, and nobody has released them"));
+    }
     match refuse_exported_in_vault(tx, vault.id, |_| true).await {
         Ok(()) => {}
         Err(Error::BackupExported(_)) => return Ok(Some("a backup in it is given out as a disk")),

@@ -87,8 +87,10 @@ pub struct BillingSettings {
     pub grace_hours: u32,
     /// For how many days they are frozen before they may be deleted (BIL-09).
     pub retention_days: u32,
-    /// For how many days hours are kept after they were metered.
+    /// For how many days hours are kept after they were metered, if they were exported.
     pub history_days: u32,
+    /// For how many if nobody has said that they were; at least as many.
+    pub unexported_days: u32,
 }
 
 impl Default for BillingSettings {
@@ -100,6 +102,7 @@ impl Default for BillingSettings {
             grace_hours: 24,
             retention_days: 15,
             history_days: 3 * 366,
+            unexported_days: 6 * 366,
         }
     }
 }

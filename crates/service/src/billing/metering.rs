@@ -1,13 +1,13 @@
-//! Metering by the hour: one row for each vault and hour in which it was charged by use (BIL-01).
+//! Metering by the hour: one row for each vault, and each image, and hour in which it was charged by use
+//! (BIL-01, BIL-07).
 //!
 //! Hours are metered when they are over, each once over any number of nodes and restarts: the rows, what
 //! they take from balances and how far it has come change in one transaction. Hours that nobody
 //! was there to meter are caught up, with what the vaults were then.
 
 use cbr_db::{MeteredHour, MeteringFilter, Tx};
-use cbr_model::billing::{BalanceEntry, EntryKind, Money};
+use cbr_model::billing::{BalanceEntry, Charged, EntryKind, Money};
 use cbr_model::query::Page;
-use cbr_model::vault::{Consistency, VaultKind};
 use cbr_model::{DomainId, Timestamp};
 
 use super::accounts::check_operator;
@@ -17,9 +17,6 @@ use crate::error::db;
 use crate::{Access, Error, Result};
 
 const DOING: &str = "metering";
-const FORGETTING: &str = "forgetting old hours";
-/// So many rows are forgotten in one round.
-const FORGET: u32 = 1000;
 /// The first hour that has not been metered.
 const SETTING: &str = "billing.metered_until";
 const HOUR_SECONDS: i64 = 60 * 60;
@@ -27,14 +24,6 @@ const HOUR_SECONDS: i64 = 60 * 60;
 const CATCH_UP_MAX: i64 = 31 * 24;
 /// So many hours in one transaction: others wait for it.
 const HOURS_AT_ONCE: i64 = 6;
-/// Dearest first: a vault whose specification changed in an hour is metered as the first that matches.
-const SPECIFICATIONS: [(VaultKind, Consistency); 4] = [
-    (VaultKind::Server, Consistency::AppConsistent),
-    (VaultKind::Server, Consistency::CrashConsistent),
-    (VaultKind::Disk, Consistency::AppConsistent),
-    (VaultKind::Disk, Consistency::CrashConsistent),
-];
-
 /// How far metering has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MeteringState {
@@ -75,31 +64,13 @@ impl Billing {
         }
     }
 
-    /// Forgets hours that were metered so long ago that the operator keeps them no more; says how many
-    /// rows. How far metering has come is what counts, not the clock: that is not followed far.
-    pub(super) async fn forget_old(&self) -> Result<u64> {
-        let mut tx = self.core.db.read().await.map_err(db(FORGETTING))?;
-        let until = metered_until(&mut tx).await?;
-        let first = tx.metering().first_hour().await.map_err(db(FORGETTING))?;
-        drop(tx);
-        let (Some(until), Some(first)) = (until, first) else { return Ok(0) };
-        let before = until - i64::from(self.core.billing.history_days) * 24;
-        if first >= before {
-            return Ok(0);
-        }
-        let mut tx = self.core.db.begin().await.map_err(db(FORGETTING))?;
-        let count = tx.metering().forget(before, FORGET).await.map_err(db(FORGETTING))?;
-        tx.commit().await.map_err(db(FORGETTING))?;
-        Ok(count)
-    }
-
     async fn meter_hour(&self, tx: &mut Tx, hour: i64) -> Result<u64> {
         let billing = &self.core.billing;
         let mut rows = 0;
-        for (kind, consistency) in SPECIFICATIONS {
-            let price = billing.prices.of(kind, consistency).hour;
+        for charged in Charged::ALL {
+            let price = billing.prices.of_hour(charged);
             let currency = &billing.prices.currency;
-            let metered = tx.metering().meter(hour, (kind, consistency), price, currency).await;
+            let metered = tx.metering().meter(hour, charged, price, currency).await;
             rows += metered.map_err(db(DOING))?;
         }
         if billing.driver.charges() {
@@ -115,7 +86,7 @@ impl Billing {
         let mut tx = self.core.db.read().await.map_err(db(DOING))?;
         let (until, now) = (metered_until(&mut tx).await?, hour_of(tx.now()));
         Ok(MeteringState {
-            until: until.map(|hour| Timestamp(0).plus_seconds(hour.saturating_mul(HOUR_SECONDS))),
+            until: until.map(begin_of),
             is_held: until.is_some_and(|until| is_held(until, now)),
         })
     }
@@ -170,12 +141,18 @@ pub fn hour_of(at: Timestamp) -> i64 {
     at.seconds().div_euclid(HOUR_SECONDS)
 }
 
+/// When an hour begins.
+pub(super) fn begin_of(hour: i64) -> Timestamp {
+    Timestamp(0).plus_seconds(hour.saturating_mul(HOUR_SECONDS))
+}
+
 /// Also where the clock has gone back by more than an hour or two: those hours are metered already.
 const fn is_held(until: i64, now: i64) -> bool {
     now - until > CATCH_UP_MAX || until - now > CATCH_UP_MAX
 }
 
-async fn metered_until(tx: &mut Tx) -> Result<Option<i64>> {
+/// The first hour that has not been metered; none: nothing has.
+pub(super) async fn metered_until(tx: &mut Tx) -> Result<Option<i64>> {
     let text = tx.settings().find(SETTING).await.map_err(db(DOING))?;
     text.map(|text| text.parse().map_err(Error::internal(DOING))).transpose()
 }

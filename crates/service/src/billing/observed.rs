@@ -6,7 +6,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use cbr_db::Tx;
+use cbr_db::{DbError, Tx};
 use cbr_env::{Clock, Random, RandomExt};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -98,6 +98,13 @@ impl Own {
         self.looked = Some(now);
         true
     }
+}
+
+/// How much time has been observed, as far as that is written down.
+pub(crate) async fn observed_so_far(tx: &mut Tx) -> std::result::Result<Observed, DbError> {
+    let text = tx.settings().find(SETTING).await?;
+    let kept: Option<Kept> = text.and_then(|text| serde_json::from_str(&text).ok());
+    Ok(kept.unwrap_or_default().observed)
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ pub struct Rebuilt {
     pub backups: u64,
     /// Backups in the store's trash that were missing in the database's, without children.
     pub trashed: u64,
+    /// Backups that are kept since, because it is not known any more what kept them.
+    pub held: u64,
     /// Disks that projects had made themselves, and of which the database did not know whose they are.
     pub disk_owners: u64,
     /// Versions of the store that were known already.

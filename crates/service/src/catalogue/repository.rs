@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use cbr_db::{Db, StoredDisk, Tx};
 use cbr_env::Random;
-use cbr_model::BackupId;
 use cbr_model::audit::Event;
+use cbr_model::{BackupId, ChainId};
 use cbr_store::{Repository, VersionRef};
 use cbr_task::Task;
 use uuid::Uuid;
@@ -28,6 +28,8 @@ use crate::{Error, Result};
 
 /// Where the id is kept.
 const SETTING: &str = "repository.id";
+/// Kept there instead, where the next start makes one although there are rows.
+const NONE_YET: &str = "none yet";
 /// What taking another one is recorded as.
 const ACCEPTED: Event = Event::new("acceptRepository", "repository");
 
@@ -45,8 +47,9 @@ pub enum Expected {
 /// Why another repository was not accepted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum NotAccepted {
-    /// So many disks of so many that the database has backups of are not in it.
-    Lacks { missing: usize, of: usize },
+    /// Disks that the database has backups of are not in it, and it was not said that just so many are lost;
+    /// or something else has their names there.
+    Lacks(Lack),
     /// So many tasks that work with backups have not ended.
     Tasks(usize),
     /// Another node works with the present one; it was there so many seconds ago.
@@ -60,14 +63,18 @@ pub struct Lack {
     pub missing: usize,
     /// Of so many.
     pub of: usize,
+    /// Of so many of those that are not, something else has the name: it would be taken for them.
+    pub taken: usize,
 }
 
 impl Lack {
     /// A version of the same number is not enough: it has to be that backup's.
     fn new(rows: &[StoredDisk], there: &BTreeMap<VersionRef, BackupId>) -> Self {
-        let is_missing =
-            |row: &&StoredDisk| there.get(&reference(&row.version)) != Some(&row.backup);
-        Self { missing: rows.iter().filter(is_missing).count(), of: rows.len() }
+        let named = |row: &StoredDisk| there.get(&reference(&row.version)).copied();
+        let is_missing = |row: &&StoredDisk| named(row) != Some(row.backup);
+        let missing: Vec<_> = rows.iter().filter(is_missing).collect();
+        let taken = missing.iter().filter(|row| named(row).is_some()).count();
+        Self { missing: missing.len(), of: rows.len(), taken }
     }
 }
 
@@ -77,6 +84,9 @@ pub async fn expected(database: &Db) -> Result<Expected> {
     let mut tx = database.read().await.map_err(db(doing))?;
     if let Some(id) = known(&mut tx).await? {
         return Ok(Expected::This(id));
+    }
+    if tx.settings().find(SETTING).await.map_err(db(doing))?.is_some() {
+        return Ok(Expected::Nothing);
     }
     Ok(match rows(&mut tx).await?.len() {
         0 => Expected::Nothing,
@@ -109,10 +119,14 @@ pub async fn lack(database: &Db, repository: Arc<Repository>) -> Result<Lack> {
 /// Makes `repository` the one of the database; none: the next start makes a new one, or takes what is
 /// there. Nothing may depend on another one: every row has its content here, no task works with
 /// backups, and no other node than `own` is there. Recorded in the account that runs the installation.
+///
+/// `lost`: just so many disks of the database's are lost with their repository. Their rows stay, and what is
+/// backed up from now on has other names: nothing is ever taken for them.
 pub async fn accept(
     database: &Db,
     repository: Option<Arc<Repository>>,
     own: Option<&str>,
+    lost: usize,
     random: &dyn Random,
 ) -> Result<std::result::Result<(), NotAccepted>> {
     let doing = "accepting a repository";
@@ -123,9 +137,9 @@ pub async fn accept(
     };
     let mut tx = database.begin().await.map_err(db(doing))?;
     let rows = rows(&mut tx).await?;
-    let Lack { missing, of } = Lack::new(&rows, &there);
-    if missing > 0 {
-        return Ok(Err(NotAccepted::Lacks { missing, of }));
+    let lack = Lack::new(&rows, &there);
+    if lack.missing != lost || lack.taken > 0 {
+        return Ok(Err(NotAccepted::Lacks(lack)));
     }
     let tasks = tx.tasks().list_unfinished().await.map_err(db(doing))?;
     // All but messages.
@@ -142,17 +156,33 @@ pub async fn accept(
     let before = known(&mut tx).await?;
     match id {
         Some(id) => tx.settings().set(SETTING, &id.to_string()).await,
-        None => tx.settings().remove(SETTING).await,
+        None if rows.is_empty() => tx.settings().remove(SETTING).await,
+        None => tx.settings().set(SETTING, NONE_YET).await,
     }
     .map_err(db(doing))?;
+    if lost > 0 {
+        begin_chains_anew(&mut tx, random).await.map_err(db(doing))?;
+    }
     let name = |id: Option<Uuid>| id.map_or_else(|| "none yet".to_owned(), |id| id.to_string());
     if let Some(project) = owner(&mut tx).await? {
-        let subject = Subject::new(name(id), format!("instead of {}", name(before)));
+        let without = if lost > 0 { format!(", {lost} disks lost") } else { String::new() };
+        let subject = Subject::new(name(id), format!("instead of {}{without}", name(before)));
         record_system(&mut tx, random, project, ACCEPTED, subject).await?;
     }
     tx.commit().await.map_err(db(doing))?;
-    tracing::warn!(before = name(before), now = name(id), "another repository was accepted");
+    tracing::warn!(before = name(before), now = name(id), lost, "another repository was accepted");
     Ok(Ok(()))
+}
+
+/// Another repository counts from one again: no version of it may get the name of one that is lost.
+async fn begin_chains_anew(
+    tx: &mut Tx,
+    random: &dyn Random,
+) -> std::result::Result<(), cbr_db::DbError> {
+    for resource in tx.bindings().resources().await? {
+        tx.bindings().begin_chain(resource, ChainId::random(random)).await?;
+    }
+    Ok(())
 }
 
 /// Whose disk each version is.
@@ -168,6 +198,7 @@ async fn disks(repository: Arc<Repository>) -> Result<BTreeMap<VersionRef, Backu
 async fn known(tx: &mut Tx) -> Result<Option<Uuid>> {
     let doing = "reading which repository it is";
     let text = tx.settings().find(SETTING).await.map_err(db(doing))?;
+    let text = text.filter(|text| text != NONE_YET);
     text.map(|text| text.parse().map_err(Error::internal(doing))).transpose()
 }
 

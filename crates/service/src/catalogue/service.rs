@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cbr_db::{DbError, NodeRecord, StoredDisk, Tx};
+use cbr_model::audit::Event;
 use cbr_model::backup::Backup;
 use cbr_model::checkpoint::Checkpoint;
 use cbr_model::identity::{Domain, Project};
@@ -17,13 +18,18 @@ use uuid::Uuid;
 use super::owners::claims;
 use super::plan::{Found, Plan, plan};
 use super::report::{Finding, Health, Rebuilt};
+use crate::audit::Subject;
 use crate::card::{AccountCard, Card};
 use crate::content::{self, reference};
 use crate::core::Core;
 use crate::error::{chain, db};
 use crate::nodes;
+use crate::resources::owner;
 use crate::store_watch;
 use crate::{Error, Result};
+
+/// What leaving what was found to its policies is recorded as.
+const RELEASED: Event = Event::new("releaseRebuilt", "repository");
 
 /// Use cases of the operator.
 #[derive(Debug)]
@@ -81,6 +87,7 @@ impl Catalogue {
             write(&mut tx, plan, &mut rebuilt).await.map_err(db("writing the catalogue"))?;
         }
         rebuild_trash(&mut tx, trashed, &mut rebuilt).await.map_err(db("writing the trash"))?;
+        rebuilt.held = hold(&mut tx, &rebuilt).await.map_err(db("holding what was found"))?;
         tx.commit().await.map_err(db("rebuilding the catalogue"))?;
         rebuilt.disk_owners = self.own_disks(claims).await?;
         Ok(rebuilt)
@@ -113,6 +120,23 @@ impl Catalogue {
         noted.await.map_err(db("noting whose disks are"))
     }
 
+    /// Leaves everything that rebuilds found to its policies again; says how many backups that are. For
+    /// who runs the installation, when all that has to stay is held, or has its images, again.
+    pub async fn release_rebuilt(&self) -> Result<u64> {
+        let doing = "leaving backups to their policies";
+        let mut tx = self.core.db.begin().await.map_err(db(doing))?;
+        let count = tx.retention().release_rebuilt().await.map_err(db(doing))?;
+        if count > 0
+            && let Some(project) = owner(&mut tx).await?
+        {
+            let subject = Subject::new("rebuilt", format!("{count} backups"));
+            self.core.record_by_system(&mut tx, project, RELEASED, subject).await?;
+        }
+        tx.commit().await.map_err(db(doing))?;
+        tracing::warn!(count, "backups that a rebuild found are left to their policies again");
+        Ok(count)
+    }
+
     /// Looks whether database, store and provider work and agree.
     pub async fn doctor(&self) -> Result<Vec<Finding>> {
         let mut findings = vec![self.provider().await];
@@ -121,8 +145,19 @@ impl Catalogue {
         findings.push(self.counts().await);
         findings.extend(self.other_nodes().await?);
         findings.push(self.agreement().await);
+        findings.extend(self.rebuilt().await?);
         findings.extend(self.object_store().await?);
         Ok(findings)
+    }
+
+    /// Whether backups are kept because a rebuild found them.
+    async fn rebuilt(&self) -> Result<Option<Finding>> {
+        let doing = "counting what a rebuild found";
+        let mut tx = self.core.db.read().await.map_err(db(doing))?;
+        let count = tx.retention().count_rebuilt().await.map_err(db(doing))?;
+        let next = "hold what has to stay, make its images again, then: cbr repo release";
+        let told = || warning("after a rebuild", format!("{count} backups do not expire; {next}"));
+        Ok((count > 0).then(told))
     }
 
     /// What the service was told when it last asked the object store, if there is one.
@@ -315,6 +350,13 @@ fn bad(subject: &str, message: String) -> Finding {
 /// The versions that rows name.
 fn references(rows: &[StoredDisk]) -> BTreeSet<VersionRef> {
     rows.iter().map(|row| reference(&row.version)).collect()
+}
+
+/// Keeps every backup, if some were missing: the database is older than the repository, and what holds and
+/// images kept meanwhile is not known, also of the backups it has (ADR 34). Says how many are kept more.
+async fn hold(tx: &mut Tx, rebuilt: &Rebuilt) -> std::result::Result<u64, DbError> {
+    let is_older = rebuilt.backups + rebuilt.trashed > 0;
+    if is_older { tx.retention().hold_rebuilt().await } else { Ok(0) }
 }
 
 /// The rows of what is in the store's trash. The time to take it back begins anew: when it was deleted

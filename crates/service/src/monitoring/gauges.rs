@@ -101,6 +101,8 @@ async fn show_counts(tx: &mut Tx) -> std::result::Result<(), DbError> {
         let count = events.iter().find(|(known, _)| *known == kind).map_or(0, |(_, count)| *count);
         metrics::gauge!("cbr_events", "event" => kind.as_str()).set(count as f64);
     }
+    let kept = tx.retention().count_rebuilt().await?;
+    metrics::gauge!("cbr_backups_kept_after_rebuild").set(kept as f64);
     let deliveries = tx.deliveries().counts().await?;
     for status in [DeliveryStatus::Waiting, DeliveryStatus::Sent, DeliveryStatus::Dead] {
         let found = deliveries.iter().find(|(known, _)| *known == status);

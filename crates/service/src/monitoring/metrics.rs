@@ -80,17 +80,23 @@ fn check(keys: &[MetricKey], query: MetricQuery) -> Result<()> {
     if keys.is_empty() || keys.len() > SERIES_MAX {
         return Err(Error::invalid("metrics", format!("1 to {SERIES_MAX} of them")));
     }
-    if !PERIODS.contains(&query.period) {
-        return Err(Error::invalid("period", "1, 300, 1200, 3600, 14400 or 86400 seconds"));
-    }
-    if query.from >= query.to {
-        return Err(Error::invalid("from", "must be before `to`"));
-    }
+    check_query(query)?;
     let width = Width::for_period(query.period);
     let rows = width.slot_at(query.to).saturating_sub(first_slot(width, query));
     if rows >= i64::from(ROWS_MAX) || rows.saturating_mul(keys.len() as i64) > ROWS_OF_ALL_MAX {
         let reason = "too much at once: ask for a shorter time, a longer period or fewer metrics";
         return Err(Error::invalid("from", reason));
+    }
+    Ok(())
+}
+
+/// Whether the times make sense.
+pub(super) fn check_query(query: MetricQuery) -> Result<()> {
+    if !PERIODS.contains(&query.period) {
+        return Err(Error::invalid("period", "1, 300, 1200, 3600, 14400 or 86400 seconds"));
+    }
+    if query.from >= query.to {
+        return Err(Error::invalid("from", "must be before `to`"));
     }
     Ok(())
 }

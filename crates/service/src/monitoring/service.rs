@@ -50,6 +50,7 @@ impl Monitoring {
             }
             if round % FORGET_ROUNDS == 0 {
                 report("forget", self.forget_points().await);
+                report("forget published", self.forget_published().await);
                 report("forget history", self.alarms.forget().await);
             }
             tokio::select! {

@@ -3,8 +3,8 @@
 use cbr_db::{DbError, Tx};
 use cbr_model::{BackupId, ProjectId, ResourceId, VaultId};
 
+use super::clock::{Trust, trust};
 use super::rule::{Rule, candidate};
-use super::sweep::is_clock_trusted;
 use crate::rules::retention::plan::newly_expired;
 
 /// Decides which backups of the resource count no more, in the transaction that makes one complete, or
@@ -20,11 +20,13 @@ pub(crate) async fn check(
     if !matches!(rule, Rule::Policy(..)) {
         return Ok(());
     }
-    // The next complete backup decides, when the clock has proven right.
-    if !is_clock_trusted(tx).await? {
-        return Ok(());
-    }
-    let now = tx.now();
+    let now = match trust(tx).await? {
+        Trust::Now => tx.now(),
+        // As it was then: what had not ended counts, and is kept.
+        Trust::Until(proven) => proven,
+        // The next complete backup decides, when the clock has proven right.
+        Trust::Nothing => return Ok(()),
+    };
     let backups = tx.retention().of_resource(vault.id, resource).await?;
     let candidates: Vec<_> = backups.iter().map(|one| candidate(&vault, one, now)).collect();
     let decided: Vec<(BackupId, _)> = newly_expired(&candidates, rule.governing(), now, is_success);

@@ -89,13 +89,13 @@ impl Expiry {
         Ok(after)
     }
 
-    /// Leaves it to its policy again, also if it was taken back from the trash (extension). An image
-    /// keeps it as long as there is one.
+    /// Leaves it to its policy again, also if it was taken back from the trash or found by a rebuild
+    /// (extension). An image keeps it as long as there is one.
     pub async fn release(&self, access: &Access, id: BackupId) -> Result<RetentionOf> {
         let doing = "releasing a backup";
         let mut tx = self.core.change(access, doing).await?;
         let backup = whole(&mut tx, access, id).await?;
-        for kind in [HoldKind::Person, HoldKind::TakenBack] {
+        for kind in [HoldKind::Person, HoldKind::TakenBack, HoldKind::Rebuilt] {
             tx.retention().release(backup.id, kind).await.map_err(db(doing))?;
         }
         let after = self.look(&mut tx, access, backup.id).await?;

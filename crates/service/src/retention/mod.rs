@@ -11,14 +11,15 @@
 //! something may which no rule has given up.
 
 mod check;
+mod clock;
 mod holds;
 mod rule;
 mod sweep;
 mod window;
 
 pub(crate) use check::check;
+pub(crate) use clock::{Trust, trust};
 pub use holds::RetentionOf;
 pub(crate) use rule::{bound_policy, candidate};
 pub use sweep::Expiry;
-pub(crate) use sweep::is_clock_trusted;
 pub use window::Cleanup;

@@ -84,7 +84,7 @@ pub(crate) fn candidate(vault: &Vault, backup: &RetainedBackup, now: Timestamp) 
         is_automatic: backup.auto_trigger,
         state,
         has_image: has(&[HoldKind::Image]),
-        is_held: has(&[HoldKind::Person, HoldKind::TakenBack]),
+        is_held: has(&[HoldKind::Person, HoldKind::TakenBack, HoldKind::Rebuilt]),
         is_locked: vault.locked && backup.auto_trigger && is_unexpired,
         is_suspected: backup.is_suspected,
         decided: backup.decided,

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use cbr_db::{DbError, DueResource, RetainedBackup, Tx};
+use cbr_db::{DueResource, RetainedBackup, Tx};
 use cbr_model::BackupId;
 use cbr_model::audit::Event;
 use cbr_model::retention::RemoveReason;
 use cbr_model::vault::{Vault, VaultUse};
 
+use super::clock::{ClockWatch, Trust, look, note};
 use super::rule::{Rule, candidate};
-use super::window::{Cleanup, ClockWatch};
+use super::window::Cleanup;
 use crate::audit::Subject;
 use crate::backups::begin_delete;
 use crate::core::Core;
@@ -25,8 +26,6 @@ const BATCH: u32 = 200;
 const DELETES_MAX: usize = 500;
 /// One whose deletion failed is tried again after this time.
 const AGAIN_SECONDS: i64 = 6 * 60 * 60;
-/// Where is kept what is known of the clock.
-const CLOCK: &str = "retention.clock";
 /// What a deletion is recorded as.
 const EXPIRED: Event = Event::new("expireBackup", "backup");
 
@@ -44,12 +43,12 @@ impl Expiry {
 
     /// Has everything deleted that is at its end and whose window is open; says how many backups.
     pub async fn sweep(&self) -> Result<u64> {
-        let is_trusted = self.look_at_clock().await?;
+        let trust = self.look_at_clock().await?;
         let (mut count, mut after, mut failure) = (0, None, None);
         loop {
             let due = self.due(after.as_ref()).await?;
             for resource in &due {
-                match self.expire(resource, is_trusted, DELETES_MAX - count).await {
+                match self.expire(resource, trust, DELETES_MAX - count).await {
                     Ok(expired) => count += expired,
                     // One resource that cannot be looked at keeps nobody else's backups.
                     Err(error) => failure = failure.or(Some(error)),
@@ -78,42 +77,38 @@ impl Expiry {
         tx.retention().due(now, failed_before, after, BATCH).await.map_err(db(doing))
     }
 
-    /// Notes what the clock shows; says whether it deletes something.
-    async fn look_at_clock(&self) -> Result<bool> {
+    /// Notes what the clock shows; says what may be deleted because of it.
+    async fn look_at_clock(&self) -> Result<Trust> {
         let doing = "looking at the clock";
         let mut tx = self.core.db.read().await.map_err(db(doing))?;
-        let mut before = known_clock(&mut tx).await.map_err(db(doing))?;
-        let mut watch = ClockWatch::looked(before, tx.now());
+        let (mut before, mut watch) = look(&mut tx).await.map_err(db(doing))?;
         drop(tx);
         if watch.is_news(before) {
             let mut tx = self.core.db.begin().await.map_err(db(doing))?;
-            before = known_clock(&mut tx).await.map_err(db(doing))?;
-            watch = ClockWatch::looked(before, tx.now());
-            let text = serde_json::to_string(&watch).map_err(crate::Error::internal(doing))?;
-            tx.settings().set(CLOCK, &text).await.map_err(db(doing))?;
+            (before, watch) = look(&mut tx).await.map_err(db(doing))?;
+            note(&mut tx, watch).await.map_err(db(doing))?;
             tx.commit().await.map_err(db(doing))?;
         }
-        let is_trusted = watch.is_trusted();
-        if !is_trusted && before.is_none_or(ClockWatch::is_trusted) {
+        if !watch.is_trusted() && before.is_none_or(ClockWatch::is_trusted) {
             tracing::warn!(
                 shows = watch.seen.seconds(),
                 trusted_from = watch.trusted_from.seconds(),
                 "the clock leapt, or nobody was here for days: nothing expires by it for a day"
             );
         }
-        Ok(is_trusted)
+        Ok(watch.trust())
     }
 
     /// Has deleted what is at its end of one resource, at most `limit` backups.
-    async fn expire(&self, due: &DueResource, is_trusted: bool, limit: usize) -> Result<usize> {
+    async fn expire(&self, due: &DueResource, trust: Trust, limit: usize) -> Result<usize> {
         let doing = "expiring backups";
         let mut tx = self.core.db.read().await.map_err(db(doing))?;
-        if self.chosen(&mut tx, due, is_trusted).await?.is_none() {
+        if self.chosen(&mut tx, due, trust).await?.is_none() {
             return Ok(0);
         }
         drop(tx);
         let mut tx = self.core.db.begin().await.map_err(db(doing))?;
-        let Some((vault, chosen)) = self.chosen(&mut tx, due, is_trusted).await? else {
+        let Some((vault, chosen)) = self.chosen(&mut tx, due, trust).await? else {
             return Ok(0);
         };
         let mut count = 0;
@@ -129,7 +124,7 @@ impl Expiry {
         &self,
         tx: &mut Tx,
         due: &DueResource,
-        is_trusted: bool,
+        trust: Trust,
     ) -> Result<Option<(Vault, Vec<(BackupId, RemoveReason)>)>> {
         let doing = "expiring backups";
         let now = tx.now();
@@ -147,15 +142,23 @@ impl Expiry {
         let is_resting = |one: &RetainedBackup| {
             one.status == "error" && one.updated_at.plus_seconds(AGAIN_SECONDS) > now
         };
-        let candidates: Vec<_> = found.iter().map(|one| candidate(&vault, one, now)).collect();
-        let mut chosen = deletable(&candidates, rule.governing(), now);
+        let at_its_end = |time| {
+            let candidates: Vec<_> = found.iter().map(|one| candidate(&vault, one, time)).collect();
+            deletable(&candidates, rule.governing(), time)
+        };
+        let mut chosen = at_its_end(now);
         // A rule for certain days keeps until a time: what it lets go, it lets go by the clock.
         let ends_by_clock = matches!(rule.governing(), Governing::Policy(retention)
             if retention.has_rules_for_days());
         let by_clock = |rule| {
             ends_by_clock || matches!(rule, RemoveReason::Expired | RemoveReason::FailedTooOld)
         };
-        chosen.retain(|(_, rule)| is_trusted || !by_clock(*rule));
+        if trust != Trust::Now {
+            chosen.retain(|(_, rule)| !by_clock(*rule));
+        }
+        if let Trust::Until(proven) = trust {
+            chosen.extend(at_its_end(proven).into_iter().filter(|(_, rule)| by_clock(*rule)));
+        }
         chosen.retain(|(id, _)| found.iter().any(|one| one.id == *id && !is_resting(one)));
         Ok((!chosen.is_empty()).then_some((vault, chosen)))
     }
@@ -182,16 +185,4 @@ impl Expiry {
         tracing::info!(backup.id = %id, rule = rule.as_str(), "a backup is deleted by its policy");
         Ok(true)
     }
-}
-
-/// Whether the clock of now may decide that something ends.
-pub(crate) async fn is_clock_trusted(tx: &mut Tx) -> std::result::Result<bool, DbError> {
-    let before = known_clock(tx).await?;
-    Ok(ClockWatch::looked(before, tx.now()).is_trusted())
-}
-
-/// What cannot be read is as good as a clock that was never seen.
-async fn known_clock(tx: &mut Tx) -> std::result::Result<Option<ClockWatch>, DbError> {
-    let text = tx.settings().find(CLOCK).await?;
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }

@@ -79,6 +79,15 @@ mod tests {
 
     const ELSEWHERE: Option<VaultId> = Some(VAULT);
 
+    /// POL-03: vaults of every kind take backup policies.
+    #[test]
+    fn a_backup_policy_is_for_vaults_of_every_kind() {
+        let backup = [policy(&wanted()).unwrap()];
+        for kind in [VaultKind::Server, VaultKind::Disk] {
+            assert_eq!(plan(&vault(kind), &backup, None).unwrap(), [Bind::Backup(&backup[0])]);
+        }
+    }
+
     /// Y.1: available and locked vaults take policies.
     #[test]
     fn a_policy_is_bound_to_vaults_that_work() {

@@ -102,7 +102,8 @@ impl Task for CreateImage {
             Self::Done { spec, outcome } if *outcome != Outcome::Success => {
                 tx.images().delete(spec.project, spec.image).await.map(drop)
             }
-            _ => Ok(()),
+            Self::Done { spec, .. } => tx.images().note_complete(spec.image).await,
+            Self::Wait { .. } => Ok(()),
         }
     }
 

@@ -354,3 +354,42 @@ async fn a_threshold_is_told_once_for_each_crossing() {
     assert_eq!(of_gib(100, false).await.len(), 0, "not wanted");
     assert_eq!(world.events().await.len(), 3, "but known");
 }
+
+/// MON-08: what follows from an event is what the rule says now, not what it said when the event was found:
+/// other people, nothing any more, switched off, removed.
+#[tokio::test]
+async fn a_rule_that_was_edited_meanwhile_is_followed_as_it_is_now() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[]).await;
+    world.topic("ops").await;
+    world.topic("night").await;
+    let (alarms, access) = (&world.services.alarms, &world.access);
+    let found = world.rule(alarm(Watched::All, vec![on(EventKind::BackupFailed)])).await;
+    let change = async |change| alarms.update(access, found.id, change).await.unwrap();
+    let follow = async || {
+        world.clock.advance(Duration::from_secs(1));
+        world.event(EventKind::BackupFailed, vault.id).await;
+        let event = world.events().await.remove(0);
+        alarms.follow(&found, &event).await.unwrap();
+        world.carried().await
+    };
+    let (on_alarm, level) = (Some(vec!["night".to_owned()]), Some(1));
+    change(AlarmChange { on_alarm, level, ..AlarmChange::default() }).await;
+    let told = follow().await;
+    let topics: Vec<_> = told.iter().map(|letter| letter.topic_name.as_str()).collect();
+    assert_eq!(topics, ["night"]);
+    assert_eq!(world.history(found.id).await[0].level, 1);
+
+    let conditions = Some(vec![on(EventKind::RunMissed)]);
+    change(AlarmChange { conditions, ..AlarmChange::default() }).await;
+    assert_eq!(follow().await.len(), 0, "it is about something else now");
+    let conditions = Some(vec![on(EventKind::BackupFailed)]);
+    change(AlarmChange { conditions, ..AlarmChange::default() }).await;
+    alarms.enable(access, vec![found.id], false).await.unwrap();
+    assert_eq!(follow().await.len(), 0, "it is switched off");
+    alarms.enable(access, vec![found.id], true).await.unwrap();
+    assert_eq!(follow().await.len(), 1);
+    alarms.delete(access, vec![found.id]).await.unwrap();
+    assert_eq!(follow().await.len(), 0, "it is gone");
+    assert_eq!(world.history(found.id).await.len(), 2);
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cbr_model::Timestamp;
 use cbr_model::billing::Money;
 use cbr_model::order::{OrderKind, OrderStatus};
 use cbr_model::query::Page;
@@ -103,22 +104,44 @@ async fn an_unpaid_order_keeps_no_vault_from_freezing() {
     assert_eq!(world.scene(&vault).await, (VaultStatus::Available, None));
 }
 
-/// BIL-01: hours that the operator keeps no longer are forgotten, those before the last ones only.
+/// BIL-01: hours that the operator keeps no longer are forgotten if somebody has said that they are exported;
+/// what nobody exported is kept longer, and then goes as well.
 #[tokio::test]
-async fn old_hours_are_forgotten() {
-    let settings = BillingSettings { history_days: 2, ..BillingSettings::default() };
+async fn exported_hours_are_forgotten_and_others_kept_longer() {
+    let settings =
+        BillingSettings { history_days: 2, unexported_days: 4, ..BillingSettings::default() };
     let world = World::billed(empty_database().await, settings).await;
+    let (access, billing) = (&world.access, &world.services.billing);
     world.vault(VaultKind::Disk, &[]).await;
-    world.services.billing.meter().await.unwrap();
-    for _ in 0..4 {
-        world.clock.advance(Duration::from_hours(24));
-        world.services.billing.meter().await.unwrap();
-        world.services.billing.sweep().await.unwrap();
-    }
-    let metered = world.metered().await;
-    assert_eq!(metered.len(), 2 * 24, "of 4 days");
-    assert!(metered.is_sorted() && metered[0].0 + 2 * 24 == metered.last().unwrap().0 + 1);
-    assert_eq!(world.services.billing.sweep().await.unwrap(), 0);
+    billing.meter().await.unwrap();
+    let days = async |days: u32| {
+        for _ in 0..days {
+            world.clock.advance(Duration::from_hours(24));
+            billing.meter().await.unwrap();
+            billing.sweep().await.unwrap();
+        }
+        world.metered().await
+    };
+    let first = days(4).await;
+    assert_eq!(first.len(), 4 * 24, "nothing is lost that nobody has");
+    let at = |hour: i64| Timestamp(0).plus_seconds(hour * 3600);
+    let beyond = billing.note_exported(access, at(first[95].0 + 2)).await;
+    assert!(matches!(beyond, Err(Error::Invalid { field: "until", .. })), "{beyond:?}");
+    assert_eq!(billing.exported_until(access).await.unwrap(), None);
+    let end = at(first[24].0);
+    assert_eq!(billing.note_exported(access, end).await.unwrap(), end);
+    assert_eq!(billing.note_exported(access, at(first[3].0)).await.unwrap(), end, "never back");
+    assert_eq!(billing.exported_until(access).await.unwrap(), Some(end));
+    billing.sweep().await.unwrap();
+    assert_eq!(world.metered().await, first[24..], "what was exported, and nothing else");
+    // What is not old enough stays, though it is exported.
+    billing.note_exported(access, at(first[90].0)).await.unwrap();
+    billing.sweep().await.unwrap();
+    assert_eq!(world.metered().await, first[48..]);
+    let later = days(4).await;
+    assert_eq!(later.len(), 4 * 24, "the others go in the end");
+    assert!(later.is_sorted() && later[0].0 == first[95].0 + 1);
+    assert_eq!(billing.sweep().await.unwrap(), 0);
 }
 
 /// An order of more room that waits to be paid.

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use cbr_db::{FailedLogins, KeptTrace};
+use cbr_db::{FailedLogins, KeptTrace, Token};
 use cbr_model::audit::Event;
-use cbr_model::identity::{Agency, Caller, Domain, Grant, GrantScope, Grantee, Project};
+use cbr_model::identity::{
+    Agency, Caller, Credential, Domain, Grant, GrantScope, Grantee, Project,
+};
 use cbr_model::permission::SYSTEM_ROLES;
 use cbr_model::query::{Page, VaultFilter};
 use cbr_model::vault::VaultKind;
@@ -240,6 +242,45 @@ async fn what_was_taken_back_makes_no_other_credential() {
     }
     let again = identity.rescope(&other.secret, &Scope::Unscoped, asked()).await;
     assert!(matches!(again, Err(Error::CredentialRefused)), "{again:?}");
+}
+
+/// P27: a chain of tokens has an end. Who would get one that goes with the oldest of its chain is told to log in
+/// anew, and nothing has changed.
+#[tokio::test]
+async fn a_token_whose_chain_is_full_is_refused() {
+    let world = World::new().await;
+    let identity = &world.services.identity;
+    let password = world.account.password.to_string();
+    let root = identity.login(login(&password, Scope::Unscoped), asked()).await.unwrap();
+    world.clock.advance(Duration::from_secs(1));
+    let mut tx = world.db.begin().await.unwrap();
+    // With the root and what is made below: four times the thousand that a user may have.
+    for n in 0..3998_u128 {
+        let mut digest = [0; 32];
+        digest[..16].copy_from_slice(&n.to_be_bytes());
+        let token = Token {
+            digest,
+            user: world.account.user,
+            project: None,
+            agency: None,
+            methods: "password".into(),
+            made_with: Credential::Password,
+            issued_at: tx.now(),
+            expires_at: tx.now().plus_seconds(3600),
+        };
+        tx.tokens().insert(&token).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    world.clock.advance(Duration::from_secs(1));
+    let made = identity.rescope(&root.secret, &Scope::Unscoped, asked()).await.unwrap();
+    world.clock.advance(Duration::from_secs(1));
+    let refused = identity.rescope(&root.secret, &Scope::Unscoped, asked()).await;
+    assert!(matches!(refused, Err(Error::Busy)), "{refused:?}");
+    for token in [&root, &made] {
+        assert!(identity.verify_token(&token.secret).await.is_ok(), "it was there before");
+    }
+    assert!(identity.login(login(&password, Scope::Unscoped), asked()).await.is_ok());
+    assert!(identity.verify_token(&root.secret).await.is_err(), "the oldest went for it");
 }
 
 /// IAM-01: what somebody was let in for before its grant was taken back, as a request does that waits

@@ -6,8 +6,9 @@ use cbr_model::vault::VaultKind;
 use cbr_task::Outcome;
 use cbr_task::harness::crash_matrix;
 
-use super::world::{DATA_DISK, SERVER, SYSTEM_DISK, World, id};
+use super::world::{DATA_DISK, SERVER, SYSTEM_DISK, World, empty_database, id};
 use crate::Error;
+use crate::billing::{BillingSettings, MeteredThing, MeteringFilter, PriceList, Prices};
 use crate::images::{ImageError, ImageSource, NewImage};
 use crate::tasks::create_image::CreateImage;
 
@@ -69,4 +70,32 @@ async fn the_image_of_a_backup_that_fails_goes() {
     world.settle().await;
     assert_eq!(count(&world).await, 0);
     assert_eq!(world.backups().await[0].state.as_str(), "error");
+}
+
+/// BIL-07, IMG-15: the vault is charged for the backups at its rate, and the image at its own, for as long as
+/// there is one.
+#[tokio::test]
+async fn images_are_charged_at_a_rate_of_their_own() {
+    let server = Prices { hour: "0.01".parse().unwrap(), ..Prices::default() };
+    let image = "0.002".parse().unwrap();
+    let prices = PriceList { server, image, ..PriceList::default() };
+    let settings = BillingSettings { prices, ..BillingSettings::default() };
+    let world = World::billed(empty_database().await, settings).await;
+    world.services.billing.meter().await.unwrap();
+    let vault = world.vault(VaultKind::Server, &[SERVER]).await;
+    let backup = world.back_up(&vault).await;
+    let made = world.services.images.create(&world.access, wanted(backup.id)).await.unwrap();
+    world.settle().await;
+    world.hours(2).await;
+    world.services.images.delete(&world.access, made.image, false).await.unwrap();
+    world.hours(2).await;
+    let filter = MeteringFilter { from: i64::MIN, until: i64::MAX, vault: None };
+    let listed = world.services.billing.metered(&world.access, filter, Page::default()).await;
+    let (hours, _, together) = listed.unwrap();
+    let of = |thing| hours.iter().filter(|hour| hour.of == thing).map(|hour| hour.amount).sum();
+    let (of_vault, of_image): (u64, u64) =
+        (of(MeteredThing::Vault(vault.id)), of(MeteredThing::Image(made.image)));
+    assert_eq!(of_vault, 4 * 100 * 10_000, "four hours of 100 GB");
+    assert_eq!(of_image, 3 * 2_000, "the two hours, and the one it was deleted in");
+    assert_eq!(together, of_vault + of_image);
 }

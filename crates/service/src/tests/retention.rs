@@ -171,6 +171,24 @@ async fn ret_t3_what_a_number_kept_a_time_never_ends() {
     assert_eq!(there, [6, 7, 8], "9 September, 02:00");
 }
 
+/// RET-35: what was kept for ever counts like any when a number comes, also a long-term one, and never ends
+/// when a time comes: that is for new ones.
+#[tokio::test]
+async fn what_was_for_ever_counts_under_a_number_and_stays_under_a_time() {
+    for (definition, kept) in [
+        (r#"{"max_backups":1}"#, vec![9]),
+        (r#"{"max_backups":1,"day_backups":2,"timezone":"UTC+00:00"}"#, vec![8, 9]),
+        (r#"{"retention_duration_days":2}"#, vec![6, 7, 8, 9]),
+    ] {
+        let disk = Disk::with(r#"{"retention_duration_days":-1}"#).await;
+        disk.until(at(8, 10)).await;
+        disk.change(definition).await;
+        assert_eq!(disk.days().await, [6, 7, 8], "{definition}");
+        disk.until(at(9, 14)).await;
+        assert_eq!(disk.days().await, kept, "{definition}");
+    }
+}
+
 /// RET-T4, RET-20, RET-32: a longer time is for new backups only.
 #[tokio::test]
 async fn ret_t4_a_longer_time_is_for_new_backups_only() {

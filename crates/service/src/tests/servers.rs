@@ -181,6 +181,28 @@ async fn with_a_server_all_disks_go_that_can() {
     assert!(matches!(gone, Err(Error::VolumeNotFound(_))), "{gone:?}");
 }
 
+/// Nor does one that cannot be deleted just now: the others go at once, and it when it can.
+#[tokio::test]
+async fn a_disk_that_has_to_wait_keeps_no_other_from_going() {
+    let world = World::new().await;
+    let root = server(&world).await;
+    let (_, data) = volume(&world, "data").await;
+    world.provider.attach(MADE, data);
+    world.provider.fail(Operation::Delete, 1, Break::Unavailable);
+    let job = world.services.servers.delete(&world.access, &[MADE], true).await.unwrap();
+    world.services.engine(cbr_task::Options::default()).run_due().await.unwrap();
+    world.services.volumes.show(&world.access, root).await.unwrap();
+    let gone = async |disk| {
+        let shown = world.services.volumes.show(&world.access, disk).await;
+        matches!(shown, Err(Error::VolumeNotFound(_)))
+    };
+    assert!(gone(data).await, "it was tried although the one before it failed");
+    world.settle().await;
+    assert!(gone(root).await);
+    let job = world.services.jobs.show(&world.access, job).await.unwrap();
+    assert_eq!(job.status, crate::jobs::JobStatus::Success);
+}
+
 /// Two that want one disk: the second is told in its job, whatever was true when it asked.
 #[tokio::test]
 async fn a_disk_that_was_given_away_meanwhile_is_not_given_twice() {

@@ -153,6 +153,36 @@ async fn a_clock_that_leaps_empties_no_trash() {
     assert_eq!(round().await, 1, "its time is over, by a clock that went on for a day");
 }
 
+/// P11, P22: on a machine that is on for ten hours each week the clock leaps with every start. What it showed the
+/// first time counts when it has been watched for a day, and what is older than that goes.
+#[tokio::test]
+async fn a_machine_that_is_on_for_hours_empties_its_trash_in_the_end() {
+    let world = World::with_trash().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let [old, new] = [world.back_up(&vault).await, world.back_up(&vault).await];
+    world.delete(&old).await;
+    let weekend = async || {
+        world.clock.advance(6 * DAY + DAY / 2);
+        let mut purged = 0;
+        for _ in 0..10 {
+            world.clock.advance(DAY / 24);
+            world.services.billing.sweep().await.unwrap();
+            world.services.expiry.sweep().await.unwrap();
+            purged += world.services.trash.sweep().await.unwrap();
+            world.settle().await;
+        }
+        purged
+    };
+    world.services.billing.sweep().await.unwrap();
+    world.services.expiry.sweep().await.unwrap();
+    assert_eq!(weekend().await, 0);
+    world.delete(&new).await;
+    assert_eq!(weekend().await, 0);
+    assert_eq!(weekend().await, 1, "a day of watching since the first weekend");
+    let left: Vec<_> = world.trash().await.iter().map(|one| one.backup.id).collect();
+    assert_eq!(left, [new.id], "that is younger than what has proven right");
+}
+
 /// BAK-31: after all backups of a disk were deleted the next one is a first one, whatever the trash has.
 #[tokio::test]
 async fn a_backup_after_all_were_deleted_counts_as_the_first() {

@@ -12,7 +12,7 @@ use cbr_model::{BackupId, ProjectId, TaskId, Timestamp, VaultId};
 use crate::audit::Subject;
 use crate::core::Core;
 use crate::error::db;
-use crate::retention::is_clock_trusted;
+use crate::retention::{Trust, trust};
 use crate::rules::trash::{check_takes, logical_bytes};
 use crate::tasks::{purge_backup, undelete_backup};
 use crate::{Access, Error, Result};
@@ -135,10 +135,12 @@ impl Trash {
         let after = *self.swept();
         let mut tx = self.core.db.begin().await.map_err(db(doing))?;
         // What is given up is gone for good: a clock that leapt decides nothing (P11, P22).
-        if !is_clock_trusted(&mut tx).await.map_err(db(doing))? {
-            return Ok(0);
-        }
-        let end = tx.now().plus_seconds(-self.undo_seconds());
+        let now = match trust(&mut tx).await.map_err(db(doing))? {
+            Trust::Now => tx.now(),
+            Trust::Until(proven) => proven,
+            Trust::Nothing => return Ok(0),
+        };
+        let end = now.plus_seconds(-self.undo_seconds());
         let due = tx.trash().due(end, after, limit).await.map_err(db(doing))?;
         let last = due.last().map(|last| (last.trashed_at, last.backup.id));
         let next = last.filter(|_| due.len() == limit as usize);

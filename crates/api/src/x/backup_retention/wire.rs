@@ -38,7 +38,7 @@ struct Retention {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = BackupHold)]
 struct HoldView {
-    /// `person`, `taken_back` (from the trash) or `image`.
+    /// `person`, `taken_back` (from the trash), `image` or `rebuilt` (found after the database was lost).
     kind: &'static str,
     note: String,
     since: String,

@@ -64,6 +64,8 @@ struct PriceList {
     server: Price,
     database: Price,
     disk: Price,
+    /// Of one GB that the backup of an image holds, for an hour.
+    image_hour: String,
 }
 
 /// One GB, in minor units with six decimals.
@@ -83,6 +85,8 @@ struct Metering {
     until: Option<String>,
     /// Whether it waits for a person, because the clock is far from there.
     is_held: bool,
+    /// Before that the project's hours are exported, as somebody said.
+    exported_until: Option<String>,
 }
 
 /// `GET /v3/{project_id}/x/billing/account`
@@ -94,6 +98,7 @@ async fn handle(
     let billing = &api.services.billing;
     let account = billing.account(&access).await?.into();
     let metering = billing.metering_state().await?;
+    let exported = billing.exported_until(&access).await?;
     let settings = billing.settings();
     Ok(Json(Response {
         account,
@@ -103,11 +108,16 @@ async fn handle(
             server: settings.prices.server.into(),
             database: settings.prices.database.into(),
             disk: settings.prices.disk.into(),
+            image_hour: settings.prices.image.to_string(),
         },
         freezes: settings.freezes,
         grace_hours: settings.grace_hours,
         retention_days: settings.retention_days,
-        metering: Metering { until: metering.until.map(time::format), is_held: metering.is_held },
+        metering: Metering {
+            until: metering.until.map(time::format),
+            is_held: metering.is_held,
+            exported_until: exported.map(time::format),
+        },
     }))
 }
 

@@ -1,11 +1,10 @@
-//! For which hours the project's vaults are charged by use (extension; BIL-01).
+//! For which hours the project's vaults and images are charged by use (extension; BIL-01, BIL-07).
 
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
 use cbr_model::Timestamp;
-use cbr_model::vault::{Consistency, VaultKind};
-use cbr_service::billing::{MeteredHour, MeteringFilter, hour_of};
+use cbr_service::billing::{Charged, MeteredHour, MeteredThing, MeteringFilter, hour_of};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -22,7 +21,7 @@ pub(crate) const OPERATION: Operation = Operation {
     verb: Verb::Get,
     path: "/v3/{project_id}/x/billing/metering",
     group: "Extensions",
-    summary: "Lists the hours for which vaults of the project are charged by use, oldest first.",
+    summary: "Lists the hours for which vaults and images of the project are charged by use, oldest first.",
     admission: Admission::Project,
     action: Some("cbr:vaults:list"),
     event: None,
@@ -50,15 +49,22 @@ struct Response {
     amount_millionths: u64,
 }
 
-/// An hour of a vault.
+/// What an image is charged as.
+const IMAGE: &str = "image";
+
+/// An hour of a vault or of an image.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = MeteredHour)]
 struct Hour {
-    vault_id: String,
+    /// Null: of an image.
+    vault_id: Option<String>,
+    /// Null: of a vault.
+    image_id: Option<String>,
     /// Its begin.
     hour: String,
+    /// That of the vault; `image` for an image.
     spec_code: String,
-    /// The largest capacity the vault had in it, GB.
+    /// The largest capacity the vault had in it, GB; of an image, what its backup holds.
     size: u64,
     /// Of one GB, in minor units with six decimals.
     price: String,
@@ -93,11 +99,19 @@ fn filter(query: &Query) -> Result<MeteringFilter, ApiError> {
 
 impl From<MeteredHour> for Hour {
     fn from(hour: MeteredHour) -> Self {
-        let (kind, consistency): (VaultKind, Consistency) = (hour.kind, hour.consistency);
+        let spec_code = match hour.charged {
+            Charged::Vault(kind, consistency) => spec_code(kind, consistency),
+            Charged::Image => IMAGE,
+        };
+        let (vault_id, image_id) = match hour.of {
+            MeteredThing::Vault(id) => (Some(id.to_string()), None),
+            MeteredThing::Image(id) => (None, Some(id.to_string())),
+        };
         Self {
-            vault_id: hour.vault.to_string(),
+            vault_id,
+            image_id,
             hour: time::format(Timestamp(0).plus_seconds(hour.hour.saturating_mul(60 * 60))),
-            spec_code: spec_code(kind, consistency).to_owned(),
+            spec_code: spec_code.to_owned(),
             size: hour.size.0,
             price: hour.price.to_string(),
             amount_millionths: hour.amount,

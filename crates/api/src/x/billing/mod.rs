@@ -3,5 +3,6 @@
 pub(crate) mod account;
 pub(crate) mod credit;
 pub(crate) mod entries;
+pub(crate) mod exported;
 pub(crate) mod metering;
 pub(crate) mod resume;
