@@ -68,6 +68,12 @@ async fn everything_of_the_resource_moves_and_nothing_else(database: TestDatabas
         new_runs.push(world.id());
         *new_runs.last().unwrap()
     };
+    let mut kept = tx.migration().kept(from.id, moving.id).await.unwrap();
+    kept.sort_by_key(|disk| disk.backup);
+    let mut expected = [&a, &b, &c, &d].map(|backup| (backup.id, backup.created_at));
+    expected.sort();
+    assert!(kept.iter().map(|disk| (disk.backup, disk.created_at)).eq(expected), "{kept:?}");
+    assert_eq!(tx.migration().kept(to.id, moving.id).await.unwrap(), []);
     let moved = tx.migration().apply(wanted, &arrived, new_run).await.unwrap();
     assert_eq!(moved, 2, "those in the trash are not counted");
     assert_eq!(new_runs.len(), 2, "two runs took something that stays");
