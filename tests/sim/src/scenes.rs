@@ -20,6 +20,7 @@ impl Plan {
             4..=5 => plan.linger(&mut chance),
             6..=7 => plan.fail_lists(&mut chance, 1, 200),
             8..=9 => plan.fail_pages(&mut chance),
+            10..=11 => plan.take_notes(&mut chance),
             _ => {}
         }
         plan
@@ -96,6 +97,18 @@ impl Plan {
         let is_lie = |kind| matches!(kind, Kind::TornRead | Kind::PartialList | Kind::EmptyList);
         self.faults.retain(|fault| !is_lie(fault.kind));
         self.fail_lists(chance, 2, 600);
+    }
+
+    /// Several note something about one chain at the same time.
+    fn take_notes(&mut self, chance: &mut Chance) {
+        let chain = self.any_chain(chance);
+        let mut first = vec![self.backup(chance, chain, false)];
+        first.extend((0..3).map(|_| Op::Note { chain }));
+        self.play(chance, first);
+        for _ in 0..2 {
+            let others = self.any_chain(chance);
+            self.play(chance, vec![Op::Note { chain: others }, Op::Note { chain }]);
+        }
     }
 
     fn any_chain(&self, chance: &mut Chance) -> usize {

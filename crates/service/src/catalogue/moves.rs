@@ -59,7 +59,7 @@ mod tests {
     fn card(vault_id: u128, at: i64) -> Card {
         let mut card = Card::decode(include_bytes!("../tests/card_v1.json")).unwrap();
         card.vault.id = vault(vault_id);
-        card.backup.created_at = Timestamp::from_micros(at);
+        card.backup.created_at = Timestamp(at);
         card
     }
 

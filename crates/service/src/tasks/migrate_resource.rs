@@ -117,12 +117,12 @@ impl Task for MigrateTask {
 
     async fn step(self, core: &Core, run: &TaskContext) -> Result<Self, StepError<Self>> {
         let stage = self.clone();
-        match self {
+        let next = match self {
             Self::Move { job } => look(core, job).await,
             Self::Moved { job, kept } => note(core, run, job, kept).await,
             Self::Done { .. } => return Ok(self),
-        }
-        .map_err(|trouble| trouble.at(stage))
+        };
+        next.map_err(|trouble| trouble.at(stage))
     }
 
     async fn enter(&self, core: &Core, run: &TaskContext, tx: &mut Tx) -> Result<(), DbError> {

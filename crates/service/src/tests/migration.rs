@@ -5,8 +5,11 @@ use cbr_model::operation::{OperationDetails, OperationStatus, OperationType};
 use cbr_model::resource::ProtectStatus;
 use cbr_model::size::Gib;
 use cbr_model::vault::{Vault, VaultKind, VaultStatus};
-use cbr_task::Outcome;
+use cbr_model::{ProjectId, VaultId};
+use cbr_task::{Failure, Outcome, Task};
 use cbr_task::harness::crash_matrix;
+
+use uuid::Uuid;
 
 use super::world::{BLOCK, SECOND_VOLUME, SERVER, VOLUME, World, id, in_place, run, succeeded};
 use crate::error::VaultRefusal;
@@ -142,6 +145,7 @@ async fn a_move_outlives_the_database() {
     drop(tx);
     assert_eq!(trashed.backup.vault, to.id);
     // Life goes on: the chain, restores, and the next move.
+    world.clock.advance(std::time::Duration::from_secs(10));
     assert!(world.back_up(&there).await.incremental);
     world.provider.write(id(VOLUME), 0, &[9; 5]);
     succeeded(&world.restore(newer.id).await.unwrap());
@@ -159,14 +163,14 @@ async fn a_move_outlives_the_database() {
 #[test]
 fn a_move_that_cannot_be_noted_has_happened() {
     let job = crate::tasks::migrate_resource::Job {
-        project: id(1),
+        project: ProjectId::from_uuid(Uuid::from_u128(1)),
         resource: id(VOLUME),
-        from: id(2),
-        to: id(3),
+        from: VaultId::from_uuid(Uuid::from_u128(2)),
+        to: VaultId::from_uuid(Uuid::from_u128(3)),
         to_name: "there".to_owned(),
         was: ProtectStatus::Available,
     };
-    let failure = cbr_task::Failure { code: "x".to_owned(), reason: "y".to_owned() };
+    let failure = Failure::failed("BackupService.0000", "the store is gone");
     let moved = MigrateTask::Moved { job: job.clone(), kept: None };
     assert_eq!(moved.unwind(failure.clone()).outcome(), Some(Outcome::Success));
     let failed = MigrateTask::Move { job }.unwind(failure.clone()).outcome();

@@ -21,8 +21,7 @@ impl Repository {
         let key = place::note(tenant, subject, n);
         let mut problems = Vec::new();
         match self.open_note(tenant, &key) {
-            // Destroyed on purpose.
-            Ok(()) | Err(Error::Shredded { .. }) => {}
+            Ok(()) => {}
             Err(error) if error.is_no_verdict() => return Err(error),
             Err(error) => problems.push(Problem::of_key(&key, &error)),
         }
@@ -50,9 +49,15 @@ impl Repository {
     }
 
     fn open_note_once(&self, tenant: Uuid, key: &Key) -> Result<()> {
-        let missing = |key: &Key| Error::Missing { object: key.to_string() };
-        let keys = self.tenant(tenant)?.ok_or_else(|| missing(key))?;
-        let object = self.backend.get(key)?.ok_or_else(|| missing(key))?;
+        let keys = match self.tenant(tenant) {
+            Ok(Some(keys)) => keys,
+            Ok(None) => return Err(Error::Missing { object: place::tenant_keys(tenant) }),
+            Err(error) if error.is_no_verdict() => return Err(error),
+            // Destroyed on purpose; or damaged, which is named with the key itself.
+            Err(_) => return Ok(()),
+        };
+        let object = self.backend.get(key)?;
+        let object = object.ok_or_else(|| Error::Missing { object: key.to_string() })?;
         Note::open(&object, key, keys.as_ref()).map(drop)
     }
 }

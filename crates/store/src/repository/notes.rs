@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::Repository;
-use crate::backend::{Backend, BackendExt, Decided};
+use crate::backend::{BackendExt, Decided};
 use crate::crypto::TenantKeys;
 use crate::error::{Error, Result};
 use crate::format::place::{self, Place};
