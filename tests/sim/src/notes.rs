@@ -16,9 +16,8 @@ impl Actor {
         }
         let owner = format!("actor {} note {}", self.me, self.next_count());
         let chain = self.chain(number);
-        let note = |r: &cbr_store::Repository| {
-            r.note(chain.tenant, chain.chain, &owner, owner.as_bytes())
-        };
+        let note =
+            |r: &cbr_store::Repository| r.note(chain.tenant, chain.chain, &owner, owner.as_bytes());
         if self.repeat("note", Some(number), note) {
             let mut inner = self.world.lock();
             inner.saw("a note was kept");

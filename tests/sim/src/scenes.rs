@@ -77,10 +77,8 @@ impl Plan {
     /// Somebody deletes so often, and asks for lists that fail at some of so many calls.
     fn fail_lists(&mut self, chance: &mut Chance, deletions: usize, calls: u64) {
         let chain = self.any_chain(chance);
-        let mut ops: Vec<Op> =
-            (0..=deletions).map(|_| self.backup(chance, chain, false)).collect();
-        let delete =
-            |chance: &mut Chance| Op::Delete { chain, choice: chance.next(), count: 1 };
+        let mut ops: Vec<Op> = (0..=deletions).map(|_| self.backup(chance, chain, false)).collect();
+        let delete = |chance: &mut Chance| Op::Delete { chain, choice: chance.next(), count: 1 };
         ops.extend((0..deletions).map(|_| delete(chance)));
         ops.extend((0..6).map(|_| Op::RestoreDeleted { chain, choice: chance.next() }));
         let actor = self.play(chance, ops);

@@ -192,8 +192,7 @@ async fn look(core: &Core, job: Job) -> Result<MigrateTask, Trouble> {
     })?;
     let kept = tx.migration().kept(job.from, job.resource).await?;
     let newest = kept.into_iter().max_by_key(|disk| disk.created_at);
-    let kept =
-        newest.map(|disk| Kept { tenant: disk.version.tenant, newest: disk.created_at });
+    let kept = newest.map(|disk| Kept { tenant: disk.version.tenant, newest: disk.created_at });
     Ok(MigrateTask::Moved { job, kept })
 }
 

@@ -6,8 +6,8 @@ use cbr_model::resource::ProtectStatus;
 use cbr_model::size::Gib;
 use cbr_model::vault::{Vault, VaultKind, VaultStatus};
 use cbr_model::{ProjectId, VaultId};
-use cbr_task::{Failure, Outcome, Task};
 use cbr_task::harness::crash_matrix;
+use cbr_task::{Failure, Outcome, Task};
 
 use uuid::Uuid;
 

@@ -17,7 +17,10 @@ impl Repository {
     ///
     /// # Errors
     /// If it cannot be said.
-    pub(super) fn check_note(&self, (tenant, subject, n): (Uuid, Uuid, u64)) -> Result<Vec<Problem>> {
+    pub(super) fn check_note(
+        &self,
+        (tenant, subject, n): (Uuid, Uuid, u64),
+    ) -> Result<Vec<Problem>> {
         let key = place::note(tenant, subject, n);
         let mut problems = Vec::new();
         match self.open_note(tenant, &key) {

@@ -106,11 +106,7 @@ fn a_damaged_note_is_named_and_a_missing_one_is_missed() {
 struct Withholding(Arc<MemoryBackend>);
 
 impl Backend for Withholding {
-    fn put_new(
-        &self,
-        key: &Key,
-        body: &[&[u8]],
-    ) -> Result<Put, BackendError> {
+    fn put_new(&self, key: &Key, body: &[&[u8]]) -> Result<Put, BackendError> {
         self.0.put_new(key, body)
     }
 
@@ -131,11 +127,7 @@ impl Backend for Withholding {
         self.0.size(key)
     }
 
-    fn list(
-        &self,
-        prefix: &str,
-        after: Option<&Key>,
-    ) -> Result<Page, BackendError> {
+    fn list(&self, prefix: &str, after: Option<&Key>) -> Result<Page, BackendError> {
         let mut page = self.0.list(prefix, after)?;
         let is_note = |entry: &Entry| entry.key.as_str().contains("/n/");
         if page.entries.iter().filter(|entry| is_note(entry)).count() > 1 {
