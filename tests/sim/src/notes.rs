@@ -14,8 +14,8 @@ impl Actor {
         if !has_data {
             return;
         }
-        let owner = format!("actor {} note {}", self.me, self.next_count());
-        let chain = self.chain(number);
+        let (count, chain) = (self.next_count(), self.chain(number));
+        let owner = format!("actor {} note {count}", self.me);
         let note =
             |r: &cbr_store::Repository| r.note(chain.tenant, chain.chain, &owner, owner.as_bytes());
         if self.repeat("note", Some(number), note) {

@@ -111,6 +111,10 @@ impl Repository {
                     Err(error) if error.is_damage() => {
                         let error = &error as &dyn std::error::Error;
                         tracing::error!(%key, error, "unreadable note");
+                        // What is not listed and cannot be read may be nothing at all.
+                        if n > last {
+                            break;
+                        }
                     }
                     Err(error) => return Err(error),
                 }

@@ -6,6 +6,7 @@ use cbr_env::{Random, SeededRandom};
 use cbr_store::backend::{Backend, MemoryBackend};
 use cbr_store::crypto::{MasterKey, TenantKey, TenantKeys};
 use cbr_store::format::place;
+use cbr_store::format::record::Record;
 use cbr_store::{ChainRef, CheckDepth, Job, Options, Repository, VersionInfo, WriteStats};
 use uuid::Uuid;
 
