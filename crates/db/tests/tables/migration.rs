@@ -1,11 +1,11 @@
 //! Moving a resource with its backups, its trash and its runs from one vault to another (RES-21).
 
-use cbr_db::Move;
+use cbr_db::{Move, Tx};
 use cbr_model::backup::{Backup, BackupState};
 use cbr_model::checkpoint::Checkpoint;
 use cbr_model::resource::BoundResource;
 use cbr_model::vault::Vault;
-use cbr_model::{CheckpointId, ResourceId};
+use cbr_model::{CheckpointId, ResourceId, VaultId};
 use cbr_testkit::{TestDatabase, on_both_engines};
 
 use crate::builders::World;
@@ -39,6 +39,15 @@ async fn stored(
     backup
 }
 
+/// What is kept of a resource in a vault, in the catalogue and in the trash.
+async fn assert_kept(tx: &mut Tx, (vault, resource): (VaultId, ResourceId), backups: &[&Backup]) {
+    let mut kept = tx.migration().kept(vault, resource).await.unwrap();
+    kept.sort_by_key(|disk| disk.backup);
+    let mut expected: Vec<_> = backups.iter().map(|one| (one.id, one.created_at)).collect();
+    expected.sort();
+    assert!(kept.iter().map(|disk| (disk.backup, disk.created_at)).eq(expected), "{kept:?}");
+}
+
 /// Runs of the resource alone move; runs of several are divided, in the catalogue and in the trash
 /// alike; afterwards each vault can be deleted without the other.
 async fn everything_of_the_resource_moves_and_nothing_else(database: TestDatabase) {
@@ -68,12 +77,8 @@ async fn everything_of_the_resource_moves_and_nothing_else(database: TestDatabas
         new_runs.push(world.id());
         *new_runs.last().unwrap()
     };
-    let mut kept = tx.migration().kept(from.id, moving.id).await.unwrap();
-    kept.sort_by_key(|disk| disk.backup);
-    let mut expected = [&a, &b, &c, &d].map(|backup| (backup.id, backup.created_at));
-    expected.sort();
-    assert!(kept.iter().map(|disk| (disk.backup, disk.created_at)).eq(expected), "{kept:?}");
-    assert_eq!(tx.migration().kept(to.id, moving.id).await.unwrap(), []);
+    assert_kept(&mut tx, (from.id, moving.id), &[&a, &b, &c, &d]).await;
+    assert_kept(&mut tx, (to.id, moving.id), &[]).await;
     let moved = tx.migration().apply(wanted, &arrived, new_run).await.unwrap();
     assert_eq!(moved, 2, "those in the trash are not counted");
     assert_eq!(new_runs.len(), 2, "two runs took something that stays");

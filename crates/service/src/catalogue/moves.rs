@@ -24,7 +24,9 @@ impl Moves {
                 }
             }
         }
-        moves.values_mut().for_each(|moves| moves.sort_by_key(|moved| moved.newest));
+        for moves in moves.values_mut() {
+            moves.sort_by_key(|moved| moved.newest);
+        }
         Self(moves)
     }
 
@@ -47,6 +49,10 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+
+    /// Moves – from, to, and when the newest backup was ordered that moved –, the newest card's vault and time, and
+    /// where its chain is.
+    type Case = (&'static [(u128, u128, i64)], (u128, i64), u128);
 
     const A: u128 = 1;
     const B: u128 = 2;
@@ -78,7 +84,7 @@ mod tests {
             let (tenant, owner) = (Uuid::from_u128(9), String::new());
             Noted { tenant, subject: card.resource.id.as_uuid(), owner, content }
         };
-        let cases: [(&[(u128, u128, i64)], (u128, i64), u128); 9] = [
+        let cases: [Case; 9] = [
             (&[], (A, 5), A),
             (&[(A, B, 5)], (A, 5), B),
             // A backup that is older than the newest moved as well.
