@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use cbr_model::ResourceId;
+use cbr_model::{ResourceId, Timestamp};
 use cbr_store::Noted;
+use uuid::Uuid;
 
 use crate::card::{Card, MovedCard, NoteCard, VaultCard};
 
@@ -12,22 +13,29 @@ use crate::card::{Card, MovedCard, NoteCard, VaultCard};
 pub(super) struct Moves(BTreeMap<ResourceId, Vec<MovedCard>>);
 
 impl Moves {
-    /// What notes say. Those of a resource are in their order, but after a rebuild of before it may have some of two
-    /// tenants: the newest backup that moved tells which are older.
+    /// What notes say. Those of a resource are in their order; but after a rebuild into another project it may have some
+    /// of two tenants, and then the newest backup that had moved by then tells which are older.
     pub(super) fn of(notes: Vec<Noted>) -> Self {
-        let mut moves: BTreeMap<ResourceId, Vec<MovedCard>> = BTreeMap::new();
+        let mut seen: BTreeMap<(Uuid, ResourceId), Timestamp> = BTreeMap::new();
+        let mut moves: BTreeMap<ResourceId, Vec<(Timestamp, MovedCard)>> = BTreeMap::new();
         for note in notes {
             match NoteCard::decode(&note.content) {
-                Ok(NoteCard { moved, .. }) => moves.entry(moved.resource).or_default().push(moved),
+                Ok(NoteCard { moved, .. }) => {
+                    let newest = seen.entry((note.tenant, moved.resource)).or_insert(moved.newest);
+                    // What was deleted since does not make a move older than the one before.
+                    *newest = moved.newest.max(*newest);
+                    moves.entry(moved.resource).or_default().push((*newest, moved));
+                }
                 Err(error) => {
                     tracing::warn!(subject = %note.subject, %error, "a note is none of ours");
                 }
             }
         }
-        for moves in moves.values_mut() {
-            moves.sort_by_key(|moved| moved.newest);
-        }
-        Self(moves)
+        let in_order = |mut moves: Vec<(Timestamp, MovedCard)>| {
+            moves.sort_by_key(|(newest, _)| *newest);
+            moves.into_iter().map(|(_, moved)| moved).collect()
+        };
+        Self(moves.into_iter().map(|(resource, moves)| (resource, in_order(moves))).collect())
     }
 
     /// Where a chain is whose newest card is `card`: in the vault of the card, or where its resource was moved since.
@@ -45,8 +53,7 @@ impl Moves {
 
 #[cfg(test)]
 mod tests {
-    use cbr_model::{Timestamp, VaultId};
-    use uuid::Uuid;
+    use cbr_model::VaultId;
 
     use super::*;
 
@@ -84,7 +91,7 @@ mod tests {
             let (tenant, owner) = (Uuid::from_u128(9), String::new());
             Noted { tenant, subject: card.resource.id.as_uuid(), owner, content }
         };
-        let cases: [Case; 9] = [
+        let cases: [Case; 10] = [
             (&[], (A, 5), A),
             (&[(A, B, 5)], (A, 5), B),
             // A backup that is older than the newest moved as well.
@@ -95,6 +102,8 @@ mod tests {
             (&[(A, B, 5)], (C, 4), C),
             (&[(A, B, 5), (B, A, 5)], (A, 5), A),
             (&[(A, B, 5), (B, A, 5), (A, B, 5)], (A, 5), B),
+            // The newest was deleted before it moved back.
+            (&[(A, B, 5), (B, A, 3)], (A, 3), A),
             (&[(A, B, 5), (B, A, 7)], (B, 7), A),
             (&[(A, B, 5), (B, C, 7)], (B, 7), C),
         ];
