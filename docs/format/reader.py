@@ -6,7 +6,7 @@ is the last resort of somebody who has the objects and the master key and nothin
 checks every checksum, seal and id it meets and stops at the first that is wrong.
 
     pip install cryptography blake3 zstandard
-    reader.py DIRECTORY MASTER-KEY-FILE                   lists all versions
+    reader.py DIRECTORY MASTER-KEY-FILE                   lists all versions, and notes
     reader.py DIRECTORY MASTER-KEY-FILE VERSION OUTPUT    restores one, as the list names it
 """
 
@@ -28,6 +28,7 @@ BLOCK = 65536
 MAGIC, TRAILER = bytes.fromhex("894342520d0a1a0a"), bytes.fromhex("0a1a0a0d52424398")
 DESCRIPTOR, TENANT_KEY, DOMAIN, DATA_PACK, META_PACK, CLAIM, OUTCOME, DELETE = range(1, 9)
 DATA_PATCH, META_PATCH = 10, 11
+NOTE = 14
 ROLES = {1: b"mac", 2: b"wrap", 3: b"metadata", 4: b"maintenance"}
 
 
@@ -409,6 +410,17 @@ def master_number(objects):
     return sys.exit("this master key does not open the repository")
 
 
+def notes(objects, tenant):
+    """Section 9: (subject, owner, content) of a tenant's notes, in their order."""
+    for subject in objects.names(f"t/{tenant}/n"):
+        for n, name in enumerate(objects.names(f"t/{tenant}/n/{subject}"), 1):
+            check(int(name, 16) == n, f"note {n} about {subject} is missing")
+            note = Decoder(objects.open(f"t/{tenant}/n/{subject}/{name}", NOTE)[3])
+            owner, content = note.bytes(), note.bytes()
+            note.end()
+            yield subject, owner, content
+
+
 def main(directory, key_file, wanted=None, output=None):
     with open(key_file) as file:
         master = bytes.fromhex(file.read().strip().removeprefix("cbr-master-key-v1 "))
@@ -433,6 +445,9 @@ def main(directory, key_file, wanted=None, output=None):
                         print(version, commit[2], "bytes, made by", owner)
                     elif version == wanted:
                         return domain.restore(commit, output)
+        if wanted is None:
+            for subject, owner, content in notes(Objects(directory, key, b"tenant"), tenant):
+                print("note about", subject, "by", owner, content)
     return None if wanted is None else sys.exit(f"there is no version {wanted}")
 
 

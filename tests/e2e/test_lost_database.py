@@ -37,6 +37,26 @@ class LostDatabase(unittest.TestCase):
         self.assertTrue(world.back_up("after-the-loss")["incremental"])
         self.assertEqual(world.api.request("GET", "/v3/{project}/vaults")["count"], 1)
 
+    def test_a_move_outlives_the_database(self):
+        """P8, RES-21: a disk that was moved and not backed up since is in its new vault after a rebuild."""
+        world = self.world
+        other = world.api.create_vault("vault-2")["id"]
+        body = {"destination_vault_id": other, "resource_ids": [world.volume]}
+        world.api.request("POST", f"/v3/{{project}}/vaults/{world.vault}/migrateresources", body)
+        world.api.wait_for_all()
+        before = self.facts()
+        self.assertEqual({fact[3] for fact in before}, {other})
+        world.service.stop()
+        self.lose_the_database()
+        world.service.run("repo", "rebuild", *world.service.place())
+        world.service.start()
+        world.api.token = None
+        self.assertEqual(self.facts(), before)
+        world.vault = other
+        self.assertTrue(world.back_up("in-the-new-vault")["incremental"])
+        world.service.stop()
+        world.check_repository()
+
     def test_a_restore_needs_no_service(self):
         """PRD-03, P8: `cbr repo restore` writes a backup to a file with database and service gone."""
         world = self.world

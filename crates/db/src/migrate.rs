@@ -39,10 +39,10 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (33, include_str!("../migrations/0033_lists.sql")),
     (34, include_str!("../migrations/0034_export_opened.sql")),
     (36, include_str!("../migrations/0036_failed_logins.sql")),
-    (44, include_str!("../migrations/0044_backup_counts.sql")),
     (40, include_str!("../migrations/0040_encrypted.sql")),
     (42, include_str!("../migrations/0042_rebuilt_holds.sql")),
     (43, include_str!("../migrations/0043_metering_and_metrics.sql")),
+    (44, include_str!("../migrations/0044_backup_counts.sql")),
 ];
 
 const TABLE: &str = "

@@ -7,6 +7,7 @@
 use cbr_model::resource::BoundResource;
 use cbr_model::{CheckpointId, ResourceId, VaultId};
 
+use crate::backups::{StoredDisk, each_stored_disk};
 use crate::error::DbError;
 use crate::sql::Sql;
 use crate::tx::Tx;
@@ -96,6 +97,20 @@ macro_rules! tables {
 const TABLES: [Tables; 2] =
     [tables!("backups", "checkpoints"), tables!("trashed_backups", "trashed_checkpoints")];
 
+macro_rules! kept {
+    ($table:literal) => {
+        concat!(
+            "SELECT id, project_id, resource_id, created_at, protected_at, content FROM ",
+            $table,
+            " WHERE vault_id = $1 AND root_resource_id = $2 AND content IS NOT NULL ORDER BY id"
+        )
+    };
+}
+
+/// Tables, and what is kept in them of a resource (`$2`) in a vault (`$1`).
+const KEPT: [(&str, &str); 2] =
+    [("backups", kept!("backups")), ("trashed_backups", kept!("trashed_backups"))];
+
 /// Moves between vaults.
 #[derive(Debug)]
 pub struct Migration<'t> {
@@ -134,6 +149,21 @@ impl Migration<'_> {
         self.tx.bindings().delete(from, resource).await?;
         self.tx.bindings().insert(to, bound).await?;
         Ok(moved)
+    }
+
+    /// The disks that are kept of the resource in the vault, in the catalogue and in the trash.
+    pub async fn kept(
+        &mut self,
+        vault: VaultId,
+        resource: ResourceId,
+    ) -> Result<Vec<StoredDisk>, DbError> {
+        let mut kept = Vec::new();
+        for (table, text) in KEPT {
+            let sql = Sql::new(text).bind(vault).bind(resource);
+            let name = ("migration.kept", table);
+            each_stored_disk(self.tx, name, sql, |disk| kept.push(disk)).await?;
+        }
+        Ok(kept)
     }
 
     async fn divide_runs(

@@ -18,6 +18,7 @@ use cbr_model::vault::{Consistency, Vault, VaultKind};
 use cbr_model::{
     BackupId, ChainId, CheckpointId, DomainId, ProjectId, ResourceId, Timestamp, UserId, VaultId,
 };
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// The layout described here.
@@ -135,6 +136,24 @@ pub(crate) struct DiskCard {
     pub(crate) incremental: bool,
 }
 
+/// What is kept in the store beside the versions (docs/adr/0032): about a resource, in its order.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct NoteCard {
+    /// [`LAYOUT`].
+    layout: u32,
+    pub(crate) moved: MovedCard,
+}
+
+/// The resource was moved to another vault, with all that was kept of it in the one before.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct MovedCard {
+    pub(crate) resource: ResourceId,
+    pub(crate) from: VaultId,
+    pub(crate) to: VaultCard,
+    /// When the newest backup of it was ordered that moved.
+    pub(crate) newest: Timestamp,
+}
+
 /// Bytes that are no card of ours.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InvalidCard {
@@ -191,17 +210,38 @@ impl Card {
 
     /// The card in `bytes`.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, InvalidCard> {
-        #[derive(Deserialize)]
-        struct Layout {
-            layout: u32,
-        }
-        // First only the number: a newer layout may read as nothing at all.
-        let Layout { layout } = serde_json::from_slice(bytes)?;
-        if layout != LAYOUT {
-            return Err(InvalidCard::Layout(layout));
-        }
-        Ok(serde_json::from_slice(bytes)?)
+        decode(bytes)
     }
+}
+
+impl NoteCard {
+    /// That it was moved.
+    pub(crate) const fn moved(moved: MovedCard) -> Self {
+        Self { layout: LAYOUT, moved }
+    }
+
+    /// The bytes to keep.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("texts, numbers and lists of them are JSON")
+    }
+
+    /// The note in `bytes`.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, InvalidCard> {
+        decode(bytes)
+    }
+}
+
+fn decode<C: DeserializeOwned>(bytes: &[u8]) -> Result<C, InvalidCard> {
+    #[derive(Deserialize)]
+    struct Layout {
+        layout: u32,
+    }
+    // First only the number: a newer layout may read as nothing at all.
+    let Layout { layout } = serde_json::from_slice(bytes)?;
+    if layout != LAYOUT {
+        return Err(InvalidCard::Layout(layout));
+    }
+    Ok(serde_json::from_slice(bytes)?)
 }
 
 impl CheckpointCard {

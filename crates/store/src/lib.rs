@@ -48,8 +48,8 @@ pub use job::{Job, Progress};
 pub use options::Options;
 pub use partial::PartialFile;
 pub use repository::{
-    AuditReport, ChainAudit, Contents, KeyStatus, ReencryptPlan, Reencrypted, Repository, Session,
-    TenantKeyStatus,
+    AuditReport, ChainAudit, Contents, KeyStatus, Noted, ReencryptPlan, Reencrypted, Repository,
+    Session, TenantKeyStatus,
 };
 pub use restore::{DiskExtent, DiskReader, ExtentKind};
 pub use source::{BlockSource, FileSource};

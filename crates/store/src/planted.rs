@@ -80,6 +80,8 @@ pub enum Bug {
     PurgeOutlivesUndelete,
     /// What is in the trash keeps nothing from being swept.
     TrashIsGarbage,
+    /// Who notes something again does not see that it is noted.
+    NotedTwice,
 }
 
 #[cfg(feature = "planted-bugs")]

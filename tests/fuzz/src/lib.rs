@@ -54,13 +54,14 @@ fn choice(bytes: &[u8], of: usize) -> (usize, &[u8]) {
 
 /// The lines of the golden files: name, key if it is an object, bytes.
 fn golden() -> Vec<(&'static str, Option<&'static str>, Vec<u8>)> {
-    const FILES: [&str; 6] = [
+    const FILES: [&str; 7] = [
         include_str!("../../../crates/store/tests/golden/v1/objects.txt"),
         include_str!("../../../crates/store/tests/golden/v1/fold.txt"),
         include_str!("../../../crates/store/tests/golden/v1/sharing.txt"),
         include_str!("../../../crates/store/tests/golden/v1/trash.txt"),
         include_str!("../../../crates/store/tests/golden/v1/retire_fold.txt"),
         include_str!("../../../crates/store/tests/golden/v1/arbitrated.txt"),
+        include_str!("../../../crates/store/tests/golden/v1/note.txt"),
     ];
     let line = |line: &'static str| {
         let words: Vec<&str> = line.split(' ').collect();

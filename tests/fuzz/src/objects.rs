@@ -48,6 +48,7 @@ fn object(key: &str, bytes: Vec<u8>) -> Option<(ObjectKind, Key, Vec<u8>)> {
         Place::Fold(..) => ObjectKind::Fold,
         Place::Retire(..) => ObjectKind::Retire,
         Place::RetireFold(..) => ObjectKind::RetireFold,
+        Place::Note(..) => ObjectKind::Note,
     };
     Some((kind, key, bytes))
 }

@@ -6,7 +6,7 @@ use cbr_store::format::deaths::Deaths;
 use cbr_store::format::frame::{Codec, FrameDecoder, FrameEncoder};
 use cbr_store::format::node::Node;
 use cbr_store::format::record::{
-    Claim, Delete, Descriptor, Domain, Fold, Outcome, Record, Retire, RetireFold, Shredded,
+    Claim, Delete, Descriptor, Domain, Fold, Note, Outcome, Record, Retire, RetireFold, Shredded,
 };
 use cbr_store::format::references::References;
 
@@ -15,7 +15,7 @@ use crate::{choice, golden};
 type Decode = fn(&[u8]) -> Option<Vec<u8>>;
 
 /// By the names of the golden lines that are one.
-const DECODERS: [(&str, Decode); 12] = [
+const DECODERS: [(&str, Decode); 13] = [
     ("leaf inner", node),
     ("deaths", |bytes| Some(Deaths::decode(bytes).ok()?.encode())),
     ("references", |bytes| Some(References::decode(bytes).ok()?.encode())),
@@ -28,6 +28,7 @@ const DECODERS: [(&str, Decode); 12] = [
     ("retire-record", record::<Retire>),
     ("retire-fold-record", record::<RetireFold>),
     ("shredded-record", record::<Shredded>),
+    ("note-record", record::<Note>),
 ];
 
 fn node(bytes: &[u8]) -> Option<Vec<u8>> {

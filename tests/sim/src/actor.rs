@@ -95,6 +95,7 @@ impl Actor {
             Op::Trash { chain, choice } => self.trash(*chain, *choice),
             Op::Undelete { chain, choice } => self.undelete(*chain, *choice),
             Op::Purge { chain, choice } => self.purge(*chain, *choice),
+            Op::Note { chain } => self.note(*chain),
             Op::PlannedReclaim { chain } => self.planned_reclaim(*chain),
             Op::Audit => self.audit(),
             Op::Scrub => self.scrub(),

@@ -45,6 +45,7 @@ pub const REQUIRED: &[&str] = &[
     "a recount ran",
     "a sweep was planned and carried out later",
     "a log was folded",
+    "a note was kept",
     // Chains that share blocks.
     "a disk was cloned",
     "a version borrowed from another chain",

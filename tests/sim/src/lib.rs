@@ -18,6 +18,7 @@ mod files;
 mod generate;
 mod heal;
 mod model;
+mod notes;
 mod officer;
 mod oracle;
 pub mod plan;

@@ -67,6 +67,8 @@ pub(crate) struct Model {
     pub(crate) spots: BTreeMap<DomainId, BTreeSet<Spot>>,
     /// The repairs that somebody began to undo.
     pub(crate) undone: BTreeSet<String>,
+    /// Notes that were acknowledged, by chain and actor, in their order.
+    pub(crate) notes: BTreeMap<(usize, usize), Vec<String>>,
     /// How often a master key's life changed.
     pub(crate) reigns: u64,
 }
@@ -81,6 +83,7 @@ impl Default for Model {
             shredded: BTreeMap::new(),
             spots: BTreeMap::new(),
             undone: BTreeSet::new(),
+            notes: BTreeMap::new(),
             reigns: 0,
         }
     }

@@ -58,6 +58,11 @@ pub enum Op {
         /// Which of the versions that ever were there.
         choice: u64,
     },
+    /// Keeps a note about the chain.
+    Note {
+        /// Which chain.
+        chain: usize,
+    },
     /// Sweeps.
     Reclaim {
         /// Which chain.

@@ -18,7 +18,9 @@ impl Plan {
         match chance.below(20) {
             0..=3 => plan.meet(&mut chance),
             4..=5 => plan.linger(&mut chance),
-            6..=7 => plan.fail_lists(&mut chance),
+            6..=7 => plan.fail_lists(&mut chance, 1, 200),
+            8..=9 => plan.fail_pages(&mut chance),
+            10..=11 => plan.take_notes(&mut chance),
             _ => {}
         }
         plan
@@ -46,7 +48,9 @@ impl Plan {
         self.compact_below_percent = 100;
         self.setting.pack_bytes = 8 << 10;
         let full = |fills: u64| (0..12).map(|at| (at, fills + at * at)).collect();
-        let half = |fills: u64| (0..6).map(|at| (2 * at, fills + at)).collect();
+        // Every other frame of two blocks: what is left of the others would keep whole slots.
+        let half =
+            |fills: u64| (0..12).filter(|at| at / 2 % 2 == 0).map(|at| (at, fills + at)).collect();
         let fills = 1 + chance.below(1 << 40);
         let backup = |edits| Op::Backup {
             chain,
@@ -70,16 +74,38 @@ impl Plan {
         }
     }
 
-    /// Somebody deletes, and asks for lists that fail.
-    fn fail_lists(&mut self, chance: &mut Chance) {
+    /// Somebody deletes so often, and asks for lists that fail at some of so many calls.
+    fn fail_lists(&mut self, chance: &mut Chance, deletions: usize, calls: u64) {
         let chain = self.any_chain(chance);
-        let mut ops = vec![self.backup(chance, chain, false), self.backup(chance, chain, false)];
-        ops.push(Op::Delete { chain, choice: chance.next(), count: 1 });
+        let mut ops: Vec<Op> = (0..=deletions).map(|_| self.backup(chance, chain, false)).collect();
+        let delete = |chance: &mut Chance| Op::Delete { chain, choice: chance.next(), count: 1 };
+        ops.extend((0..deletions).map(|_| delete(chance)));
         ops.extend((0..6).map(|_| Op::RestoreDeleted { chain, choice: chance.next() }));
         let actor = self.play(chance, ops);
         for _ in 0..6 {
-            let call = 20 + chance.below(200);
+            let call = 20 + chance.below(calls);
             self.faults.push(FaultAt { actor, call, kind: Kind::ListFails });
+        }
+    }
+
+    /// The same where a list has pages, of which any may fail.
+    fn fail_pages(&mut self, chance: &mut Chance) {
+        self.setting.page = 1 + usize::try_from(chance.below(3)).unwrap_or(0);
+        // A store with pages does not lie.
+        let is_lie = |kind| matches!(kind, Kind::TornRead | Kind::PartialList | Kind::EmptyList);
+        self.faults.retain(|fault| !is_lie(fault.kind));
+        self.fail_lists(chance, 2, 600);
+    }
+
+    /// Several note something about one chain at the same time.
+    fn take_notes(&mut self, chance: &mut Chance) {
+        let chain = self.any_chain(chance);
+        let mut first = vec![self.backup(chance, chain, false)];
+        first.extend((0..3).map(|_| Op::Note { chain }));
+        self.play(chance, first);
+        for _ in 0..2 {
+            let others = self.any_chain(chance);
+            self.play(chance, vec![Op::Note { chain: others }, Op::Note { chain }]);
         }
     }
 

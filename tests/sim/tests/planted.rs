@@ -53,6 +53,7 @@ const IN_SEEDS: &[(Bug, &[&str])] = &[
     ),
     (Bug::PurgeOutlivesUndelete, &["needs its slot", "are lost", "was to be one of"]),
     (Bug::TrashIsGarbage, &["needs its slot"]),
+    (Bug::NotedTwice, &["two notes of"]),
 ];
 
 /// Mistakes that show when the power is cut.

@@ -1,11 +1,11 @@
 //! Moving a resource with its backups, its trash and its runs from one vault to another (RES-21).
 
-use cbr_db::Move;
+use cbr_db::{Move, Tx};
 use cbr_model::backup::{Backup, BackupState};
 use cbr_model::checkpoint::Checkpoint;
 use cbr_model::resource::BoundResource;
 use cbr_model::vault::Vault;
-use cbr_model::{CheckpointId, ResourceId};
+use cbr_model::{CheckpointId, ResourceId, VaultId};
 use cbr_testkit::{TestDatabase, on_both_engines};
 
 use crate::builders::World;
@@ -37,6 +37,15 @@ async fn stored(
     }
     tx.commit().await.unwrap();
     backup
+}
+
+/// What is kept of a resource in a vault, in the catalogue and in the trash.
+async fn assert_kept(tx: &mut Tx, (vault, resource): (VaultId, ResourceId), backups: &[&Backup]) {
+    let mut kept = tx.migration().kept(vault, resource).await.unwrap();
+    kept.sort_by_key(|disk| disk.backup);
+    let mut expected: Vec<_> = backups.iter().map(|one| (one.id, one.created_at)).collect();
+    expected.sort();
+    assert!(kept.iter().map(|disk| (disk.backup, disk.created_at)).eq(expected), "{kept:?}");
 }
 
 /// Runs of the resource alone move; runs of several are divided, in the catalogue and in the trash
@@ -132,6 +141,8 @@ async fn a_run_of_which_all_that_is_live_moved_is_only_in_the_trash(database: Te
 
     let wanted = Move { resource: moving.id, from: from.id, to: to.id };
     let (project, mut tx) = (world.project, world.begin().await);
+    assert_kept(&mut tx, (from.id, moving.id), &[&live_moves, &deleted_moves]).await;
+    assert_kept(&mut tx, (to.id, moving.id), &[]).await;
     assert_eq!(tx.migration().apply(wanted, &moving, || world.id()).await.unwrap(), 1);
     tx.commit().await.unwrap();
 

@@ -1,5 +1,6 @@
 //! The catalogue and the store: rebuilding one from the other (P8), and the doctor's checks.
 
+mod moves;
 mod owners;
 mod plan;
 mod report;

@@ -7,9 +7,10 @@ use cbr_model::checkpoint::Checkpoint;
 use cbr_model::resource::{BoundResource, ProtectStatus, ResourceKind};
 use cbr_model::size::Bytes;
 use cbr_model::vault::{Charging, Vault, VaultStatus};
-use cbr_model::{BackupId, ChainId, ProjectId, VaultId};
+use cbr_model::{BackupId, ChainId, ProjectId};
 
-use crate::card::Card;
+use super::moves::Moves;
+use crate::card::{Card, VaultCard};
 
 /// A version with its card.
 #[derive(Clone, Debug)]
@@ -31,7 +32,7 @@ pub(super) struct Plan {
 }
 
 /// The rows that `found` describes. All its cards belong to project `home` now.
-pub(super) fn plan(home: ProjectId, found: &[Found]) -> Plan {
+pub(super) fn plan(home: ProjectId, found: &[Found], moves: &Moves) -> Plan {
     let mut by_backup: BTreeMap<BackupId, Vec<&Found>> = BTreeMap::new();
     for one in found {
         by_backup.entry(one.card.backup.id).or_default().push(one);
@@ -47,28 +48,24 @@ pub(super) fn plan(home: ProjectId, found: &[Found]) -> Plan {
         }
     }
     plan.backups.sort_by_key(|backup| (backup.created_at, backup.id));
-    // The newest card knows best how vault and resource were called, and where a chain is: it moves
-    // with its resource from one vault to another (RES-21).
+    // The newest card knows best how vault and resource were called, and where a chain is, if it was not
+    // moved since: it moves with its resource from one vault to another (RES-21).
     complete.sort_by_key(|found| std::cmp::Reverse(found.card.backup.created_at));
-    let mut places: BTreeMap<ChainId, VaultId> = BTreeMap::new();
+    let mut places: BTreeMap<ChainId, &VaultCard> = BTreeMap::new();
     let mut chains: BTreeMap<BackupId, ChainId> = BTreeMap::new();
     let mut checkpoints = BTreeSet::new();
     for found in complete {
         let card = &found.card;
-        let place = *places.entry(card.resource.chain).or_insert(card.vault.id);
+        let place = *places.entry(card.resource.chain).or_insert_with(|| moves.place(card));
         chains.insert(card.backup.id, card.resource.chain);
         if checkpoints.insert(card.checkpoint.id) {
             plan.checkpoints.push(checkpoint(home, card));
         }
-        let Some(at) = plan.vaults.iter().position(|vault| vault.id == place).or_else(|| {
-            (card.vault.id == place).then(|| {
-                plan.vaults.push(vault(home, card));
-                plan.vaults.len() - 1
-            })
-        }) else {
-            // The first card of a chain is of the vault where the chain is.
-            continue;
-        };
+        let known = plan.vaults.iter().position(|vault| vault.id == place.id);
+        let at = known.unwrap_or_else(|| {
+            plan.vaults.push(vault(home, place));
+            plan.vaults.len() - 1
+        });
         let resources = &mut plan.vaults[at].resources;
         match resources.iter_mut().find(|bound| bound.id == card.resource.id) {
             Some(bound) => bound.epoch = bound.epoch.max(card.resource.epoch),
@@ -80,7 +77,7 @@ pub(super) fn plan(home: ProjectId, found: &[Found]) -> Plan {
         for part in std::iter::once(&mut backup.vault)
             .chain(backup.children.iter_mut().map(|child| &mut child.vault))
         {
-            *part = place.copied().unwrap_or(*part);
+            *part = place.map_or(*part, |place| place.id);
         }
     }
     plan
@@ -164,8 +161,7 @@ fn checkpoint(home: ProjectId, card: &Card) -> Checkpoint {
     }
 }
 
-fn vault(home: ProjectId, card: &Card) -> Vault {
-    let from = &card.vault;
+fn vault(home: ProjectId, from: &VaultCard) -> Vault {
     Vault {
         id: from.id,
         project: home,

@@ -15,6 +15,7 @@ use cbr_store::{Repository, VersionInfo, VersionRef};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
+use super::moves::Moves;
 use super::owners::claims;
 use super::plan::{Found, Plan, plan};
 use super::report::{Finding, Health, Rebuilt};
@@ -57,6 +58,7 @@ impl Catalogue {
     pub async fn rebuild(&self) -> Result<Rebuilt> {
         let Contents { found, trashed, unreadable } =
             contents(Arc::clone(&self.core.repository)).await?;
+        let moves = moves(Arc::clone(&self.core.repository)).await?;
         let claims = claims(found.iter().chain(&trashed));
         let mut tx = self.core.db.begin().await.map_err(db("rebuilding the catalogue"))?;
         tx.backup_counts().recount().await.map_err(db("counting backups"))?;
@@ -83,10 +85,11 @@ impl Catalogue {
         for found in missing.into_values() {
             let Some(first) = found.first() else { continue };
             let home = home(&mut tx, &first.card.account).await.map_err(db("finding a project"))?;
-            let plan = plan(home, &found);
+            let plan = plan(home, &found, &moves);
             write(&mut tx, plan, &mut rebuilt).await.map_err(db("writing the catalogue"))?;
         }
-        rebuild_trash(&mut tx, trashed, &mut rebuilt).await.map_err(db("writing the trash"))?;
+        let trash = rebuild_trash(&mut tx, trashed, &moves, &mut rebuilt).await;
+        trash.map_err(db("writing the trash"))?;
         rebuilt.held = hold(&mut tx, &rebuilt).await.map_err(db("holding what was found"))?;
         tx.commit().await.map_err(db("rebuilding the catalogue"))?;
         rebuilt.disk_owners = self.own_disks(claims).await?;
@@ -335,6 +338,15 @@ pub(super) async fn contents(repository: Arc<Repository>) -> Result<Contents> {
     Ok(Contents { found, trashed, unreadable })
 }
 
+/// Where resources were moved, by the notes in the store.
+async fn moves(repository: Arc<Repository>) -> Result<Moves> {
+    let notes = spawn_blocking(move || repository.notes())
+        .await
+        .map_err(Error::internal("reading notes"))?
+        .map_err(Error::internal("reading notes"))?;
+    Ok(Moves::of(notes))
+}
+
 fn good(subject: &str, message: String) -> Finding {
     Finding { subject: subject.to_owned(), health: Health::Good, message }
 }
@@ -364,6 +376,7 @@ async fn hold(tx: &mut Tx, rebuilt: &Rebuilt) -> std::result::Result<u64, DbErro
 async fn rebuild_trash(
     tx: &mut Tx,
     trashed: Vec<Found>,
+    moves: &Moves,
     rebuilt: &mut Rebuilt,
 ) -> std::result::Result<(), DbError> {
     let mut rows = tx.backups().stored_disks().await?;
@@ -375,7 +388,7 @@ async fn rebuild_trash(
     }
     for found in missing.into_values() {
         let Some(first) = found.first() else { continue };
-        let plan = plan(home(tx, &first.card.account).await?, &found);
+        let plan = plan(home(tx, &first.card.account).await?, &found, moves);
         rebuilt.incomplete += plan.incomplete;
         for backup in &plan.backups {
             let run = plan.checkpoints.iter().find(|run| run.id == backup.checkpoint);

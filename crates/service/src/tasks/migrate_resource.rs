@@ -1,11 +1,16 @@
 //! Moves one resource with all that is kept of it to another vault (RES-21, RES-27, contract C11).
 //!
 //! ```text
-//!   Move ──▶ Done{success}      everything moves in the transaction that saves this stage
-//!     └────▶ Done{failed}       nothing has moved; the resource is what it was
+//!   Move ──▶ Moved ──▶ Done{success}   everything moves in the transaction that saves `Moved`; what follows is a
+//!     └────▶ Done{failed}              note in the store. Or nothing has moved; the resource is what it was
 //! ```
-//! Meanwhile the resource is shown as being removed, so that nothing else begins with it. Nothing moves
-//! in the store: the chain stays what it is, and the next backup builds on the last one.
+//! Before that the resource is shown as being removed, so that nothing else begins with it. Nothing moves
+//! in the store: the chain stays what it is, and the next backup builds on the last one. Until there is one only
+//! the note tells a rebuild of a lost database where the resource is (P8, docs/adr/0032). It comes after the
+//! transaction, so that it never says what did not happen; and the next move waits for this task, so that notes are in
+//! the order of the moves.
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use cbr_db::{DbError, Move, NewTask, Tx};
@@ -13,12 +18,16 @@ use cbr_model::operation::{OperationDetails, OperationResource, OperationType};
 use cbr_model::resource::{BoundResource, ProtectStatus};
 use cbr_model::size::Bytes;
 use cbr_model::vault::Vault;
-use cbr_model::{CheckpointId, ProjectId, ResourceId, VaultId};
+use cbr_model::{CheckpointId, ProjectId, ResourceId, Timestamp, VaultId};
+use cbr_store::Error as StoreError;
 use cbr_task::{Failure, Outcome, StepError, Task, TaskContext};
 use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
+use uuid::Uuid;
 
 use super::trouble::Trouble;
 use super::{order, rows};
+use crate::card::{MovedCard, NoteCard, VaultCard};
 use crate::core::Core;
 use crate::error::VaultRefusal;
 use crate::failure::Code;
@@ -42,12 +51,23 @@ const fn available() -> ProtectStatus {
     ProtectStatus::Available
 }
 
+/// What moved that has its content in the store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// Where the newest backup lies.
+    pub(crate) tenant: Uuid,
+    /// When that was ordered.
+    pub(crate) newest: Timestamp,
+}
+
 /// The stages of a move.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "stage", rename_all = "snake_case")]
 pub(crate) enum MigrateTask {
     /// Look whether it may still move.
     Move { job: Job },
+    /// It has moved; note it in the store.
+    Moved { job: Job, kept: Option<Kept> },
     /// Over.
     Done { job: Job, outcome: Outcome },
 }
@@ -95,18 +115,20 @@ impl Task for MigrateTask {
     const KIND: &'static str = "migrate_resource";
     type Ctx = Core;
 
-    async fn step(self, core: &Core, _run: &TaskContext) -> Result<Self, StepError<Self>> {
+    async fn step(self, core: &Core, run: &TaskContext) -> Result<Self, StepError<Self>> {
         let stage = self.clone();
-        match self {
-            Self::Move { job } => look(core, job).await.map_err(|trouble| trouble.at(stage)),
-            Self::Done { .. } => Ok(self),
-        }
+        let next = match self {
+            Self::Move { job } => look(core, job).await,
+            Self::Moved { job, kept } => note(core, run, job, kept).await,
+            Self::Done { .. } => return Ok(self),
+        };
+        next.map_err(|trouble| trouble.at(stage))
     }
 
     async fn enter(&self, core: &Core, run: &TaskContext, tx: &mut Tx) -> Result<(), DbError> {
         match self {
-            Self::Move { .. } => Ok(()),
-            Self::Done { job, outcome: Outcome::Success } => {
+            Self::Move { .. } | Self::Done { outcome: Outcome::Success, .. } => Ok(()),
+            Self::Moved { job, .. } => {
                 let Some(bound) = bound(tx, job).await? else { return Ok(()) };
                 let arrived = BoundResource { protect_status: job.was, ..bound };
                 let wanted = Move { resource: job.resource, from: job.from, to: job.to };
@@ -123,6 +145,11 @@ impl Task for MigrateTask {
     fn unwind(self, failure: Failure) -> Self {
         match self {
             Self::Move { job } => Self::Done { job, outcome: Outcome::Failed(failure) },
+            Self::Moved { job, .. } => {
+                // Everything has moved. Only a database that is lost before the next backup brings it back.
+                tracing::warn!(resource = %job.resource, ?failure, "a move is not noted in the store");
+                Self::Done { job, outcome: Outcome::Success }
+            }
             Self::Done { .. } => self,
         }
     }
@@ -130,7 +157,7 @@ impl Task for MigrateTask {
     fn outcome(&self) -> Option<Outcome> {
         match self {
             Self::Done { outcome, .. } => Some(outcome.clone()),
-            Self::Move { .. } => None,
+            Self::Move { .. } | Self::Moved { .. } => None,
         }
     }
 
@@ -163,6 +190,34 @@ async fn look(core: &Core, job: Job) -> Result<MigrateTask, Trouble> {
         };
         Trouble::fail(code, error.to_string())
     })?;
+    let kept = tx.migration().kept(job.from, job.resource).await?;
+    let newest = kept.into_iter().max_by_key(|disk| disk.created_at);
+    let kept = newest.map(|disk| Kept { tenant: disk.version.tenant, newest: disk.created_at });
+    Ok(MigrateTask::Moved { job, kept })
+}
+
+/// Keeps in the store where the resource is now. Of what has no content there nothing comes back, and nothing is kept.
+async fn note(
+    core: &Core,
+    run: &TaskContext,
+    job: Job,
+    kept: Option<Kept>,
+) -> Result<MigrateTask, Trouble> {
+    let mut tx = core.db.read().await?;
+    let to = tx.vaults().find(job.project, job.to).await?;
+    drop(tx);
+    if let (Some(Kept { tenant, newest }), Some(to)) = (kept, to) {
+        let (resource, from) = (job.resource, job.from);
+        let moved = MovedCard { resource, from, to: VaultCard::new(&to), newest };
+        let (content, owner) = (NoteCard::moved(moved).encode(), run.id().to_string());
+        let repository = Arc::clone(&core.repository);
+        let note = move || repository.note(tenant, resource.as_uuid(), &owner, &content);
+        match spawn_blocking(note).await? {
+            // There is nothing any more that could come back.
+            Ok(()) | Err(StoreError::Shredded { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
     Ok(MigrateTask::Done { job, outcome: Outcome::Success })
 }
 

@@ -5,8 +5,11 @@ use cbr_model::operation::{OperationDetails, OperationStatus, OperationType};
 use cbr_model::resource::ProtectStatus;
 use cbr_model::size::Gib;
 use cbr_model::vault::{Vault, VaultKind, VaultStatus};
-use cbr_task::Outcome;
+use cbr_model::{ProjectId, VaultId};
 use cbr_task::harness::crash_matrix;
+use cbr_task::{Failure, Outcome, Task};
+
+use uuid::Uuid;
 
 use super::world::{BLOCK, SECOND_VOLUME, SERVER, VOLUME, World, id, in_place, run, succeeded};
 use crate::error::VaultRefusal;
@@ -101,6 +104,80 @@ async fn a_resource_moves_with_all_its_backups() {
     assert_eq!(world.backups().await.len(), 0);
 }
 
+/// P8, RES-21: after the loss of the database a resource is in the vault to which it was moved last, with its backups
+/// and its trash, though nothing was backed up there; and that vault is there again. What stayed is where it was.
+#[tokio::test]
+async fn a_move_outlives_the_database() {
+    let world = World::with_trash().await;
+    let from = world.vault(VaultKind::Disk, &[VOLUME, SECOND_VOLUME]).await;
+    let to = world.vault(VaultKind::Disk, &[]).await;
+    for _ in 0..2 {
+        world.start(&from, true).await.unwrap();
+        world.settle().await;
+        world.clock.advance(std::time::Duration::from_secs(1));
+    }
+    let [newer, older] = world.of(VOLUME).await.try_into().unwrap();
+    world.delete_to_trash(&older).await;
+    // There, back, and there again.
+    for (from, to) in [(&from, &to), (&to, &from), (&from, &to)] {
+        world.migrate(from, to, VOLUME).await.unwrap();
+        world.settle().await;
+        succeeded(&world.logs().await[0]);
+    }
+    assert_eq!(world.store.repository.notes().unwrap().len(), 3);
+    let content = world.provider.content(id(VOLUME));
+
+    let world = world.without_database().await;
+    let rebuilt = world.services.catalogue.rebuild().await.unwrap();
+    assert_eq!((rebuilt.vaults, rebuilt.resources), (2, 2), "{rebuilt:?}");
+    assert_eq!((rebuilt.backups, rebuilt.trashed), (3, 1), "{rebuilt:?}");
+    let (left, there) = (world.reread(&from).await, world.reread(&to).await);
+    let ids = |vault: &Vault| vault.resources.iter().map(|bound| bound.id).collect::<Vec<_>>();
+    assert_eq!((ids(&left), ids(&there)), (vec![id(SECOND_VOLUME)], vec![id(VOLUME)]));
+    assert_eq!((&there.name, there.size), (&to.name, to.size));
+    let [found] = world.of(VOLUME).await.try_into().unwrap();
+    assert_eq!((found.id, found.vault), (newer.id, to.id));
+    let run = world.services.checkpoints.show(&world.access, found.checkpoint).await.unwrap();
+    assert_eq!(run.checkpoint.vault, to.id);
+    assert!(world.of(SECOND_VOLUME).await.iter().all(|backup| backup.vault == from.id));
+    let mut tx = world.db.read().await.unwrap();
+    let trashed = tx.trash().find(found.project, older.id).await.unwrap().unwrap();
+    drop(tx);
+    assert_eq!(trashed.backup.vault, to.id);
+    // Life goes on – with another project's id, so the next note is another tenant's – with backups, restores, and the
+    // next move.
+    world.clock.advance(std::time::Duration::from_secs(10));
+    world.back_up(&there).await;
+    world.provider.write(id(VOLUME), 0, &[9; 5]);
+    succeeded(&world.restore(newer.id).await.unwrap());
+    assert!(world.provider.content(id(VOLUME)) == content, "P1");
+    world.clock.advance(std::time::Duration::from_secs(1));
+    world.migrate(&there, &left, VOLUME).await.unwrap();
+    world.settle().await;
+    succeeded(&world.logs().await[0]);
+    let world = world.without_database().await;
+    world.services.catalogue.rebuild().await.unwrap();
+    assert!(world.of(VOLUME).await.iter().all(|backup| backup.vault == from.id));
+}
+
+/// P8: what the store does not take is no reason to undo a move that has happened.
+#[test]
+fn a_move_that_cannot_be_noted_has_happened() {
+    let job = crate::tasks::migrate_resource::Job {
+        project: ProjectId::from_uuid(Uuid::from_u128(1)),
+        resource: id(VOLUME),
+        from: VaultId::from_uuid(Uuid::from_u128(2)),
+        to: VaultId::from_uuid(Uuid::from_u128(3)),
+        to_name: "there".to_owned(),
+        was: ProtectStatus::Available,
+    };
+    let failure = Failure::failed("BackupService.0000", "the store is gone");
+    let moved = MigrateTask::Moved { job: job.clone(), kept: None };
+    assert_eq!(moved.unwind(failure.clone()).outcome(), Some(Outcome::Success));
+    let failed = MigrateTask::Move { job }.unwind(failure.clone()).outcome();
+    assert_eq!(failed, Some(Outcome::Failed(failure)));
+}
+
 /// P3, P14: after any crash the resource is in exactly one vault, with all its backups.
 #[tokio::test]
 async fn a_crash_at_any_step_of_a_move_leaves_the_resource_in_one_vault() {
@@ -124,7 +201,9 @@ async fn a_crash_at_any_step_of_a_move_leaves_the_resource_in_one_vault() {
         let backups = world.of(SERVER).await;
         let places = backups.iter().flat_map(|b| b.children.iter().chain([b])).map(|b| b.vault);
         assert!(places.into_iter().all(|place| place == binding.vault), "{fault:?}");
-        assert_eq!(world.versions().len(), 2, "{fault:?}: nothing happens in the store");
+        assert_eq!(world.versions().len(), 2, "{fault:?}: no version is made or lost");
+        // P14: the note is there, once.
+        assert_eq!(world.store.repository.notes().unwrap().len(), 1, "{fault:?}");
         let log = &world.logs().await[0];
         assert_ne!(Some(binding.vault), log.vault, "{fault:?}: it has moved");
     })

@@ -239,6 +239,9 @@ impl Repository {
                         let domain = survey.domains.entry(chain.domain()).or_default();
                         domain.chains.insert(chain);
                     }
+                    Some(Place::Note(tenant, subject, n)) => {
+                        report.problems.extend(self.check_note((tenant, subject, n))?);
+                    }
                     Some(place) => {
                         if let Some(kind) = key_kind(place) {
                             self.check_key(&entry.key, kind, report)?;

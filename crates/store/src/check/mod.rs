@@ -6,6 +6,7 @@
 mod affected;
 mod chains;
 mod found;
+mod notes;
 mod packs;
 mod patches;
 mod references;

@@ -344,6 +344,12 @@ impl Scrub<'_> {
         if let Some(kind) = key_kind(place) {
             return self.key_object(entry, kind);
         }
+        if let Place::Note(tenant, subject, n) = place {
+            let problems = self.repository.check_note((tenant, subject, n))?;
+            let is_sound = problems.is_empty();
+            self.step.problems.extend(problems);
+            return Ok(is_sound);
+        }
         let kind = match place {
             Place::Claim(..) => ObjectKind::Claim,
             Place::Outcome(..) => ObjectKind::Outcome,

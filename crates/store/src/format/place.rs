@@ -186,6 +186,18 @@ pub fn retire_fold(id: &DomainId, n: u64) -> Key {
     Key::from_parts(format!("{}{n:016x}", retire_folds(id)))
 }
 
+/// The prefix of a tenant's notes.
+pub fn notes(tenant: Uuid) -> String {
+    let tenant = Name(tenant);
+    format!("t/{tenant}/n/")
+}
+
+/// The tenant's note number `n` about `subject`.
+pub fn note(tenant: Uuid, subject: Uuid, n: u64) -> Key {
+    let subject = Name(subject);
+    Key::from_parts(format!("{}{subject}/{n:016x}", notes(tenant)))
+}
+
 /// What a key of format v1 names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
@@ -219,6 +231,8 @@ pub enum Place {
     Retire(DomainId, u64),
     /// A fold of so many retire records.
     RetireFold(DomainId, u64),
+    /// A tenant's note: its subject and its number.
+    Note(Uuid, Uuid, u64),
 }
 
 impl Place {
@@ -229,6 +243,9 @@ impl Place {
             ["store.v1"] => Self::Descriptor,
             [name] => Self::DescriptorOf(number(name.strip_prefix("store.v1.")?)?),
             ["t", tenant, "k", name] => parse_key(uuid(tenant)?, name)?,
+            ["t", tenant, "n", subject, n] => {
+                Self::Note(uuid(tenant)?, uuid(subject)?, long_number(n)?)
+            }
             ["t", tenant, "d", domain, rest @ ..] => {
                 in_domain(&parse_domain(uuid(tenant)?, domain)?, rest)?
             }
@@ -256,6 +273,7 @@ impl Place {
             Self::Fold(chain, ends) => fold(chain, *ends),
             Self::Retire(domain, n) => retire(domain, *n),
             Self::RetireFold(domain, n) => retire_fold(domain, *n),
+            Self::Note(tenant, subject, n) => note(*tenant, *subject, *n),
         }
     }
 }

@@ -353,9 +353,11 @@ impl Repository {
             return Err(Error::Invalid { what });
         }
         let mut removed = 0;
-        for entry in self.backend.list_all(&format!("{}d/", place::tenant(tenant)))? {
-            self.backend.delete(&entry.key)?;
-            removed += entry.size_bytes;
+        for prefix in [format!("{}d/", place::tenant(tenant)), place::notes(tenant)] {
+            for entry in self.backend.list_all(&prefix)? {
+                self.backend.delete(&entry.key)?;
+                removed += entry.size_bytes;
+            }
         }
         Ok(removed)
     }
@@ -494,7 +496,7 @@ impl Repository {
     }
 
     /// All tenants that have keys, or had.
-    fn key_tenants(&self) -> Result<Vec<Uuid>> {
+    pub(super) fn key_tenants(&self) -> Result<Vec<Uuid>> {
         let mut tenants = Vec::new();
         let mut after: Option<Key> = None;
         loop {

@@ -4,6 +4,7 @@ mod arbitration;
 mod audit;
 mod delete;
 mod keys;
+mod notes;
 mod open;
 mod read;
 mod reencrypt;
@@ -15,6 +16,7 @@ mod watch;
 
 pub use audit::{AuditReport, ChainAudit};
 pub use keys::{KeyStatus, TenantKeyStatus};
+pub use notes::Noted;
 pub use open::Repository;
 pub use reencrypt::{ReencryptPlan, Reencrypted};
 pub use session::Session;

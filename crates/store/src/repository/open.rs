@@ -184,7 +184,7 @@ impl Repository {
     }
 
     /// Forgets the keys of a tenant, so that they are read again.
-    pub(super) fn forget_tenant(&self, tenant: Uuid) {
+    pub(crate) fn forget_tenant(&self, tenant: Uuid) {
         self.lock().remove(&tenant);
     }
 

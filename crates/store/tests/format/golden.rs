@@ -101,12 +101,20 @@ fn arbitrated() -> String {
     format!("descriptor-record {record}\ndescriptor {key} {}\n", hex::encode(bytes))
 }
 
-fn golden_files() -> [(&'static str, String); 4] {
+/// What is kept beside the versions for the caller (docs/adr on moves).
+fn note() -> String {
+    let (key, bytes) = samples::note_object();
+    let record = hex::encode(encode(&samples::note()));
+    format!("note-record {record}\nnote {key} {}\n", hex::encode(bytes))
+}
+
+fn golden_files() -> [(&'static str, String); 5] {
     [
         ("objects.txt", current()),
         ("fold.txt", fold()),
         ("trash.txt", trash()),
         ("arbitrated.txt", arbitrated()),
+        ("note.txt", note()),
     ]
 }
 

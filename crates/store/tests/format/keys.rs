@@ -28,6 +28,7 @@ fn every_place_has_one_key_and_every_key_one_place() {
         Place::Outcome(CHAIN, u64::MAX),
         Place::Delete(CHAIN, 12),
         Place::Fold(CHAIN, (17, u64::MAX)),
+        Place::Note(TENANT, CHAIN.chain, 1),
     ];
     for expected in places {
         assert_eq!(Place::parse(&expected.key()), Some(expected));

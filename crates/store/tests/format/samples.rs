@@ -12,7 +12,7 @@ use cbr_store::format::node::{Child, Content, Extent, Inner, Leaf, node_hash};
 use cbr_store::format::pack::{PackBuilder, SealedPack};
 use cbr_store::format::place;
 use cbr_store::format::record::{
-    Abort, Claim, Commit, Deed, Delete, Descriptor, Domain, Fold, FoldedMove, FoldedSession,
+    Abort, Claim, Commit, Deed, Delete, Descriptor, Domain, Fold, FoldedMove, FoldedSession, Note,
     Outcome, PackSummary, Probe, Record, Root, Shredded,
 };
 use uuid::Uuid;
@@ -93,6 +93,16 @@ pub(crate) fn arbitrated() -> Descriptor {
 pub(crate) fn arbitrated_object() -> (Key, Vec<u8>) {
     let key = place::descriptor();
     let bytes = arbitrated().seal(&key, &master_keys(), &SeededRandom::new(6));
+    (key, bytes)
+}
+
+pub(crate) fn note() -> Note {
+    Note { owner: "task 18".to_owned(), content: b"{\"it is\": \"elsewhere\"}".to_vec() }
+}
+
+pub(crate) fn note_object() -> (Key, Vec<u8>) {
+    let key = place::note(TENANT, Uuid::from_u128(77), 300);
+    let bytes = note().seal(&key, &tenant_keys(), &SeededRandom::new(8));
     (key, bytes)
 }
 

@@ -11,6 +11,7 @@ mod interleaving;
 mod keys;
 mod listing;
 mod nodes;
+mod notes;
 mod nth;
 mod reencrypt;
 mod rewriting;

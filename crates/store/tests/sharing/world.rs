@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use cbr_env::{Random, SeededRandom};
 use cbr_store::backend::{Backend, MemoryBackend};
-use cbr_store::crypto::MasterKey;
+use cbr_store::crypto::{MasterKey, TenantKey, TenantKeys};
+use cbr_store::format::place;
+use cbr_store::format::record::Record;
 use cbr_store::{ChainRef, CheckDepth, Job, Options, Repository, VersionInfo, WriteStats};
 use uuid::Uuid;
 
@@ -65,6 +67,14 @@ pub(crate) fn disk(leaves: u64, seed: u64) -> Disk {
 pub(crate) fn assert_clean(repository: &Repository) {
     let report = repository.check(CheckDepth::ReadData, &Job::quiet()).unwrap();
     assert!(report.is_clean(), "{:#?}", report.problems);
+}
+
+/// The tenant's keys.
+pub(crate) fn tenant_keys(backend: &MemoryBackend) -> TenantKeys {
+    let key = place::tenant_key(TENANT, 1);
+    let object = backend.get(&key).unwrap().unwrap();
+    let master = MasterKey::from_bytes(MASTER).keys();
+    TenantKeys::derive(TENANT, 1, &TenantKey::open(&object, &key, &master).unwrap())
 }
 
 /// The objects of the domain that all chains share.

@@ -13,7 +13,7 @@ use cbr_store::backend::Key;
 use cbr_store::format::id::{ChainRef, PackId, PackKind, PackRef, SessionNonce, SlotRef};
 use cbr_store::format::place::{self, Place};
 use cbr_store::format::record::{
-    Claim, Commit, Deed, Delete, Outcome, Record, Retire, RetiredSlots,
+    Claim, Commit, Deed, Delete, Note, Outcome, Record, Retire, RetiredSlots,
 };
 
 use uuid::Uuid;
@@ -107,6 +107,11 @@ impl Oracle {
             | Place::Fold(chain, _) => {
                 let read = self.saw_record(objects, key, chain);
                 read.unwrap_or_else(|Unreadable| Some(format!("{key} cannot be read by anybody")))
+            }
+            Place::Note(tenant, ..) => {
+                let opened = self.keys.ring(tenant).map(|keys| Note::open(object, key, keys));
+                let is_open = opened.is_some_and(|opened| opened.is_ok());
+                (!is_open).then(|| format!("{key} cannot be read by anybody"))
             }
             Place::Retire(domain, _) => {
                 let retire = Retire::open(object, key, self.keys.ring(domain.tenant)?).ok()?;
@@ -232,9 +237,11 @@ impl Oracle {
             }
             Place::Descriptor => self.keys.sees_end(objects, 0),
             Place::DescriptorOf(number) => self.keys.sees_end(objects, number),
-            Place::Claim(..) | Place::Outcome(..) | Place::Delete(..) | Place::Retire(..) => {
-                Some(format!("{key} is removed; records stay"))
-            }
+            Place::Claim(..)
+            | Place::Outcome(..)
+            | Place::Delete(..)
+            | Place::Retire(..)
+            | Place::Note(..) => Some(format!("{key} is removed; records stay")),
             _ => None,
         }
     }

@@ -2,6 +2,7 @@
 
 mod keys;
 mod mend;
+mod notes;
 mod trash;
 
 use std::collections::BTreeSet;
@@ -46,6 +47,7 @@ impl Rest<'_> {
         for number in self.chains() {
             self.trash(&repository, number)?;
         }
+        self.notes(&repository)?;
         let mut failed = BTreeSet::new();
         for number in self.chains() {
             self.versions(&repository, number, &mut failed)?;

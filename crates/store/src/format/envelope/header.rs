@@ -42,6 +42,8 @@ pub enum ObjectKind {
     Retire = 12,
     /// A fold of a retire log.
     RetireFold = 13,
+    /// A note of the caller.
+    Note = 14,
     /// The part of a tenant's key that maintenance needs.
     MaintenanceRing = 16,
     /// What is left of a tenant whose keys were destroyed.

@@ -1,11 +1,13 @@
 //! What can be known about the place of a lost node: the same place in other versions, and what the
 //! node's version wrote that nobody else points to.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::lost::LostNode;
+use super::source::LeafIds;
 use crate::chain::{History, read_list};
+use crate::crypto::BlockId;
 use crate::error::Result;
 use crate::format::id::{PackKind, SlotRef};
 use crate::format::node::{Child, Content, Node, node_hash};
@@ -13,7 +15,7 @@ use crate::map::MapReader;
 use crate::map::cells::{Cell, spread};
 use crate::map::geometry::LEAF_BLOCKS;
 use crate::map::reader::Visit;
-use crate::packs::{Packs, Scratch};
+use crate::packs::{Packs, Scratch, find};
 use crate::size::to_usize;
 
 /// The surroundings of one chain's nodes.
@@ -218,6 +220,32 @@ impl<'a> Around<'a> {
             (0..blocks).map(move |index| Cell::Data { slot, index })
         };
         Ok(self.strays(lost, PackKind::Data, scratch)?.into_iter().flat_map(cells).collect())
+    }
+
+    /// Of the blocks that the lost leaf's version borrowed, where blocks are shared, those that have one of these ids.
+    pub(super) fn borrowed_cells(
+        &self,
+        lost: &LostNode,
+        wanted: &LeafIds,
+        scratch: &mut Scratch,
+    ) -> Result<HashMap<BlockId, Vec<Cell>>> {
+        let (mut cells, birth) = (HashMap::<BlockId, Vec<Cell>>::new(), lost.child.slot.birth);
+        let committed = self.history.committed(birth);
+        let borrowed = committed.and_then(|committed| committed.commit.borrowed.as_ref());
+        let wanted: HashSet<&BlockId> = wanted.values().collect();
+        for list in borrowed.iter().flat_map(|borrowed| &borrowed.lists) {
+            let read = read_list(self.packs, (&self.history.chain, birth), list, scratch);
+            for (kind, slot, _) in known(read)?.iter().flat_map(|list| list.iter()) {
+                let Some(index) = known(self.packs.index(*kind, slot.pack))? else { continue };
+                let Ok(entry) = find(&index, slot) else { continue };
+                for (index, id) in (0_u8..).zip(index.ids(entry)) {
+                    if wanted.contains(id) {
+                        cells.entry(*id).or_default().push(Cell::Data { slot: *slot, index });
+                    }
+                }
+            }
+        }
+        Ok(cells)
     }
 
     /// The nodes one level below the lost one that its version wrote and no other node points to.

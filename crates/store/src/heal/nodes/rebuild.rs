@@ -1,5 +1,6 @@
 //! Putting lost nodes together.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::around::{Around, Beside, known, named};
@@ -66,7 +67,8 @@ impl<'a> Rebuilder<'a> {
         let ids = self.source.map(|source| source.leaf(lost.index)).unwrap_or_default();
         let mut puzzles = vec![puzzle.clone()];
         if !ids.is_empty() {
-            let seen = self.as_on_disk(&puzzle, &ids)?;
+            let borrowed = self.around.borrowed_cells(lost, &ids, &mut self.scratch)?;
+            let seen = self.as_on_disk(&puzzle, &ids, &borrowed)?;
             // Only what lies here now, too: more than one leaf of the version may be lost.
             let this = |known: &Known<Cell>| match known {
                 Known::This(cell) => Some(*cell),
@@ -81,15 +83,25 @@ impl<'a> Rebuilder<'a> {
         Ok(solved.and_then(|cells| encoded(&cells, &lost.child)))
     }
 
-    /// The puzzle if nothing has changed where the disk has what the leaf may have had.
-    fn as_on_disk(&self, puzzle: &Puzzle<Cell>, ids: &LeafIds) -> Result<Puzzle<Cell>> {
+    /// The puzzle if nothing has changed where the disk has what the leaf may have had: what its version wrote, what
+    /// was there before, or what it borrowed.
+    fn as_on_disk(
+        &self,
+        puzzle: &Puzzle<Cell>,
+        ids: &LeafIds,
+        borrowed: &HashMap<BlockId, Vec<Cell>>,
+    ) -> Result<Puzzle<Cell>> {
         let mut new: Vec<(Cell, Option<BlockId>)> = Vec::with_capacity(puzzle.new.len());
         for cell in &puzzle.new {
             new.push((*cell, self.id(cell)?));
         }
         let mut known = puzzle.known.clone();
-        let places = (0_u8..=u8::MAX).zip(&mut known);
-        for (at, place) in places.filter(|(_, place)| **place == Known::Not) {
+        let mut last = None;
+        for (at, place) in (0_u8..=u8::MAX).zip(&mut known) {
+            let behind = last.replace(*place).and_then(follower);
+            if *place != Known::Not {
+                continue;
+            }
             let before = puzzle.before.get(usize::from(at)).copied().flatten();
             let Some(id) = ids.get(&at) else {
                 // Zero now; so it was then, unless there was something and it was not replaced.
@@ -104,7 +116,12 @@ impl<'a> Rebuilder<'a> {
                 && self.id(&cell)?.as_ref() == Some(id)
             {
                 *place = Known::This(cell);
+            } else if let Some(cells) = borrowed.get(id) {
+                // Runs are borrowed: the block behind the last one, if it is one of them.
+                let cell = behind.filter(|cell| cells.contains(cell)).or(cells.first().copied());
+                *place = cell.map_or(Known::Not, Known::This);
             }
+            last = Some(*place);
         }
         let new = new.into_iter().map(|(cell, _)| cell).collect();
         Ok(Puzzle { known, before: puzzle.before.clone(), new })
@@ -180,6 +197,16 @@ impl<'a> Rebuilder<'a> {
             }
         }
         Ok(None)
+    }
+}
+
+/// The block behind it in its slot.
+fn follower(place: Known<Cell>) -> Option<Cell> {
+    match place {
+        Known::This(Cell::Data { slot, index }) => {
+            Some(Cell::Data { slot, index: index.checked_add(1)? })
+        }
+        Known::This(_) | Known::Not | Known::Nothing => None,
     }
 }
 

@@ -58,7 +58,7 @@ impl Operation {
 
 /// The operations that change something.
 pub(super) fn changing() -> Vec<Operation> {
-    [of_backups(), of_deletions(), of_the_trash(), of_repairs(), of_keys()]
+    [of_backups(), of_deletions(), of_the_trash(), of_repairs(), of_keys(), of_notes()]
         .into_iter()
         .flatten()
         .collect()
@@ -276,6 +276,20 @@ fn of_keys() -> Vec<Operation> {
             shows: |_, after| after.keys().all(|key| !in_domain(key)),
         },
     ]
+}
+
+fn of_notes() -> Vec<Operation> {
+    vec![Operation {
+        name: "keeping a note",
+        start: &starts::NOTED,
+        run: |process| {
+            let repository = process.repository()?;
+            repository.note(CHAIN.tenant, CHAIN.chain, "task 2", b"second")?;
+            questions::notes(repository, 2)
+        },
+        change: |_| {},
+        shows: |_, after| count(after, |one| matches!(one, Place::Note(..))) == 2,
+    }]
 }
 
 /// The operations that only read.

@@ -70,6 +70,18 @@ pub(super) fn check_of_damage(repository: &Repository) -> Result<()> {
     if report.problems == EXPECTED.problems { Ok(()) } else { Err(Error::damaged("more", "is")) }
 }
 
+/// So many notes about the chain, in their order, each once.
+pub(super) fn notes(repository: &Repository, count: usize) -> Result<()> {
+    let notes = repository.notes()?;
+    if notes.len() < count {
+        return Err(Error::damaged("a note", "it was left out"));
+    }
+    let said: Vec<&[u8]> = notes.iter().map(|note| &note.content[..]).collect();
+    let expected: [&[u8]; 2] = [b"first", b"second"];
+    assert_eq!(said, expected[..count]);
+    Ok(())
+}
+
 /// P1, P5: the same of one version.
 pub(super) fn verify_of_damage(repository: &Repository) -> Result<()> {
     static EXPECTED: LazyLock<Verified> = LazyLock::new(|| {

@@ -61,7 +61,14 @@ pub(super) static FOUR: LazyLock<Start> = LazyLock::new(|| {
     start
 });
 
-/// The same, and a session of a process that died before its commit.
+/// The same, with a note.
+pub(super) static NOTED: LazyLock<Start> = LazyLock::new(|| {
+    FOUR.and(|repository, _| {
+        repository.note(CHAIN.tenant, CHAIN.chain, "task 1", b"first").unwrap();
+    })
+});
+
+/// The same without it, and a session of a process that died before its commit.
 pub(super) static DEAD_SESSION: LazyLock<Start> = LazyLock::new(|| {
     FOUR.and(|repository, _| {
         let mut session = repository.begin(&CHAIN, "dead").unwrap();
