@@ -220,9 +220,8 @@ mod tests {
         assert!(text.contains("| VLT | vaults | 3 | 4 | 1 | 2 |"), "{text}");
         let text = table(&tree).unwrap();
         let refused = "*refused so far:* `crates/x/tests/refused_so_far.rs`: is_not_made";
-        let both = format!(
-            "`crates/x/src/a.rs`: holds<br>{refused}<br>`tests/sdk/test_vault.py`: test_a"
-        );
+        let both =
+            format!("`crates/x/src/a.rs`: holds<br>{refused}<br>`tests/sdk/test_vault.py`: test_a");
         assert!(text.contains(&format!("| VLT-02 | M | {both} |")), "{text}");
         assert!(text.contains("| VLT-03 |  | `crates/x/src/a.rs`: holds |"), "{text}");
         assert!(text.contains("| VLT-T1 |  | `tests/sdk/test_vault.py` |"), "{text}");

@@ -25,28 +25,32 @@ pub fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr 
     }
     let mut said = HEADERS.iter().filter_map(|how| behind(headers, *how, trusted));
     match (said.next(), said.next()) {
-        (None, _) => peer,
-        (Some(one), None) => one.unwrap_or(peer),
-        (Some(one), Some(other)) => one.filter(|_| one == other).unwrap_or(peer),
+        (Some(Said::Address(one)), None) => one,
+        (Some(Said::Address(one)), Some(Said::Address(other))) if one == other => one,
+        _ => peer,
     }
 }
 
-/// What a header says; none: there is none; `Some(None)`: nothing that can be believed.
-fn behind(
-    headers: &HeaderMap,
-    (name, read): (&str, Read),
-    trusted: &[Network],
-) -> Option<Option<IpAddr>> {
+/// What a header says.
+enum Said {
+    Address(IpAddr),
+    /// Nothing that can be believed.
+    Unreadable,
+}
+
+/// What a header says; none: there is none.
+fn behind(headers: &HeaderMap, (name, read): (&str, Read), trusted: &[Network]) -> Option<Said> {
     headers.get(name)?;
-    let mut furthest = None;
+    let mut furthest = Said::Unreadable;
     // A proxy may as well add a header of its own below the client's.
     for line in headers.get_all(name).iter().rev() {
-        let Ok(line) = line.to_str() else { return Some(None) };
+        let Ok(line) = line.to_str() else { return Some(Said::Unreadable) };
         for element in from_the_right(line, b',') {
+            // Further to the left than the first that is not trusted stands what a client may have written.
             match read(element) {
-                Some(address) if is_in(trusted, address) => furthest = Some(address),
-                // Further to the left stands what a client may have written.
-                other => return Some(other),
+                None => return Some(Said::Unreadable),
+                Some(address) if !is_in(trusted, address) => return Some(Said::Address(address)),
+                Some(address) => furthest = Said::Address(address),
             }
         }
     }
@@ -184,7 +188,8 @@ mod tests {
     /// What cannot be read, or not be told from what a client wrote, names the proxy itself.
     #[test]
     fn what_is_malformed_names_the_proxy() {
-        for value in ["", " ", "unknown", "192.0.2.7,", "192.0.2.7, x", "192.0.2.7.8", "fe80::1%x", "\u{e4}"]
+        for value in
+            ["", " ", "unknown", "192.0.2.7,", "192.0.2.7, x", "192.0.2.7.8", "fe80::1%x", "\u{e4}"]
         {
             assert_eq!(xff(value), PROXY, "{value}");
         }
@@ -200,7 +205,8 @@ mod tests {
         ] {
             assert_eq!(forwarded(value), PROXY, "{value}");
         }
-        for (first, second) in [("192.0.2.7", "for=203.0.113.1"), ("x", "for=192.0.2.7"), ("192.0.2.7", "x")]
+        for (first, second) in
+            [("192.0.2.7", "for=203.0.113.1"), ("x", "for=192.0.2.7"), ("192.0.2.7", "x")]
         {
             let lines = [("x-forwarded-for", first), ("forwarded", second)];
             assert_eq!(asked(PROXY, &lines), PROXY, "{first} and {second}");

@@ -192,13 +192,22 @@ async fn each_backup_that_is_started_is_recorded() {
     let traces = app.get("/traces?limit=3").await.expect(200).body;
     let mut traces = traces["traces"].as_array().unwrap().clone();
     let of_run = traces.remove(0);
-    assert_eq!((&of_run["trace_name"], &of_run["resource_id"]), (&json!("createVaultBackup"), &json!(vault)));
+    assert_eq!(
+        (&of_run["trace_name"], &of_run["resource_id"]),
+        (&json!("createVaultBackup"), &json!(vault))
+    );
     assert!(of_run["request"].is_string());
     traces.reverse();
     assert_eq!((traces.len(), backups.len()), (2, 2));
     for (trace, backup) in traces.iter().zip(backups) {
-        assert_eq!((&trace["trace_name"], &trace["resource_type"]), (&json!("createBackup"), &json!("backup")));
-        assert_eq!((&trace["resource_id"], &trace["resource_name"]), (&backup["id"], &backup["name"]));
+        assert_eq!(
+            (&trace["trace_name"], &trace["resource_type"]),
+            (&json!("createBackup"), &json!("backup"))
+        );
+        assert_eq!(
+            (&trace["resource_id"], &trace["resource_name"]),
+            (&backup["id"], &backup["name"])
+        );
         assert_eq!(trace["request_id"], of_run["request_id"]);
         assert!(trace["request"].is_null(), "{trace}");
     }

@@ -191,7 +191,7 @@ async fn an_image_is_made_of_a_backup_that_is_being_made() {
     assert_eq!(modes.collect::<Vec<_>>(), ["na", "na"]);
     let restore = json!({"restore": {"server_id": SERVER}});
     let refused = app.post(&format!("/backups/{id}/restore"), &restore).await.expect(400);
-    assert_eq!(refused.code(), "BackupService.2005");
+    assert_eq!(refused.code(), "BackupService.2002", "its server is being backed up");
     let started = app.call("POST", MAKE, Some(&body)).await.expect(200).body;
     assert_eq!(listed(&app, "status=saving").await.len(), 1);
     let again = app.call("POST", MAKE, Some(&body)).await.expect(400);

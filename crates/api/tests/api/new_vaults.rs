@@ -101,7 +101,10 @@ async fn a_vault_shows_its_whole_policy_and_whether_it_acts() {
         assert_eq!(shown["enabled"], enabled);
         assert_eq!(shown, app.get(&path).await.expect(200).body["policy"]);
         let definition = &shown["operation_definition"];
-        assert_eq!((&definition["max_backups"], &definition["day_backups"]), (&json!(5), &json!(2)));
+        assert_eq!(
+            (&definition["max_backups"], &definition["day_backups"]),
+            (&json!(5), &json!(2))
+        );
         assert_eq!(shown["associated_vaults"][0]["vault_id"], vault);
     }
     app.post(&format!("/vaults/{vault}/dissociatepolicy"), &bind).await.expect(200);

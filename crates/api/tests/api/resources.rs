@@ -87,7 +87,10 @@ async fn a_server_shares_at_most_ten_disks() {
 
     app.provider.attach(other, shared[10].parse().unwrap());
     let verdict = verdict().await;
-    assert_eq!((&verdict["result"], &verdict["code"]), (&json!(false), &json!("BackupService.7107")));
+    assert_eq!(
+        (&verdict["result"], &verdict["code"]),
+        (&json!(false), &json!("BackupService.7107"))
+    );
     let run = json!({"checkpoint": {"vault_id": vault}});
     let refused = app.post("/checkpoints", &run).await.expect(400);
     let told = refused.body["error_msg"].as_str().unwrap();
@@ -113,8 +116,7 @@ async fn what_is_frozen_is_left_out() {
     let bind = json!({"resources": [{"id": OTHER, "type": "OS::Nova::Server"}]});
     let freeze = |is_frozen| {
         let why = "frozen: in the retention period".to_owned();
-        let status =
-            if is_frozen { ServerStatus::Fault { why } } else { ServerStatus::Running };
+        let status = if is_frozen { ServerStatus::Fault { why } } else { ServerStatus::Running };
         app.provider.set_server_status(OTHER.parse().unwrap(), status);
     };
     freeze(true);
@@ -131,5 +133,8 @@ async fn what_is_frozen_is_left_out() {
     assert!(one["reason"].as_str().unwrap().contains("frozen"), "{one}");
     app.settle().await;
     let listed = app.get(&format!("/backups?vault_id={vault}")).await.expect(200).body;
-    assert_eq!((&listed["count"], &listed["backups"][0]["resource_id"]), (&json!(1), &json!(SERVER)));
+    assert_eq!(
+        (&listed["count"], &listed["backups"][0]["resource_id"]),
+        (&json!(1), &json!(SERVER))
+    );
 }

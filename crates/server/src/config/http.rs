@@ -96,12 +96,13 @@ impl HttpConfig {
     /// Networks of proxies that are believed when they say for whom they ask.
     pub(crate) fn trusted_proxies(&self) -> Result<Vec<Network>, ConfigError> {
         let read = |text: &String| {
-            let wrong = |why: &str| {
-                ConfigError::invalid("http.trusted_proxies", format!("{text}: {why}"))
-            };
+            let wrong =
+                |why: &str| ConfigError::invalid("http.trusted_proxies", format!("{text}: {why}"));
             let network: Network = text.parse().map_err(wrong)?;
             if network.is_everything() {
-                return Err(wrong("whoever is trusted chooses its address, so not everybody may be"));
+                return Err(wrong(
+                    "whoever is trusted chooses its address, so not everybody may be",
+                ));
             }
             Ok(network)
         };

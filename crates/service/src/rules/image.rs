@@ -11,11 +11,7 @@ use crate::{Error, Result};
 
 /// Refuses backups that make no image; `is_settled`: it is being made and its snapshot is taken; `made`: the
 /// caller's image of it, if there is one.
-pub(crate) fn check_backup(
-    backup: &Backup,
-    is_settled: bool,
-    made: Option<&Image>,
-) -> Result<()> {
+pub(crate) fn check_backup(backup: &Backup, is_settled: bool, made: Option<&Image>) -> Result<()> {
     if backup.resource_kind != ResourceKind::Server {
         return Err(ImageError::NotOfServer { backup: backup.id }.into());
     }

@@ -140,7 +140,9 @@ fn obstacle(
 
 /// RES-11, for people.
 pub(crate) fn shared_disks(count: usize) -> String {
-    format!("{count} of its disks are attached to other servers too; at most {SHARED_DISKS_MAX} may be")
+    format!(
+        "{count} of its disks are attached to other servers too; at most {SHARED_DISKS_MAX} may be"
+    )
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use cbr_model::BackupId;
 use cbr_model::backup::{self, BackupState};
 use cbr_model::resource::ResourceKind;
-use cbr_model::BackupId;
 use cbr_service::backups::{Extras, Surroundings};
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -34,9 +34,8 @@ pub(super) enum Piece {
 
 /// Where the first cluster of the disk is; `None`: nowhere, and it reads as zeros.
 pub(super) fn first(file: &File, header: &Header) -> io::Result<Option<Piece>> {
-    let entry = |offset: u64| -> io::Result<u64> {
-        Ok(words(&read(file, offset, 8)?).next().unwrap_or(0))
-    };
+    let entry =
+        |offset: u64| -> io::Result<u64> { Ok(words(&read(file, offset, 8)?).next().unwrap_or(0)) };
     let table = entry(header.l1_offset)? & OFFSET;
     if table == 0 {
         return Ok(None);
