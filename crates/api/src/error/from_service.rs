@@ -66,8 +66,7 @@ const fn code(error: &Error) -> ErrorCode {
         E::ResourceNotFound(_) => C::ResourceNotFound,
         E::VolumeNotFound(_) => C::VolumeNotFound,
         E::ServerNotFound(_) => C::ServerNotFound,
-        E::ServerWithoutDisk(_) => C::ServerWithoutDisk,
-        E::TooManySharedDisks { .. } => C::TooManySharedDisks,
+        E::ServerWithoutDisk(_) | E::TooManySharedDisks { .. } => of_disks(error),
         E::ResourceStatusForbidsBackup { .. } => C::ResourceStatus,
         E::VolumeNotDeletable { .. } => C::VolumeNotDeletable,
         E::CheckpointNotFound(_) => C::CheckpointNotFound,
@@ -102,6 +101,15 @@ const fn code(error: &Error) -> ErrorCode {
         E::OperationNotCancellable { .. } => C::NotCancellable,
         E::ProviderUnavailable { .. } => C::ProviderUnavailable,
         E::Internal { .. } => C::Unknown,
+    }
+}
+
+/// What a server's disks do not allow.
+const fn of_disks(error: &Error) -> ErrorCode {
+    if matches!(error, E::ServerWithoutDisk(_)) {
+        C::ServerWithoutDisk
+    } else {
+        C::TooManySharedDisks
     }
 }
 
