@@ -54,7 +54,7 @@ class ServerBackup(unittest.TestCase):
         [server] = self.api.request("GET", path)["instances"]
         test1 = pathlib.Path(__file__).resolve().parents[2] / "docs" / "README.md"
         self.assertEqual(self.cat("README.md"), test1.read_bytes())
-        self.api.back_up(self.create_vault(server), "with test1")
+        self.api.back_up(self.create_vault(server), "with-test1")
         self.api.wait_for_all()
         [backup] = self.api.backups()
         self.debugfs("-w", "-R", "rm README.md")
