@@ -83,10 +83,15 @@ fn unguarded() -> ApiError {
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Query {
-    type Rejection = Infallible;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::parse(parts.uri.query().unwrap_or("")))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let query = Self::parse(parts.uri.query().unwrap_or(""));
+        // PostgreSQL has no such text, so nothing is called like this.
+        match query.with_zero() {
+            Some(key) => Err(ApiError::invalid(key, "no text has the character 0")),
+            None => Ok(query),
+        }
     }
 }
 

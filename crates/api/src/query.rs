@@ -40,6 +40,12 @@ impl Query {
         Self { pairs }
     }
 
+    /// The key of a value with the character 0, if there is one.
+    pub(crate) fn with_zero(&self) -> Option<&str> {
+        let found = self.pairs.iter().find(|(_, value)| value.contains('\0'));
+        found.map(|(key, _)| key.as_str())
+    }
+
     /// The value of `key`, if it is there and not empty. Of several, the first.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
         self.pairs.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str()).filter(|v| !v.is_empty())

@@ -52,20 +52,27 @@ impl CustomPoints<'_> {
         self.tx.execute("custom_points.record", sql).await.map(drop)
     }
 
-    /// How many metrics a project publishes.
+    /// How many metrics a project publishes that have a value which has not expired.
     pub async fn count(&mut self, project: ProjectId) -> Result<u64, DbError> {
-        let sql = Sql::new("SELECT COUNT(*) AS n FROM custom_metrics WHERE project_id = $1");
-        self.tx.number("custom_points.count", sql.bind(project)).await
+        let sql = Sql::new(
+            "SELECT COUNT(*) AS n FROM custom_metrics m WHERE m.project_id = $1 AND EXISTS
+                 (SELECT 1 FROM custom_points p WHERE p.metric_id = m.id AND p.expires_at > $2)",
+        );
+        let now = self.tx.now();
+        self.tx.number("custom_points.count", sql.bind(project).bind(now)).await
     }
 
-    /// How many values of a metric are kept.
+    /// How many values of a metric have not expired.
     pub async fn count_of(
         &mut self,
         project: ProjectId,
         metric: &CustomMetric,
     ) -> Result<u64, DbError> {
-        let sql = Sql::new("SELECT COUNT(*) AS n FROM custom_points WHERE metric_id = $1");
-        self.tx.number("custom_points.count_of", sql.bind(metric.id(project))).await
+        let sql = Sql::new(
+            "SELECT COUNT(*) AS n FROM custom_points WHERE metric_id = $1 AND expires_at > $2",
+        );
+        let now = self.tx.now();
+        self.tx.number("custom_points.count_of", sql.bind(metric.id(project)).bind(now)).await
     }
 
     /// A project's metrics, by namespace and name; only those of `namespace`, if it is given.

@@ -105,11 +105,15 @@ impl Metering<'_> {
         row.map(|row| row.int("hour")).transpose()
     }
 
-    /// Forgets at most `limit` rows of hours before `hour`, of whatever project; says how many.
+    /// Forgets at most `limit` rows of hours before `hour` that nobody has said to have exported, of whatever
+    /// project; says how many.
     pub async fn forget(&mut self, hour: i64, limit: u32) -> Result<u64, DbError> {
         let sql = Sql::new(
             "DELETE FROM metering WHERE (vault_id, hour) IN (
-                 SELECT vault_id, hour FROM metering WHERE hour < $1 LIMIT $2)",
+                 SELECT m.vault_id, m.hour FROM metering m WHERE m.hour < $1 AND NOT EXISTS
+                     (SELECT 1 FROM metering_exports e
+                      WHERE e.project_id = m.project_id AND m.hour < e.exported_until)
+                 LIMIT $2)",
         );
         self.tx.execute("metering.forget", sql.bind(hour).bind(limit)).await
     }

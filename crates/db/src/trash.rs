@@ -294,6 +294,16 @@ impl Trash<'_> {
         self.load("trash.due", sql).await
     }
 
+    /// Whether a task is taking the backup back.
+    pub async fn is_coming_back(&mut self, backup: BackupId) -> Result<bool, DbError> {
+        let sql = Sql::new(
+            "SELECT COUNT(*) AS n FROM tasks WHERE backup_id = $1 AND operation = $2
+             AND status IN ('waiting', 'running')",
+        );
+        let sql = sql.bind(backup).bind(OperationType::Undelete.as_str());
+        Ok(self.tx.number("trash.is_coming_back", sql).await? > 0)
+    }
+
     /// What the backups will take of a vault's capacity that tasks are still to take back into it.
     pub async fn coming_back(&mut self, vault: VaultId) -> Result<Bytes, DbError> {
         let sql = Sql::new(

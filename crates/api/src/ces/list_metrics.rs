@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
-use cbr_model::metric::{Metric, NAMESPACE};
+use cbr_model::metric::{DIMENSION, Metric, NAMESPACE};
 use cbr_service::Access;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -129,6 +129,11 @@ fn wanted(query: &Query) -> Result<Option<Wanted>, ApiError> {
         Some(None) => return Ok(None),
         known => known.flatten(),
     };
+    // Without a namespace those of the project's own are meant as well, which have other dimensions.
+    let of_vaults = |text: &str| query.text("namespace").is_some() || text.starts_with(DIMENSION);
+    if query.text("dim.0").is_some_and(|text| !of_vaults(text)) {
+        return Ok(None);
+    }
     match query.text("dim.0").map(dimension).transpose()? {
         Some(None) => Ok(None),
         vault => Ok(Some((vault.flatten(), metric))),

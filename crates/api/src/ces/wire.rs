@@ -82,8 +82,10 @@ impl MetricOfVault {
 
     /// Where a list goes on after this metric.
     pub(super) fn marker(&self) -> String {
-        let parts: Vec<String> =
-            self.dimensions.iter().map(|one| format!("{}:{}", one.name, one.value)).collect();
+        // A name or value may have what separates them.
+        let plain = |text: &str| text.replace('\\', "\\\\").replace(',', "\\,").replace(':', "\\:");
+        let part = |one: &Dimension| format!("{}:{}", plain(&one.name), plain(&one.value));
+        let parts: Vec<String> = self.dimensions.iter().map(part).collect();
         format!("{}.{}.{}", self.namespace, self.metric_name, parts.join(","))
     }
 }

@@ -97,6 +97,18 @@ async fn exported_hours_are_noted() {
         let refused = note(bad).await.expect(400);
         assert_eq!(refused.code(), "BackupService.9900", "{bad}");
     }
+    // Whose hours they are does not say that they are in somebody's books.
+    let until = json!({"until": "2026-01-15T10:00:00Z"});
+    let (token, project) = app.stranger().await;
+    let call = Call::new("POST", format!("/v3/{project}/x/billing/exported"));
+    let refused = send(&app.router, call.token(&token).json(&until).build()).await.expect(403);
+    assert_eq!(refused.code(), "BackupService.0403");
+    let of = |project: &str| json!({"until": "2026-01-15T10:00:00Z", "project_id": project});
+    app.post("/x/billing/exported", &of(&project)).await.expect(200);
+    for bad in ["0605767b5780d5762fc5c0118072a564", "no id"] {
+        let refused = app.post("/x/billing/exported", &of(bad)).await.expect(400);
+        assert_eq!(refused.code(), "BackupService.9900", "{bad}");
+    }
 }
 
 /// BIL-01, BIL-06: who runs the installation gives, and nobody to itself.

@@ -233,4 +233,12 @@ async fn what_cannot_be_published_is_refused_whole() {
     assert_eq!(refused.code(), "BackupService.9900", "a thousand metrics");
     let listed = get(&app, "/metrics?namespace=Shop.orders").await.body;
     assert_eq!(listed["meta_data"]["total"], 1000);
+    let of_one = get(&app, "/metrics?dim.0=host,h7").await.body;
+    assert_eq!(of_one["meta_data"]["total"], 1, "whatever the namespace");
+    // What has expired takes no room.
+    app.clock.advance(std::time::Duration::from_hours(8 * 24));
+    let later = START + 8 * 86_400_000;
+    let mut fresh = good.clone();
+    fresh["collect_time"] = json!(later);
+    publish(&app, &json!([fresh])).await.expect(201);
 }

@@ -200,6 +200,7 @@ async fn hostile_paths_and_queries_are_refused() {
         "marker=x",
         "status=odd",
         "id=%00",
+        "name=a%00b",
     ] {
         let answer = app.get(&format!("/vaults?{query}")).await.expect(400);
         assert_eq!(answer.code(), "BackupService.9900", "{query}");

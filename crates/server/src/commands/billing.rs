@@ -78,11 +78,14 @@ enum BillingCommand {
         #[arg(long, value_enum, default_value_t = ExportFormat::Csv)]
         format: ExportFormat,
     },
-    /// Say that the project's hours before a time are in your books: those are forgotten in time, others kept longer
+    /// Say, as the operator, that a project's hours before a time are in your books: those are forgotten in time, others kept longer
     Exported {
         /// Not after what is metered, as 2030-01-31T00:00:00Z
         #[arg(long, value_name = "TIME")]
         until: String,
+        /// Whose hours; without it those of your own project
+        #[arg(long, value_name = "ID")]
+        project: Option<String>,
     },
     /// List orders, newest first
     Orders {
@@ -150,8 +153,9 @@ impl BillingArgs {
                 let filters = [("from", from), ("until", until), ("vault_id", vault)];
                 export(&session, &filters, format).await
             }
-            BillingCommand::Exported { until } => {
-                let answer = post(&session, "x/billing/exported", &json!({"until": until})).await?;
+            BillingCommand::Exported { until, project } => {
+                let body = json!({"until": until, "project_id": project});
+                let answer = post(&session, "x/billing/exported", &body).await?;
                 if output.is_json() {
                     return output.json(&answer);
                 }

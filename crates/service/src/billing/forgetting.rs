@@ -6,8 +6,9 @@
 //! ```
 //! How far metering has come is what counts, not the clock: that is not followed far.
 
-use cbr_model::Timestamp;
+use cbr_model::{ProjectId, Timestamp};
 
+use super::accounts::check_operator;
 use super::metering::{begin_of, hour_of, metered_until};
 use super::service::Billing;
 use crate::audit::Subject;
@@ -64,19 +65,28 @@ impl Billing {
         Ok(count)
     }
 
-    /// Says that the project's hours that begin before `until` are in somebody's books: they may be
-    /// forgotten after `history_days`. An earlier time than was said before changes nothing. Returns
-    /// until when they are exported now.
-    pub async fn note_exported(&self, access: &Access, until: Timestamp) -> Result<Timestamp> {
+    /// Says that a project's hours – one's own project's if none is named – that begin before `until` are in somebody's
+    /// books: they may be forgotten after `history_days`. Only who runs the installation says so, not who is to pay.
+    /// An earlier time than was said before changes nothing. Returns until when they are exported now.
+    pub async fn note_exported(
+        &self,
+        access: &Access,
+        project: Option<ProjectId>,
+        until: Timestamp,
+    ) -> Result<Timestamp> {
         let doing = "noting what was exported";
         let mut tx = self.core.change(access, doing).await?;
+        check_operator(&mut tx, access).await?;
+        let project = project.unwrap_or_else(|| access.project());
+        if tx.projects().find(project).await.map_err(db(doing))?.is_none() {
+            return Err(Error::invalid("project_id", "there is no such project"));
+        }
         let hour = hour_of(until);
         let metered = metered_until(&mut tx).await?;
         if metered.is_none_or(|metered| hour > metered) {
             let reason = "these hours are not metered yet: none after the last that is over";
             return Err(Error::invalid("until", reason));
         }
-        let project = access.project();
         let noted = tx.metering().note_exported(project, hour).await.map_err(db(doing))?;
         tx.commit(Subject::new(project, "metering")).await?;
         Ok(begin_of(noted))

@@ -69,28 +69,43 @@ impl Catalogue {
         let trash = references(&trash);
         let mut rebuilt = Rebuilt { unreadable, ..Rebuilt::default() };
         let mut missing: BTreeMap<ProjectId, Vec<Found>> = BTreeMap::new();
+        let mut returned: BTreeMap<ProjectId, Vec<Found>> = BTreeMap::new();
         let mut present = 0;
         for one in found {
             let version = reference(&one.version);
+            let project = one.card.account.project;
             if rows.contains(&version) {
                 present += 1;
             } else if trash.contains(&version) {
                 rebuilt.known += 1;
+                returned.entry(project).or_default().push(one);
             } else {
-                missing.entry(one.card.account.project).or_default().push(one);
+                missing.entry(project).or_default().push(one);
             }
         }
         rebuilt.known += present;
         rebuilt.lost = (rows.len() as u64).saturating_sub(present);
+        let mut is_older = !missing.is_empty() || rebuilt.lost > 0;
         for found in missing.into_values() {
             let Some(first) = found.first() else { continue };
             let home = home(&mut tx, &first.card.account).await.map_err(db("finding a project"))?;
             let plan = plan(home, &found, &moves);
             write(&mut tx, plan, &mut rebuilt).await.map_err(db("writing the catalogue"))?;
         }
+        for found in returned.into_values() {
+            let Some(first) = found.first() else { continue };
+            let home = home(&mut tx, &first.card.account).await.map_err(db("finding a project"))?;
+            let plan = plan(home, &found, &moves);
+            let back = take_back(&mut tx, plan, &mut rebuilt).await;
+            is_older |= back.map_err(db("taking back what the store has"))?;
+        }
         let trash = rebuild_trash(&mut tx, trashed, &moves, &mut rebuilt).await;
         trash.map_err(db("writing the trash"))?;
-        rebuilt.held = hold(&mut tx, &rebuilt).await.map_err(db("holding what was found"))?;
+        if is_older || rebuilt.trashed > 0 {
+            // What holds and images kept meanwhile is not known, also of the backups it has (ADR 34).
+            let held = tx.retention().hold_rebuilt().await;
+            rebuilt.held = held.map_err(db("holding what was found"))?;
+        }
         tx.commit().await.map_err(db("rebuilding the catalogue"))?;
         rebuilt.disk_owners = self.own_disks(claims).await?;
         Ok(rebuilt)
@@ -364,11 +379,32 @@ fn references(rows: &[StoredDisk]) -> BTreeSet<VersionRef> {
     rows.iter().map(|row| reference(&row.version)).collect()
 }
 
-/// Keeps every backup, if some were missing: the database is older than the repository, and what holds and
-/// images kept meanwhile is not known, also of the backups it has (ADR 34). Says how many are kept more.
-async fn hold(tx: &mut Tx, rebuilt: &Rebuilt) -> std::result::Result<u64, DbError> {
-    let is_older = rebuilt.backups + rebuilt.trashed > 0;
-    if is_older { tx.retention().hold_rebuilt().await } else { Ok(0) }
+/// Takes backups out of the database's trash that are live in the store and that no task is taking back: they came
+/// back after the copy of the database was made, and would be given up by it. Says whether there were any.
+async fn take_back(
+    tx: &mut Tx,
+    plan: Plan,
+    rebuilt: &mut Rebuilt,
+) -> std::result::Result<bool, DbError> {
+    let mut back = Vec::new();
+    for backup in &plan.backups {
+        if tx.trash().find(backup.project, backup.id).await?.is_some()
+            && !tx.trash().is_coming_back(backup.id).await?
+        {
+            back.push((backup.project, backup.id, backup.vault));
+        }
+    }
+    if back.is_empty() {
+        return Ok(false);
+    }
+    // Only the vaults, and what is bound: the backups have rows, which know more than their cards.
+    write(tx, Plan { backups: Vec::new(), incomplete: 0, ..plan }, rebuilt).await?;
+    for (project, backup, vault) in back {
+        if tx.trash().take_back(project, backup, vault).await? {
+            rebuilt.backups += 1;
+        }
+    }
+    Ok(true)
 }
 
 /// The rows of what is in the store's trash. The time to take it back begins anew: when it was deleted

@@ -1,11 +1,11 @@
 //! Metrics that users publish themselves (contract F.6): kept as they come, for as long as they say.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use cbr_db::PublishedMetric;
-use cbr_model::Timestamp;
 use cbr_model::custom_metric::{CustomMetric, CustomValue, Wrong};
 use cbr_model::metric::{DataPoint, Summary, joined_by_period};
+use cbr_model::{ProjectId, Timestamp};
 
 use super::metrics::check_query;
 use super::requests::MetricQuery;
@@ -17,8 +17,8 @@ use crate::{Access, Error, Result};
 const VALUES_MAX: usize = 1000;
 /// Most metrics of a project.
 const METRICS_MAX: u64 = 1000;
-/// Most values of a metric that are kept: one a minute for a week.
-const KEPT_MAX: u64 = 7 * 24 * 60;
+/// Most values of a metric that are kept: one a minute for a week, and those that come at the same time.
+const KEPT_MAX: u64 = 7 * 24 * 60 + 60;
 /// Most of them that are read for one series.
 const READ_MAX: u32 = 11_000;
 /// Values that are forgotten in one transaction.
@@ -31,27 +31,42 @@ impl Monitoring {
         if values.is_empty() || values.len() > VALUES_MAX {
             return Err(Error::invalid("body", format!("1 to {VALUES_MAX} values")));
         }
-        // Numbers come every minute, and are no change that somebody has to answer for: no record.
-        let mut tx = self.core.change(access, doing).await?;
-        let (project, now) = (access.project(), tx.now());
-        let mut metrics = BTreeSet::new();
+        let (project, now) = (access.project(), self.core.clock.now());
         for value in values {
             value.check(now).map_err(|Wrong { field, why }| Error::invalid(field, why))?;
+        }
+        self.check_room_for(project, values).await?;
+        // Numbers come every minute, and are no change that somebody has to answer for: no record.
+        let mut tx = self.core.change(access, doing).await?;
+        for value in values {
             tx.custom_points().record(project, value).await.map_err(db(doing))?;
-            metrics.insert(&value.metric);
         }
-        if tx.custom_points().count(project).await.map_err(db(doing))? > METRICS_MAX {
-            let reason = format!("a project publishes at most {METRICS_MAX} metrics");
-            return Err(Error::invalid("metric", reason));
+        tx.commit_recorded().await
+    }
+
+    /// Whether a project may have so many more. Looked at before anything is written, because it takes longer than
+    /// others should wait: requests at the same time may go beyond it by what they bring.
+    async fn check_room_for(&self, project: ProjectId, values: &[CustomValue]) -> Result<()> {
+        let doing = "counting published values";
+        let mut new: BTreeMap<&CustomMetric, u64> = BTreeMap::new();
+        for value in values {
+            *new.entry(&value.metric).or_default() += 1;
         }
-        for metric in metrics {
+        let mut tx = self.core.db.read().await.map_err(db(doing))?;
+        let mut metrics = tx.custom_points().count(project).await.map_err(db(doing))?;
+        for (metric, more) in new {
             let kept = tx.custom_points().count_of(project, metric).await.map_err(db(doing))?;
-            if kept > KEPT_MAX {
+            if kept + more > KEPT_MAX {
                 let reason = format!("of {} {KEPT_MAX} values are kept already", metric.name);
                 return Err(Error::invalid("metric", reason));
             }
+            metrics += u64::from(kept == 0);
         }
-        tx.commit_recorded().await
+        if metrics > METRICS_MAX {
+            let reason = format!("a project publishes at most {METRICS_MAX} metrics");
+            return Err(Error::invalid("metric", reason));
+        }
+        Ok(())
     }
 
     /// What the project publishes, in order; of one namespace, or of all.

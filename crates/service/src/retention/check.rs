@@ -20,16 +20,22 @@ pub(crate) async fn check(
     if !matches!(rule, Rule::Policy(..)) {
         return Ok(());
     }
-    let now = match trust(tx).await? {
-        Trust::Now => tx.now(),
-        // As it was then: what had not ended counts, and is kept.
-        Trust::Until(proven) => proven,
+    let now = tx.now();
+    // As it was at each of these times: what had not ended counts, and is kept.
+    let times = match trust(tx).await? {
+        Trust::Now => [now, now],
+        // What holds at one of them only may be wrong, and what is decided stays so.
+        Trust::Until(proven) => [proven, now],
         // The next complete backup decides, when the clock has proven right.
         Trust::Nothing => return Ok(()),
     };
     let backups = tx.retention().of_resource(vault.id, resource).await?;
-    let candidates: Vec<_> = backups.iter().map(|one| candidate(&vault, one, now)).collect();
-    let decided: Vec<(BackupId, _)> = newly_expired(&candidates, rule.governing(), now, is_success);
+    let [then, decided] = times.map(|at| -> Vec<(BackupId, _)> {
+        let candidates: Vec<_> = backups.iter().map(|one| candidate(&vault, one, at)).collect();
+        newly_expired(&candidates, rule.governing(), at, is_success)
+    });
+    let is_sure = |backup: BackupId| then.iter().any(|(other, _)| *other == backup);
+    let decided = decided.into_iter().filter(|(backup, _)| is_sure(*backup));
     for (backup, why) in decided {
         tracing::info!(backup.id = %backup, rule = why.as_str(), "a backup is at its end");
         tx.retention().expire(backup, why).await?;

@@ -125,17 +125,21 @@ async fn exported_hours_are_forgotten_and_others_kept_longer() {
     let first = days(4).await;
     assert_eq!(first.len(), 4 * 24, "nothing is lost that nobody has");
     let at = |hour: i64| Timestamp(0).plus_seconds(hour * 3600);
-    let beyond = billing.note_exported(access, at(first[95].0 + 2)).await;
+    let beyond = billing.note_exported(access, None, at(first[95].0 + 2)).await;
     assert!(matches!(beyond, Err(Error::Invalid { field: "until", .. })), "{beyond:?}");
     assert_eq!(billing.exported_until(access).await.unwrap(), None);
     let end = at(first[24].0);
-    assert_eq!(billing.note_exported(access, end).await.unwrap(), end);
-    assert_eq!(billing.note_exported(access, at(first[3].0)).await.unwrap(), end, "never back");
+    assert_eq!(billing.note_exported(access, None, end).await.unwrap(), end);
+    assert_eq!(
+        billing.note_exported(access, None, at(first[3].0)).await.unwrap(),
+        end,
+        "never back"
+    );
     assert_eq!(billing.exported_until(access).await.unwrap(), Some(end));
     billing.sweep().await.unwrap();
     assert_eq!(world.metered().await, first[24..], "what was exported, and nothing else");
     // What is not old enough stays, though it is exported.
-    billing.note_exported(access, at(first[90].0)).await.unwrap();
+    billing.note_exported(access, None, at(first[90].0)).await.unwrap();
     billing.sweep().await.unwrap();
     assert_eq!(world.metered().await, first[48..]);
     let later = days(4).await;

@@ -85,6 +85,7 @@ async fn what_a_hold_or_an_image_kept_outlives_the_database() {
     assert!(released.is_by_system() && released.resource_name == "1 backups", "{released:?}");
     assert_eq!(world.services.catalogue.release_rebuilt().await.unwrap(), 0);
     assert_eq!(world.warnings().await, Vec::<String>::new());
+    world.clock.advance(Duration::from_secs(60));
     let newest = world.automatic(&disks).await;
     assert_eq!(world.expire().await, 1, "now it is one of too many");
     assert_eq!(world.backups().await[0].id, newest.id);
@@ -126,4 +127,27 @@ async fn a_rebuilt_vault_is_not_released_for_a_debt() {
     world.hours(1).await;
     world.settle().await;
     assert!(!world.is_there(&vault).await);
+}
+
+/// P8: a backup that was taken back after the copy of the database was made is there again, and is not given up
+/// as the trash of then says.
+#[tokio::test]
+async fn what_was_taken_back_since_is_not_given_up() {
+    let world = World::with_trash().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let backup = world.back_up(&vault).await;
+    world.delete(&backup).await;
+    assert_eq!((world.backups().await.len(), world.trash().await.len()), (0, 1));
+    // The copy is from now; then somebody takes it back.
+    let version = crate::content::reference(&crate::content::versions(&backup)[0]);
+    let repository = &world.store.repository;
+    repository.undelete(&version.chain, &[version.seq], None, "test").unwrap();
+    let rebuilt = world.services.catalogue.rebuild().await.unwrap();
+    assert_eq!((rebuilt.backups, rebuilt.held), (1, 1));
+    assert_eq!(world.trash().await.len(), 0);
+    assert_eq!(world.backups().await[0].id, backup.id);
+    let why = world.services.expiry.why(&world.access, backup.id).await.unwrap();
+    assert_eq!(why.holds[0].kind, HoldKind::Rebuilt);
+    let again = world.services.catalogue.rebuild().await.unwrap();
+    assert_eq!((again.backups, again.held, again.known), (0, 0, 1));
 }

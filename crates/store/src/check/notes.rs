@@ -25,7 +25,10 @@ impl Repository {
         let mut problems = Vec::new();
         match self.open_note(tenant, &key) {
             Ok(()) => {}
-            Err(error) if error.is_no_verdict() => return Err(error),
+            // Keys were read again: what does not open now is wrong.
+            Err(error) if matches!(&error, Error::Backend(inner) if !inner.is_damage()) => {
+                return Err(error);
+            }
             Err(error) => problems.push(Problem::of_key(&key, &error)),
         }
         // Notes stay, and numbers have no gaps.
@@ -55,7 +58,9 @@ impl Repository {
         let keys = match self.tenant(tenant) {
             Ok(Some(keys)) => keys,
             Ok(None) => return Err(Error::Missing { object: place::tenant_keys(tenant) }),
-            Err(error) if error.is_no_verdict() => return Err(error),
+            Err(error) if matches!(&error, Error::Backend(inner) if !inner.is_damage()) => {
+                return Err(error);
+            }
             // Destroyed on purpose; or damaged, which is named with the key itself.
             Err(_) => return Ok(()),
         };

@@ -192,10 +192,15 @@ pub fn notes(tenant: Uuid) -> String {
     format!("t/{tenant}/n/")
 }
 
+/// The prefix of a tenant's notes about `subject`.
+pub fn notes_about(tenant: Uuid, subject: Uuid) -> String {
+    let subject = Name(subject);
+    format!("{}{subject}/", notes(tenant))
+}
+
 /// The tenant's note number `n` about `subject`.
 pub fn note(tenant: Uuid, subject: Uuid, n: u64) -> Key {
-    let subject = Name(subject);
-    Key::from_parts(format!("{}{subject}/{n:016x}", notes(tenant)))
+    Key::from_parts(format!("{}{n:016x}", notes_about(tenant, subject)))
 }
 
 /// What a key of format v1 names.

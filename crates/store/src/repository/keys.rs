@@ -504,10 +504,13 @@ impl Repository {
             let Some(entry) = page.entries.first() else { return Ok(tenants) };
             let tenant =
                 entry.key.as_str().split('/').nth(1).and_then(|id| Uuid::try_parse(id).ok());
-            // Whatever lies below this name is passed over in one step.
+            // Whatever of ours lies below this name is passed over in one step; a name behind that by itself.
             let name = entry.key.as_str().split('/').nth(1).unwrap_or_default();
-            after = Some(Key::new(format!("t/{name}/zz"))?);
-            tenants.extend(tenant);
+            let ours = Key::new(format!("t/{name}/zz"))?;
+            after = Some(if entry.key.as_str() < ours.as_str() { ours } else { entry.key.clone() });
+            if tenants.last() != tenant.as_ref() {
+                tenants.extend(tenant);
+            }
         }
     }
 

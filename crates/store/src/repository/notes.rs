@@ -2,12 +2,13 @@
 //!
 //! A subject – anything of a tenant that has a UUID – has notes that are numbered from 1 without gaps, put only
 //! if absent, and never changed or removed; so all agree on their order. They are read by name, one after the
-//! other, and so is what a listing withholds at the end.
+//! other, and so is what a listing withholds between them and at the end. A number that was lost is not given again:
+//! what came after it would come before.
 //!
 //! **Once.** Of one owner there is one note about a subject: a task that does its work again, or two workers of it
 //! at once, find what was put. Who sleeps before a put finds its number taken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
@@ -18,6 +19,10 @@ use crate::error::{Error, Result};
 use crate::format::place::{self, Place};
 use crate::format::record::{NOTE_BYTES_MAX, Note, Record, TEXT_BYTES_MAX};
 use crate::planted::{self, Bug};
+
+/// So many numbers in a row that are not listed are looked for by name: a listing may withhold some. Where
+/// more are missing, somebody else made the name behind them.
+const WITHHELD_MAX: u64 = 16;
 
 /// A note that was found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,10 +56,15 @@ impl Repository {
             return Err(Error::NoKey { object: place::note(tenant, subject, 1).to_string() });
         }
         let note = Note { owner: owner.to_owned(), content: content.to_vec() };
-        let mut n = 1;
-        loop {
+        let listed = self.listed_notes(&place::notes_about(tenant, subject))?;
+        let listed = listed.into_values().next().unwrap_or_default();
+        let last = listed.last().copied().unwrap_or_default();
+        for n in with_withheld(&listed).chain(after(last)) {
             let key = place::note(tenant, subject, n);
             let there = self.backend.get(&key)?;
+            if there.is_none() && n < last {
+                continue;
+            }
             let is_blind = there.is_some() && planted::has(Bug::NotedTwice);
             let object =
                 there.unwrap_or_else(|| note.seal(&key, keys.as_ref(), self.random.as_ref()));
@@ -65,11 +75,12 @@ impl Repository {
             };
             match Note::open(&object, &key, keys.as_ref()) {
                 Ok(found) if found.owner == owner && !is_blind => return Ok(()),
-                Ok(_) => n += 1,
-                Err(error) if error.is_damage() => n += 1,
-                Err(error) => return Err(error),
+                Err(error) if is_no_answer(&error) => return Err(error),
+                Ok(_) | Err(_) => {}
             }
         }
+        let key = place::note(tenant, subject, last);
+        Err(Error::damaged(&key, "no number comes after it: this name is none of ours"))
     }
 
     /// All notes of all tenants, those about one subject in their order. What cannot be read is logged and left
@@ -80,46 +91,108 @@ impl Repository {
             match self.tenant(tenant) {
                 Ok(Some(keys)) => self.notes_of(tenant, &keys, &mut notes)?,
                 Ok(None) | Err(Error::Shredded { .. }) => {}
-                Err(error) => return Err(error),
+                Err(error) if is_no_answer(&error) => return Err(error),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(%tenant, error, "the notes of a tenant cannot be read");
+                }
             }
         }
         Ok(notes)
     }
 
     fn notes_of(&self, tenant: Uuid, keys: &TenantKeys, notes: &mut Vec<Noted>) -> Result<()> {
-        // By subject, the last number that is listed; what is behind it shows by its name.
-        let mut subjects: BTreeMap<Uuid, u64> = BTreeMap::new();
-        for entry in self.backend.list_all(&place::notes(tenant))? {
-            if let Some(Place::Note(_, subject, n)) = Place::parse(&entry.key) {
-                let last = subjects.entry(subject).or_default();
-                *last = n.max(*last);
-            }
-        }
-        for (subject, last) in subjects {
-            for n in 1.. {
-                let key = place::note(tenant, subject, n);
-                let read = match self.backend.get(&key) {
-                    Ok(Some(object)) => Note::open(&object, &key, keys),
-                    Ok(None) if n > last => break,
-                    Ok(None) => Err(Error::Missing { object: key.to_string() }),
-                    Err(error) => Err(error.into()),
-                };
-                match read {
-                    Ok(Note { owner, content }) => {
-                        notes.push(Noted { tenant, subject, owner, content });
-                    }
-                    Err(error) if error.is_damage() => {
-                        let error = &error as &dyn std::error::Error;
-                        tracing::error!(%key, error, "unreadable note");
-                        // What is not listed and cannot be read may be nothing at all.
-                        if n > last {
-                            break;
-                        }
-                    }
-                    Err(error) => return Err(error),
+        for (subject, listed) in self.listed_notes(&place::notes(tenant))? {
+            let mut last = 0;
+            for n in with_withheld(&listed) {
+                if n - last > 1 {
+                    tracing::error!(%tenant, %subject, last, n, "notes are missing in between");
                 }
+                last = n;
+                notes.extend(self.read_note((tenant, subject, n), keys)?);
+            }
+            // What is not listed and cannot be read may be nothing at all.
+            for n in after(last) {
+                let Some(note) = self.read_note((tenant, subject, n), keys)? else { break };
+                notes.push(note);
             }
         }
         Ok(())
+    }
+
+    /// The numbers of the notes below a prefix, as they are listed, by subject.
+    fn listed_notes(&self, prefix: &str) -> Result<BTreeMap<Uuid, BTreeSet<u64>>> {
+        let mut subjects: BTreeMap<Uuid, BTreeSet<u64>> = BTreeMap::new();
+        for entry in self.backend.list_all(prefix)? {
+            if let Some(Place::Note(_, subject, n)) = Place::parse(&entry.key) {
+                subjects.entry(subject).or_default().insert(n);
+            }
+        }
+        Ok(subjects)
+    }
+
+    /// A note that is there and can be read; what is wrong with one is logged.
+    fn read_note(
+        &self,
+        (tenant, subject, n): (Uuid, Uuid, u64),
+        keys: &TenantKeys,
+    ) -> Result<Option<Noted>> {
+        let key = place::note(tenant, subject, n);
+        let read = match self.backend.get(&key) {
+            Ok(Some(object)) => Note::open(&object, &key, keys).map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error.into()),
+        };
+        match read {
+            Err(error) if is_no_answer(&error) => Err(error),
+            Err(error) => {
+                let cause = &error as &dyn std::error::Error;
+                tracing::error!(%key, error = cause, "unreadable note");
+                Ok(None)
+            }
+            Ok(note) => {
+                Ok(note.map(|Note { owner, content }| Noted { tenant, subject, owner, content }))
+            }
+        }
+    }
+}
+
+/// Whether a backend did not answer: that says nothing of the note. What else is wrong with one concerns it alone.
+fn is_no_answer(error: &Error) -> bool {
+    matches!(error, Error::Backend(inner) if !inner.is_damage())
+}
+
+/// The numbers that are listed, with some that are not before each.
+fn with_withheld(listed: &BTreeSet<u64>) -> impl Iterator<Item = u64> {
+    let before = std::iter::once(0).chain(listed.iter().copied());
+    before.zip(listed).flat_map(|(before, &n)| {
+        let first = (before.saturating_add(1)).max(n.saturating_sub(WITHHELD_MAX));
+        first..=n
+    })
+}
+
+/// The numbers after `last`.
+fn after(last: u64) -> impl Iterator<Item = u64> {
+    last.checked_add(1).into_iter().flat_map(|first| first..=u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P8: names that nobody of us made cost no time.
+    #[test]
+    fn what_a_listing_withholds_is_looked_for_within_reason() {
+        let numbers = |listed: &[u64]| -> Vec<u64> {
+            with_withheld(&listed.iter().copied().collect()).collect()
+        };
+        assert_eq!(numbers(&[]), Vec::<u64>::new());
+        assert_eq!(numbers(&[1, 2, 5]), [1, 2, 3, 4, 5]);
+        assert_eq!(numbers(&[3]), [1, 2, 3]);
+        let far = numbers(&[1, 1 << 60, u64::MAX]);
+        assert_eq!(far.len(), 1 + 2 * (1 + usize::try_from(WITHHELD_MAX).unwrap()));
+        assert_eq!(far.last(), Some(&u64::MAX));
+        assert_eq!(after(u64::MAX).next(), None);
+        assert_eq!(after(7).take(2).collect::<Vec<_>>(), [8, 9]);
     }
 }

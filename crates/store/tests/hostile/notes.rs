@@ -169,3 +169,30 @@ fn notes_of_a_destroyed_tenant_are_nobodys() {
     assert_eq!(wrong(&found), Vec::<String>::new());
     assert!(!backend.snapshot().contains_key(&place::note(TENANT, SUBJECT, 1)));
 }
+
+/// P8, P23: names that somebody else made cost no time and no memory; what is sound is read, and the next note
+/// comes after what was lost.
+#[test]
+fn names_of_others_hold_up_nobody() {
+    let (backend, repository) = repository();
+    for owner in ["task 1", "task 2", "task 3"] {
+        repository.note(TENANT, SUBJECT, owner, owner.as_bytes()).unwrap();
+    }
+    backend.delete(&place::note(TENANT, SUBJECT, 1)).unwrap();
+    let _ = backend.put_new(&place::note(TENANT, OTHER, u64::MAX), &[&[]]).unwrap();
+    let _ = backend.put_new(&place::note(TENANT, OTHER, 1 << 40), &[b"x"]).unwrap();
+    // Of a tenant whose name sorts behind everything that is below it, and of one whose key is junk.
+    for junk in [Uuid::from_u128(77), TENANT] {
+        let below = format!("t/{junk}/zzz");
+        let _ = backend.put_new(&Key::new(below).unwrap(), &[b"x"]).unwrap();
+    }
+    let _ = backend.put_new(&place::tenant_key(Uuid::from_u128(78), 1), &[b"junk"]).unwrap();
+    let found = open(backend.clone(), 5);
+    assert_eq!(said(&found, SUBJECT), ["task 2", "task 3"]);
+    assert_eq!(said(&found, OTHER), Vec::<String>::new());
+    found.note(TENANT, SUBJECT, "task 4", b"task 4").unwrap();
+    assert_eq!(said(&found, SUBJECT), ["task 2", "task 3", "task 4"]);
+    assert_eq!(backend.get(&place::note(TENANT, SUBJECT, 1)).unwrap(), None, "lost is lost");
+    let refused = found.note(TENANT, OTHER, "task 5", b"x");
+    assert!(refused.is_err(), "there is no number after the last one");
+}

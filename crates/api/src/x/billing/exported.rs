@@ -18,7 +18,7 @@ pub(crate) const OPERATION: Operation = Operation {
     verb: Verb::Post,
     path: "/v3/{project_id}/x/billing/exported",
     group: "Extensions",
-    summary: "Says that the project's metered hours before a time are exported, so that they may be forgotten.",
+    summary: "Says that a project's metered hours before a time are exported, so that they may be forgotten; for the operator.",
     admission: Admission::Project,
     action: Some("cbr:vaults:updateOrder"),
     event: Some(Event::new("noteMeteringExported", "metering")),
@@ -34,6 +34,8 @@ pub(crate) const OPERATION: Operation = Operation {
 #[schema(as = NoteMeteringExportedRequest)]
 #[serde(deny_unknown_fields)]
 struct Request {
+    /// Whose hours; without it the project's own.
+    project_id: Option<String>,
     /// Hours that begin before are exported; not after what is metered.
     until: String,
 }
@@ -55,6 +57,8 @@ async fn handle(
 ) -> Result<Json<Response>, ApiError> {
     let until = time::parse(&request.until)
         .ok_or_else(|| ApiError::invalid("until", "write it as 2030-01-31T00:00:00Z"))?;
-    let exported = api.services.billing.note_exported(&access, until).await?;
+    let project = request.project_id.map(|id| id.parse()).transpose();
+    let project = project.map_err(|_| ApiError::invalid("project_id", "the id of a project"))?;
+    let exported = api.services.billing.note_exported(&access, project, until).await?;
     Ok(Json(Response { exported_until: time::format(exported) }))
 }
