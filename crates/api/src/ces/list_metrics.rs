@@ -130,8 +130,8 @@ fn wanted(query: &Query) -> Result<Option<Wanted>, ApiError> {
         known => known.flatten(),
     };
     // Without a namespace those of the project's own are meant as well, which have other dimensions.
-    let of_vaults = |text: &str| query.text("namespace").is_some() || text.starts_with(DIMENSION);
-    if query.text("dim.0").is_some_and(|text| !of_vaults(text)) {
+    let is_other = |text: &str| text.split_once(',').is_some_and(|(name, _)| name != DIMENSION);
+    if query.text("namespace").is_none() && query.text("dim.0").is_some_and(is_other) {
         return Ok(None);
     }
     match query.text("dim.0").map(dimension).transpose()? {

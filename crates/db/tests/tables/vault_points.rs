@@ -136,6 +136,9 @@ async fn what_users_publish_is_kept_once_until_it_expires(database: TestDatabase
     let mut tx = world.begin().await;
     let gone = tx.custom_points().list(world.project, &other, (at, at), 9).await.unwrap();
     assert_eq!(gone, [], "before it is forgotten");
+    // Nor does it take room.
+    assert_eq!(tx.custom_points().count(world.project).await.unwrap(), 1);
+    assert_eq!(tx.custom_points().count_of(world.project, &other).await.unwrap(), 0);
     assert_eq!(tx.custom_points().forget(9).await.unwrap(), 1);
     let left = tx.custom_points().metrics(world.project, None).await.unwrap();
     assert_eq!(left.iter().map(|one| &one.metric).collect::<Vec<_>>(), [&ab]);
