@@ -85,7 +85,7 @@ async fn what_a_hold_or_an_image_kept_outlives_the_database() {
     assert!(released.is_by_system() && released.resource_name == "1 backups", "{released:?}");
     assert_eq!(world.services.catalogue.release_rebuilt().await.unwrap(), 0);
     assert_eq!(world.warnings().await, Vec::<String>::new());
-    world.clock.advance(Duration::from_secs(60));
+    world.clock.advance(Duration::from_mins(1));
     let newest = world.automatic(&disks).await;
     assert_eq!(world.expire().await, 1, "now it is one of too many");
     assert_eq!(world.backups().await[0].id, newest.id);
