@@ -21,6 +21,7 @@ use cbr_store::VersionRef;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::host::{Gate, Host};
 use crate::audit::Subject;
@@ -102,6 +103,20 @@ impl Exports {
         backup: BackupId,
         writable: bool,
     ) -> Result<ExportView> {
+        // A client that hangs up may do so at any moment, also while the row is being committed: what is begun
+        // is brought to its end.
+        let (exports, access) = (self.clone(), access.clone());
+        let made = async move { exports.create_whole(&access, backup, writable).await };
+        let made = tokio::spawn(made.instrument(tracing::Span::current())).await;
+        made.map_err(Error::internal("opening an export"))?
+    }
+
+    async fn create_whole(
+        &self,
+        access: &Access,
+        backup: BackupId,
+        writable: bool,
+    ) -> Result<ExportView> {
         let doing = "exporting a backup";
         let gate = self.enter().await;
         let mut tx = self.core.change(access, doing).await?;
@@ -129,10 +144,7 @@ impl Exports {
         };
         tx.exports().insert(&export).await.map_err(db(doing))?;
         tx.commit(Subject::new(backup.id, &backup.name)).await?;
-        // The row is there: from here on it goes on though the client hangs up.
-        let (exports, wanted) = (self.clone(), export.clone());
-        let opened = tokio::spawn(async move { exports.open_new(&wanted, version, &gate).await });
-        opened.await.map_err(Error::internal("opening an export"))??;
+        self.open_new(&export, version, &gate).await?;
         Ok(self.view(Export { opened: true, ..export }, &backup))
     }
 

@@ -96,10 +96,12 @@ async fn a_rebuild_knows_what_is_being_taken_back() {
     let backup = world.back_up(&vault).await;
     world.delete(&backup).await;
     world.undelete_half(&backup);
+    // Its task is not over.
+    world.services.trash.undelete(&world.access, backup.id, None).await.unwrap();
     let rebuilt = world.services.catalogue.rebuild().await.unwrap();
     assert_eq!(rebuilt, Rebuilt { known: 1, ..Rebuilt::default() });
     assert_eq!((world.backups().await.len(), world.trash().await.len()), (0, 1));
-    world.undelete(&backup).await;
+    world.settle().await;
     assert_eq!((world.backups().await.len(), world.trash().await.len()), (1, 0));
     succeeded(&world.restore(backup.id).await.unwrap());
 }
