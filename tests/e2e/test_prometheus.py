@@ -143,11 +143,13 @@ class Firing(unittest.TestCase):
             self.ask("/api/v1/query?" + urllib.parse.urlencode({"query": json.loads(f'"{question}"')}))
 
     def ask(self, path, **nothing):
-        """What Prometheus answers; `nothing` while it does not listen yet."""
+        """What Prometheus answers; `nothing` while it does not listen yet, or listens and is not ready."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
+            if error.code == 503 and nothing and self.prometheus.poll() is None:
+                return nothing
             raise AssertionError(f"{path}: {error.read().decode()}") from None
         except OSError:
             if not nothing or self.prometheus.poll() is not None:
