@@ -87,9 +87,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let query = Self::parse(parts.uri.query().unwrap_or(""));
-        // PostgreSQL has no such text, so nothing is called like this.
         match query.with_zero() {
-            Some(key) => Err(ApiError::invalid(key, "no text has the character 0")),
+            Some(key) => Err(ApiError::invalid(key, NO_ZERO)),
             None => Ok(query),
         }
     }
@@ -117,6 +116,19 @@ impl FromRequestParts<Api> for Extensions {
     }
 }
 
+/// PostgreSQL keeps no such text, so nothing is called like this.
+const NO_ZERO: &str = "no text has the character 0";
+
+/// Whether a text in this JSON has the character 0. It can only be written as an escape; one whose backslash is
+/// itself escaped is none.
+fn has_zero(json: &[u8]) -> bool {
+    let is_escape = |at: usize| {
+        let before = json[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
+        before % 2 == 0
+    };
+    json.windows(6).enumerate().any(|(at, six)| six == br"\u0000" && is_escape(at))
+}
+
 /// A JSON body. Unknown keys are ignored (contract A.4), whatever the content type says.
 #[derive(Debug)]
 pub(crate) struct JsonBody<T>(pub(crate) T);
@@ -128,6 +140,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
         // The guard has limited it already.
         let bytes =
             to_bytes(request.into_body(), usize::MAX).await.map_err(|_| ApiError::unknown())?;
+        if has_zero(&bytes) {
+            return Err(ApiError::invalid("body", NO_ZERO));
+        }
         serde_json::from_slice(&bytes).map(Self).map_err(|error| ApiError::invalid("body", error))
     }
 }
@@ -253,4 +268,20 @@ id_parameters! {
     VaultInPath: Vault = "vault_id", VaultNotFound;
     /// `{volume_id}`
     VolumeInPath: Resource = "volume_id", VolumeNotFound;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reliability 10.3.
+    #[test]
+    fn the_character_0_is_found_in_json() {
+        for text in [r#"{"a":"\u0000"}"#, r#""x\\\u00001""#, r#"["\n\u0000"]"#] {
+            assert!(has_zero(text.as_bytes()), "{text}");
+        }
+        for text in ["", "{}", r#""\\u0000""#, r#""\u0001 u0000""#] {
+            assert!(!has_zero(text.as_bytes()), "{text}");
+        }
+    }
 }

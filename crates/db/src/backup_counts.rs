@@ -16,8 +16,8 @@ pub struct BackupCounts<'t> {
 macro_rules! counted {
     () => {
         "SELECT b.vault_id, b.root_resource_id, b.status, b.project_id,
-             CAST(SUM(CASE WHEN b.parent_id IS NULL THEN 1 ELSE 0 END) AS BIGINT), COUNT(*),
-             CAST(SUM(b.logical_bytes) AS BIGINT)
+             CAST(SUM(CASE WHEN b.parent_id IS NULL THEN 1 ELSE 0 END) AS BIGINT) AS backups,
+             COUNT(*) AS entries, CAST(SUM(b.logical_bytes) AS BIGINT) AS bytes
          FROM backups b GROUP BY b.vault_id, b.root_resource_id, b.status, b.project_id"
     };
 }
@@ -47,19 +47,17 @@ impl BackupCounts<'_> {
     pub async fn recount(&mut self) -> Result<(), DbError> {
         let name = "backup_counts.recount";
         self.tx.execute(name, Sql::new("DELETE FROM backup_counts")).await?;
-        let sql = Sql::new(
+        let sql = Sql::new(concat!(
             "INSERT INTO backup_counts
                  (vault_id, resource_id, status, project_id, kind, backups, entries, bytes)
-             SELECT b.vault_id, b.root_resource_id, b.status, b.project_id,
-                 COALESCE(MAX(CASE WHEN b.parent_id IS NULL THEN b.resource_kind END),
-                          (SELECT MAX(p.resource_kind) FROM backups p
-                           WHERE p.resource_id = b.root_resource_id AND p.parent_id IS NULL),
-                          MAX(b.resource_kind)),
-                 CAST(SUM(CASE WHEN b.parent_id IS NULL THEN 1 ELSE 0 END) AS BIGINT), COUNT(*),
-                 CAST(SUM(b.logical_bytes) AS BIGINT)
-             FROM backups b
-             GROUP BY b.vault_id, b.root_resource_id, b.status, b.project_id",
-        );
+             SELECT c.vault_id, c.root_resource_id, c.status, c.project_id,
+                 (SELECT MAX(p.resource_kind) FROM backups p WHERE p.project_id = c.project_id
+                  AND p.resource_id = c.root_resource_id AND p.parent_id IS NULL),
+                 c.backups, c.entries, c.bytes
+             FROM (",
+            counted!(),
+            ") c"
+        ));
         self.tx.execute(name, sql).await.map(drop)
     }
 }

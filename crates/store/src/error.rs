@@ -199,6 +199,12 @@ impl Error {
         }
     }
 
+    /// Whether the backend did not answer: that says nothing about what was asked for. Whatever else is wrong
+    /// concerns one object alone.
+    pub(crate) const fn is_no_answer(&self) -> bool {
+        matches!(self, Self::Backend(error) if !error.is_damage())
+    }
+
     /// Whether one object is damaged or gone, which says nothing about the others (P5).
     pub(crate) const fn is_damage(&self) -> bool {
         match self {

@@ -208,6 +208,14 @@ async fn hostile_paths_and_queries_are_refused() {
     for fine in ["offset=0", "unknown=1", "%ff=%ff", "&&&", "="] {
         app.get(&format!("/vaults?{fine}")).await.expect(200);
     }
+    let described = |text: &str| {
+        let mut body = vault_body("plain");
+        body["vault"]["description"] = json!(text);
+        body
+    };
+    let refused = app.post("/vaults", &described("a\u{0}")).await.expect(400);
+    assert_eq!(refused.code(), "BackupService.9900", "PostgreSQL has no such text");
+    app.post("/vaults", &described(r"a\u0000")).await.expect(200);
 }
 
 #[tokio::test]

@@ -440,6 +440,29 @@ async fn a_clock_that_leaps_deletes_nothing() {
     assert_eq!(disk.stored().await, [6, 7, 8]);
 }
 
+/// RET-17, RET-36: what is decided stays so, and an untrusted clock does not say which backups have ended: what is
+/// one too many only if another has not ended is not decided about.
+#[tokio::test]
+async fn a_clock_that_is_only_a_bound_decides_nothing_that_may_be_wrong() {
+    let disk = Disk::with(r#"{"max_backups":2}"#).await;
+    disk.until(at(6, 14)).await;
+    disk.change(r#"{"retention_duration_days":1}"#).await;
+    disk.until(at(7, 3)).await;
+    disk.change(r#"{"max_backups":2}"#).await;
+    // The second has ended, if the clock is right; what is sure is that it is the 7th, or later.
+    let [seen, from, proven] = [at(9, 1), at(30, 0), at(7, 12)].map(|time| time.0);
+    let watch = format!(r#"{{"seen":{seen},"trusted_from":{from},"proven":{proven}}}"#);
+    let mut tx = disk.world.db.begin().await.unwrap();
+    tx.settings().set("retention.clock", &watch).await.unwrap();
+    tx.commit().await.unwrap();
+    disk.world.sweep_at(at(9, 2)).await;
+    assert_eq!(disk.stored().await, [6, 7, 9]);
+    let mut tx = disk.world.db.read().await.unwrap();
+    let found = tx.retention().of_resource(disk.vault.id, id(VOLUME)).await.unwrap();
+    let decided: Vec<_> = found.iter().filter_map(|one| one.decided).collect();
+    assert_eq!(decided, [], "two of three, or one of two");
+}
+
 /// RET-18: rules for certain days keep until a time, so what they let go, they let go by the clock; a
 /// backup that is complete while the clock is wrong decides nothing.
 #[tokio::test]

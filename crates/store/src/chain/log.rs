@@ -409,7 +409,7 @@ impl Listed {
 
 /// Damage is remembered; a backend that does not answer ends the reading.
 fn keep_damage(error: Error, history: &mut History) -> Result<()> {
-    if matches!(&error, Error::Backend(inner) if !inner.is_damage()) {
+    if error.is_no_answer() {
         return Err(error);
     }
     history.unreadable.push(error);

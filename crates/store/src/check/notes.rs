@@ -23,12 +23,10 @@ impl Repository {
     ) -> Result<Vec<Problem>> {
         let key = place::note(tenant, subject, n);
         let mut problems = Vec::new();
-        match self.open_note(tenant, &key) {
+        match self.look_at_note(tenant, &key) {
             Ok(()) => {}
+            Err(error) if error.is_no_answer() => return Err(error),
             // Keys were read again: what does not open now is wrong.
-            Err(error) if matches!(&error, Error::Backend(inner) if !inner.is_damage()) => {
-                return Err(error);
-            }
             Err(error) => problems.push(Problem::of_key(&key, &error)),
         }
         // Notes stay, and numbers have no gaps.
@@ -42,10 +40,10 @@ impl Repository {
         Ok(problems)
     }
 
-    fn open_note(&self, tenant: Uuid, key: &Key) -> Result<()> {
+    fn look_at_note(&self, tenant: Uuid, key: &Key) -> Result<()> {
         let mut looks = 1;
         loop {
-            let opened = self.open_note_once(tenant, key);
+            let opened = self.look_at_note_once(tenant, key);
             if opened.is_ok() || looks == LOOKS_MAX {
                 return opened;
             }
@@ -54,13 +52,11 @@ impl Repository {
         }
     }
 
-    fn open_note_once(&self, tenant: Uuid, key: &Key) -> Result<()> {
+    fn look_at_note_once(&self, tenant: Uuid, key: &Key) -> Result<()> {
         let keys = match self.tenant(tenant) {
             Ok(Some(keys)) => keys,
             Ok(None) => return Err(Error::Missing { object: place::tenant_keys(tenant) }),
-            Err(error) if matches!(&error, Error::Backend(inner) if !inner.is_damage()) => {
-                return Err(error);
-            }
+            Err(error) if error.is_no_answer() => return Err(error),
             // Destroyed on purpose; or damaged, which is named with the key itself.
             Err(_) => return Ok(()),
         };

@@ -13,8 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::Repository;
-use crate::backend::{BackendExt, Decided};
-use crate::crypto::TenantKeys;
+use crate::backend::{BackendExt, Decided, Key};
 use crate::error::{Error, Result};
 use crate::format::place::{self, Place};
 use crate::format::record::{NOTE_BYTES_MAX, Note, Record, TEXT_BYTES_MAX};
@@ -73,9 +72,10 @@ impl Repository {
                 Decided::Ours => object,
                 Decided::Other(there) => there,
             };
-            match Note::open(&object, &key, keys.as_ref()) {
+            match self.open_note(tenant, &key, &object) {
                 Ok(found) if found.owner == owner && !is_blind => return Ok(()),
-                Err(error) if is_no_answer(&error) => return Err(error),
+                Err(error) if error.is_no_answer() => return Err(error),
+                // Somebody else's, or nobody can read whose it is.
                 Ok(_) | Err(_) => {}
             }
         }
@@ -89,9 +89,9 @@ impl Repository {
         let mut notes = Vec::new();
         for tenant in self.key_tenants()? {
             match self.tenant(tenant) {
-                Ok(Some(keys)) => self.notes_of(tenant, &keys, &mut notes)?,
+                Ok(Some(_)) => self.notes_of(tenant, &mut notes)?,
                 Ok(None) | Err(Error::Shredded { .. }) => {}
-                Err(error) if is_no_answer(&error) => return Err(error),
+                Err(error) if error.is_no_answer() => return Err(error),
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
                     tracing::error!(%tenant, error, "the notes of a tenant cannot be read");
@@ -101,7 +101,7 @@ impl Repository {
         Ok(notes)
     }
 
-    fn notes_of(&self, tenant: Uuid, keys: &TenantKeys, notes: &mut Vec<Noted>) -> Result<()> {
+    fn notes_of(&self, tenant: Uuid, notes: &mut Vec<Noted>) -> Result<()> {
         for (subject, listed) in self.listed_notes(&place::notes(tenant))? {
             let mut last = 0;
             for n in with_withheld(&listed) {
@@ -109,11 +109,11 @@ impl Repository {
                     tracing::error!(%tenant, %subject, last, n, "notes are missing in between");
                 }
                 last = n;
-                notes.extend(self.read_note((tenant, subject, n), keys)?);
+                notes.extend(self.read_note(tenant, subject, n)?);
             }
             // What is not listed and cannot be read may be nothing at all.
             for n in after(last) {
-                let Some(note) = self.read_note((tenant, subject, n), keys)? else { break };
+                let Some(note) = self.read_note(tenant, subject, n)? else { break };
                 notes.push(note);
             }
         }
@@ -132,34 +132,38 @@ impl Repository {
     }
 
     /// A note that is there and can be read; what is wrong with one is logged.
-    fn read_note(
-        &self,
-        (tenant, subject, n): (Uuid, Uuid, u64),
-        keys: &TenantKeys,
-    ) -> Result<Option<Noted>> {
+    fn read_note(&self, tenant: Uuid, subject: Uuid, n: u64) -> Result<Option<Noted>> {
         let key = place::note(tenant, subject, n);
         let read = match self.backend.get(&key) {
-            Ok(Some(object)) => Note::open(&object, &key, keys).map(Some),
-            Ok(None) => Ok(None),
+            Ok(Some(object)) => self.open_note(tenant, &key, &object),
+            Ok(None) => return Ok(None),
             Err(error) => Err(error.into()),
         };
         match read {
-            Err(error) if is_no_answer(&error) => Err(error),
+            Ok(Note { owner, content }) => Ok(Some(Noted { tenant, subject, owner, content })),
+            Err(error) if error.is_no_answer() => Err(error),
             Err(error) => {
-                let cause = &error as &dyn std::error::Error;
-                tracing::error!(%key, error = cause, "unreadable note");
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(%key, error, "unreadable note");
                 Ok(None)
-            }
-            Ok(note) => {
-                Ok(note.map(|Note { owner, content }| Noted { tenant, subject, owner, content }))
             }
         }
     }
-}
 
-/// Whether a backend did not answer: that says nothing of the note. What else is wrong with one concerns it alone.
-fn is_no_answer(error: &Error) -> bool {
-    matches!(error, Error::Backend(inner) if !inner.is_damage())
+    /// The note in `object`. A key that is not known may be new, of another process: keys are read again, once.
+    fn open_note(&self, tenant: Uuid, key: &Key, object: &[u8]) -> Result<Note> {
+        let open = || match self.tenant(tenant)? {
+            Some(keys) => Note::open(object, key, keys.as_ref()),
+            None => Err(Error::Missing { object: place::tenant_keys(tenant) }),
+        };
+        match open() {
+            Err(Error::UnknownKey { .. }) => {
+                self.forget_tenant(tenant);
+                open()
+            }
+            opened => opened,
+        }
+    }
 }
 
 /// The numbers that are listed, with some that are not before each.

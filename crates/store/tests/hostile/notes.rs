@@ -59,6 +59,20 @@ fn notes_are_found_in_their_order_and_an_owner_has_one() {
     assert_eq!(said(&found, SUBJECT).len(), 4);
 }
 
+/// P14: who has known the tenant's keys since before they changed sees what was noted with the new one, and notes
+/// nothing a second time.
+#[test]
+fn a_key_that_is_new_hides_no_note() {
+    let (backend, repository) = repository();
+    repository.note(TENANT, SUBJECT, "task 1", b"a").unwrap();
+    let [reader, other] = [2, 3].map(|seed| open(backend.clone(), seed));
+    assert_eq!(said(&reader, SUBJECT), ["a"]);
+    other.rotate_tenant(TENANT).unwrap();
+    other.note(TENANT, SUBJECT, "task 2", b"b").unwrap();
+    repository.note(TENANT, SUBJECT, "task 2", b"late").unwrap();
+    assert_eq!(said(&reader, SUBJECT), ["a", "b"]);
+}
+
 /// A tenant without data has nothing that could be noted, and what is too long is refused.
 #[test]
 fn what_cannot_be_noted_leaves_nothing() {
