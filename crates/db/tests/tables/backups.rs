@@ -22,6 +22,7 @@ on_both_engines! {
     usage_is_the_sum_over_the_backups,
     backups_are_found_by_each_filter,
     backups_are_sorted_by_each_key_and_paged_by_marker,
+    a_search_counts_all_that_it_finds_however_many,
     keys_may_have_different_directions,
     a_vault_with_backups_cannot_vanish,
     the_stored_disks_are_those_with_content,
@@ -398,4 +399,43 @@ async fn sizes_are_due_after_each_change_and_found_for_any_number_of_backups(
     tx.backup_sizes().set(backup.id, rows[0].changes, sizes).await.unwrap();
     assert_eq!(due_disks(&mut tx).await.len(), 1);
     assert_eq!(tx.backup_sizes().find(world.project, &ids).await.unwrap().len(), 0);
+}
+
+/// Contract A.4, C27: few are found by one look at all names, very many by counting them; the number and the pages
+/// are the same.
+async fn a_search_counts_all_that_it_finds_however_many(database: TestDatabase) {
+    const MANY: u32 = 1001;
+    let world = World::on(database).await;
+    let vault = world.stored_vault("v").await;
+    let run = world.stored_checkpoint(vault.id).await;
+    let mut tx = world.begin().await;
+    let mut ids = Vec::new();
+    for n in 0..MANY {
+        let mut backup = world.backup(vault.id, run.id, world.id(), &format!("many-{n}"));
+        backup.created_at = Timestamp(n.into());
+        tx.backups().insert(&backup).await.unwrap();
+        ids.push(backup.id);
+    }
+    let mut find = async |name: &str, page: Page| {
+        let filter = BackupFilter { name: Some(name.into()), ..BackupFilter::default() };
+        let found = tx.backups().list(world.project, &filter, &page).await?;
+        Ok::<_, DbError>((found.rows.iter().map(|one| one.id).collect::<Vec<_>>(), found.total))
+    };
+    let at = |n: usize| ids[n];
+    let page = |offset, marker: Option<BackupId>| Page {
+        limit: 2,
+        offset,
+        marker: marker.map(|id| id.as_uuid()),
+    };
+    assert_eq!(find("many", page(0, None)).await.unwrap(), (vec![at(1000), at(999)], 1001));
+    let behind = page(0, Some(at(1)));
+    assert_eq!(find("many", behind).await.unwrap(), (vec![at(0)], 1001));
+    assert_eq!(find("many-77", page(0, None)).await.unwrap(), (vec![at(779), at(778)], 11));
+    let behind = page(0, Some(at(770)));
+    assert_eq!(find("many-77", behind).await.unwrap(), (vec![at(77)], 11));
+    assert_eq!(find("many-77", page(10, None)).await.unwrap(), (vec![at(77)], 11));
+    assert_eq!(find("none", page(0, None)).await.unwrap(), (vec![], 0));
+    assert_eq!(find("none", page(0, Some(at(5)))).await.unwrap(), (vec![], 0));
+    let nobody = find("none", page(0, Some(world.id()))).await;
+    assert!(matches!(nobody, Err(DbError::UnknownMarker)), "{nobody:?}");
 }
