@@ -91,9 +91,12 @@ impl BackupSizes<'_> {
         project: ProjectId,
         backup: BackupId,
     ) -> Result<(), DbError> {
+        // Two lookups: with one of either column SQLite reads all of the project's backups.
         let sql = Sql::new(
-            "SELECT DISTINCT resource_id FROM backups
-             WHERE project_id = $1 AND (id = $2 OR parent_id = $2) AND content IS NOT NULL",
+            "SELECT resource_id FROM backups
+             WHERE project_id = $1 AND id = $2 AND content IS NOT NULL
+             UNION SELECT resource_id FROM backups
+             WHERE project_id = $1 AND parent_id = $2 AND content IS NOT NULL",
         );
         let sql = sql.bind(project).bind(backup);
         let rows = self.tx.rows("backup_sizes.disks_of", "backups", sql).await?;

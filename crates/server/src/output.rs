@@ -143,15 +143,15 @@ impl Output {
 }
 
 /// A line of comma-separated values (RFC 4180).
-fn csv(fields: &[String]) -> String {
-    let quoted = |field: &String| {
+pub(crate) fn csv(fields: &[impl AsRef<str>]) -> String {
+    let quoted = |field: &str| {
         if field.contains(['"', ',', '\n', '\r']) {
             format!("\"{}\"", field.replace('"', "\"\""))
         } else {
-            field.clone()
+            field.to_owned()
         }
     };
-    fields.iter().map(quoted).collect::<Vec<_>>().join(",")
+    fields.iter().map(|field| quoted(field.as_ref())).collect::<Vec<_>>().join(",")
 }
 
 fn written(result: io::Result<()>) -> Result<(), Failure> {

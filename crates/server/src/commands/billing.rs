@@ -10,7 +10,7 @@ use super::vault_more::PeriodArgs;
 use crate::client::lookup::Noun;
 use crate::client::{ConnectionArgs, wire};
 use crate::failure::Failure;
-use crate::output::{Column, Output, Show};
+use crate::output::{self, Column, Output, Show};
 use crate::text::{Lang, texts};
 
 texts! {
@@ -284,9 +284,8 @@ async fn export(
     Ok(())
 }
 
-/// A row. No value has a comma or a quotation mark in it: ids, times, words and numbers.
 fn csv(hour: &Value) -> String {
-    FIELDS.map(|field| wire::text(hour, &format!("/{field}"))).join(",")
+    output::csv(&FIELDS.map(|field| wire::text(hour, &format!("/{field}"))))
 }
 
 async fn act(session: &Session, order: &str, verb: &str) -> Result<(), Failure> {
