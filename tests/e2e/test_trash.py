@@ -35,7 +35,8 @@ class Trash(unittest.TestCase):
         told = self.cbr("backup", "delete", "--dry-run", "one", "two").stdout
         self.assertIn("after 3 days", told)
         packs = set(self.world.packs())
-        self.cbr("backup", "delete", "--yes", "one", "two")
+        told = self.cbr("backup", "delete", "--yes", "one", "two").stdout
+        self.assertIn("for 3 days `cbr backup undelete`", told)
         self.assertEqual(self.api.backups(), [])
         [vault] = self.api.request("GET", "/v3/{project}/vaults")["vaults"]
         self.assertEqual(vault["billing"]["used"], 0)
@@ -75,6 +76,21 @@ class Trash(unittest.TestCase):
         self.assertEqual({state["id"] for state in states}, {task})
         self.assertEqual(states[-1]["status"], "success")
         self.assertIn("/x/operation-logs/events", self.world.service.tail())
+
+    def test_backups_of_a_vault_that_is_gone_go_into_another(self):
+        """VLT-85, P1: and whoever does not say into which is told how."""
+        told = self.cbr("vault", "delete", "--yes", self.world.vault).stdout
+        self.assertIn("for 3 days `cbr backup undelete`", told)
+        refused = self.cbr("backup", "undelete", "two", check=False)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("say which with --vault", refused.stderr)
+        self.cbr("vault", "create", "other", "--type", "disk", "--size", "10")
+        self.cbr("backup", "undelete", "two", "--vault", "other")
+        self.assertEqual([one["id"] for one in self.api.backups()], [self.second["id"]])
+        self.world.check_restores(self.second["id"])
+        empty = self.cbr("vault", "create", "empty", "--type", "disk", "--size", "10", "-o", "json").stdout
+        told = self.cbr("vault", "delete", "--yes", json.loads(empty)["id"]).stdout
+        self.assertNotIn("undelete", told, "it held nothing")
 
     def test_what_is_purged_frees_its_space(self):
         """P3, I5: and what is left of the other is whole."""

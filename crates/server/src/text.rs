@@ -181,6 +181,7 @@ texts! {
     done_purge(names) "Purged {names}" | "已彻底删除 {names}";
     ask_purge(names) "Give {names} up for good? This cannot be undone." | "彻底删除 {names}？此操作不可撤销。";
     why_not_in_trash(name) "no deleted backup is called `{name}`" | "没有名为 `{name}` 的已删除备份";
+    next_vault_gone() "say which with --vault" | "请用 --vault 指定存储库";
     next_trash() "`cbr backup list --deleted` shows what can be taken back" | "可用 `cbr backup list --deleted` 查看可恢复的备份";
     col_deleted() "DELETED" | "删除时间";
     col_purged_from() "UNTIL" | "可恢复至";
@@ -299,6 +300,7 @@ texts! {
     done_export(path, size) "Wrote {path} ({size})" | "已写入 {path}（{size}）";
     done_repo_nbd(socket) "Serving over NBD at {socket}" | "正在通过 NBD 提供：{socket}";
     done_delete(noun, name) "Deleted {noun} {name}" | "已删除{noun} {name}";
+    done_undo(done, days) "{done}; for {days} days `cbr backup undelete` takes deleted backups back" | "{done}；{days} 天内可用 `cbr backup undelete` 恢复已删除的备份";
     done_unbind(resources, vault) "Took {resources} out of vault {vault}" | "已将 {resources} 移出存储库 {vault}";
     done_restore(backup, target) "Restored {backup} to {target}" | "已将 {backup} 恢复到 {target}";
     done_cancel_task(task) "Asked task {task} to stop" | "已请求停止任务 {task}";

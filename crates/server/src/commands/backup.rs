@@ -326,7 +326,8 @@ async fn delete(
     for name in names {
         ids.push(session.find_id(Noun::Backup, name).await?);
     }
-    let question = match backup_trash::undo_days(session).await? {
+    let days = backup_trash::undo_days(session).await?;
+    let question = match days {
         0 => lang.ask_delete_backup(names.join(", ")),
         days => lang.ask_delete_backup_undo(names.join(", "), days),
     };
@@ -346,7 +347,7 @@ async fn delete(
         tasks.extend(found.into_iter().next());
     }
     let done = lang.done_delete(lang.noun_backup(), names.join(", "));
-    super::conclude(session, &tasks, wait, &done).await
+    super::conclude(session, &tasks, wait, &backup_trash::done(lang, done, days)).await
 }
 
 async fn verify(session: &Session, backup: &str, wait: WaitArgs) -> Result<(), Failure> {

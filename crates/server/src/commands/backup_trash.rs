@@ -9,6 +9,7 @@ use crate::client::wait::WaitArgs;
 use crate::client::wire;
 use crate::failure::{Failure, Kind};
 use crate::output::{Column, Show, bytes};
+use crate::text::Lang;
 
 /// `cbr backup list --deleted`.
 pub(super) async fn list(session: &Session) -> Result<(), Failure> {
@@ -45,7 +46,11 @@ pub(super) async fn undelete(
         let path = session.client.cbr(&format!("x/trash/{id}/undelete"));
         let body = vault.as_ref().map_or_else(|| json!({}), |vault| json!({"vault_id": vault}));
         let started = session.client.post(&path, &body).await;
-        let started = started.map_err(session.failed(lang.what_undelete(name)))?;
+        let started = started.map_err(session.failed(lang.what_undelete(name)));
+        let started = started.map_err(|failure| match failure.code.as_deref() {
+            Some("CBRX.0021") => failure.with_next(lang.next_vault_gone()),
+            _ => failure,
+        })?;
         tasks.push(wire::text(&started, "/job_id"));
     }
     super::conclude(session, &tasks, wait, &lang.done_undelete(names.join(", "))).await
@@ -81,6 +86,11 @@ pub(super) async fn undo_days(session: &Session) -> Result<u64, Failure> {
             Err(error.failure(lang, lang.what_trash()))
         }
     }
+}
+
+/// What is done, and for how many `days` deleted backups come back.
+pub(super) fn done(lang: Lang, done: String, days: u64) -> String {
+    if days == 0 { done } else { lang.done_undo(done, days) }
 }
 
 async fn trash(session: &Session) -> Result<Vec<Value>, Failure> {

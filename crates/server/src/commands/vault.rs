@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
+use super::backup_trash;
 use super::session::Session;
 use super::vault_more::{self, MoreCommand};
 use super::vault_policy::{self, BindPolicyArgs, UnbindPolicyArgs};
@@ -313,7 +314,10 @@ async fn delete(session: &Session, name: &str, yes: bool, wait: WaitArgs) -> Res
     let query = [("operation_type", "vault_delete"), ("vault_id", id.as_str())];
     let mut tasks = session.task_ids(&query, |_| true).await?;
     tasks.truncate(1);
-    super::conclude(session, &tasks, wait, &lang.done_delete(lang.noun_vault(), name)).await
+    let done = lang.done_delete(lang.noun_vault(), name);
+    let held_backups = wire::number(&vault, "/billing/used").is_some_and(|used| used > 0);
+    let days = if held_backups { backup_trash::undo_days(session).await? } else { 0 };
+    super::conclude(session, &tasks, wait, &backup_trash::done(lang, done, days)).await
 }
 
 async fn bind(
@@ -373,7 +377,9 @@ async fn unbind(
         tasks.extend(found.into_iter().next());
     }
     tasks.dedup();
-    super::conclude(session, &tasks, wait, &lang.done_unbind(resources.join(", "), name)).await
+    let done = lang.done_unbind(resources.join(", "), name);
+    let days = backup_trash::undo_days(session).await?;
+    super::conclude(session, &tasks, wait, &backup_trash::done(lang, done, days)).await
 }
 
 /// The ids of resources of a vault, named by name or id.
