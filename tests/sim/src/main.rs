@@ -15,18 +15,16 @@ use cbr_sim::shrink::kind;
 const FAILURES_MAX: usize = 12;
 /// Failures that are made smaller.
 const KINDS_MAX: usize = 4;
+const USAGE: &str = "cbr-sim [--seeds N] [--from S] | cbr-sim --scenarios N";
 /// Fewer seeds than this need not reach every rare state.
 const SEEDS_FOR_COVERAGE: u64 = 5000;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number = |name: &str, default: u64| {
-        let at = arguments.iter().position(|argument| argument == name);
-        let value = at.and_then(|at| arguments.get(at + 1)).map(|value| value.parse());
-        value.map_or(Ok(default), |value| value.map_err(|_| format!("{name} needs a number")))
-    };
-    let asked = number("--seeds", 1000)
-        .and_then(|seeds| Ok((seeds, number("--from", 0)?, number("--scenarios", 0)?)));
+    let asked = options(&arguments).map(|given| {
+        let number = |name: &str, default| given.get(name).copied().unwrap_or(default);
+        (number("--seeds", 1000), number("--from", 0), number("--scenarios", 0))
+    });
     let mut out = std::io::stdout().lock();
     let threads = available_parallelism().map_or(1, usize::from);
     let clock = SystemClock::default();
@@ -44,6 +42,18 @@ fn main() -> ExitCode {
         }
     };
     if matches!(done, Ok(true)) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The numbers of the options that were given. What is no option, or lacks its number, is an error.
+fn options(arguments: &[String]) -> Result<BTreeMap<&str, u64>, String> {
+    let pair = |pair: &[String]| match pair {
+        [name, value] if ["--seeds", "--from", "--scenarios"].contains(&name.as_str()) => {
+            value.parse().map_err(|_| format!("{name} needs a number"))
+        }
+        [name, ..] => Err(format!("`{name}`: usage: {USAGE}")),
+        [] => Err(USAGE.to_owned()),
+    };
+    arguments.chunks(2).map(|words| Ok((words[0].as_str(), pair(words)?))).collect()
 }
 
 fn report_crashes(

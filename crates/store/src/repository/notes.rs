@@ -64,17 +64,19 @@ impl Repository {
             if there.is_none() && n < last {
                 continue;
             }
-            let is_blind = there.is_some() && planted::has(Bug::NotedTwice);
+            let is_new = there.is_none();
+            let is_blind = !is_new && planted::has(Bug::NotedTwice);
             let object =
                 there.unwrap_or_else(|| note.seal(&key, keys.as_ref(), self.random.as_ref()));
             // Also what is there is put: only a put says that it is durable, and numbers have no gaps.
-            let object = match self.backend.put_decided(&key, &[&object])? {
-                Decided::Ours => object,
-                Decided::Other(there) => there,
+            let (object, is_ours) = match self.backend.put_decided(&key, &[&object])? {
+                Decided::Ours => (object, is_new),
+                Decided::Other(there) => (there, false),
             };
             match self.open_note(tenant, &key, &object) {
                 Ok(found) if found.owner == owner && !is_blind => return Ok(()),
-                Err(error) if error.is_no_answer() => return Err(error),
+                // Our own: the keys it was sealed with ended meanwhile. The next number would be no better.
+                Err(error) if is_ours || error.is_no_answer() => return Err(error),
                 // Somebody else's, or nobody can read whose it is.
                 Ok(_) | Err(_) => {}
             }

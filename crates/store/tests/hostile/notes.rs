@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use cbr_store::backend::{Backend, BackendError, Entry, Key, MemoryBackend, Page, Put};
+use cbr_store::backend::{
+    Backend, BackendError, BackendExt as _, Entry, Key, MemoryBackend, Page, Put,
+};
 use cbr_store::format::place;
 use cbr_store::{CheckDepth, Error, Job, Repository, ScrubBudget, ScrubCursor, ScrubLevel};
 use uuid::Uuid;
@@ -71,6 +73,22 @@ fn a_key_that_is_new_hides_no_note() {
     other.note(TENANT, SUBJECT, "task 2", b"b").unwrap();
     repository.note(TENANT, SUBJECT, "task 2", b"late").unwrap();
     assert_eq!(said(&reader, SUBJECT), ["a", "b"]);
+}
+
+/// P8, P31: who noted something with keys that ended meanwhile is told so, and does not go on to the next number
+/// for ever (found by seed 908366 of the simulation).
+#[test]
+fn a_note_under_keys_that_ended_meanwhile_is_refused() {
+    let (backend, repository) = repository();
+    repository.note(TENANT, SUBJECT, "task 1", b"a").unwrap();
+    let other = open(backend.clone(), 2);
+    other.rotate_tenant(TENANT).unwrap();
+    other.note(TENANT, SUBJECT, "task 2", b"b").unwrap();
+    other.shred_tenant(TENANT, "it left").unwrap();
+    let refused = repository.note(TENANT, SUBJECT, "task 3", b"c");
+    assert!(matches!(refused, Err(Error::Shredded { .. })), "{refused:?}");
+    let notes = backend.list_all(&place::notes(TENANT)).unwrap();
+    assert!(notes.len() <= 3, "{}", notes.len());
 }
 
 /// A tenant without data has nothing that could be noted, and what is too long is refused.
