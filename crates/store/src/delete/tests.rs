@@ -202,6 +202,10 @@ fn a_memory_of_maps_proves_what_the_maps_prove() {
             for name in all {
                 for entry in sweep.packs.index(name.0, name.1).unwrap().slots() {
                     let slot = entry.head.slot;
+                    // Behind the one node of each map lie lists, to which no map points.
+                    if name.0 == PackKind::Meta && slot > 0 {
+                        continue;
+                    }
                     let mut look = sweep.look_for_tests().unwrap();
                     let dead = look.dead.get(&name);
                     let is_dead = look.plan.remove.contains(&name)
