@@ -187,7 +187,7 @@ fn what_a_deletion_costs_a_process_that_goes_on_does_not_grow_with_who_uses_its_
         }
         let counting = Arc::new(Counting::new(chain.backend.clone()));
         let repository = open(counting.clone(), 79);
-        let mut delete = |seq: u64| {
+        let delete = |seq: u64| {
             let before = counting.counts().range_gets;
             assert!(repository.delete(&CHAIN, &[seq]).unwrap().removed_object_bytes > 0);
             counting.counts().range_gets - before
@@ -200,9 +200,8 @@ fn what_a_deletion_costs_a_process_that_goes_on_does_not_grow_with_who_uses_its_
     };
     let (few, many) = (deletions(20), deletions(60));
     assert!(many.0 > few.0 + 20, "the first one reads what is newer: {few:?}, {many:?}");
-    println!("MEASURED {few:?} {many:?}");
     for (few, many) in few.1.into_iter().zip(many.1) {
-        assert!(many <= few + 8, "{few:?}, {many:?}");
+        assert!(many <= few + 4, "{few:?}, {many:?}");
     }
 }
 
