@@ -10,6 +10,7 @@
 pub(crate) mod account;
 mod compact;
 mod look;
+mod memory;
 mod needed;
 mod patches;
 pub(crate) mod plan;
@@ -20,7 +21,7 @@ mod shrink;
 mod sweep;
 
 pub(crate) use look::list_packs;
-pub(crate) use proof::KnownBelow;
+pub(crate) use memory::KnownMaps;
 pub use reclaim::{
     ChainReclaim, ReclaimAction, ReclaimPlan, ReclaimReason, ReclaimStep, Unexplained,
 };

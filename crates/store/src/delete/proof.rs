@@ -7,37 +7,20 @@
 //! - only what is about to go is looked for, so no set of everything that lives is needed;
 //! - what is older than all of it is not entered: a node points to nothing younger than itself, but
 //!   for what it borrows;
-//! - which packs are used below a node of level 1 (4 GiB of a disk) is remembered: about a kilobyte
-//!   each, [`REMEMBERED_MAX`] of them. So in a process that goes on a deletion reads the nodes that are new
-//!   to it, however many versions there are.
+//! - what was read of a node is remembered (`memory.rs`), slot by slot. So in a process that goes on a deletion
+//!   reads the nodes that are new to it, however many versions there are and whichever packs lose something.
 //!
 //! A node that cannot be read proves nothing. What is below it is left to the first proof (P5).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use super::memory::{Below, KnownMaps, MapMemory, NodeId, Run, children_of, runs_of};
 use super::plan::PackName;
 use crate::error::{Error, Result};
-use crate::format::id::{PackKind, SlotRef};
-use crate::format::node::{Child, Content, Leaf};
+use crate::format::id::{DomainId, PackKind, SlotRef};
+use crate::format::node::Child;
 use crate::map::MapReader;
 use crate::packs::Scratch;
-
-/// How many nodes are remembered, over all chains: 256 TiB of maps.
-const REMEMBERED_MAX: usize = 65_536;
-
-/// Which packs are used below nodes of level 1. Nodes never change, so this stays true.
-#[derive(Debug, Default)]
-pub(crate) struct KnownBelow(Mutex<HashMap<Child, Below>>);
-
-/// Which packs a node's children use, but for those born before `since`, which were not read. Children that
-/// are older than all that goes do not point to any of it, so whoever asks about younger things only
-/// misses nothing.
-#[derive(Clone, Debug)]
-struct Below {
-    since: u64,
-    packs: Arc<BTreeSet<PackName>>,
-}
 
 /// What is about to go.
 #[derive(Debug, Default)]
@@ -51,112 +34,125 @@ pub(super) struct Candidates {
 
 /// Looks for the candidates in maps.
 pub(super) struct Proof<'a> {
-    pub(super) known: &'a KnownBelow,
-    pub(super) candidates: &'a Candidates,
+    known: &'a KnownMaps,
+    domain: DomainId,
+    /// What is known of the domain's maps; kept again when the proof ends, however it ends.
+    memory: MapMemory,
+    candidates: &'a Candidates,
     scratch: Scratch,
+    /// Nodes that were looked at and for which there was no room in memory.
     seen: HashSet<Child>,
-    /// The packs of leaves that were read: versions share most of their leaves.
-    leaves: HashMap<Child, BTreeSet<PackName>>,
+    chain: Option<usize>,
     oldest_birth: u64,
     /// The candidates that were met.
     pub(super) needed: BTreeSet<PackName>,
 }
 
 impl<'a> Proof<'a> {
-    pub(super) fn new(known: &'a KnownBelow, candidates: &'a Candidates) -> Result<Self> {
-        let (seen, leaves, needed) = (HashSet::new(), HashMap::new(), BTreeSet::new());
-        let (scratch, oldest_birth) = (Scratch::reading_ahead()?, 0);
-        Ok(Self { known, candidates, scratch, seen, leaves, oldest_birth, needed })
+    pub(super) fn new(
+        known: &'a KnownMaps,
+        domain: DomainId,
+        candidates: &'a Candidates,
+    ) -> Result<Self> {
+        let scratch = Scratch::reading_ahead()?;
+        let (seen, needed) = (HashSet::new(), BTreeSet::new());
+        let memory = known.take(&domain);
+        let (chain, oldest_birth) = (None, 0);
+        Ok(Self { known, domain, memory, candidates, scratch, seen, chain, oldest_birth, needed })
     }
 
     /// Looks through the map of a version of the chain.
     pub(super) fn follow(&mut self, chain: usize, map: &MapReader) -> Result<()> {
         let Some(oldest_birth) = self.candidates.oldest_births.get(&chain) else { return Ok(()) };
-        self.oldest_birth = *oldest_birth;
+        if self.chain != Some(chain) {
+            // What was not entered for another chain may have to be for this one.
+            self.memory.begin_walk();
+            self.seen.clear();
+            (self.chain, self.oldest_birth) = (Some(chain), *oldest_birth);
+        }
         let root = map.root();
-        let Some(node) = root.node else { return Ok(()) };
-        self.slot(PackKind::Meta, &node.slot);
-        self.node(map, &node, root.height)
+        root.node.map_or(Ok(()), |node| self.child(map, &node, root.height))
     }
 
-    fn node(&mut self, map: &MapReader, child: &Child, level: u8) -> Result<()> {
-        if child.slot.birth < self.oldest_birth || !self.seen.insert(*child) {
+    /// Looks at the node behind a pointer.
+    fn child(&mut self, map: &MapReader, child: &Child, level: u8) -> Result<()> {
+        if let Some(id) = self.memory.place(child) {
+            return self.node(map, id, level);
+        }
+        if !self.seen.insert(*child) || !self.is_entered(child) {
             return Ok(());
         }
-        match level {
-            0 => self.leaf(map, child, &mut BTreeSet::new()).map(drop),
-            1 => self.parent_of_leaves(map, child),
-            _ => {
-                let inner = map.inner(child, level, &mut self.scratch);
-                let Some(inner) = readable(inner)? else { return Ok(()) };
-                for (_, below) in &inner.children {
-                    self.slot(PackKind::Meta, &below.slot);
-                    self.node(map, below, level - 1)?;
+        self.read(map, child, level, None)
+    }
+
+    /// As [`Proof::child`], of a node for which there is room in memory.
+    fn node(&mut self, map: &MapReader, id: NodeId, level: u8) -> Result<()> {
+        let child = self.memory.child(id);
+        if !self.memory.comes_by(id) || !self.is_entered(&child) {
+            return Ok(());
+        }
+        match self.memory.below(id, level) {
+            Some(Below::Leaf(runs)) => runs.iter().for_each(|run| self.data(run)),
+            Some(Below::Inner(_, children)) => {
+                for below in children.iter() {
+                    self.node(map, *below, level - 1)?;
                 }
-                Ok(())
             }
-        }
-    }
-
-    fn parent_of_leaves(&mut self, map: &MapReader, child: &Child) -> Result<()> {
-        if let Some(below) = self.known.get(child)
-            && below.since <= self.oldest_birth
-            && below.packs.iter().all(|pack| !self.candidates.slots.contains_key(pack))
-        {
-            return Ok(());
-        }
-        let inner = map.inner(child, 1, &mut self.scratch);
-        let Some(inner) = readable(inner)? else { return Ok(()) };
-        let (mut packs, mut since, mut is_complete) = (BTreeSet::new(), 0, true);
-        for (_, below) in &inner.children {
-            self.slot(PackKind::Meta, &below.slot);
-            packs.insert((PackKind::Meta, below.slot.pack));
-            if below.slot.birth < self.oldest_birth {
-                since = since.max(below.slot.birth + 1);
-            } else {
-                is_complete &= self.leaf(map, below, &mut packs)?;
-            }
-        }
-        if is_complete {
-            self.known.put(*child, Below { since, packs: Arc::new(packs) });
+            None => self.read(map, &child, level, Some(id))?,
         }
         Ok(())
     }
 
-    /// False if the leaf cannot be read.
-    fn leaf(
+    /// Whether what is below a node may be a candidate; the node itself may be one anyway.
+    fn is_entered(&mut self, child: &Child) -> bool {
+        let SlotRef { pack, slot, birth, .. } = child.slot;
+        self.slots(PackKind::Meta, &Run { pack, first: slot, last: slot });
+        birth >= self.oldest_birth
+    }
+
+    fn read(
         &mut self,
         map: &MapReader,
         child: &Child,
-        packs: &mut BTreeSet<PackName>,
-    ) -> Result<bool> {
-        if let Some(known) = self.leaves.get(child) {
-            packs.extend(known);
-            return Ok(true);
-        }
-        let leaf: Option<Leaf> = readable(map.leaf(child, &mut self.scratch))?;
-        let Some(leaf) = leaf else { return Ok(false) };
-        let mut here = BTreeSet::new();
-        for extent in &leaf.extents {
-            if let Content::Data { slot, .. } = extent.content {
-                here.insert((PackKind::Data, slot.pack));
-                self.slot(PackKind::Data, &slot);
+        level: u8,
+        id: Option<NodeId>,
+    ) -> Result<()> {
+        if level == 0 {
+            let leaf = map.leaf(child, &mut self.scratch);
+            let Some(leaf) = readable(leaf)? else { return Ok(()) };
+            let runs = runs_of(&leaf);
+            runs.iter().for_each(|run| self.data(run));
+            if let Some(id) = id {
+                self.memory.put_leaf(id, runs);
             }
+            return Ok(());
         }
-        packs.extend(&here);
-        if self.leaves.len() < REMEMBERED_MAX {
-            self.leaves.insert(*child, here);
+        let inner = map.inner(child, level, &mut self.scratch);
+        let Some(inner) = readable(inner)? else { return Ok(()) };
+        let known = id.and_then(|id| self.memory.put_inner(id, level, children_of(&inner)));
+        if let Some(known) = known {
+            for below in known.iter() {
+                self.node(map, *below, level - 1)?;
+            }
+            return Ok(());
         }
-        Ok(true)
+        for below in children_of(&inner) {
+            self.child(map, below, level - 1)?;
+        }
+        Ok(())
     }
 
-    /// A map points to this slot.
-    fn slot(&mut self, kind: PackKind, slot: &SlotRef) {
-        let name = (kind, slot.pack);
+    fn data(&mut self, run: &Run) {
+        self.slots(PackKind::Data, run);
+    }
+
+    /// A map points to these slots.
+    fn slots(&mut self, kind: PackKind, run: &Run) {
+        let name = (kind, run.pack);
         let is_candidate = match self.candidates.slots.get(&name) {
             None => false,
             Some(None) => true,
-            Some(Some(slots)) => slots.contains(&slot.slot),
+            Some(Some(slots)) => slots.range(run.first..=run.last).next().is_some(),
         };
         if is_candidate {
             self.needed.insert(name);
@@ -164,20 +160,9 @@ impl<'a> Proof<'a> {
     }
 }
 
-impl KnownBelow {
-    fn get(&self, child: &Child) -> Option<Below> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(child).cloned()
-    }
-
-    fn put(&self, child: Child, below: Below) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED_MAX {
-            known.clear();
-        }
-        // What is known of more children stays.
-        if known.get(&child).is_none_or(|before| before.since > below.since) {
-            known.insert(child, below);
-        }
+impl Drop for Proof<'_> {
+    fn drop(&mut self) {
+        self.known.keep(self.domain, std::mem::take(&mut self.memory));
     }
 }
 

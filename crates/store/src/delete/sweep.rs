@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::compact::Survivors;
 use super::look::{Look, list_packs};
+use super::memory::KnownMaps;
 use super::plan::PackName;
-use super::proof::{Candidates, KnownBelow, Proof};
+use super::proof::{Candidates, Proof};
 use super::reclaim::{ChainReclaim, ReclaimAction, ReclaimReason, ReclaimStep, Unexplained};
 use super::shared::Books;
 use super::shared::retire::{Split, When, retire};
@@ -28,7 +29,7 @@ pub(crate) struct Sweep<'a> {
     pub(crate) log: &'a ChainLog,
     pub(crate) packs: &'a Arc<Packs>,
     pub(crate) compact_below_percent: u8,
-    pub(crate) known: &'a KnownBelow,
+    pub(crate) known: &'a KnownMaps,
 }
 
 impl Sweep<'_> {
@@ -264,7 +265,7 @@ impl Sweep<'_> {
     /// Asks the maps of all versions that stay: the second proof.
     fn proven(&self, look: &Look, mut steps: Vec<ReclaimStep>) -> Result<ChainReclaim> {
         let candidates = candidates(look, &steps);
-        let mut proof = Proof::new(self.known, &candidates)?;
+        let mut proof = Proof::new(self.known, self.log.chain.domain(), &candidates)?;
         // A maintenance key opens no map: what it removes has the first proof only.
         // It also hides a planted mistake of the first proof, which the tests are to see.
         let is_hidden = planted::has(Bug::DeathsWithoutLineage);

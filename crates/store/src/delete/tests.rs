@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cbr_env::SeededRandom;
 use uuid::Uuid;
 
+use super::memory::KnownMaps;
 use super::reclaim::{ReclaimAction, Unexplained};
 use super::sweep::Sweep;
 use crate::backend::layer::Switching;
@@ -131,9 +132,17 @@ fn with_sweep<T>(
     chain: &ChainRef,
     work: impl FnOnce(&Sweep<'_>) -> T,
 ) -> T {
+    with_sweep_knowing(&repository.known, repository, chain, work)
+}
+
+fn with_sweep_knowing<T>(
+    known: &KnownMaps,
+    repository: &Repository,
+    chain: &ChainRef,
+    work: impl FnOnce(&Sweep<'_>) -> T,
+) -> T {
     let log = repository.log(chain).unwrap().unwrap();
     let packs = repository.packs(&log);
-    let known = &repository.known;
     work(&Sweep { log: &log, packs: &packs, compact_below_percent: 100, known })
 }
 
@@ -180,6 +189,49 @@ fn what_the_bookkeeping_gives_up_and_a_map_still_points_to_stays() {
                 }
             });
         }
+    }
+}
+
+/// P9, I4: what is remembered of maps says of every slot what the maps say, however little there is room for.
+#[test]
+fn a_memory_of_maps_proves_what_the_maps_prove() {
+    let is_right = |known: &KnownMaps, repository: &Repository, chain: &ChainRef| {
+        with_sweep_knowing(known, repository, chain, |sweep| {
+            let (mut saved, mut gone) = (0, 0);
+            let all: Vec<_> = sweep.look_for_tests().unwrap().listed_packs().collect();
+            for name in all {
+                for entry in sweep.packs.index(name.0, name.1).unwrap().slots() {
+                    let slot = entry.head.slot;
+                    // Behind the one node of each map lie lists, to which no map points.
+                    if name.0 == PackKind::Meta && slot > 0 {
+                        continue;
+                    }
+                    let mut look = sweep.look_for_tests().unwrap();
+                    let dead = look.dead.get(&name);
+                    let is_dead = look.plan.remove.contains(&name)
+                        || dead.is_some_and(|dead| dead.contains(&slot));
+                    look.give_up_slot(name, slot);
+                    let rescued = sweep.conclude(&look).unwrap().rescued;
+                    assert_eq!(rescued.is_empty(), is_dead, "{name:?} {slot}: {rescued:?}");
+                    *if is_dead { &mut gone } else { &mut saved } += 1;
+                }
+            }
+            (saved, gone)
+        })
+    };
+    for room in [0, 1_500, 1 << 20] {
+        let known = KnownMaps::with_room(room);
+        let ((_, lone, chain), (_, shared)) = (world(), shared_world());
+        // Two slots of the first version's pack and its map are dead; of the original its map and its last block.
+        for (repository, chain, dead) in [(lone, chain, 3), (shared, sharing(2), 2)] {
+            only_record(&repository, &chain, &[1]);
+            for _ in 0..2 {
+                let (saved, gone) = is_right(&known, &repository, &chain);
+                assert!(saved > 5 && gone >= dead, "{room}: {saved} saved, {gone} gone");
+            }
+            assert!(known.bytes() <= room);
+        }
+        assert_eq!(known.bytes() > 0, room > 0);
     }
 }
 

@@ -246,8 +246,8 @@ impl Packs {
         }
     }
 
-    /// The sealed bytes of a slot, and in the same call those of the slots behind it, which whoever walks
-    /// a map is likely to want next.
+    /// The sealed bytes of a slot, and in the same call those of its neighbours, which whoever walks a map is
+    /// likely to want next.
     fn read_ahead(
         &self,
         index: &PackIndex,
@@ -258,13 +258,17 @@ impl Packs {
         let length = u64::from(entry.stored_bytes);
         let end = entry.offset + length;
         if !ahead.covers(index, entry.offset..end) {
+            // A parent lies behind its children and is read before them: of a small pack all is wanted.
+            let first = index.slots().first().map_or(entry.offset, |slot| slot.offset);
+            let is_near = first <= entry.offset && end - first <= AHEAD_BYTES;
+            let start = if is_near { first } else { entry.offset };
             let behind =
                 index.slots().iter().map(|slot| slot.offset + u64::from(slot.stored_bytes));
-            let window = behind.take_while(|behind| *behind <= entry.offset + AHEAD_BYTES);
+            let window = behind.take_while(|behind| *behind <= start + AHEAD_BYTES);
             let to = window.last().unwrap_or(end).max(end);
             // What is gone or cannot be read is in no window.
             ahead.object = None;
-            match self.read_range(index, entry.offset, to - entry.offset, &mut ahead.bytes) {
+            match self.read_range(index, start, to - start, &mut ahead.bytes) {
                 Ok(Some(())) => {}
                 Ok(None) => return Ok(None),
                 // It may be a neighbour that the medium has lost.
@@ -273,7 +277,7 @@ impl Packs {
                 }
                 Err(error) => return Err(error),
             }
-            (ahead.object, ahead.start) = (Some(index.key()), entry.offset);
+            (ahead.object, ahead.start) = (Some(index.key()), start);
         }
         let from = to_usize(entry.offset - ahead.start);
         into.clear();

@@ -12,7 +12,7 @@ use crate::backend::{Backend, BackendExt, Decided, Key, Probe, probe};
 use crate::chain::{ChainLog, KnownLists};
 use crate::crypto::{MaintenanceKey, MasterKey, MasterKeys, TenantKeys};
 use crate::dedup::Domains;
-use crate::delete::KnownBelow;
+use crate::delete::KnownMaps;
 use crate::error::{Error, Result};
 use crate::format::envelope::{ObjectKind, Reader};
 use crate::format::id::{ChainRef, DomainId};
@@ -34,7 +34,7 @@ pub struct Repository {
     pub(super) arbitration: Arbitration,
     pub(super) watched: Option<Arc<Watched>>,
     tenants: Mutex<HashMap<Uuid, Arc<TenantKeys>>>,
-    pub(crate) known: KnownBelow,
+    pub(crate) known: KnownMaps,
     pub(crate) lists: Arc<KnownLists>,
     pub(crate) dedup: Arc<Domains>,
 }
@@ -109,7 +109,7 @@ impl Repository {
         let dedup = Arc::new(Domains::new(options.dedup_ram_bytes));
         let master = Arc::new(Master { keys, number });
         let arbitration = Arbitration::without_arbiter(&descriptor);
-        let known = KnownBelow::default();
+        let known = KnownMaps::default();
         let lists = Arc::default();
         Ok(Self {
             backend,
@@ -140,7 +140,7 @@ impl Repository {
             watched: self.watched.clone(),
             tenants: Mutex::default(),
             dedup: Arc::new(Domains::new(0)),
-            known: KnownBelow::default(),
+            known: KnownMaps::default(),
             lists: Arc::default(),
         }
     }
