@@ -207,7 +207,29 @@ pub(crate) fn and_contains(
     text: Option<&String>,
 ) {
     if let Some(text) = text {
-        sql.text(" AND ").text(engine.position_function()).text("(").text(column).text(", ");
-        sql.value(text).text(") > 0");
+        sql.text(" AND ");
+        match engine {
+            Engine::Sqlite => {
+                sql.text("instr(").text(column).text(", ").value(text).text(") > 0");
+            }
+            // Means the same as `strpos`, and an index of trigrams knows it.
+            Engine::Postgres => {
+                sql.text(column).text(" LIKE ").value(like(text));
+            }
+        }
     }
+}
+
+/// The pattern of all texts that contain this one.
+fn like(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
 }
