@@ -208,16 +208,20 @@ pub(crate) fn and_contains(
 ) {
     if let Some(text) = text {
         sql.text(" AND ");
-        match engine {
-            Engine::Sqlite => {
-                sql.text("instr(").text(column).text(", ").value(text).text(") > 0");
-            }
-            // Means the same as `strpos`, and an index of trigrams knows it.
-            Engine::Postgres => {
-                sql.text(column).text(" LIKE ").value(like(text));
-            }
+        // The two mean the same; an index of trigrams knows one of them, and is worse than none for a
+        // text without any.
+        if engine == Engine::Postgres && has_trigram(text) {
+            sql.text(column).text(" LIKE ").value(like(text));
+        } else {
+            sql.text(engine.position_function()).text("(").text(column).text(", ");
+            sql.value(text).text(") > 0");
         }
     }
+}
+
+/// Whether three letters or digits stand side by side that are such in every locale.
+fn has_trigram(text: &str) -> bool {
+    text.as_bytes().windows(3).any(|three| three.iter().all(u8::is_ascii_alphanumeric))
 }
 
 /// The pattern of all texts that contain this one.

@@ -270,9 +270,19 @@ async fn a_part_of_a_name_is_that_text(database: TestDatabase) {
         tx.backups().insert(&backup).await.unwrap();
     }
     tx.commit().await.unwrap();
-    for (text, expected) in
-        [("_", 2), ("a_b", 1), ("%", 0), ("\\", 0), ("a", 2), ("per", 1), ("\u{672c}", 1), ("", 5)]
-    {
+    for (text, expected) in [
+        ("_", 2),
+        ("a_b", 1),
+        ("%", 0),
+        ("\\", 0),
+        ("a", 2),
+        ("per", 1),
+        ("00-percen", 1),
+        ("PER", 0),
+        ("p_r", 0),
+        ("\u{672c}", 1),
+        ("", 5),
+    ] {
         let filter = BackupFilter { name: Some(text.to_owned()), ..BackupFilter::default() };
         let page = Page { limit: 10, offset: 0, marker: None };
         let mut tx = world.read().await;
