@@ -218,7 +218,7 @@ async fn a_page_far_back_begins_at_its_day(database: TestDatabase) {
         incremental, auto_trigger, system_disk, updated_at";
     let text = format!(
         "INSERT INTO backups (id, created_at, {columns})
-         SELECT 'a-' || CAST(10000 + n.i AS TEXT),
+         SELECT '00000000-0000-4000-8000-' || CAST(100000000000 + n.i AS TEXT),
              (20000 + n.i / 700) * {DAY}
                  + CASE WHEN n.i % 700 >= 698 THEN {DAY} - 1 ELSE n.i % 700 / 2 END,
              {columns}

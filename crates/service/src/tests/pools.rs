@@ -1,6 +1,5 @@
 //! RGN-07: what lies in a pool that cannot be read is out of reach, not gone, and in the way of nothing else.
 
-use cbr_model::Timestamp;
 use cbr_model::backup::BackupState;
 use cbr_model::policy::run::RunState;
 use cbr_model::query::Page;
