@@ -160,7 +160,9 @@ class Rows:
         self._copy("checkpoints", point, vaults, {"id": made(4, "n.i"), "vault_id": made(3, "n.i")})
         self._copy("backups", backup, backups, {
             "id": made(5, "n.i"), "vault_id": made(3, of_vault), "checkpoint_id": made(4, of_vault),
-            "name": "'copy-' || n.i", "created_at": "t.created_at + n.i",
+            # Every vault once a day, up to today.
+            "name": "'copy-' || n.i",
+            "created_at": f"t.created_at - ({backups} - n.i) / {vaults} * 86400000000 + n.i % {vaults}",
             "resource_id": made(6, of_vault), "root_resource_id": made(6, of_vault),
         })
         # Counted once, as the service does within a minute after a backup.

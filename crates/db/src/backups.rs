@@ -5,9 +5,11 @@ use cbr_model::metadata::BackupMetadata;
 use cbr_model::query::{BackupFilter, Listing, Page};
 use cbr_model::{BackupId, ProjectId, ResourceId, Timestamp};
 
+use crate::backup_days;
 use crate::backup_filter;
 use crate::backup_rows::{self, StateColumns};
 use crate::backup_sizes::DueDisk;
+use crate::engine::Engine;
 use crate::error::DbError;
 use crate::listing::{Listed, Matches};
 use crate::row::to_json;
@@ -124,6 +126,14 @@ impl Backups<'_> {
             None if backup_filter::is_search(filter) => Matches::SearchedFor,
             None => Matches::Uncounted,
         };
+        let nearer = match matches {
+            Matches::Counted(total) if page.marker.is_none() && page.offset >= total => {
+                return Ok(Listing { rows: Vec::new(), total });
+            }
+            Matches::Counted(_) => backup_days::nearer(self.tx, project, filter, page).await?,
+            Matches::Uncounted | Matches::SearchedFor => None,
+        };
+        let (filter, page) = nearer.as_ref().map_or((filter, page), |(near, page)| (near, page));
         let listed = Listed {
             name: "backups.list",
             table: "backups",
@@ -134,6 +144,19 @@ impl Backups<'_> {
         let whose = backup_filter::own_or_offered;
         let (rows, total) = listed.page_in(self.tx, page, whose, matches).await?;
         Ok(Listing { rows: backup_rows::load(self.tx, &rows).await?, total })
+    }
+
+    /// Whether a part of a name is found by an index. On SQLite, where every name is looked at, there is
+    /// nothing to set up, so nothing is missing.
+    pub async fn has_name_index(&mut self) -> Result<bool, DbError> {
+        if self.tx.engine() == Engine::Sqlite {
+            return Ok(true);
+        }
+        let sql = Sql::new(
+            "SELECT COUNT(*) AS n FROM pg_indexes
+             WHERE schemaname = CURRENT_SCHEMA() AND indexname = 'backups_names'",
+        );
+        Ok(self.tx.number("backups.has_name_index", sql).await? > 0)
     }
 
     /// Writes what can change of a backup (not of its children) if its status is

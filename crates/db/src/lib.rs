@@ -16,6 +16,7 @@ mod alarms;
 mod anomalies;
 mod audit;
 mod backup_counts;
+mod backup_days;
 mod backup_filter;
 mod backup_rows;
 mod backup_sizes;

@@ -49,6 +49,17 @@ pub enum ProviderError {
         /// Its id or name.
         id: String,
     },
+    /// Whether there is such a thing cannot be told: where it may lie cannot be read. Never to be taken
+    /// for [`NotFound`](Self::NotFound): nobody may conclude that it is gone (RGN-07).
+    #[error("{what} {id} cannot be reached: {why}")]
+    Unreachable {
+        /// The kind of thing.
+        what: &'static str,
+        /// Its id or name.
+        id: String,
+        /// What cannot be read, and why.
+        why: String,
+    },
     /// Somebody uses the volume, so it can be neither overwritten nor read in place.
     #[error("volume {volume} is in use: {why}")]
     InUse {
@@ -89,7 +100,7 @@ impl ProviderError {
     /// Whether asking again, later, may succeed without anybody changing anything.
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::Io { .. } => true,
+            Self::Unavailable { .. } | Self::Io { .. } | Self::Unreachable { .. } => true,
             Self::Refused { .. }
             | Self::NotFound { .. }
             | Self::InUse { .. }
@@ -102,6 +113,11 @@ impl ProviderError {
     /// Whether the thing asked for does not exist.
     pub const fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
+    }
+
+    /// Whether the thing asked for may be there, and lies where nothing can be read now.
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
     }
 
     pub(crate) fn unavailable(doing: impl Into<String>, why: impl Into<String>) -> Self {

@@ -50,15 +50,16 @@ pub trait Provider: Send + Sync + fmt::Debug {
 /// What can be protected.
 #[async_trait]
 pub trait Inventory: Send + Sync {
-    /// All volumes.
+    /// All volumes that can be reached. **What is not listed is not gone**: it may lie in a pool that
+    /// cannot be read ([`Pool::problem`]), which is in the way of no other (RGN-07).
     async fn volumes(&self, page: PageRequest) -> Result<Page<Volume>>;
-    /// One volume, or `NotFound`.
+    /// One volume; `NotFound` only if it is certain that there is none, otherwise `Unreachable`.
     async fn volume(&self, id: ResourceId) -> Result<Volume>;
-    /// All servers.
+    /// All servers. One with a volume that cannot be reached is in fault.
     async fn servers(&self, page: PageRequest) -> Result<Page<Server>>;
     /// One server, or `NotFound`.
     async fn server(&self, id: ResourceId) -> Result<Server>;
-    /// Where volumes can be made.
+    /// Where volumes can be made, also what cannot be read.
     async fn pools(&self) -> Result<Vec<Pool>>;
 }
 

@@ -156,6 +156,8 @@ pub struct Pool {
     pub free_bytes: u64,
     /// Whether volumes in use can be backed up there, by reflink copies.
     pub can_snapshot: bool,
+    /// Why the pool cannot be read; its volumes are not listed then, and nothing else is said of it.
+    pub problem: Option<String>,
 }
 
 /// A volume to be made.

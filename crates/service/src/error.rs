@@ -422,6 +422,13 @@ pub enum Error {
         /// What it said.
         reason: String,
     },
+    /// The provider answers, and cannot read where the resource may lie: nobody knows whether it is there (RGN-07).
+    /// Trying again may help.
+    #[error("out of reach: {reason}")]
+    ResourceUnreachable {
+        /// What cannot be read, without paths: tenants read it.
+        reason: String,
+    },
     /// Ours to fix. The caller learns nothing but the request id.
     #[error("while {doing}")]
     Internal {

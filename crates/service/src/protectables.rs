@@ -146,10 +146,16 @@ impl Protectables {
         id: ResourceId,
     ) -> Result<Protectable> {
         let filter = ProtectableFilter { ids: vec![id], ..ProtectableFilter::default() };
-        let found = self.list(access, kind, &filter, Page::default()).await?.pop();
-        found.ok_or(match kind {
+        if let Some(found) = self.list(access, kind, &filter, Page::default()).await?.pop() {
+            return Ok(found);
+        }
+        Err(match kind {
             VaultKind::Server => Error::ServerNotFound(id),
-            VaultKind::Disk => Error::VolumeNotFound(id),
+            VaultKind::Disk => {
+                // Not listed is not gone: asking for it says whether it can be reached (RGN-07).
+                self.core.resources.volume(access.project(), id).await?;
+                Error::VolumeNotFound(id)
+            }
         })
     }
 

@@ -101,11 +101,17 @@ impl Resources {
         Ok(page.items)
     }
 
-    /// The disks of a server the project can see that still exist, in the server's order.
+    /// The disks of a server the project can see that still exist, in the server's order. Those that cannot be
+    /// reached are left out of a server in fault, which nothing is done with (RGN-07); of any other they are
+    /// an error, because what is left of it would pass for the whole.
     pub(crate) async fn disks(&self, server: &Server) -> Result<Vec<Volume>> {
+        let is_in_fault = matches!(server.status, ServerStatus::Fault { .. });
         let mut disks = Vec::with_capacity(server.volumes.len());
         for attached in &server.volumes {
-            disks.extend(found(self.provider.inventory().volume(attached.volume).await)?);
+            match self.provider.inventory().volume(attached.volume).await {
+                Err(error) if is_in_fault && error.is_unreachable() => {}
+                answer => disks.extend(found(answer)?),
+            }
         }
         Ok(disks)
     }
@@ -127,17 +133,34 @@ impl Resources {
         }
     }
 
-    /// What the provider says about each of these that are bound; none: it is gone.
+    /// What the provider says about each of these that are bound; none: it is gone. One that cannot be
+    /// reached is in nobody else's way (RGN-07); if none of them can be, that is the error, so that a
+    /// policy is tried again.
     pub(crate) async fn look(
         &self,
         project: ProjectId,
         chosen: &[BoundResource],
     ) -> Result<Vec<(ResourceId, Option<Native>)>> {
         let mut seen = Vec::with_capacity(chosen.len());
+        let mut out_of_reach = None;
         for bound in chosen {
-            seen.push((bound.id, self.native(project, bound.kind, bound.id).await?));
+            let native = match self.native(project, bound.kind, bound.id).await {
+                Err(Error::ResourceUnreachable { reason }) => {
+                    out_of_reach = Some(reason.clone());
+                    Some(Native::Unreachable { bound: bound.clone(), why: reason })
+                }
+                answer => answer?,
+            };
+            seen.push((bound.id, native));
         }
-        Ok(seen)
+        let is_reached =
+            |(_, native): &(_, Option<Native>)| !matches!(native, Some(Native::Unreachable { .. }));
+        match out_of_reach {
+            Some(reason) if !seen.iter().any(is_reached) => {
+                Err(Error::ResourceUnreachable { reason })
+            }
+            _ => Ok(seen),
+        }
     }
 
     /// A resource as the rules of binding and backing up want it.
@@ -157,7 +180,11 @@ impl Resources {
         kind: ResourceKind,
         id: ResourceId,
     ) -> Result<Option<Target>> {
-        Ok(self.native(project, kind, id).await?.map(|native| match native {
+        let Some(native) = self.native(project, kind, id).await? else { return Ok(None) };
+        Ok(Some(match native {
+            Native::Unreachable { why, .. } => {
+                return Err(Error::ResourceUnreachable { reason: why });
+            }
             Native::Volume(volume) => Target::Volume(target_disk(&volume, volume.bootable)),
             Native::Server(server, disks) => {
                 let target = |disk| target_disk(disk, is_system_disk(&server, disk));
@@ -196,6 +223,13 @@ pub(crate) enum Native {
     Volume(Volume),
     /// A server with its disks, the system disk first.
     Server(Server, Vec<Volume>),
+    /// What is bound and cannot be reached now: whether it is there is not known (RGN-07).
+    Unreachable {
+        /// What is known of it.
+        bound: BoundResource,
+        /// What cannot be read.
+        why: String,
+    },
 }
 
 impl Native {
@@ -204,6 +238,16 @@ impl Native {
         match self {
             Self::Volume(volume) => volume_candidate(volume),
             Self::Server(server, disks) => server_candidate(server, disks),
+            Self::Unreachable { bound, why } => Candidate {
+                id: bound.id,
+                kind: bound.kind,
+                name: bound.name.clone(),
+                az: String::new(),
+                status: "error",
+                obstacle: Some(why.clone()),
+                disks: Vec::new(),
+                tags: BTreeMap::new(),
+            },
         }
     }
 
@@ -217,6 +261,8 @@ impl Native {
                 server: Some(server_metadata(server)),
                 volumes: disks.iter().map(volume_metadata).collect(),
             },
+            // It is not backed up.
+            Self::Unreachable { .. } => BackupMetadata { server: None, volumes: Vec::new() },
         }
     }
 }
@@ -277,7 +323,11 @@ fn found<T>(answer: cbr_provider::Result<T>) -> Result<Option<T>> {
 
 /// A provider that does not answer a question.
 pub(crate) fn refused(error: ProviderError) -> Error {
-    Error::ProviderUnavailable { reason: crate::error::chain(&error) }
+    let reason = crate::error::chain(&error);
+    match error {
+        ProviderError::Unreachable { .. } => Error::ResourceUnreachable { reason },
+        _ => Error::ProviderUnavailable { reason },
+    }
 }
 
 pub(crate) fn volume_candidate(volume: &Volume) -> Candidate {

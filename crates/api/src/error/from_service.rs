@@ -99,7 +99,7 @@ const fn code(error: &Error) -> ErrorCode {
         E::BackupNotDescribed { .. } => C::BackupNotDescribed,
         E::OperationNotFound(_) => C::OperationNotFound,
         E::OperationNotCancellable { .. } => C::NotCancellable,
-        E::ProviderUnavailable { .. } => C::ProviderUnavailable,
+        E::ProviderUnavailable { .. } | E::ResourceUnreachable { .. } => C::ProviderUnavailable,
         E::Internal { .. } => C::Unknown,
     }
 }

@@ -3,7 +3,7 @@
 use cbr_provider::ServerStatus;
 use serde_json::json;
 
-use crate::app::App;
+use crate::app::{App, VOLUMES};
 use crate::things::{DATA_DISK, SERVER, SYSTEM_DISK};
 
 /// RES-07, RES-16: a bound server is counted; taken out of its vault it runs on, with its disks as they were.
@@ -137,4 +137,52 @@ async fn what_is_frozen_is_left_out() {
         (&listed["count"], &listed["backups"][0]["resource_id"]),
         (&json!(1), &json!(SERVER))
     );
+}
+
+/// RGN-07: a zone whose pool cannot be read is out of reach (503, not 404: nobody may take what lies there for gone);
+/// the other zone is listed, bound, backed up and restored as ever, and what was bound stays.
+#[tokio::test]
+async fn a_zone_that_fails_affects_no_other() {
+    let app = App::start().await;
+    app.provider.add_pool("distant", "far-away");
+    app.provider.put_into(VOLUMES[1].parse().unwrap(), "distant");
+    let (vault, backup) = app.back_up_disk("v").await;
+    let bind = |volume: &str| json!({"resources": [{"id": volume, "type": "OS::Cinder::Volume"}]});
+    let add = format!("/vaults/{vault}/addresources");
+    app.post(&add, &bind(VOLUMES[1])).await.expect(200);
+    app.provider.lose_pool("distant", true);
+
+    let listed = app.get("/protectables/disk/instances").await.expect(200).body;
+    let ids: Vec<&str> =
+        listed["instances"].as_array().unwrap().iter().filter_map(|i| i["id"].as_str()).collect();
+    assert_eq!(ids, [VOLUMES[0]]);
+    let evs = |volume: &str| format!("/v2/{}/cloudvolumes/{volume}", app.project());
+    for refused in [
+        app.get(&format!("/protectables/disk/instances/{}", VOLUMES[1])).await,
+        app.call("GET", &evs(VOLUMES[1]), None).await,
+    ] {
+        let refused = refused.expect(503);
+        assert_eq!(refused.code(), "CBRX.0001", "not that it does not exist");
+    }
+    app.call("GET", &evs(VOLUMES[0]), None).await.expect(200);
+
+    let run = json!({"checkpoint": {"vault_id": vault, "parameters": {}}});
+    let made = app.post("/checkpoints", &run).await.expect(200).body;
+    app.settle().await;
+    let checkpoint = &made["checkpoint"];
+    let skipped = checkpoint["vault"]["skipped_resources"].as_array().unwrap();
+    assert_eq!(skipped.len(), 1, "{made}");
+    assert_eq!(skipped[0]["id"], VOLUMES[1]);
+    let path = format!("/backups?checkpoint_id={}", checkpoint["id"].as_str().unwrap());
+    let backups = app.get(&path).await.expect(200).body;
+    assert_eq!(
+        (&backups["count"], &backups["backups"][0]["status"]),
+        (&json!(1), &json!("available"))
+    );
+    let restore = json!({"restore": {"volume_id": VOLUMES[0]}});
+    let path = format!("/backups/{}/restore", backup["id"].as_str().unwrap());
+    app.post(&path, &restore).await.expect(202);
+    app.settle().await;
+    let shown = app.get(&format!("/vaults/{vault}")).await.expect(200).body;
+    assert_eq!(shown["vault"]["resources"].as_array().unwrap().len(), 2, "both stay bound");
 }

@@ -3,7 +3,7 @@
 use cbr_db::{DbError, Move};
 use cbr_model::BackupId;
 use cbr_model::backup::{Backup, BackupState};
-use cbr_model::query::{BackupFilter, Page};
+use cbr_model::query::{BackupFilter, BackupSort, BackupSortKey, Page};
 use cbr_model::resource::ResourceKind;
 use cbr_model::vault::Vault;
 use cbr_testkit::{TestDatabase, on_both_engines};
@@ -16,6 +16,8 @@ on_both_engines! {
     counts_follow_every_change,
     a_count_out_of_step_fails_the_change,
     what_was_there_before_is_counted_by_the_migration,
+    a_page_far_back_begins_at_its_day,
+    a_part_of_a_name_is_that_text,
 }
 
 /// Nothing differs.
@@ -195,4 +197,97 @@ async fn what_was_there_before_is_counted_by_the_migration(database: TestDatabas
     tx.commit().await.unwrap();
     check(&world, "changed").await;
     assert_eq!(total(&world, &[], Some(&vault)).await, 3);
+}
+
+/// Contract C27, ADR 37: what is skipped by whole days is what is skipped one by one, in either order and from
+/// any place.
+async fn a_page_far_back_begins_at_its_day(database: TestDatabase) {
+    const DAY: i64 = 86_400_000_000;
+    let world = World::on(database).await;
+    let (vault, _) = two_vaults(&world).await;
+    let run = world.stored_checkpoint(vault.id).await;
+    let first = world.backup(vault.id, run.id, vault.resources[1].id, "b");
+    let mut tx = world.begin().await;
+    tx.backups().insert(&first).await.unwrap();
+    tx.commit().await.unwrap();
+    // 2 400 more: 700 a day, two of each moment, the last of a day in its last microsecond; by hand, for speed.
+    let digits = "(SELECT 0 AS d UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4
+                   UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9)";
+    let columns = "project_id, vault_id, checkpoint_id, position, root_resource_id, name, description,
+        resource_id, resource_name, resource_kind, resource_size_gib, resource_az, status, logical_bytes,
+        incremental, auto_trigger, system_disk, updated_at";
+    let text = format!(
+        "INSERT INTO backups (id, created_at, {columns})
+         SELECT '00000000-0000-4000-8000-' || CAST(100000000000 + n.i AS TEXT),
+             (20000 + n.i / 700) * {DAY}
+                 + CASE WHEN n.i % 700 >= 698 THEN {DAY} - 1 ELSE n.i % 700 / 2 END,
+             {columns}
+         FROM (SELECT a.d * 1000 + b.d * 100 + c.d * 10 + d.d AS i FROM {digits} a
+               CROSS JOIN {digits} b CROSS JOIN {digits} c CROSS JOIN {digits} d) n
+         CROSS JOIN (SELECT * FROM backups WHERE id = '{}') t WHERE n.i < 2400",
+        first.id
+    );
+    world.by_hand(text).await;
+    check(&world, "by hand").await;
+
+    let pool = raw(world.database()).await;
+    for direction in ["DESC", "ASC"] {
+        let order = format!("created_at {direction}, id {direction}");
+        let text = format!("SELECT created_at FROM backups ORDER BY {order}");
+        let rows = pool.fetch_all(sqlx::AssertSqlSafe(text)).await.unwrap();
+        let all: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+        for offset in [999, 1000, 1399, 1400, 1401, 2098, 2100, 2399, 2400, 2401, 5000] {
+            let sort =
+                vec![BackupSort { key: BackupSortKey::CreatedAt, ascending: direction == "ASC" }];
+            let far = BackupFilter { sort, ..BackupFilter::default() };
+            let page = Page { limit: 3, offset, marker: None };
+            let listed = far_page(&world, &far, &page).await;
+            let expected: Vec<i64> =
+                all.iter().skip(usize::try_from(offset).unwrap()).take(3).copied().collect();
+            assert_eq!(listed, expected, "{order} from {offset}");
+        }
+    }
+    pool.close().await;
+}
+
+/// When the backups of a page were made.
+async fn far_page(world: &World, filter: &BackupFilter, page: &Page) -> Vec<i64> {
+    let mut tx = world.read().await;
+    let listed = tx.backups().list(world.project, filter, page).await.unwrap();
+    assert_eq!(listed.total, 2401);
+    listed.rows.iter().map(|backup| backup.created_at.0).collect()
+}
+
+/// Contract C27: no character of the text means anything else than itself.
+async fn a_part_of_a_name_is_that_text(database: TestDatabase) {
+    let world = World::on(database).await;
+    let (vault, _) = two_vaults(&world).await;
+    let run = world.stored_checkpoint(vault.id).await;
+    let names = ["a_b", "axb", "A_B", "100-percent", "\u{65e5}\u{672c}"];
+    let mut tx = world.begin().await;
+    for name in names {
+        let backup = world.backup(vault.id, run.id, vault.resources[1].id, name);
+        tx.backups().insert(&backup).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    for (text, expected) in [
+        ("_", 2),
+        ("a_b", 1),
+        ("%", 0),
+        ("\\", 0),
+        ("a", 2),
+        ("per", 1),
+        ("00-percen", 1),
+        ("PER", 0),
+        ("p_r", 0),
+        ("\u{672c}", 1),
+        ("", 5),
+    ] {
+        let filter = BackupFilter { name: Some(text.to_owned()), ..BackupFilter::default() };
+        let page = Page { limit: 10, offset: 0, marker: None };
+        let mut tx = world.read().await;
+        let listed = tx.backups().list(world.project, &filter, &page).await.unwrap();
+        assert_eq!((listed.total, listed.rows.len() as u64), (expected, expected), "{text:?}");
+    }
+    assert!(world.read().await.backups().has_name_index().await.unwrap());
 }

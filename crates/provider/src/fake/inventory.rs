@@ -10,8 +10,8 @@ use crate::disk::{DISK_BYTES_MAX, LUKS_MAGIC};
 use crate::error::{ProviderError, Result};
 use crate::provider::{Factory, Inventory};
 use crate::resource::{
-    AttachedVolume, Attachment, NewVolume, Page, PageRequest, Pool, Server, Volume, VolumeFormat,
-    VolumeStatus,
+    AttachedVolume, Attachment, NewVolume, Page, PageRequest, Pool, Server, ServerStatus, Volume,
+    VolumeFormat, VolumeStatus,
 };
 
 pub(super) const POOL: &str = "memory";
@@ -22,7 +22,8 @@ pub(super) const POOL_BYTES: u64 = 1 << 40;
 impl Inventory for FakeProvider {
     async fn volumes(&self, page: PageRequest) -> Result<Page<Volume>> {
         let world = self.attempt(Operation::Inventory)?;
-        let all = world.volumes.keys().map(|id| show_volume(&world, *id)).collect::<Result<_>>()?;
+        let reached = world.volumes.iter().filter(|(_, volume)| !world.lost.contains(&volume.pool));
+        let all = reached.map(|(id, _)| show_volume(&world, *id)).collect::<Result<_>>()?;
         Ok(Page::cut(all, page, |volume| volume.id))
     }
 
@@ -50,6 +51,7 @@ impl Inventory for FakeProvider {
             total_bytes: POOL_BYTES,
             free_bytes: POOL_BYTES - taken_bytes,
             can_snapshot: true,
+            problem: world.lost.contains(name).then(|| format!("pool {name} cannot be read")),
         };
         let others = world.pools.iter().map(|(name, zone)| pool(name, zone, 0));
         Ok(std::iter::once(pool(POOL, ZONE, world.taken_bytes)).chain(others).collect())
@@ -89,7 +91,12 @@ impl Factory for FakeProvider {
 
     async fn delete_volume(&self, volume: ResourceId) -> Result<()> {
         let mut world = self.attempt(Operation::Delete)?;
-        if let Ok(found) = world.volume(volume) {
+        let found = match world.volume(volume) {
+            Ok(found) => Some(found),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error),
+        };
+        if let Some(found) = found {
             if let Some(why) = &found.busy {
                 return Err(ProviderError::in_use(volume, why.clone()));
             }
@@ -152,7 +159,10 @@ pub(super) fn show_server(world: &World, id: ResourceId, server: &FakeServer) ->
     Server {
         id,
         name: server.name.clone(),
-        status: server.status.clone(),
+        status: match server.volumes.iter().find_map(|volume| world.volume(*volume).err()) {
+            Some(error) if error.is_unreachable() => ServerStatus::Fault { why: error.to_string() },
+            _ => server.status.clone(),
+        },
         availability_zone: ZONE.to_owned(),
         volumes: server.volumes.iter().enumerate().map(attached).collect(),
         can_power: server.can_power,

@@ -1,6 +1,6 @@
 //! The provider itself: its volumes, servers and snapshots, and what a test may do to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
@@ -32,6 +32,8 @@ pub(super) struct World {
     pub(super) taken_bytes: u64,
     /// Further pools, each with its zone.
     pub(super) pools: BTreeMap<String, String>,
+    /// Pools that cannot be read.
+    pub(super) lost: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -208,6 +210,23 @@ impl FakeProvider {
         self.world().pools.insert(name.to_owned(), zone.to_owned());
     }
 
+    /// Puts a volume into another pool.
+    pub fn put_into(&self, volume: ResourceId, pool: &str) {
+        if let Some(volume) = self.world().volumes.get_mut(&volume) {
+            pool.clone_into(&mut volume.pool);
+        }
+    }
+
+    /// Makes a pool unreadable, or readable again (RGN-07).
+    pub fn lose_pool(&self, name: &str, is_lost: bool) {
+        let mut world = self.world();
+        if is_lost {
+            world.lost.insert(name.to_owned());
+        } else {
+            world.lost.remove(name);
+        }
+    }
+
     /// Leaves so much free in the pool.
     pub fn leave_free(&self, bytes: u64) {
         self.world().taken_bytes = POOL_BYTES - bytes;
@@ -254,11 +273,25 @@ impl World {
     }
 
     pub(super) fn volume(&self, id: ResourceId) -> Result<&FakeVolume> {
-        self.volumes.get(&id).ok_or_else(|| ProviderError::not_found("volume", id))
+        let found = self.volumes.get(&id).filter(|volume| !self.lost.contains(&volume.pool));
+        found.ok_or_else(|| self.no_volume(id))
     }
 
     pub(super) fn volume_mut(&mut self, id: ResourceId) -> Result<&mut FakeVolume> {
+        self.volume(id)?;
         self.volumes.get_mut(&id).ok_or_else(|| ProviderError::not_found("volume", id))
+    }
+
+    /// As a real provider, it cannot tell what is in a pool that it cannot read.
+    fn no_volume(&self, id: ResourceId) -> ProviderError {
+        match self.lost.first() {
+            None => ProviderError::not_found("volume", id),
+            Some(pool) => ProviderError::Unreachable {
+                what: "volume",
+                id: id.to_string(),
+                why: format!("pool {pool} cannot be read"),
+            },
+        }
     }
 
     pub(super) fn server(&self, id: ResourceId) -> Result<&FakeServer> {

@@ -7,7 +7,7 @@
 //! file somebody put there derives from the names of pool and file, so it is stable
 //! as long as they are.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs::Metadata;
 use std::io;
 use std::path::Path;
@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::config::{BlockDeviceConfig, LocalConfig, PoolConfig, ServerConfig};
 use super::durable::Directory;
 use super::place::{Access, Place};
+use super::reach::{Twins, UnreachablePools};
 use crate::error::{Doing, ProviderError, Result};
 use crate::resource::{Attachment, VolumeFormat};
 
@@ -65,6 +66,10 @@ pub(crate) struct Catalogue {
     pub(crate) servers: Vec<ServerEntry>,
     /// Servers whose records cannot be read: any volume that no other server has may be theirs.
     pub(crate) unread: Vec<String>,
+    /// What of it is not known now.
+    pub(crate) unreachable: UnreachablePools,
+    /// Of the volumes that have the same id by mistake, the pool of the one that keeps it.
+    pub(crate) twins: Twins,
 }
 
 /// What is written beside a volume of ours.
@@ -103,22 +108,40 @@ impl Entry {
 }
 
 impl Catalogue {
-    /// Reads everything. A pool that cannot be read makes the whole fail: leaving its
-    /// volumes out would make them look deleted.
-    pub(crate) fn read(config: &LocalConfig) -> Result<Self> {
+    /// Reads everything that can be read. A pool that cannot be read is in the way of no other (RGN-07): it is
+    /// named, and what is not found may lie in it.
+    ///
+    /// `known` says which pool keeps an id that was seen more than once.
+    pub(crate) fn read(config: &LocalConfig, known: &Twins) -> Self {
         let mut entries = Vec::new();
+        let mut unreachable = UnreachablePools::default();
         for pool in &config.pools {
-            read_pool(pool, &mut entries)?;
+            let before = entries.len();
+            if let Err(error) = read_pool(pool, &mut entries) {
+                entries.truncate(before);
+                unreachable.add(&pool.name, &error);
+            }
         }
         entries.extend(config.block_devices.iter().map(device_entry));
-        separate_twins(&mut entries);
-        let servers = config.servers.iter().map(|server| server_entry(server, &entries)).collect();
-        Ok(Self { entries, servers, unread: Vec::new() })
+        let twins = separate_twins(&mut entries, |id| {
+            known.get(id).filter(|keeper| unreachable.contains(keeper))
+        });
+        let servers = config.servers.iter();
+        let servers = servers.map(|server| server_entry(server, &entries, &unreachable)).collect();
+        Self { entries, servers, unread: Vec::new(), unreachable, twins }
     }
 
+    /// `NotFound` only where every pool was read; otherwise `Unreachable`.
     pub(crate) fn volume(&self, id: ResourceId) -> Result<&Entry> {
-        let found = self.entries.iter().find(|entry| entry.id == id);
-        found.ok_or_else(|| ProviderError::not_found("volume", id))
+        self.known_volume(id).ok_or_else(|| match self.unreachable.why() {
+            None => ProviderError::not_found("volume", id),
+            Some(why) => ProviderError::Unreachable { what: "volume", id: id.to_string(), why },
+        })
+    }
+
+    /// A volume that can be reached. None: it is not there, or not in what can be read.
+    pub(crate) fn known_volume(&self, id: ResourceId) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.id == id)
     }
 
     pub(crate) fn server(&self, id: ResourceId) -> Result<&ServerEntry> {
@@ -267,32 +290,45 @@ fn device_entry(device: &BlockDeviceConfig) -> Entry {
 }
 
 /// A file that was copied together with its description keeps the id only once; one that cannot be used
-/// does not take it from one that can.
-fn separate_twins(entries: &mut [Entry]) {
-    let mut seen = HashSet::new();
+/// does not take it from one that can, and nobody from one that cannot be read now: `elsewhere` says whose
+/// it is then. Returns which pool keeps each id that more than one claims.
+fn separate_twins<'p>(
+    entries: &mut [Entry],
+    elsewhere: impl Fn(&ResourceId) -> Option<&'p String>,
+) -> Twins {
+    let mut seen: HashMap<ResourceId, String> = HashMap::new();
+    let mut twins = Twins::new();
     for is_usable in [true, false] {
         for entry in entries.iter_mut().filter(|entry| entry.size_bytes.is_ok() == is_usable) {
-            if seen.insert(entry.id) {
+            let keeper = elsewhere(&entry.id).or_else(|| seen.get(&entry.id));
+            let Some(keeper) = keeper else {
+                seen.insert(entry.id, entry.pool.clone());
                 continue;
-            }
+            };
+            twins.insert(entry.id, keeper.clone());
             tracing::warn!(volume.id = %entry.id, volume.pool = entry.pool, volume.name = entry.name,
                 "two volumes claim the same id; this one gets another");
             if let Place::File { file, .. } = &entry.place {
                 entry.id = derived_id(&["file", &entry.pool, file]);
             }
-            seen.insert(entry.id);
+            seen.insert(entry.id, entry.pool.clone());
         }
     }
+    twins
 }
 
-fn server_entry(server: &ServerConfig, entries: &[Entry]) -> ServerEntry {
+fn server_entry(
+    server: &ServerConfig,
+    entries: &[Entry],
+    unreachable: &UnreachablePools,
+) -> ServerEntry {
     let mut volumes = Vec::new();
     let mut problem = None;
     for wanted in &server.volumes {
         match find(wanted, entries) {
             Ok(id) if !volumes.contains(&id) => volumes.push(id),
             Ok(_) => problem = Some(format!("volume `{wanted}` is named twice")),
-            Err(why) => problem = Some(why),
+            Err(why) => problem = Some(unreachable.why().unwrap_or(why)),
         }
     }
     let id = server_id(&server.name);
@@ -337,6 +373,8 @@ fn birth(metadata: &Metadata) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::local::config::PoolKind;
 
@@ -351,8 +389,12 @@ mod tests {
         LocalConfig { pools: vec![pool], ..LocalConfig::default() }
     }
 
+    fn read(config: &LocalConfig) -> Catalogue {
+        Catalogue::read(config, &Twins::new())
+    }
+
     fn names(config: &LocalConfig) -> Vec<(String, bool)> {
-        let entries = Catalogue::read(config).unwrap().entries;
+        let entries = read(config).entries;
         entries.iter().map(|entry| (entry.name.clone(), entry.size_bytes.is_ok())).collect()
     }
 
@@ -378,8 +420,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("b.raw"), "data").unwrap();
         let config = pool(dir.path());
-        let ids =
-            || Catalogue::read(&config).unwrap().entries.iter().map(|e| e.id).collect::<Vec<_>>();
+        let ids = || read(&config).entries.iter().map(|e| e.id).collect::<Vec<_>>();
         // A golden id: changing how it is derived would orphan every backup of such volumes.
         assert_eq!(ids()[0].to_string(), "bd8c7b0e-3b9b-59cb-88f9-3050351487f7");
 
@@ -425,7 +466,7 @@ mod tests {
         let json = serde_json::to_vec(&renamed).unwrap();
         std::fs::write(path(&Sidecar::file_name("z.raw")), json).unwrap();
         let config = pool(dir.path());
-        let entries = Catalogue::read(&config).unwrap().entries;
+        let entries = read(&config).entries;
         let of = |file: &str| {
             entries.iter().find(|entry| entry.is_at(&format!("images/{file}"))).unwrap()
         };
@@ -439,10 +480,13 @@ mod tests {
         assert_eq!(all.len(), 5, "no two are one");
     }
 
+    /// RGN-07: nobody may take what lies there for gone.
     #[test]
-    fn a_pool_that_is_not_there_is_an_error_and_not_an_empty_list() {
-        let error = Catalogue::read(&pool(Path::new("/nonexistent/pool"))).unwrap_err();
-        assert!(error.is_retryable());
+    fn a_pool_that_is_not_there_is_named_and_not_an_empty_list() {
+        let catalogue = read(&pool(Path::new("/nonexistent/pool")));
+        assert!(catalogue.unreachable.contains("images") && catalogue.entries.is_empty());
+        let error = catalogue.volume(ResourceId::from_uuid(Uuid::from_u128(7))).unwrap_err();
+        assert!(error.is_retryable() && error.is_unreachable() && !error.is_not_found());
         assert!(error.to_string().contains("pool images"), "{error}");
     }
 

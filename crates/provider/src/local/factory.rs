@@ -13,6 +13,7 @@ use super::guard;
 use super::in_use::Usage;
 use super::place::Place;
 use super::qcow2;
+use super::reach::UnreachablePools;
 use super::service::{LocalProvider, Shared};
 use crate::disk::DISK_BYTES_MAX;
 use crate::error::{Doing, ProviderError, Result};
@@ -89,7 +90,8 @@ impl Shared {
     /// The volume of a creation that has happened already.
     fn existing(&self, volume: &NewVolume) -> Result<Option<Volume>> {
         let catalogue = self.catalogue()?;
-        let Ok(entry) = catalogue.volume(volume.id) else { return Ok(None) };
+        // It would be in the pool it is to be made in; whether that can be read, making it shows.
+        let Some(entry) = catalogue.known_volume(volume.id) else { return Ok(None) };
         let existing = self.volume_of(entry, &catalogue, &Usage::scan())?;
         if existing.size_bytes != volume.size_bytes {
             return Err(ProviderError::refused(
@@ -116,7 +118,13 @@ impl Shared {
     fn delete_volume(&self, volume: ResourceId) -> Result<()> {
         let _alone = self.changing();
         let catalogue = self.catalogue()?;
-        if let Ok(entry) = catalogue.volume(volume) {
+        let found = match catalogue.volume(volume) {
+            Ok(entry) => Some(entry),
+            Err(error) if error.is_not_found() => None,
+            // It may be there: only looking says whether it is gone.
+            Err(error) => return Err(error),
+        };
+        if let Some(entry) = found {
             let Place::File { directory, file, .. } = &entry.place else {
                 let why = format!("volume {volume} is a block device");
                 return Err(ProviderError::refused(why, "remove it from the configuration"));
@@ -133,7 +141,7 @@ impl Shared {
             let directory = Directory::open(directory).doing(doing)?;
             directory.remove_file(file).and_then(|()| directory.sync()).doing(doing)?;
         }
-        self.remove_descriptions(volume)?;
+        self.remove_descriptions(volume, &catalogue.unreachable)?;
         self.state.clear_restore(volume)
     }
 
@@ -148,9 +156,14 @@ impl Shared {
         Ok(())
     }
 
-    /// A crash between the two removals leaves the description of no image.
-    fn remove_descriptions(&self, volume: ResourceId) -> Result<()> {
-        for pool in &self.config.pools {
+    /// A crash between the two removals leaves the description of no image, beside where that was: not in a pool
+    /// that cannot be read, or the volume would not have been found.
+    fn remove_descriptions(
+        &self,
+        volume: ResourceId,
+        unreachable: &UnreachablePools,
+    ) -> Result<()> {
+        for pool in self.config.pools.iter().filter(|pool| !unreachable.contains(&pool.name)) {
             let doing = || format!("remove the description of volume {volume}");
             let directory = Directory::open(&pool.path).doing(doing)?;
             let names = directory.file_names().doing(doing)?;

@@ -12,6 +12,7 @@ use super::durable::Directory;
 use super::in_use::Usage;
 use super::lock;
 use super::place::Access;
+use super::reach::described;
 use super::service::{LocalProvider, SNAPSHOTS, Shared};
 use super::tags::Tags;
 use crate::error::{Doing, Result};
@@ -59,7 +60,19 @@ impl Shared {
         })
     }
 
-    fn pool_of(config: &PoolConfig) -> Result<Pool> {
+    /// A pool, also if it cannot be read: that is said of it then.
+    fn pool_of(config: &PoolConfig) -> Pool {
+        Self::examined(config).unwrap_or_else(|error| Pool {
+            name: config.name.clone(),
+            availability_zone: config.availability_zone.clone(),
+            total_bytes: 0,
+            free_bytes: 0,
+            can_snapshot: false,
+            problem: Some(described(&error)),
+        })
+    }
+
+    fn examined(config: &PoolConfig) -> Result<Pool> {
         let doing = || format!("examine pool {} at {}", config.name, config.path.display());
         let directory = Directory::open(&config.path).doing(doing)?;
         let space = fstatvfs(&directory).doing(doing)?;
@@ -69,6 +82,7 @@ impl Shared {
             total_bytes: space.f_blocks.saturating_mul(space.f_frsize),
             free_bytes: space.f_bavail.saturating_mul(space.f_frsize),
             can_snapshot: can_reflink(&directory),
+            problem: None,
         })
     }
 }
@@ -215,7 +229,7 @@ impl Inventory for LocalProvider {
     async fn pools(&self) -> Result<Vec<Pool>> {
         self.blocking("list pools", |shared| {
             let _alone = shared.probing();
-            shared.config.pools.iter().map(Shared::pool_of).collect()
+            Ok(shared.config.pools.iter().map(Shared::pool_of).collect())
         })
         .await
     }

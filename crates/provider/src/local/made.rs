@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use cbr_model::ResourceId;
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::{Catalogue, Entry, ServerEntry};
+use super::catalogue::{Catalogue, ServerEntry};
 use super::config::{MadeServersConfig, ServerConfig};
 use super::place::Place;
 use super::service::{LocalProvider, Shared};
@@ -24,13 +24,21 @@ pub(crate) struct MadeServer {
 }
 
 impl MadeServer {
-    fn entry(&self, id: ResourceId, config: &MadeServersConfig, entries: &[Entry]) -> ServerEntry {
+    fn entry(
+        &self,
+        id: ResourceId,
+        config: &MadeServersConfig,
+        catalogue: &Catalogue,
+    ) -> ServerEntry {
         let mut disks = Vec::new();
         let mut problem = None;
         for volume in &self.volumes {
-            match entries.iter().find(|entry| entry.id == *volume) {
-                Some(entry) => disks.push(path_of(&entry.place)),
-                None => problem = Some(format!("its volume {volume} is not there")),
+            match catalogue.volume(*volume) {
+                Ok(entry) => disks.push(path_of(&entry.place)),
+                Err(error) if error.is_not_found() => {
+                    problem = Some(format!("its volume {volume} is not there"));
+                }
+                Err(error) => problem = Some(error.to_string()),
             }
         }
         let volumes = self.volumes.clone();
@@ -157,7 +165,7 @@ impl Shared {
                     continue;
                 }
             };
-            servers.push(made.entry(id, &self.config.made_servers, &catalogue.entries));
+            servers.push(made.entry(id, &self.config.made_servers, catalogue));
         }
         catalogue.servers.extend(servers);
         Ok(())

@@ -24,6 +24,7 @@ mod place;
 mod power;
 mod qcow2;
 mod raw;
+mod reach;
 mod service;
 mod source;
 mod state;

@@ -1,6 +1,6 @@
 //! The local provider as one object, and what its parts share.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,6 +44,8 @@ pub(crate) struct Shared {
     changing: Arc<tokio::sync::Mutex<()>>,
     /// Held while pools are tried out. Not the one above, which a freeze holds: lists go on.
     probing: Mutex<()>,
+    /// The pools of which it was said that they cannot be read.
+    pub(super) told: Mutex<BTreeSet<String>>,
 }
 
 /// The proof that nobody else changes the state or a pool.
@@ -72,6 +74,7 @@ impl LocalProvider {
             freezing: Mutex::default(),
             changing: Arc::default(),
             probing: Mutex::default(),
+            told: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -92,7 +95,7 @@ impl LocalProvider {
 impl Shared {
     /// Everything there is: what lies there and is configured, and the servers made of it.
     pub(crate) fn catalogue(&self) -> Result<Catalogue> {
-        let mut catalogue = Catalogue::read(&self.config)?;
+        let mut catalogue = self.read()?;
         self.add_made_servers(&mut catalogue)?;
         Ok(catalogue)
     }

@@ -1,7 +1,7 @@
 //! What the local provider remembers over restarts.
 //!
 //! Directories of small files: open snapshots, restores that did not finish, power states
-//! of servers without commands, servers that were made here. Each is written before the effect it
+//! of servers without commands, servers that were made here, whose an id is that two volumes claim. Each is written before the effect it
 //! speaks of, so a crash never leaves an effect nobody knows of.
 
 use std::path::Path;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::durable::{Directory, JsonDirectory};
 use super::made::MadeServer;
 use super::place::{Fingerprint, Place};
+use super::reach::Keeper;
 use crate::error::{Doing, ProviderError, Result};
 use crate::snapshot::{SnapshotDisk, SnapshotName};
 
@@ -26,6 +27,8 @@ pub(crate) struct State {
     power: JsonDirectory<Power>,
     /// By the id of the server.
     pub(crate) servers: JsonDirectory<MadeServer>,
+    /// By the id of the volume.
+    pub(crate) twins: JsonDirectory<Keeper>,
 }
 
 /// A snapshot that is open or about to be.
@@ -78,6 +81,7 @@ impl State {
             restores: JsonDirectory::open(path, "restores", "restore mark")?,
             power: JsonDirectory::open(path, "power", "power state")?,
             servers: JsonDirectory::open(path, "servers", "server")?,
+            twins: JsonDirectory::open(path, "twins", "record of volumes with one id")?,
         })
     }
 

@@ -16,6 +16,8 @@ mod in_use;
 #[cfg(test)]
 mod names;
 #[cfg(test)]
+mod pools;
+#[cfg(test)]
 mod qemu;
 #[cfg(test)]
 mod storage;

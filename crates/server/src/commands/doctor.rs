@@ -204,7 +204,11 @@ async fn at_rest(data: &DataDir, config: &Config, world: World) -> Vec<Finding> 
         Ok(pools) => findings.extend(pools.into_iter().map(|pool| {
             let subject = format!("pool {}", pool.name);
             let free = bytes(pool.free_bytes);
-            if pool.can_snapshot {
+            if let Some(why) = &pool.problem {
+                let next =
+                    "its volumes are out of reach, all others are not; see that it is mounted";
+                bad(&subject, format!("{why}; {next}"))
+            } else if pool.can_snapshot {
                 good(&subject, format!("volumes in use can be backed up (reflink); {free} free"))
             } else {
                 warning(

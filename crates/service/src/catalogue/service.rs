@@ -161,6 +161,7 @@ impl Catalogue {
         findings.extend(self.leftovers().await?);
         findings.push(self.database().await);
         findings.push(self.counts().await);
+        findings.extend(self.names().await);
         findings.extend(self.other_nodes().await?);
         findings.push(self.agreement().await);
         findings.extend(self.rebuilt().await?);
@@ -209,6 +210,23 @@ impl Catalogue {
                 ),
             ),
             Err(error) => bad(SUBJECT, chain(&error)),
+        }
+    }
+
+    /// Whether a part of a name is found by an index; nothing to say if so.
+    async fn names(&self) -> Option<Finding> {
+        const SUBJECT: &str = "search by name";
+        let asked = async { self.core.db.read().await?.backups().has_name_index().await };
+        match asked.await.map_err(db("looking for an index")) {
+            Ok(true) => None,
+            Ok(false) => Some(warning(
+                SUBJECT,
+                "every name is looked at, which is slow with very many backups: PostgreSQL had no pg_trgm. Install \
+                 it (contrib), then run in this database: CREATE EXTENSION pg_trgm; CREATE INDEX CONCURRENTLY \
+                 backups_names ON backups USING gin (name gin_trgm_ops) WHERE parent_id IS NULL"
+                    .to_owned(),
+            )),
+            Err(error) => Some(bad(SUBJECT, chain(&error))),
         }
     }
 
@@ -261,6 +279,15 @@ impl Catalogue {
         match self.core.resources.provider().inventory().pools().await {
             Ok(pools) if pools.is_empty() => {
                 warning("provider", "it has no pool: no disk can be made".to_owned())
+            }
+            // RGN-07: the others work; what lies in these is neither listed nor taken for gone.
+            Ok(pools) if pools.iter().any(|pool| pool.problem.is_some()) => {
+                let told = |pool: &cbr_provider::Pool| {
+                    let why = pool.problem.as_ref()?;
+                    Some(format!("pool {} cannot be read: {why}", pool.name))
+                };
+                let lost: Vec<String> = pools.iter().filter_map(told).collect();
+                bad("provider", format!("{}; see that it is mounted", lost.join("; ")))
             }
             Ok(pools) => {
                 let names: Vec<&str> = pools.iter().map(|pool| pool.name.as_str()).collect();

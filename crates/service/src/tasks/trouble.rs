@@ -56,6 +56,7 @@ impl From<ProviderError> for Trouble {
             ProviderError::Refused { .. } | ProviderError::Changed { .. } => Code::ResourceStatus,
             ProviderError::Configuration { .. }
             | ProviderError::Unavailable { .. }
+            | ProviderError::Unreachable { .. }
             | ProviderError::Io { .. } => Code::Unknown,
         };
         Self::Fail { code, reason }
@@ -94,7 +95,7 @@ fn ours(error: &(dyn std::error::Error + 'static), is_transient: bool) -> Troubl
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         match &error {
-            Error::ProviderUnavailable { .. } | Error::Busy => {
+            Error::ProviderUnavailable { .. } | Error::ResourceUnreachable { .. } | Error::Busy => {
                 Self::Again { reason: chain(&error) }
             }
             Error::BackupNotFound(_) => Self::fail(Code::BackupNotFound, error.to_string()),

@@ -21,6 +21,7 @@ mod migration;
 mod nodes;
 mod own_repository;
 mod policy_rules;
+mod pools;
 mod rebuilt;
 mod restore;
 mod retention;

@@ -55,7 +55,12 @@ impl Volumes {
     /// One disk; one that is still being made has the status `creating`.
     pub async fn show(&self, access: &Access, id: ResourceId) -> Result<VolumeView> {
         let all = self.all(access).await?;
-        all.into_iter().find(|volume| volume.id == id).ok_or(Error::VolumeNotFound(id))
+        if let Some(found) = all.into_iter().find(|volume| volume.id == id) {
+            return Ok(found);
+        }
+        // Not listed is not gone: asking for it says whether it can be reached (RGN-07).
+        self.core.resources.volume(access.project(), id).await?;
+        Err(Error::VolumeNotFound(id))
     }
 
     async fn all(&self, access: &Access) -> Result<Vec<VolumeView>> {
@@ -298,13 +303,30 @@ pub(crate) fn choose_pool<'a>(
     let is_in_zone = |pool: &&Pool| zone.is_none_or(|zone| pool.availability_zone == zone);
     let named = pools.iter().find(|pool| name == Some(&pool.name));
     if let Some(pool) = named.filter(is_in_zone) {
-        return Ok(pool);
+        return match &pool.problem {
+            None => Ok(pool),
+            Some(_) => Err(unreadable(pool)),
+        };
     }
-    let roomiest = pools.iter().filter(is_in_zone).max_by_key(|pool| pool.free_bytes);
-    roomiest.ok_or_else(|| match zone {
-        Some(zone) => Error::invalid("availability_zone", format!("no pool in {zone}")),
-        None => Error::Unsupported("making disks without a pool"),
+    // A pool that cannot be read is in the way of no other (RGN-07).
+    let mut unreachable = None;
+    let can_be_read = |pool: &&'a Pool| {
+        if pool.problem.is_some() {
+            unreachable = Some(unreadable(pool));
+        }
+        pool.problem.is_none()
+    };
+    let roomiest =
+        pools.iter().filter(is_in_zone).filter(can_be_read).max_by_key(|pool| pool.free_bytes);
+    roomiest.ok_or_else(|| match (unreachable, zone) {
+        (Some(error), _) => error,
+        (None, Some(zone)) => Error::invalid("availability_zone", format!("no pool in {zone}")),
+        (None, None) => Error::Unsupported("making disks without a pool"),
     })
+}
+
+fn unreadable(pool: &Pool) -> Error {
+    Error::ResourceUnreachable { reason: format!("pool {} cannot be read", pool.name) }
 }
 
 #[cfg(test)]
@@ -320,6 +342,7 @@ mod tests {
             total_bytes: 100,
             free_bytes,
             can_snapshot: false,
+            problem: None,
         };
         let pools = [pool("ssd", "az1", 5), pool("sata", "az1", 7), pool("far", "az2", 6)];
         let chosen =
