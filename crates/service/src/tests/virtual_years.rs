@@ -144,7 +144,7 @@ pub(super) async fn all_runs(world: &World) -> Vec<PolicyRun> {
 struct Life {
     policy: PolicyId,
     oracle: Oracle,
-    window: Option<u32>,
+    window: Option<i64>,
 }
 
 impl Life {
@@ -175,7 +175,7 @@ impl Life {
             let run = rows[at];
             assert_eq!(run.reason == RunReason::None, run.state == RunState::Started, "{what}");
             let next = expected.get(index + 1).copied().unwrap_or(Timestamp(i64::MAX));
-            let open = at.plus_seconds(i64::from(self.window.unwrap_or(60)) * MINUTE).min(next);
+            let open = at.plus_seconds(self.window.unwrap_or(60) * MINUTE).min(next);
             let was_seen = looks.iter().any(|look| look >= at && *look < open);
             assert_eq!(run.state == RunState::Missed, !was_seen, "{at:?}: {what}: {run:?}");
             counts.missed += usize::from(!was_seen);
@@ -205,7 +205,6 @@ async fn live(year: u64, zones: &[PolicyZone]) -> Counts {
     }
     let looks = looks(&random);
     let mut node = Schedules::new(world.core());
-    let engine = world.services.engine(Options::default());
     let mut before = START;
     for look in &looks {
         if below(&random, 20) == 0 {
@@ -225,7 +224,7 @@ async fn live(year: u64, zones: &[PolicyZone]) -> Counts {
         }
         // What was started is made now, or is still being made when the next one is due.
         if below(&random, 4) == 0 {
-            engine.run_due().await.unwrap();
+            world.services.engine(Options::default()).run_due().await.unwrap();
         }
     }
     let runs = all_runs(&world).await;
