@@ -116,11 +116,10 @@ fn looks(random: &SeededRandom) -> Vec<Timestamp> {
     let (mut now, end) = (START, START.plus_seconds(LIFE_DAYS * DAY));
     let mut looks = Vec::new();
     while now < end {
-        match below(random, 240) {
+        match below(random, 60) {
             0 => now = now.plus_seconds(below(random, 4 * 86_400)),
-            1..=8 => now = now.plus_seconds(-below(random, 3 * 3600)).max(START),
-            // What it makes look missed can be started when the clock is right again.
-            9 => looks.push(now.plus_seconds(below(random, 20 * 86_400))),
+            1 => now = now.plus_seconds(-below(random, 3 * 3600)).max(START),
+            2 => looks.push(now.plus_seconds(below(random, 20 * 86_400))),
             _ => now = now.plus_seconds(60 + below(random, 5400)),
         }
         looks.push(now);
