@@ -23,6 +23,8 @@ pub struct RecordFilter {
     pub statuses: Vec<AlarmState>,
     /// Of this level.
     pub level: Option<u8>,
+    /// About something of this namespace.
+    pub namespace: Option<String>,
     /// Of this vault or thing.
     pub resource: Option<String>,
     /// Of events, or of metrics.
@@ -57,8 +59,8 @@ impl AlarmRecords<'_> {
         }
         let sql = Sql::new(
             "INSERT INTO alarm_records (id, project_id, alarm_id, alarm_name, condition, resource_id,
-                 status, level, on_event, detail, created_at, ended_at, told)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                 status, level, on_event, detail, created_at, ended_at, told, namespace)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
              ON CONFLICT (id) DO NOTHING",
         )
         .bind(record.id)
@@ -73,7 +75,8 @@ impl AlarmRecords<'_> {
         .bind(to_json(&record.detail))
         .bind(record.at)
         .bind(record.ended_at)
-        .bind(record.detail.told);
+        .bind(record.detail.told)
+        .bind(record.namespace());
         self.tx.execute_one("alarm_records.insert", sql).await
     }
 
@@ -127,6 +130,7 @@ impl AlarmRecords<'_> {
         sql.and_equal("t.alarm_name", filter.name.as_ref());
         sql.and_one_of("t.status", filter.statuses.iter().map(|status| status.as_str()));
         sql.and_equal("t.level", filter.level);
+        sql.and_equal("t.namespace", filter.namespace.as_ref());
         sql.and_equal("t.resource_id", filter.resource.as_ref());
         sql.and_equal("t.on_event", filter.on_event);
         if let Some(from) = filter.from {

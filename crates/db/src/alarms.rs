@@ -1,7 +1,6 @@
 //! Tables `alarm_rules`, `alarm_states` and `alarm_templates`.
 
 use cbr_model::alarm::{AlarmRule, AlarmState, AlarmTemplate};
-use cbr_model::metric::NAMESPACE;
 use cbr_model::query::{Listing, Page};
 use cbr_model::{AlarmId, AlarmTemplateId, ProjectId};
 
@@ -43,7 +42,7 @@ impl Alarms<'_> {
         .bind(rule.id)
         .bind(rule.project)
         .bind(&rule.name)
-        .bind(NAMESPACE)
+        .bind(rule.namespace())
         .bind(rule.enabled)
         .bind(rule.is_on_events())
         .bind(to_json(rule))
@@ -59,7 +58,7 @@ impl Alarms<'_> {
         let rule = AlarmRule { updated_at: now, ..rule.clone() };
         let sql = Sql::new(
             "UPDATE alarm_rules SET name = $3, enabled = $4, on_events = $5, definition = $6,
-                 updated_at = $7
+                 updated_at = $7, namespace = $8
              WHERE project_id = $1 AND id = $2",
         )
         .bind(rule.project)
@@ -68,7 +67,8 @@ impl Alarms<'_> {
         .bind(rule.enabled)
         .bind(rule.is_on_events())
         .bind(to_json(&rule))
-        .bind(now);
+        .bind(now)
+        .bind(rule.namespace());
         let is_there = self.tx.execute_one("alarms.update", sql).await?;
         if is_there && !keeps_states {
             let sql = Sql::new("DELETE FROM alarm_states WHERE alarm_id = $1").bind(rule.id);
@@ -96,17 +96,20 @@ impl Alarms<'_> {
         row.as_ref().map(definition).transpose()
     }
 
-    /// A page of a project's rules, newest first; those whose name contains a text.
+    /// A page of a project's rules, newest first; those whose name contains a text, and those about
+    /// something of a namespace.
     pub async fn list(
         &mut self,
         project: ProjectId,
         name: Option<&String>,
+        namespace: Option<&str>,
         ascending: bool,
         page: &Page,
     ) -> Result<Listing<AlarmRule>, DbError> {
         let engine = self.tx.engine();
         let mut sql = Sql::new("FROM alarm_rules t WHERE t.project_id = $1").bind(project);
         and_contains(&mut sql, engine, "t.name", name);
+        sql.and_equal("t.namespace", namespace);
         let by_time = SortKey { ascending, ..SortKey::newest("t.created_at") };
         let listed = Listed {
             name: "alarms.list",

@@ -44,6 +44,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (43, include_str!("../migrations/0043_metering_and_metrics.sql")),
     (44, include_str!("../migrations/0044_backup_counts.sql")),
     (47, include_str!("../migrations/0047_long_lists.sql")),
+    (49, include_str!("../migrations/0049_alarm_namespaces.sql")),
 ];
 
 const TABLE: &str = "

@@ -66,6 +66,20 @@ pub struct Wrong {
     pub why: &'static str,
 }
 
+/// What a metric is of, as one word: `name:value`, and with a comma the next. Different things have
+/// different ones.
+pub fn thing_name(dimensions: &[MetricDimension]) -> String {
+    // A value may have what separates them.
+    let plain = |text: &str| text.replace('\\', "\\\\").replace(',', "\\,").replace(':', "\\:");
+    let part = |one: &MetricDimension| format!("{}:{}", plain(&one.name), plain(&one.value));
+    dimensions.iter().map(part).collect::<Vec<_>>().join(",")
+}
+
+fn is_word(text: &str, more: &[char]) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || more.contains(&c))
+}
+
 impl CustomMetric {
     /// With its dimensions in order.
     pub fn new(namespace: String, name: String, mut dimensions: Vec<MetricDimension>) -> Self {
@@ -94,24 +108,44 @@ impl CustomMetric {
         &self.dimensions
     }
 
+    /// What it is of, in a word.
+    pub fn thing(&self) -> String {
+        thing_name(&self.dimensions)
+    }
+
     /// Whether it can be published.
     pub fn check(&self) -> Result<(), Wrong> {
+        Self::check_names(&self.namespace, &self.name)?;
+        self.check_dimensions()
+    }
+
+    /// Whether users may publish under this namespace and name.
+    pub fn check_names(namespace: &str, name: &str) -> Result<(), Wrong> {
         let wrong = |field, why| Err(Wrong { field, why });
-        if Self::is_reserved(&self.namespace) {
+        if Self::is_reserved(namespace) {
             return wrong("namespace", "SYS, AGT and SRE are those of services");
         }
-        let is_word = |text: &str, more: &[char]| {
-            text.starts_with(|c: char| c.is_ascii_alphabetic())
-                && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || more.contains(&c))
-        };
-        let parts: Vec<&str> = self.namespace.split('.').collect();
+        let parts: Vec<&str> = namespace.split('.').collect();
         let is_namespace = parts.len() == 2 && parts.iter().all(|part| is_word(part, &[]));
-        if !is_namespace || !NAMESPACE_CHARS.contains(&self.namespace.len()) {
+        if !is_namespace || !NAMESPACE_CHARS.contains(&namespace.len()) {
             return wrong("namespace", "service.item: letters, digits and _, 3 to 32 characters");
         }
-        if !is_word(&self.name, &['-']) || self.name.len() > NAME_CHARS_MAX {
+        if !is_word(name, &['-']) || name.len() > NAME_CHARS_MAX {
             return wrong("metric_name", "a letter, then letters, digits, _ and -, at most 96");
         }
+        Ok(())
+    }
+
+    /// Whether values may be in this unit.
+    pub fn check_unit(unit: &str) -> Result<(), Wrong> {
+        if unit.chars().count() > UNIT_CHARS_MAX || unit.contains(char::is_control) {
+            return Err(Wrong { field: "unit", why: "at most 32 characters" });
+        }
+        Ok(())
+    }
+
+    fn check_dimensions(&self) -> Result<(), Wrong> {
+        let wrong = |field, why| Err(Wrong { field, why });
         if self.dimensions.is_empty() || self.dimensions.len() > DIMENSIONS_MAX {
             return wrong("dimensions", "1 to 4 of them");
         }
@@ -138,10 +172,8 @@ impl CustomValue {
     /// Whether it can be kept, `now` being the time.
     pub fn check(&self, now: Timestamp) -> Result<(), Wrong> {
         self.metric.check()?;
+        CustomMetric::check_unit(&self.unit)?;
         let wrong = |field, why| Err(Wrong { field, why });
-        if self.unit.chars().count() > UNIT_CHARS_MAX || self.unit.contains(char::is_control) {
-            return wrong("unit", "at most 32 characters");
-        }
         if !(1..=TTL_MAX).contains(&self.ttl) {
             return wrong("ttl", "1 to 604800 seconds");
         }
@@ -198,6 +230,9 @@ mod tests {
         for (metric, field) in table {
             assert_eq!(metric.check().err().map(|wrong| wrong.field), field, "{metric:?}");
         }
+        let (odd, two) = ([("a", "1,b:2")], [("a", "1"), ("b", "2")]);
+        let things = [odd.as_slice(), &two].map(|one| metric("s.i", "x", one).thing());
+        assert_eq!(things, ["a:1\\,b\\:2", "a:1,b:2"], "different things are named differently");
         let (ab, ba) = ([("a", "1"), ("b", "2")], [("b", "2"), ("a", "1")]);
         assert_eq!(metric("s.i", "x", &ab), metric("s.i", "x", &ba), "the order says nothing");
     }

@@ -110,10 +110,13 @@ mod tests {
         })
     }
 
-    /// All texts in a folder and those in it.
+    /// All texts in a folder and those in it, without tests: those may call a number what they like.
     fn texts(folder: &std::path::Path, ending: &str, all: &mut String) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
+            if path.ends_with("tests") {
+                continue;
+            }
             if path.is_dir() {
                 texts(&path, ending, all);
             } else if path.extension().is_some_and(|found| found == ending) {
@@ -122,16 +125,48 @@ mod tests {
         }
     }
 
-    /// Alert rules and the dashboard name nothing that is not shown.
+    fn root() -> std::path::PathBuf {
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    }
+
+    fn sources() -> String {
+        let mut sources = String::new();
+        for part in ["api", "env", "provider", "service", "server", "store", "task"] {
+            texts(&root().join("crates").join(part).join("src"), "rs", &mut sources);
+        }
+        sources
+    }
+
+    /// What the sources show and nobody explains would be no use to who looks for it.
+    #[test]
+    fn every_number_is_explained() {
+        let (sources, mut explained) = (sources(), String::new());
+        texts(&root().join("docs/operations"), "md", &mut explained);
+        let explained: std::collections::BTreeSet<&str> = names(&explained).collect();
+        let mut count = 0;
+        for macro_name in ["counter!(", "gauge!(", "histogram!("] {
+            for (at, _) in sources.match_indices(macro_name) {
+                let rest = sources[at + macro_name.len()..].trim_start();
+                // Others are named by constants, which the alerts and the dashboard use.
+                let name = rest.strip_prefix("\"cbr_").and_then(|rest| rest.split('"').next());
+                let Some(name) = name.map(|name| format!("cbr_{name}")) else { continue };
+                // The one of a test in this file.
+                let is_known = name == "cbr_seconds" || explained.contains(name.as_str());
+                assert!(is_known, "{name} is not in docs/operations");
+                count += 1;
+            }
+        }
+        assert!(count >= 15, "only {count} numbers were found");
+    }
+
+    /// Alert rules, the dashboard and the documents name nothing that is not shown.
     #[test]
     fn every_number_of_rules_and_dashboard_is_exported() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let (mut wanted, mut sources) = (String::new(), String::new());
+        let root = root();
+        let (mut wanted, sources) = (String::new(), sources());
         texts(&root.join("deploy/prometheus"), "yml", &mut wanted);
         texts(&root.join("deploy/grafana"), "json", &mut wanted);
-        for part in ["api", "service", "server", "store"] {
-            texts(&root.join("crates").join(part).join("src"), "rs", &mut sources);
-        }
+        texts(&root.join("docs/operations"), "md", &mut wanted);
         let mut count = 0;
         for name in names(&wanted) {
             assert!(sources.contains(&format!("\"{name}\"")), "{name} is shown by nobody");

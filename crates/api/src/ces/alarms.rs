@@ -6,24 +6,24 @@ use axum::http::StatusCode;
 use axum::routing::on;
 use cbr_model::VaultId;
 use cbr_model::alarm::{Watched, Window};
+use cbr_model::custom_metric::MetricDimension;
 use cbr_service::alarms::{AlarmChange, AlarmView, NewAlarm};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::alarms_page::{MetaData, page};
 use super::conditions::{
-    Actions, ShownCondition, Wanted, WantedCondition, receivers, topics, window,
+    Actions, ShownCondition, Wanted, WantedCondition, check_namespace, receivers, topics, window,
 };
 use super::ids::{known, short};
 use super::row::project;
 use super::rules::AlarmInPath;
-use super::wire::{Dimension, vault};
+use super::wire::{Dimension, custom, is_custom, vault};
 use crate::error::ApiError;
 use crate::extract::{Authorised, JsonBody, PathText};
 use crate::operation::{Form, Operation, Verb, parameter, schema_of};
 use crate::query::Query;
 use crate::state::Api;
-use cbr_model::metric::NAMESPACE;
 
 const ALARMS: &str = "/V1.0/{project_id}/alarms";
 const ALARM: &str = "/V1.0/{project_id}/alarms/{alarm_id}";
@@ -113,7 +113,7 @@ struct CreateRequest {
     alarm_action_enabled: Option<bool>,
     /// 1 (critical) to 4 (informational); default 2.
     alarm_level: Option<u8>,
-    /// `EVENT.SYS` for events; `ALL_INSTANCE` for all vaults.
+    /// `EVENT.SYS` for events; `ALL_INSTANCE` for all vaults, or all that publish the metric.
     alarm_type: Option<String>,
     alarm_actions: Option<Vec<Wanted>>,
     ok_actions: Option<Vec<Wanted>>,
@@ -231,7 +231,7 @@ async fn list(
     query: Query,
 ) -> Result<Json<ListResponse>, ApiError> {
     let (page, is_ascending) = page(&query)?;
-    let listed = api.services.alarms.list(&access, None, is_ascending, page).await?;
+    let listed = api.services.alarms.list(&access, None, None, is_ascending, page).await?;
     let meta_data = MetaData::of(&listed, page.limit);
     let region = &api.settings.region;
     let metric_alarms = listed.rows.iter().map(|view| Shown::of(view, region)).collect();
@@ -291,9 +291,10 @@ impl CreateRequest {
     fn read(self, project: cbr_model::ProjectId) -> Result<NewAlarm, ApiError> {
         refuse_insufficient(self.insufficientdata_actions.as_deref())?;
         let on_events = self.alarm_type.as_deref() == Some(EVENTS);
+        let namespace = self.metric.namespace;
+        check_namespace(&namespace, on_events)?;
         let condition = WantedCondition {
             metric_name: Some(self.metric.metric_name),
-            namespace: Some(self.metric.namespace),
             level: self.alarm_level.or(self.condition.level),
             ..self.condition
         };
@@ -301,8 +302,12 @@ impl CreateRequest {
         Ok(NewAlarm {
             name: self.alarm_name,
             description: self.alarm_description.unwrap_or_default(),
-            watched: watched(&self.metric.dimensions, is_all)?,
-            conditions: vec![condition.read(on_events)?],
+            watched: if is_custom(&namespace) {
+                things(vec![self.metric.dimensions], is_all)
+            } else {
+                watched(&self.metric.dimensions, is_all)?
+            },
+            conditions: vec![condition.read(on_events, &namespace)?],
             template: None,
             enabled: self.alarm_enabled.unwrap_or(true),
             notifies: self.alarm_action_enabled.unwrap_or(true),
@@ -335,9 +340,10 @@ impl UpdateRequest {
             let named = WantedCondition {
                 metric_name: Some(known.what.as_str().to_owned()),
                 level: wanted.level.or(Some(known.level)),
+                unit: wanted.unit.or_else(|| Some(known.what.unit().to_owned())),
                 ..wanted
             };
-            Ok(vec![named.read(rule.is_on_events())?])
+            Ok(vec![named.read(rule.is_on_events(), rule.namespace())?])
         };
         let names = |key, wanted: Option<Vec<Wanted>>| {
             wanted.map(|wanted| topics(key, &wanted, project)).transpose()
@@ -400,6 +406,20 @@ pub(super) fn watched(dimensions: &[Dimension], is_all: bool) -> Result<Watched,
     Ok(Watched::Vaults(vaults))
 }
 
+/// What these dimensions are of; without any: everything there is, where that may be.
+pub(super) fn things(wanted: Vec<Vec<Dimension>>, is_all: bool) -> Watched {
+    let mut things: Vec<Vec<MetricDimension>> = Vec::with_capacity(wanted.len());
+    for dimensions in wanted {
+        // In the order that a metric has them.
+        let metric = custom(String::new(), String::new(), dimensions);
+        let thing = metric.dimensions().to_vec();
+        if !thing.is_empty() && !things.contains(&thing) {
+            things.push(thing);
+        }
+    }
+    if things.is_empty() && is_all { Watched::All } else { Watched::Things(things) }
+}
+
 impl Shown {
     fn of(view: &AlarmView, region: &str) -> Self {
         let AlarmView { rule, state, topics } = view;
@@ -408,13 +428,16 @@ impl Shown {
         let dimensions = match &rule.watched {
             Watched::All => Vec::new(),
             Watched::Vaults(vaults) => vaults.iter().copied().map(Dimension::of).collect(),
+            Watched::Things(things) => {
+                things.iter().take(1).flatten().cloned().map(Dimension::from).collect()
+            }
         };
         Self {
             alarm_id: short(rule.id),
             alarm_name: rule.name.clone(),
             alarm_description: rule.description.clone(),
             metric: Metric {
-                namespace: NAMESPACE.to_owned(),
+                namespace: rule.namespace().to_owned(),
                 metric_name: first.map_or("", |first| first.what.as_str()).to_owned(),
                 dimensions,
             },

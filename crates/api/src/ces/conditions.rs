@@ -8,6 +8,7 @@ use cbr_model::{ProjectId, TopicId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::wire::is_custom;
 use crate::error::ApiError;
 use crate::smn::urn;
 
@@ -20,9 +21,10 @@ const NOTIFICATION: &str = "notification";
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[schema(as = AlarmPolicy)]
 pub(super) struct WantedCondition {
-    /// A metric, or an event: `backupFailed`, `vaultFull`, `vaultThreshold`, `runMissed`, `damageFound`,
+    /// A metric, of vaults or of your own, or an event: `backupFailed`, `vaultFull`, `vaultThreshold`, `runMissed`, `damageFound`,
     /// `suspiciousBackup`.
     pub(super) metric_name: Option<String>,
+    /// As the rule has it.
     pub(super) namespace: Option<String>,
     /// Seconds: 0 (events), 1, 300, 1200, 3600, 14400 or 86400.
     pub(super) period: Option<u32>,
@@ -30,7 +32,7 @@ pub(super) struct WantedCondition {
     /// `>`, `>=`, `<`, `<=`, `=` or `!=`
     pub(super) comparison_operator: Option<String>,
     pub(super) value: Option<f64>,
-    /// `GB` or `%`, as the metric has it.
+    /// `GB` or `%`, as the metric has it; of one of your own, what it counts in.
     pub(super) unit: Option<String>,
     /// In so many periods in a row.
     pub(super) count: Option<u32>,
@@ -42,27 +44,13 @@ pub(super) struct WantedCondition {
 }
 
 impl WantedCondition {
-    pub(super) fn read(&self, on_events: bool) -> Result<Condition, ApiError> {
-        if self.namespace.as_deref().is_some_and(|namespace| namespace != NAMESPACE) {
-            return Err(ApiError::invalid(
-                "namespace",
-                format_args!("there is one, `{NAMESPACE}`"),
-            ));
+    /// The condition, of a rule about something of `namespace`.
+    pub(super) fn read(&self, on_events: bool, namespace: &str) -> Result<Condition, ApiError> {
+        if self.namespace.as_deref().is_some_and(|own| own != namespace) {
+            let why = format_args!("the rule is about `{namespace}`");
+            return Err(ApiError::invalid("namespace", why));
         }
-        let name = self.metric_name.as_deref().unwrap_or("");
-        let what = if on_events {
-            EventKind::from_str_exact(name).map(What::Event)
-        } else {
-            Metric::from_str_exact(name).map(What::Metric)
-        };
-        let what = what.ok_or_else(|| unknown(on_events))?;
-        if let (Some(unit), What::Metric(metric)) = (self.unit.as_deref(), what)
-            && !unit.is_empty()
-            && unit != metric.unit()
-        {
-            let why = format_args!("{} is in {}", metric.as_str(), metric.unit());
-            return Err(ApiError::invalid("unit", why));
-        }
+        let what = self.what(on_events, namespace)?;
         let filter = self.filter.as_deref().unwrap_or("average");
         let filter = Filter::from_str_exact(filter)
             .ok_or_else(|| ApiError::invalid("filter", "average, max, min, sum or variance"))?;
@@ -85,6 +73,39 @@ impl WantedCondition {
             level: self.level.unwrap_or(LEVEL),
         })
     }
+
+    fn what(&self, on_events: bool, namespace: &str) -> Result<What, ApiError> {
+        let name = self.metric_name.as_deref().unwrap_or("");
+        let unit = self.unit.as_deref().unwrap_or("");
+        if namespace != NAMESPACE {
+            let [namespace, name, unit] = [namespace, name, unit].map(str::to_owned);
+            return Ok(What::Published { namespace, name, unit });
+        }
+        if on_events {
+            return EventKind::from_str_exact(name).map(What::Event).ok_or_else(|| unknown(true));
+        }
+        let metric = Metric::from_str_exact(name).ok_or_else(|| unknown(false))?;
+        if !unit.is_empty() && unit != metric.unit() {
+            let why = format_args!("{} is in {}", metric.as_str(), metric.unit());
+            return Err(ApiError::invalid("unit", why));
+        }
+        Ok(What::Metric(metric))
+    }
+}
+
+/// Refuses what no rule can be about.
+pub(super) fn check_namespace(namespace: &str, on_events: bool) -> Result<(), ApiError> {
+    if namespace == NAMESPACE || (is_custom(namespace) && !on_events) {
+        return Ok(());
+    }
+    if on_events {
+        return Err(ApiError::invalid(
+            "namespace",
+            format_args!("events are those of `{NAMESPACE}`"),
+        ));
+    }
+    let why = format_args!("`{NAMESPACE}`, or one that is not of a service (`SYS.`)");
+    Err(ApiError::invalid("namespace", why))
 }
 
 fn unknown(on_events: bool) -> ApiError {
@@ -101,14 +122,14 @@ fn unknown(on_events: bool) -> ApiError {
 #[schema(as = ShownAlarmPolicy)]
 pub(super) struct ShownCondition {
     #[serde(skip_serializing_if = "Option::is_none")]
-    namespace: Option<&'static str>,
+    namespace: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    metric_name: Option<&'static str>,
+    metric_name: Option<String>,
     period: u32,
     filter: &'static str,
     comparison_operator: &'static str,
     value: f64,
-    unit: &'static str,
+    unit: String,
     count: u32,
     suppress_duration: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,8 +142,8 @@ impl ShownCondition {
     /// With the name of the metric, as rules show it.
     pub(super) fn named(condition: &Condition) -> Self {
         Self {
-            namespace: Some(NAMESPACE),
-            metric_name: Some(condition.what.as_str()),
+            namespace: Some(condition.what.namespace().to_owned()),
+            metric_name: Some(condition.what.as_str().to_owned()),
             level: Some(condition.level),
             ..Self::bare(condition)
         }
@@ -143,19 +164,15 @@ impl ShownCondition {
             filter: condition.filter.as_str(),
             comparison_operator: condition.comparison.as_str(),
             value: condition.threshold,
-            unit: unit(condition),
+            unit: match condition.what {
+                What::Event(_) => "count".to_owned(),
+                _ => condition.what.unit().to_owned(),
+            },
             count: condition.count,
             suppress_duration: condition.suppress,
             level: None,
             alarm_level: None,
         }
-    }
-}
-
-const fn unit(condition: &Condition) -> &'static str {
-    match condition.what {
-        What::Metric(metric) => metric.unit(),
-        What::Event(_) => "count",
     }
 }
 
@@ -248,7 +265,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str, on_events: bool) -> Result<Condition, ApiError> {
-        serde_json::from_str::<WantedCondition>(text).unwrap().read(on_events)
+        serde_json::from_str::<WantedCondition>(text).unwrap().read(on_events, NAMESPACE)
     }
 
     /// Contract F.6: the usual values of what is left out.
@@ -273,6 +290,27 @@ mod tests {
             (r#"{"metric_name":"vault_util","value":1,"comparison_operator":"~"}"#, false),
         ] {
             assert_eq!(read(bad, on_events).unwrap_err().status(), 400, "{bad}");
+        }
+    }
+
+    /// Contract F.6: a metric of one's own has the unit that is said, and the namespace of its rule.
+    #[test]
+    fn a_metric_of_ones_own_is_named_with_its_namespace() {
+        let text = r#"{"metric_name":"open","value":5,"unit":"orders"}"#;
+        let wanted: WantedCondition = serde_json::from_str(text).unwrap();
+        let condition = wanted.read(false, "shop.orders").unwrap();
+        let shown = ShownCondition::named(&condition);
+        assert_eq!(shown.namespace.as_deref(), Some("shop.orders"));
+        assert_eq!((shown.metric_name.as_deref(), shown.unit.as_str()), (Some("open"), "orders"));
+        let other = WantedCondition { namespace: Some(NAMESPACE.into()), ..wanted.clone() };
+        assert_eq!(other.read(false, "shop.orders").unwrap_err().status(), 400);
+        for (namespace, on_events, is_good) in [
+            (NAMESPACE, true, true),
+            ("shop.orders", false, true),
+            ("shop.orders", true, false),
+            ("SYS.ECS", false, false),
+        ] {
+            assert_eq!(check_namespace(namespace, on_events).is_ok(), is_good, "{namespace}");
         }
     }
 

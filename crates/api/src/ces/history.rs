@@ -5,13 +5,12 @@ use axum::extract::State;
 use axum::routing::on;
 use cbr_model::Timestamp;
 use cbr_model::alarm::{AlarmRecord, AlarmState};
-use cbr_model::metric::NAMESPACE;
 use cbr_service::alarms::RecordFilter;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::alarms_page::offset_page;
-use super::conditions::ShownCondition;
+use super::conditions::{ShownCondition, check_namespace};
 use super::ids::{read, short};
 use super::row::project;
 use super::wire::Dimension;
@@ -34,7 +33,7 @@ pub(crate) const LIST: Operation = project(
     parameter("alarm_name", Form::Text, "Of rules of this name."),
     parameter("alarm_status", Form::Text, "To `ok`, `alarm` or `insufficient_data`."),
     parameter("alarm_level", Form::Integer, "Of this level, 1 to 4."),
-    parameter("namespace", Form::Text, "`SYS.CBR`; there are no others."),
+    parameter("namespace", Form::Text, "About something of this: `SYS.CBR`, or one of your own."),
     parameter("from", Form::Integer, "Not before this time, in milliseconds since 1970."),
     parameter("to", Form::Integer, "Not after this time, in milliseconds since 1970."),
     parameter("start", Form::Integer, "How many are skipped; default 0."),
@@ -55,7 +54,7 @@ pub(crate) const LIST_V2: Operation = project(
     parameter("name", Form::Text, "Of rules of this name."),
     parameter("status", Form::Texts, "To `ok`, `alarm` or `insufficient_data`."),
     parameter("level", Form::Integer, "Of this level, 1 to 4."),
-    parameter("namespace", Form::Text, "`SYS.CBR`; there are no others."),
+    parameter("namespace", Form::Text, "About something of this: `SYS.CBR`, or one of your own."),
     parameter("resource_id", Form::Text, "Of this vault or thing."),
     parameter("alarm_type", Form::Text, "`event` or `metric`."),
     parameter("from", Form::Time, "Not before this time."),
@@ -103,8 +102,8 @@ struct Shown {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AlarmHistoryMetric)]
 struct Metric {
-    namespace: &'static str,
-    metric_name: &'static str,
+    namespace: String,
+    metric_name: String,
     dimensions: Vec<Dimension>,
 }
 
@@ -169,10 +168,11 @@ async fn list(
     page.offset = query.value("start")?.unwrap_or(0);
     let micros = |millis: i64| Timestamp(millis.saturating_mul(1000));
     let filter = RecordFilter {
-        alarms: alarms(&query, query.text("alarm_id").into_iter().collect())?,
+        alarms: alarms(query.text("alarm_id").into_iter().collect())?,
         name: query.text("alarm_name").map(str::to_owned),
         statuses: query.word("alarm_status", AlarmState::from_str_exact)?.into_iter().collect(),
         level: query.value("alarm_level")?,
+        namespace: namespace(&query)?,
         from: query.value("from")?.map(micros),
         to: query.value("to")?.map(micros),
         ..RecordFilter::default()
@@ -202,10 +202,11 @@ async fn list_v2(
     });
     let filter = RecordFilter {
         id: id.transpose()?,
-        alarms: alarms(&query, query.texts("alarm_id")?)?,
+        alarms: alarms(query.texts("alarm_id")?)?,
         name: query.text("name").map(str::to_owned),
         statuses: query.words("status", AlarmState::from_str_exact)?,
         level: query.value("level")?,
+        namespace: namespace(&query)?,
         resource: query.text("resource_id").map(str::to_owned),
         on_event,
         from: query.time("from")?,
@@ -217,14 +218,18 @@ async fn list_v2(
 }
 
 /// The rules of these ids; of one that is none there is no history, as of one that is not there.
-fn alarms(query: &Query, texts: Vec<&str>) -> Result<Vec<cbr_model::AlarmId>, ApiError> {
-    if query.text("namespace").is_some_and(|namespace| namespace != NAMESPACE) {
-        return Err(ApiError::invalid("namespace", format_args!("there is one, `{NAMESPACE}`")));
-    }
+fn alarms(texts: Vec<&str>) -> Result<Vec<cbr_model::AlarmId>, ApiError> {
     let one = |text| {
         read(text).ok_or_else(|| ApiError::invalid("alarm_id", "it is the id of an alarm rule"))
     };
     texts.into_iter().map(one).collect()
+}
+
+/// The namespace that is asked for.
+fn namespace(query: &Query) -> Result<Option<String>, ApiError> {
+    let Some(namespace) = query.text("namespace") else { return Ok(None) };
+    check_namespace(namespace, false)?;
+    Ok(Some(namespace.to_owned()))
 }
 
 fn kind(record: &AlarmRecord) -> &'static str {
@@ -234,8 +239,13 @@ fn kind(record: &AlarmRecord) -> &'static str {
 fn metric(record: &AlarmRecord) -> Metric {
     let name = record.detail.condition.as_ref().map_or("", |condition| condition.what.as_str());
     let vault = record.resource.parse().ok();
-    let dimensions = vault.filter(|_| !record.on_event).map(Dimension::of);
-    Metric { namespace: NAMESPACE, metric_name: name, dimensions: dimensions.into_iter().collect() }
+    let of_vault = vault.filter(|_| !record.on_event).map(Dimension::of);
+    let own = record.detail.dimensions.iter().cloned().map(Dimension::from);
+    Metric {
+        namespace: record.namespace().to_owned(),
+        metric_name: name.to_owned(),
+        dimensions: of_vault.into_iter().chain(own).collect(),
+    }
 }
 
 fn values(record: &AlarmRecord) -> Vec<DataPoint> {

@@ -5,19 +5,20 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::on;
 use cbr_model::alarm::{AlarmRule, Watched};
-use cbr_model::metric::{DIMENSION, NAMESPACE};
+use cbr_model::custom_metric::MetricDimension;
+use cbr_model::metric::DIMENSION;
 use cbr_service::alarms::{AlarmView, NewAlarm};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::alarms::{CreateResponse, watched};
+use super::alarms::{CreateResponse, things, watched};
 use super::alarms_page::offset_page;
 use super::conditions::{
-    Receivers, ShownCondition, Wanted, WantedCondition, receivers, topics, window,
+    Receivers, ShownCondition, Wanted, WantedCondition, check_namespace, receivers, topics, window,
 };
 use super::ids::{known, read, short};
 use super::row::project;
-use super::wire::Dimension;
+use super::wire::{Dimension, is_custom};
 use crate::error::ApiError;
 use crate::extract::{Authorised, JsonBody, TextParameter};
 use crate::operation::{Form, Operation, Verb, parameter, schema_of};
@@ -48,7 +49,7 @@ pub(crate) const LIST: Operation = project(
 .reads(&[
     parameter("alarm_id", Form::Text, "This one."),
     parameter("name", Form::Text, "The name contains this."),
-    parameter("namespace", Form::Text, "`SYS.CBR`; there are no others."),
+    parameter("namespace", Form::Text, "About something of this: `SYS.CBR`, or one of your own."),
     parameter("offset", Form::Integer, "How many are skipped; default 0."),
     parameter("limit", Form::Integer, "1 to 100; default 10."),
 ])
@@ -91,9 +92,9 @@ struct CreateRequest {
     /// Without: `alarm-` and four letters (MON-06).
     name: Option<String>,
     description: Option<String>,
-    /// `SYS.CBR`
+    /// `SYS.CBR`, or one that you publish in.
     namespace: String,
-    /// Of each vault a list with its dimension.
+    /// Of each vault a list with its dimension; of a metric of your own a list of its dimensions.
     #[serde(default)]
     resources: Vec<Vec<WantedDimension>>,
     /// Without: those of the template.
@@ -118,7 +119,7 @@ struct CreateRequest {
     resource_group_id: Option<String>,
 }
 
-/// A dimension; without a value: of all vaults.
+/// A dimension; without a value: of all of them.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[schema(as = WantedDimension)]
 struct WantedDimension {
@@ -141,7 +142,7 @@ struct Shown {
     alarm_id: String,
     name: String,
     description: String,
-    namespace: &'static str,
+    namespace: String,
     policies: Vec<ShownCondition>,
     resources: Vec<Resource>,
     #[serde(rename = "type")]
@@ -209,21 +210,21 @@ async fn list(
 ) -> Result<Json<ListResponse>, ApiError> {
     let page = offset_page(&query)?;
     let region = &api.settings.region;
-    if query.text("namespace").is_some_and(|namespace| namespace != NAMESPACE) {
-        return Ok(Json(ListResponse { alarms: Vec::new(), count: 0 }));
-    }
+    let namespace = query.text("namespace");
     if let Some(text) = query.text("alarm_id") {
         // One that is not there is no error here.
         let listed = match read(text) {
             Some(id) => api.services.alarms.find(&access, id).await?,
             None => None,
         };
-        let alarms: Vec<_> = listed.iter().map(|view| Shown::of(view, region)).collect();
+        let is_meant = |view: &&AlarmView| namespace.is_none_or(|it| it == view.rule.namespace());
+        let listed = listed.iter().filter(is_meant);
+        let alarms: Vec<_> = listed.map(|view| Shown::of(view, region)).collect();
         let count = alarms.len() as u64;
         return Ok(Json(ListResponse { alarms, count }));
     }
     let name = query.text("name").map(str::to_owned);
-    let listed = api.services.alarms.list(&access, name.as_ref(), false, page).await?;
+    let listed = api.services.alarms.list(&access, name.as_ref(), namespace, false, page).await?;
     let alarms = listed.rows.iter().map(|view| Shown::of(view, region)).collect();
     Ok(Json(ListResponse { alarms, count: listed.total }))
 }
@@ -254,12 +255,6 @@ async fn delete(
 
 impl CreateRequest {
     fn read(self, project: cbr_model::ProjectId) -> Result<NewAlarm, ApiError> {
-        if self.namespace != NAMESPACE {
-            return Err(ApiError::invalid(
-                "namespace",
-                format_args!("there is one, `{NAMESPACE}`"),
-            ));
-        }
         if self.resource_group_id.is_some_and(|id| !id.is_empty()) {
             return Err(ApiError::invalid("resource_group_id", "there are no resource groups"));
         }
@@ -272,12 +267,18 @@ impl CreateRequest {
                 return Err(ApiError::invalid("type", why));
             }
         };
-        let conditions = self.policies.iter().map(|policy| policy.read(on_events));
+        check_namespace(&self.namespace, on_events)?;
+        let namespace = self.namespace.as_str();
+        let conditions = self.policies.iter().map(|policy| policy.read(on_events, namespace));
         let template = self.alarm_template_id.filter(|id| !id.is_empty());
         Ok(NewAlarm {
             name: self.name,
             description: self.description.unwrap_or_default(),
-            watched: watched(&dimensions(&self.resources, is_all)?, is_all)?,
+            watched: if is_custom(namespace) {
+                things(self.resources.into_iter().map(of_thing).collect::<Result<_, _>>()?, is_all)
+            } else {
+                watched(&dimensions(&self.resources, is_all)?, is_all)?
+            },
             conditions: conditions.collect::<Result<_, _>>()?,
             template: template.as_deref().map(known).transpose()?,
             enabled: self.enabled,
@@ -324,12 +325,25 @@ fn dimensions(
     Ok(dimensions)
 }
 
+/// The dimensions of a thing; those without a value mean all there are.
+fn of_thing(wanted: Vec<WantedDimension>) -> Result<Vec<Dimension>, ApiError> {
+    if wanted.iter().all(|one| one.value.is_none()) {
+        return Ok(Vec::new());
+    }
+    let one = |WantedDimension { name, value }| {
+        let value =
+            value.ok_or_else(|| ApiError::invalid("resources", "each dimension has a value"));
+        Ok(Dimension { name, value: value? })
+    };
+    wanted.into_iter().map(one).collect()
+}
+
 /// The contract's word for what a rule watches.
 pub(super) fn kind(rule: &AlarmRule) -> &'static str {
     match (rule.is_on_events(), &rule.watched) {
         (true, _) => "EVENT.SYS",
         (false, Watched::All) => "ALL_INSTANCE",
-        (false, Watched::Vaults(_)) => "MULTI_INSTANCE",
+        (false, Watched::Vaults(_) | Watched::Things(_)) => "MULTI_INSTANCE",
     }
 }
 
@@ -342,12 +356,18 @@ impl Shown {
                 let one = |vault| Resource { dimensions: vec![Dimension::of(vault)] };
                 vaults.iter().copied().map(one).collect()
             }
+            Watched::Things(things) => {
+                let one = |thing: &Vec<MetricDimension>| Resource {
+                    dimensions: thing.iter().cloned().map(Dimension::from).collect(),
+                };
+                things.iter().map(one).collect()
+            }
         };
         Self {
             alarm_id: short(rule.id),
             name: rule.name.clone(),
             description: rule.description.clone(),
-            namespace: NAMESPACE,
+            namespace: rule.namespace().to_owned(),
             policies: rule.conditions.iter().map(ShownCondition::named).collect(),
             resources,
             kind: kind(rule),

@@ -5,12 +5,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::on;
 use cbr_model::alarm::AlarmTemplate;
+use cbr_model::metric::NAMESPACE;
 use cbr_service::alarms::NewTemplate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::alarms_page::offset_page;
-use super::conditions::{ShownCondition, WantedCondition};
+use super::conditions::{ShownCondition, WantedCondition, check_namespace};
 use super::ids::{known, short};
 use super::row::project;
 use crate::error::ApiError;
@@ -157,7 +158,11 @@ async fn create(
         Some(2) => true,
         Some(_) => return Err(ApiError::invalid("template_type", "0 (metrics) or 2 (events)")),
     };
-    let conditions = request.policies.iter().map(|policy| policy.read(on_events));
+    let conditions = request.policies.iter().map(|policy| {
+        let namespace = policy.namespace.as_deref().unwrap_or(NAMESPACE);
+        check_namespace(namespace, on_events)?;
+        policy.read(on_events, namespace)
+    });
     let wanted = NewTemplate {
         name: request.template_name,
         description: request.template_description.unwrap_or_default(),

@@ -1,6 +1,6 @@
 //! Metrics on the wire (contract F.6).
 
-use cbr_model::custom_metric::{CustomMetric, MetricDimension};
+use cbr_model::custom_metric::{CustomMetric, MetricDimension, thing_name};
 use cbr_model::metric::{DIMENSION, DataPoint, Filter, Metric, NAMESPACE, PERIODS};
 use cbr_model::{Timestamp, VaultId};
 use cbr_service::monitoring::{MetricKey, MetricQuery, PublishedMetric};
@@ -22,13 +22,24 @@ pub(super) struct Dimension {
 
 /// A metric of a user's own; whether it can be one is looked at where it is used.
 pub(super) fn custom(namespace: String, name: String, dimensions: Vec<Dimension>) -> CustomMetric {
-    let dimension = |Dimension { name, value }| MetricDimension { name, value };
-    CustomMetric::new(namespace, name, dimensions.into_iter().map(dimension).collect())
+    CustomMetric::new(namespace, name, dimensions.into_iter().map(MetricDimension::from).collect())
 }
 
 /// Whether a namespace is one that users publish in.
 pub(super) fn is_custom(namespace: &str) -> bool {
     !CustomMetric::is_reserved(namespace)
+}
+
+impl From<MetricDimension> for Dimension {
+    fn from(MetricDimension { name, value }: MetricDimension) -> Self {
+        Self { name, value }
+    }
+}
+
+impl From<Dimension> for MetricDimension {
+    fn from(Dimension { name, value }: Dimension) -> Self {
+        Self { name, value }
+    }
 }
 
 impl Dimension {
@@ -61,9 +72,7 @@ impl From<MetricKey> for MetricOfVault {
 
 impl From<PublishedMetric> for MetricOfVault {
     fn from(PublishedMetric { metric, unit }: PublishedMetric) -> Self {
-        let dimension =
-            |one: &MetricDimension| Dimension { name: one.name.clone(), value: one.value.clone() };
-        let dimensions = metric.dimensions().iter().map(dimension).collect();
+        let dimensions = metric.dimensions().iter().cloned().map(Dimension::from).collect();
         Self { namespace: metric.namespace, metric_name: metric.name, unit, dimensions }
     }
 }
@@ -82,11 +91,9 @@ impl MetricOfVault {
 
     /// Where a list goes on after this metric.
     pub(super) fn marker(&self) -> String {
-        // A name or value may have what separates them.
-        let plain = |text: &str| text.replace('\\', "\\\\").replace(',', "\\,").replace(':', "\\:");
-        let part = |one: &Dimension| format!("{}:{}", plain(&one.name), plain(&one.value));
-        let parts: Vec<String> = self.dimensions.iter().map(part).collect();
-        format!("{}.{}.{}", self.namespace, self.metric_name, parts.join(","))
+        let dimensions: Vec<_> =
+            self.dimensions.iter().cloned().map(MetricDimension::from).collect();
+        format!("{}.{}.{}", self.namespace, self.metric_name, thing_name(&dimensions))
     }
 }
 

@@ -6,6 +6,7 @@
 mod access;
 mod agents;
 mod alarms;
+mod alarms_on_published;
 mod anomalies;
 mod answers;
 mod app;

@@ -134,6 +134,8 @@ async fn an_alarm_ends_when_its_state_changes(database: TestDatabase) {
         (RecordFilter { level: Some(3), ..all.clone() }, 0),
         (RecordFilter { resource: Some("v".into()), name: Some("r".into()), ..all.clone() }, 3),
         (RecordFilter { id: Some(listed.rows[0].id), ..all.clone() }, 1),
+        (RecordFilter { namespace: Some("SYS.CBR".into()), ..all.clone() }, 3),
+        (RecordFilter { namespace: Some("shop.orders".into()), ..all.clone() }, 0),
     ] {
         let found =
             tx.alarm_records().list(world.project, &filter, &Page::default()).await.unwrap();
@@ -173,8 +175,22 @@ async fn templates_and_rules_come_back(database: TestDatabase) {
     assert_eq!(tx.alarms().count(project).await.unwrap(), 3);
     let name = Some("e".to_owned());
     let page = Page { limit: 1, ..Page::default() };
-    let listed = tx.alarms().list(project, name.as_ref(), true, &page).await.unwrap();
+    let listed = tx.alarms().list(project, name.as_ref(), None, true, &page).await.unwrap();
     assert_eq!((listed.total, listed.rows.len()), (2, 1));
+    let published = rule(
+        &world,
+        "own",
+        What::Published {
+            namespace: "shop.orders".into(),
+            name: "open".into(),
+            unit: String::new(),
+        },
+    );
+    tx.alarms().insert(&published).await.unwrap();
+    for (namespace, count) in [("shop.orders", 1), ("SYS.CBR", 3), ("shop.other", 0)] {
+        let listed = tx.alarms().list(project, None, Some(namespace), true, &page).await.unwrap();
+        assert_eq!(listed.total, count, "{namespace}");
+    }
     tx.alarms().insert_template(&template).await.unwrap();
     assert_eq!(
         tx.alarms().find_template(project, template.id).await.unwrap(),

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::custom_metric::CustomMetric;
 use crate::event::EventKind;
-use crate::metric::{Filter, Metric, PERIODS};
+use crate::metric::{Filter, Metric, NAMESPACE, PERIODS};
 
 /// Seconds after which an alarm that goes on is told again; 0: never (contract F.6).
 const SUPPRESS: [u32; 10] = [0, 300, 600, 900, 1800, 3600, 10_800, 21_600, 43_200, 86_400];
@@ -72,21 +73,48 @@ impl Comparison {
 }
 
 /// What a condition is about.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
-    /// Values of a metric.
+    /// Values of a metric of vaults.
     Metric(Metric),
+    /// Values that the project publishes itself (contract F.6).
+    Published {
+        /// `service.item`.
+        namespace: String,
+        /// Its name there.
+        name: String,
+        /// What it counts in, for show.
+        unit: String,
+    },
     /// Something that happens (MON-08).
     Event(EventKind),
 }
 
 impl What {
     /// The contract's `metric_name`.
-    pub const fn as_str(self) -> &'static str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Metric(metric) => metric.as_str(),
+            Self::Published { name, .. } => name,
             Self::Event(kind) => kind.as_str(),
+        }
+    }
+
+    /// The unit of its values; of events: none.
+    pub fn unit(&self) -> &str {
+        match self {
+            Self::Metric(metric) => metric.unit(),
+            Self::Published { unit, .. } => unit,
+            Self::Event(_) => "",
+        }
+    }
+
+    /// The contract's `namespace`.
+    pub fn namespace(&self) -> &str {
+        match self {
+            Self::Metric(_) | Self::Event(_) => NAMESPACE,
+            Self::Published { namespace, .. } => namespace,
         }
     }
 }
@@ -136,6 +164,11 @@ impl Condition {
             let why = "0, 300, 600, 900, 1800, 3600, 10800, 21600, 43200 or 86400 seconds";
             return refused("suppress_duration", why);
         }
+        if let What::Published { namespace, name, unit } = &self.what {
+            let named = CustomMetric::check_names(namespace, name);
+            let named = named.and_then(|()| CustomMetric::check_unit(unit));
+            named.map_err(|wrong| InvalidCondition { key: wrong.field, why: wrong.why.into() })?;
+        }
         if let What::Event(_) = self.what {
             // Somebody who wants to be told of the third failure only would not be.
             if self.period > 1 || self.count > 1 {
@@ -155,7 +188,8 @@ impl Condition {
         Ok(())
     }
 
-    /// Seconds between values: a vault is measured every 15 minutes and not more often.
+    /// Seconds between values: a vault is measured every 15 minutes and not more often, and what is
+    /// published meanwhile is joined.
     pub fn step(&self) -> u64 {
         u64::from(self.period.max(900))
     }
@@ -222,6 +256,24 @@ mod tests {
             let mut broken = condition();
             break_it(&mut broken);
             assert_eq!(broken.check().unwrap_err().key, key);
+        }
+        let published = |namespace: &str, name: &str, unit: &str| Condition {
+            what: What::Published {
+                namespace: namespace.into(),
+                name: name.into(),
+                unit: unit.into(),
+            },
+            ..condition()
+        };
+        published("shop.orders", "open", "orders").check().unwrap();
+        let long = "x".repeat(33);
+        for (bad, key) in [
+            (published("SYS.ECS", "open", ""), "namespace"),
+            (published("shop", "open", ""), "namespace"),
+            (published("shop.orders", "1", ""), "metric_name"),
+            (published("shop.orders", "open", &long), "unit"),
+        ] {
+            assert_eq!(bad.check().unwrap_err().key, key);
         }
         let event = Condition {
             what: What::Event(EventKind::BackupFailed),

@@ -8,7 +8,7 @@ mod window;
 
 pub use condition::{Comparison, Condition, InvalidCondition, What};
 pub use decide::{AlarmState, decide, is_told_again};
-pub use recent::{needed, recent};
+pub use recent::{needed, needed_of_published, recent, recent_published};
 pub use rule::{
     ALARM_CONDITIONS_MAX, ALARM_RESOURCES_MAX, AlarmRecord, AlarmRule, AlarmTemplate, RecordDetail,
     Watched,

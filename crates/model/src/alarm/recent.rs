@@ -1,7 +1,8 @@
 //! Which values decide in a slot.
 
 use super::condition::{Condition, What};
-use crate::metric::{Point, Width, series};
+use crate::Timestamp;
+use crate::metric::{DataPoint, Point, Summary, Width, joined_by_period, series};
 
 /// Which kept rows are needed to decide a condition in a slot of 15 minutes: their width, and the
 /// first and the last of them.
@@ -17,9 +18,34 @@ pub fn needed(condition: &Condition, slot: i64) -> (Width, i64, i64) {
 /// where nothing was measured.
 pub fn recent(condition: &Condition, points: &[Point], slot: i64) -> Vec<Option<f64>> {
     let What::Metric(metric) = condition.what else { return Vec::new() };
-    let step = i64::try_from(condition.step()).unwrap_or(i64::MAX);
-    let period = u32::try_from(step).unwrap_or(u32::MAX);
-    let known = series(points, metric, period, condition.filter);
+    last_of(condition, slot, &series(points, metric, step_of(condition), condition.filter))
+}
+
+/// When what is published must have been collected to count for a condition in a slot: the first instant
+/// and the last.
+pub fn needed_of_published(condition: &Condition, slot: i64) -> (Timestamp, Timestamp) {
+    let step = i64::from(step_of(condition));
+    let end = end_of(slot, step);
+    let begin = end - step * i64::from(condition.count);
+    (Timestamp(0).plus_seconds(begin), Timestamp(Timestamp(0).plus_seconds(end).0 - 1))
+}
+
+/// The same as [`recent`] of values that were published.
+pub fn recent_published(
+    condition: &Condition,
+    values: &[(Timestamp, f64)],
+    slot: i64,
+) -> Vec<Option<f64>> {
+    let summed = values.iter().map(|(at, value)| (at.seconds(), Summary::of(*value)));
+    last_of(condition, slot, &joined_by_period(summed, step_of(condition), condition.filter))
+}
+
+fn step_of(condition: &Condition) -> u32 {
+    u32::try_from(condition.step()).unwrap_or(u32::MAX)
+}
+
+fn last_of(condition: &Condition, slot: i64, known: &[DataPoint]) -> Vec<Option<f64>> {
+    let step = i64::from(step_of(condition));
     let end = end_of(slot, step);
     let begin = |back: u32| end - step * i64::from(back);
     let value = |begin: i64| known.iter().find(|one| one.begin == begin).map(|one| one.value);
@@ -70,6 +96,24 @@ mod tests {
         assert_eq!(of(3600, 1, 2), [None], "the hour is not over");
         assert_eq!(of(3600, 1, 3), [Some(4.0)]);
         assert_eq!(of(3600, 2, 7), [Some(4.0), Some(6.0)]);
+    }
+
+    /// Contract F.6: what was published in a quarter is joined as the condition says.
+    #[test]
+    fn what_is_published_is_joined_by_quarter() {
+        let at = |seconds| Timestamp(0).plus_seconds(seconds);
+        let values: Vec<_> = [(0, 1.0), (899, 5.0), (900, 2.0), (2700, 9.0), (3599, 7.0)]
+            .map(|(s, v)| (at(s), v))
+            .into();
+        let of = |filter, period, count, slot| {
+            recent_published(&Condition { filter, ..condition(period, count) }, &values, slot)
+        };
+        assert_eq!(of(Filter::Max, 300, 4, 3), [Some(5.0), Some(2.0), None, Some(9.0)]);
+        assert_eq!(of(Filter::Average, 1, 1, 3), [Some(8.0)]);
+        assert_eq!(of(Filter::Sum, 3600, 1, 3), [Some(24.0)]);
+        assert_eq!(of(Filter::Sum, 3600, 1, 2), [None], "the hour is not over");
+        let needed = needed_of_published(&condition(300, 2), 3);
+        assert_eq!(needed, (at(1800), Timestamp(at(3600).0 - 1)), "the next quarter is not in it");
     }
 
     #[test]

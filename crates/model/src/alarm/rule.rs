@@ -6,11 +6,13 @@ use super::condition::{Condition, What};
 use super::decide::AlarmState;
 use super::window::Window;
 use crate::Timestamp;
+use crate::custom_metric::MetricDimension;
 use crate::id::{AlarmId, AlarmRecordId, AlarmTemplateId, ProjectId, TopicId, VaultId};
+use crate::metric::NAMESPACE;
 
 /// Most conditions of a rule (contract F.6).
 pub const ALARM_CONDITIONS_MAX: usize = 50;
-/// Most vaults that one rule names (MON-09).
+/// Most vaults, or things, that one rule names (MON-09).
 pub const ALARM_RESOURCES_MAX: usize = 500;
 
 /// What a rule watches.
@@ -19,8 +21,10 @@ pub const ALARM_RESOURCES_MAX: usize = 500;
 pub enum Watched {
     /// These vaults, as they were named. One that is gone has no data.
     Vaults(Vec<VaultId>),
-    /// Every vault the project has.
+    /// Every vault the project has; of metrics of its own every thing that it publishes them of.
     All,
+    /// Metrics of its own of these things: the dimensions of each, in order.
+    Things(Vec<Vec<MetricDimension>>),
 }
 
 impl Watched {
@@ -29,6 +33,7 @@ impl Watched {
         match self {
             Self::All => true,
             Self::Vaults(vaults) => vault.is_some_and(|vault| vaults.contains(&vault)),
+            Self::Things(_) => false,
         }
     }
 }
@@ -72,6 +77,11 @@ impl AlarmRule {
     /// Whether it is about events; a rule is about events or about metrics.
     pub fn is_on_events(&self) -> bool {
         is_on_events(&self.conditions)
+    }
+
+    /// The namespace of what it is about: the same for all its conditions.
+    pub fn namespace(&self) -> &str {
+        self.conditions.first().map_or(NAMESPACE, |first| first.what.namespace())
     }
 }
 
@@ -117,7 +127,7 @@ pub struct AlarmRecord {
     pub alarm_name: String,
     /// Place of the condition in the rule.
     pub condition: usize,
-    /// The vault, or what an event was about.
+    /// The vault, what an event was about, or [`thing_name`](crate::custom_metric::thing_name).
     pub resource: String,
     /// The state from then on.
     pub status: AlarmState,
@@ -133,11 +143,21 @@ pub struct AlarmRecord {
     pub ended_at: Option<Timestamp>,
 }
 
+impl AlarmRecord {
+    /// The namespace of what it is about.
+    pub fn namespace(&self) -> &str {
+        self.detail.condition.as_ref().map_or(NAMESPACE, |condition| condition.what.namespace())
+    }
+}
+
 /// What was seen, and who was told.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct RecordDetail {
     /// What people call the vault or thing.
     pub resource_name: String,
+    /// Of a metric of the project's own: what it is of.
+    #[serde(default)]
+    pub dimensions: Vec<MetricDimension>,
     /// The condition as it was.
     pub condition: Option<Condition>,
     /// The values that decided, oldest first.

@@ -92,7 +92,7 @@ struct CreateArgs {
     /// Name; otherwise alarm- and four letters
     #[arg(long)]
     name: Option<String>,
-    /// Watch this vault: name or id (repeatable); otherwise all of them
+    /// Watch this vault: name or id (repeatable); otherwise all there are
     #[arg(long = "vault", value_name = "VAULT")]
     vaults: Vec<String>,
     /// Raise it when a vault is so full, in per cent
@@ -101,6 +101,12 @@ struct CreateArgs {
     /// Raise it on a metric, as "used_vault_size>50"
     #[arg(long, value_name = "METRIC<>VALUE", conflicts_with = "usage", value_parser = comparison)]
     metric: Option<(String, String, f64)>,
+    /// The metric is one that you publish yourself, in this namespace, as shop.orders
+    #[arg(long, value_name = "NAMESPACE", requires = "metric", conflicts_with = "vaults")]
+    namespace: Option<String>,
+    /// Of what: its dimensions, as host=web-1,disk=sda (repeatable); otherwise all that publish it
+    #[arg(long = "of", value_name = "NAME=VALUE", requires = "namespace", value_parser = dimensions)]
+    things: Vec<Dimensions>,
     /// Raise it on events, such as backupFailed (repeatable)
     #[arg(long = "event", value_name = "EVENT", conflicts_with_all = ["usage", "metric"])]
     events: Vec<String>,
@@ -137,6 +143,18 @@ fn comparison(text: &str) -> Result<(String, String, f64), String> {
     let (metric, value) = text.split_once(sign).ok_or("write it as used_vault_size>50")?;
     let value = value.trim().parse().map_err(|error| format!("{value}: {error}"))?;
     Ok((metric.trim().to_owned(), sign.to_owned(), value))
+}
+
+/// The dimensions of a thing: names and values.
+type Dimensions = Vec<(String, String)>;
+
+/// Names and values, with a comma between.
+fn dimensions(text: &str) -> Result<Dimensions, String> {
+    let one = |part: &str| {
+        let (name, value) = part.split_once('=').ok_or("write it as host=web-1,disk=sda")?;
+        Ok((name.trim().to_owned(), value.trim().to_owned()))
+    };
+    text.split(',').map(one).collect()
 }
 
 impl AlarmArgs {
@@ -196,6 +214,10 @@ async fn create(session: &Session, args: CreateArgs) -> Result<(), Failure> {
         let id = session.find_id(Noun::Vault, vault).await?;
         resources.push(json!([{"name": "instance_id", "value": id}]));
     }
+    for thing in &args.things {
+        let dimension = |(name, value): &(String, String)| json!({"name": name, "value": value});
+        resources.push(thing.iter().map(dimension).collect());
+    }
     let mut topics = Vec::new();
     for topic in &args.topics {
         topics.push(urn_of(session, topic).await?);
@@ -213,13 +235,13 @@ async fn create(session: &Session, args: CreateArgs) -> Result<(), Failure> {
         let lang = output.lang;
         return Err(Failure::new(Kind::Usage, lang.what_alarm(), lang.why_no_condition()));
     }
-    let kind = match (args.events.is_empty(), args.vaults.is_empty()) {
+    let kind = match (args.events.is_empty(), resources.is_empty()) {
         (false, _) => "EVENT.SYS",
         (true, true) => "ALL_INSTANCE",
         (true, false) => "MULTI_INSTANCE",
     };
     let mut body = json!({
-        "namespace": "SYS.CBR",
+        "namespace": args.namespace.as_deref().unwrap_or("SYS.CBR"),
         "resources": resources,
         "policies": policies,
         "type": kind,
@@ -329,7 +351,8 @@ fn columns(lang: Lang) -> [Column; 5] {
 fn watches(alarm: &Value) -> String {
     match wire::items(alarm, "/resources").len() {
         0 => wire::text(alarm, "/type"),
-        count => format!("{count} vaults"),
+        count if wire::text(alarm, "/namespace") == "SYS.CBR" => format!("{count} vaults"),
+        count => format!("{count} in {}", wire::text(alarm, "/namespace")),
     }
 }
 
@@ -370,6 +393,16 @@ fn told(record: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dimensions_are_read_with_their_names() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(
+            dimensions("host=a, disk=b=c").unwrap(),
+            [pair("host", "a"), pair("disk", "b=c")]
+        );
+        dimensions("host").unwrap_err();
+    }
 
     #[test]
     fn comparisons_are_read_with_their_signs() {

@@ -164,6 +164,7 @@ impl Alarms {
         let is_told = told.count > 0;
         let detail = RecordDetail {
             resource_name: event.resource_name.clone(),
+            dimensions: Vec::new(),
             condition: Some(condition.clone()),
             values: Vec::new(),
             text: event.detail.clone(),

@@ -1,6 +1,7 @@
 //! Alarms over metrics and events (MON-06 … MON-10).
 
 mod builtin;
+mod checks;
 mod error;
 mod evaluate;
 mod events;
@@ -9,6 +10,7 @@ mod record;
 mod requests;
 mod service;
 mod text;
+mod watched;
 
 pub use cbr_db::RecordFilter;
 pub use error::AlarmError;

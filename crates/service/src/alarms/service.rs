@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cbr_db::{DbError, RecordFilter, Tx};
 use cbr_env::RandomExt;
-use cbr_model::alarm::{
-    ALARM_CONDITIONS_MAX, ALARM_RESOURCES_MAX, AlarmRecord, AlarmRule, AlarmState, AlarmTemplate,
-    Condition, Watched, What,
-};
+use cbr_model::alarm::{AlarmRecord, AlarmRule, AlarmState, AlarmTemplate};
 use cbr_model::event::{CbrEvent, EventKind};
 use cbr_model::query::{Listing, Page};
 use cbr_model::{AlarmId, AlarmTemplateId, ProjectId, Timestamp, TopicId};
 
 use super::builtin;
+use super::checks::{
+    check_conditions, check_description, check_name, check_several, check_together, check_watched,
+};
 use super::error::AlarmError;
 use super::requests::{AlarmChange, AlarmView, NewAlarm, NewTemplate};
 use crate::audit::Subject;
@@ -70,6 +70,7 @@ impl Alarms {
             _ => wanted.conditions,
         };
         check_conditions(&conditions)?;
+        check_together(&wanted.watched, &conditions)?;
         let rule = AlarmRule {
             id: AlarmId::random(&*self.core.random),
             project: access.project(),
@@ -99,17 +100,19 @@ impl Alarms {
         format!("alarm-{}", letters.iter().collect::<String>())
     }
 
-    /// Lists rules, newest first unless `ascending`; those whose name contains a text.
+    /// Lists rules, newest first unless `ascending`; those whose name contains a text, and those about
+    /// something of a namespace.
     pub async fn list(
         &self,
         access: &Access,
         name: Option<&String>,
+        namespace: Option<&str>,
         ascending: bool,
         page: Page,
     ) -> Result<Listing<AlarmView>> {
         let doing = "listing alarms";
         let mut tx = self.core.db.read().await.map_err(db(doing))?;
-        let listed = tx.alarms().list(access.project(), name, ascending, &page).await;
+        let listed = tx.alarms().list(access.project(), name, namespace, ascending, &page).await;
         let Listing { rows, total } = listed.map_err(db(doing))?;
         let mut views = Vec::with_capacity(rows.len());
         for rule in rows {
@@ -149,6 +152,7 @@ impl Alarms {
             rule.conditions.iter_mut().for_each(|condition| condition.level = level);
         }
         check_conditions(&rule.conditions)?;
+        check_together(&rule.watched, &rule.conditions)?;
         rule.notifies = change.notifies.unwrap_or(rule.notifies);
         rule.window = change.window.unwrap_or(rule.window);
         if let Some(names) = change.on_alarm {
@@ -365,53 +369,4 @@ async fn view(tx: &mut Tx, rule: AlarmRule) -> std::result::Result<AlarmView, Db
         topics.extend(tx.topics().by_id(rule.project, *id).await?);
     }
     Ok(AlarmView { rule, state, topics })
-}
-
-fn check_name(name: &str) -> Result<()> {
-    let length = name.chars().count();
-    let is_bad = |c: char| c.is_control() || "<>&'\"\\/|;".contains(c);
-    if length == 0 || length > 128 || name.contains(is_bad) {
-        let why = "1 to 128 characters, none of them <>&'\"\\/|; or a control character";
-        return Err(Error::invalid("name", why));
-    }
-    Ok(())
-}
-
-fn check_description(text: &str) -> Result<()> {
-    if text.chars().count() > 256 || text.contains(['<', '>']) {
-        return Err(Error::invalid("description", "at most 256 characters, no < and >"));
-    }
-    Ok(())
-}
-
-fn check_watched(watched: &Watched) -> Result<()> {
-    let Watched::Vaults(vaults) = watched else { return Ok(()) };
-    if vaults.is_empty() || vaults.len() > ALARM_RESOURCES_MAX {
-        let why = format!("1 to {ALARM_RESOURCES_MAX} vaults; all of them: type ALL_INSTANCE");
-        return Err(Error::invalid("resources", why));
-    }
-    Ok(())
-}
-
-fn check_conditions(conditions: &[Condition]) -> Result<()> {
-    if conditions.is_empty() || conditions.len() > ALARM_CONDITIONS_MAX {
-        let why = format!("1 to {ALARM_CONDITIONS_MAX} conditions");
-        return Err(Error::invalid("policies", why));
-    }
-    for condition in conditions {
-        condition.check().map_err(|invalid| Error::invalid(invalid.key, invalid.why))?;
-    }
-    let on_events = conditions.iter().filter(|one| matches!(one.what, What::Event(_))).count();
-    if on_events != 0 && on_events != conditions.len() {
-        let why = "a rule is about metrics or about events, not about both";
-        return Err(Error::invalid("policies", why));
-    }
-    Ok(())
-}
-
-fn check_several<T>(ids: &[T]) -> Result<()> {
-    if ids.is_empty() || ids.len() > 100 {
-        return Err(Error::invalid("ids", "1 to 100 of them"));
-    }
-    Ok(())
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use cbr_model::VaultId;
-use cbr_model::alarm::{AlarmRule, Condition, What};
+use cbr_model::alarm::{AlarmRule, Condition};
 use cbr_model::event::CbrEvent;
 use cbr_model::topic::{Message, Text};
+
+use super::watched::Thing;
 
 /// The levels' names in both languages.
 const LEVELS: [(&str, &str); 4] =
@@ -15,19 +16,21 @@ fn level(level: u8) -> (&'static str, &'static str) {
     LEVELS.get(usize::from(level.saturating_sub(1))).copied().unwrap_or(LEVELS[3])
 }
 
+/// What is told about a metric.
+pub(super) struct Told<'a> {
+    pub(super) rule: &'a AlarmRule,
+    pub(super) condition: &'a Condition,
+    pub(super) thing: &'a Thing,
+    /// What people call it.
+    pub(super) name: &'a str,
+    /// What decided, oldest first.
+    pub(super) values: &'a [Option<f64>],
+}
+
 /// An alarm on a metric, or its end.
-pub(super) fn of_metric(
-    rule: &AlarmRule,
-    condition: &Condition,
-    (vault, name): (VaultId, &str),
-    values: &[Option<f64>],
-    is_recovery: bool,
-) -> Message {
-    let unit = match condition.what {
-        What::Metric(metric) => metric.unit(),
-        What::Event(_) => "",
-    };
-    let what = condition.what.as_str();
+pub(super) fn of_metric(told: &Told<'_>, is_recovery: bool) -> Message {
+    let Told { rule, condition, thing, name, values } = *told;
+    let (what, unit) = (condition.what.as_str(), condition.what.unit());
     let (sign, threshold) = (condition.comparison.as_str(), condition.threshold);
     let last = values.iter().rev().find_map(|value| *value);
     let last = last.map_or_else(|| "-".to_owned(), |last| format!("{last:.2}{unit}"));
@@ -39,24 +42,49 @@ pub(super) fn of_metric(
         ("alarm", "Alarm", "告警")
     };
     let name_of_rule = &rule.name;
+    let (of_en, of_zh, about_en, about_zh) = match thing {
+        Thing::Vault(vault) => (
+            format!("vault {name}"),
+            format!("存储库 {name}"),
+            format!("Vault: {name} ({vault})"),
+            format!("存储库：{name}（{vault}）"),
+        ),
+        Thing::Published(_) | Thing::Gone(_) => {
+            let namespace = rule.namespace();
+            (
+                name.to_owned(),
+                name.to_owned(),
+                format!("Metric of your own: {namespace}, {name}"),
+                format!("自定义指标：{namespace}，{name}"),
+            )
+        }
+    };
     let mut particulars = particulars_of(rule, condition);
-    particulars.insert("vault_id".into(), vault.to_string());
-    particulars.insert("vault_name".into(), name.to_owned());
+    match thing {
+        Thing::Vault(vault) => {
+            particulars.insert("vault_id".into(), vault.to_string());
+            particulars.insert("vault_name".into(), name.to_owned());
+        }
+        Thing::Published(_) | Thing::Gone(_) => {
+            particulars.insert("namespace".into(), rule.namespace().to_owned());
+            particulars.insert("dimensions".into(), name.to_owned());
+        }
+    }
     particulars.insert("value".into(), last.clone());
     Message {
         kind: kind.to_owned(),
         en: Text {
-            subject: format!("[{level_en}] {title_en}: {name_of_rule}, vault {name}"),
+            subject: format!("[{level_en}] {title_en}: {name_of_rule}, {of_en}"),
             body: format!(
-                "{title_en}: {name_of_rule}\nLevel: {level_en}\nVault: {name} ({vault})\n\
+                "{title_en}: {name_of_rule}\nLevel: {level_en}\n{about_en}\n\
                  Condition: {rule_text}, {} times in a row\nLast value: {last}",
                 condition.count
             ),
         },
         zh: Some(Text {
-            subject: format!("[{level_zh}] {title_zh}：{name_of_rule}，存储库 {name}"),
+            subject: format!("[{level_zh}] {title_zh}：{name_of_rule}，{of_zh}"),
             body: format!(
-                "{title_zh}：{name_of_rule}\n级别：{level_zh}\n存储库：{name}（{vault}）\n\
+                "{title_zh}：{name_of_rule}\n级别：{level_zh}\n{about_zh}\n\
                  条件：{rule_text}，连续 {} 次\n最新值：{last}",
                 condition.count
             ),

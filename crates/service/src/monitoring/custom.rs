@@ -104,7 +104,7 @@ impl Monitoring {
     }
 
     /// Forgets published values that have expired; says how many.
-    pub(super) async fn forget_published(&self) -> Result<u64> {
+    pub(crate) async fn forget_published(&self) -> Result<u64> {
         let doing = "forgetting published values";
         let mut count = 0;
         loop {

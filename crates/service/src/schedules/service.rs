@@ -130,7 +130,7 @@ impl Schedules {
         let Some(live) = due.live.filter(|_| policy.enabled) else {
             return self.skip_all(binding, &policy, &vault, &due).await;
         };
-        self.start(binding, live, &due).await
+        self.start(binding, vault, live, &due).await
     }
 
     /// Nothing is to be started: all of it was missed, or the policy is switched off.

@@ -51,10 +51,11 @@ impl Schedules {
     pub(super) async fn start(
         &self,
         binding: &DueBinding,
+        vault: Vault,
         live: Timestamp,
         due: &Due,
     ) -> Result<u64> {
-        let seen = self.look(binding).await?;
+        let seen = self.look(vault).await?;
         let doing = "starting a policy";
         let mut tx = self.core.db.begin().await.map_err(db(doing))?;
         if !is_current(&mut tx, binding).await? {
@@ -104,20 +105,15 @@ impl Schedules {
     }
 
     /// Asks the provider, without holding a transaction.
-    async fn look(&self, binding: &DueBinding) -> Result<Seen> {
-        let doing = "starting a policy";
-        let mut tx = self.core.db.read().await.map_err(db(doing))?;
-        let vault = vaults::existing(&mut tx, binding.project, binding.vault).await?;
-        drop(tx);
+    async fn look(&self, mut vault: Vault) -> Result<Seen> {
         if !vault.status.allows(VaultUse::Backup) {
             return Ok(Vec::new());
         }
         if vault.auto_bind && vault.status.allows(VaultUse::Bind) {
             vaults::bind_unprotected(&self.core, &vault).await?;
+            let mut tx = self.core.db.read().await.map_err(db("starting a policy"))?;
+            vault = vaults::existing(&mut tx, vault.project, vault.id).await?;
         }
-        let mut tx = self.core.db.read().await.map_err(db(doing))?;
-        let vault = vaults::existing(&mut tx, binding.project, binding.vault).await?;
-        drop(tx);
         self.core.resources.look(vault.project, &selection::chosen(&vault, &[], true)?).await
     }
 

@@ -2,6 +2,7 @@
 
 mod alarm_storms;
 mod alarms;
+mod alarms_on_published;
 mod anomalies;
 mod audit;
 mod backup;
