@@ -182,7 +182,9 @@ fn what_a_deletion_costs_a_process_that_goes_on_does_not_grow_with_who_uses_its_
         chain.disk = Disk::new((versions + 1) * LEAF);
         for n in 0..versions {
             let changed = [0, (n + 1) * LEAF].map(|at| at..at + BLOCK);
-            changed.iter().for_each(|range| chain.disk.write(range.clone(), n));
+            for range in &changed {
+                chain.disk.write(range.clone(), n);
+            }
             backup_as(&chain.repository, &CHAIN, "task", &chain.disk, Some(&changed)).unwrap();
         }
         let counting = Arc::new(Counting::new(chain.backend.clone()));
