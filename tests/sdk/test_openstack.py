@@ -141,5 +141,6 @@ class OnPostgres(OpenStackCase, unittest.TestCase):
         cls.database_url = cluster.create_database("sdk_openstack")
         super().setUpClass()
 
+
 if __name__ == "__main__":
     unittest.main()
