@@ -9,7 +9,7 @@ import pathlib
 import subprocess
 import unittest
 
-from tests.harness import disks
+from tests.harness import disks, postgres
 from tests.sdk.case import ABSENT, Case
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -17,8 +17,7 @@ PYTHON = ROOT / "target" / "venv-openstack" / "bin" / "python"
 WEEKLY = "FREQ=WEEKLY;BYDAY=MO;BYHOUR=14;BYMINUTE=00"
 
 
-@unittest.skipUnless(PYTHON.exists(), "skipped: the OpenStack client is not installed (scripts/test does it)")
-class OpenStackClient(Case, unittest.TestCase):
+class OpenStackCase(Case):
     """Contract E.2. Starting the client takes seconds, so one process runs all commands."""
 
     disk_names = ("one",)
@@ -123,6 +122,24 @@ class OpenStackClient(Case, unittest.TestCase):
     def ended(self, command, *more):
         print(json.dumps(["cbr", *command.split(), *more]), file=self.shell.stdin, flush=True)
         return json.loads(self.shell.stdout.readline())
+
+
+@unittest.skipUnless(PYTHON.exists(), "skipped: the OpenStack client is not installed (scripts/test does it)")
+class OnSqlite(OpenStackCase, unittest.TestCase):
+    """On the embedded database."""
+
+
+@unittest.skipUnless(PYTHON.exists(), "skipped: the OpenStack client is not installed (scripts/test does it)")
+@unittest.skipUnless(postgres.programs(), "skipped: PostgreSQL is not installed (apt: postgresql)")
+class OnPostgres(OpenStackCase, unittest.TestCase):
+    """On a PostgreSQL cluster of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cluster = postgres.Postgres().start()
+        cls.addClassCleanup(cluster.stop)
+        cls.database_url = cluster.create_database("sdk_openstack")
+        super().setUpClass()
 
 
 if __name__ == "__main__":

@@ -76,6 +76,8 @@ impl Shared {
         let doing = || format!("examine pool {} at {}", config.name, config.path.display());
         let directory = Directory::open(&config.path).doing(doing)?;
         let space = fstatvfs(&directory).doing(doing)?;
+        // What can be opened may still not be listed, and then nothing in it is reached.
+        directory.file_names().doing(doing)?;
         Ok(Pool {
             name: config.name.clone(),
             availability_zone: config.availability_zone.clone(),
