@@ -217,7 +217,7 @@ async fn templates_and_refusals_of_metrics_of_ones_own() {
         what: What::Published {
             namespace: "shop.other".into(),
             name: "open".into(),
-            unit: "".into(),
+            unit: String::new(),
         },
         ..open_orders(1)
     };
