@@ -105,6 +105,8 @@ async fn the_older_interface_makes_and_changes_rules_on_metrics_of_ones_own() {
     app.v1("POST", "/alarms", Some(&all)).await.expect(201);
 }
 
+type Break = fn(&mut Value);
+
 /// MON-09: templates name the namespace; what nobody can decide is refused.
 #[tokio::test]
 async fn templates_and_refusals_of_metrics_of_ones_own() {
@@ -124,7 +126,6 @@ async fn templates_and_refusals_of_metrics_of_ones_own() {
     mixed["template_name"] = json!("mixed");
     mixed["policies"] = json!([policy, {"metric_name": "vault_util", "value": 80}]);
     app.v2("POST", "/alarm-templates", Some(&mixed)).await.expect(400);
-    type Break = fn(&mut Value);
     let cases: [Break; 8] = [
         |it| it["namespace"] = json!("SYS.ECS"),
         |it| it["namespace"] = json!("Shop"),
