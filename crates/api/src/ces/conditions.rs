@@ -278,7 +278,7 @@ mod tests {
             (Filter::Average, Comparison::AtLeast)
         );
         let event = read(r#"{"metric_name":"backupFailed"}"#, true).unwrap();
-        assert_eq!((event.what, event.period), (What::Event(EventKind::BackupFailed), 0));
+        assert_eq!((&event.what, event.period), (&What::Event(EventKind::BackupFailed), 0));
         event.check().unwrap();
         for (bad, on_events) in [
             (r#"{"metric_name":"vault_util"}"#, false),

@@ -17,6 +17,8 @@ fn newer() -> Value {
             "comparison_operator": ">", "value": 100, "unit": "orders", "count": 1, "level": 1}]})
 }
 
+type Break = fn(&mut Value);
+
 async fn publish(app: &App, host: &str, value: f64) {
     let at = app.clock.now().0 / 1000;
     let body = json!([{"metric": {"namespace": "Shop.orders", "metric_name": "open",
@@ -124,7 +126,6 @@ async fn templates_and_refusals_of_metrics_of_ones_own() {
     mixed["template_name"] = json!("mixed");
     mixed["policies"] = json!([policy, {"metric_name": "vault_util", "value": 80}]);
     app.v2("POST", "/alarm-templates", Some(&mixed)).await.expect(400);
-    type Break = fn(&mut Value);
     let cases: [Break; 8] = [
         |it| it["namespace"] = json!("SYS.ECS"),
         |it| it["namespace"] = json!("Shop"),
