@@ -17,6 +17,8 @@ fn newer() -> Value {
             "comparison_operator": ">", "value": 100, "unit": "orders", "count": 1, "level": 1}]})
 }
 
+type Break = fn(&mut Value);
+
 async fn publish(app: &App, host: &str, value: f64) {
     let at = app.clock.now().0 / 1000;
     let body = json!([{"metric": {"namespace": "Shop.orders", "metric_name": "open",
