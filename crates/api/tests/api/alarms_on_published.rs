@@ -107,8 +107,6 @@ async fn the_older_interface_makes_and_changes_rules_on_metrics_of_ones_own() {
     app.v1("POST", "/alarms", Some(&all)).await.expect(201);
 }
 
-type Break = fn(&mut Value);
-
 /// MON-09: templates name the namespace; what nobody can decide is refused.
 #[tokio::test]
 async fn templates_and_refusals_of_metrics_of_ones_own() {
