@@ -3,15 +3,12 @@
     target/venv/bin/python -m unittest tests.e2e.test_alarms
 """
 
-import email
-import email.policy
 import hashlib
 import hmac
 import http.server
 import json
 import pathlib
 import random
-import re
 import shutil
 import tempfile
 import threading
@@ -20,25 +17,11 @@ import unittest
 import urllib.error
 import urllib.request
 
-from aiosmtpd.controller import Controller
-
-from tests.harness import disks
-from tests.harness.service import Service, be_client, free_port
+from tests.harness import disks, mailbox
+from tests.harness.service import Service, be_client
 
 SEED = 20_240_807
 POLL_SECONDS_MAX = 120
-
-
-class Mailbox:
-    """Keeps the mails that an SMTP server is given."""
-
-    def __init__(self):
-        self.mails = []
-
-    async def handle_DATA(self, _server, _session, envelope):
-        message = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        self.mails.append((envelope.rcpt_tos, message))
-        return "250 taken"
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
@@ -67,20 +50,14 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 class Alarms(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.mailbox = Mailbox()
-        smtp = Controller(cls.mailbox, hostname="127.0.0.1", port=free_port())
-        smtp.start()
-        cls.addClassCleanup(smtp.stop)
+        cls.mailbox = mailbox.Mailbox().start()
+        cls.addClassCleanup(cls.mailbox.stop)
         cls.hook = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
         threading.Thread(target=cls.hook.serve_forever, daemon=True).start()
         cls.addClassCleanup(cls.hook.shutdown)
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="cbr-alarms-"))
         cls.addClassCleanup(shutil.rmtree, cls.folder)
-        more = (
-            f'[notify]\nsmtp_host = "127.0.0.1"\nsmtp_port = {smtp.port}\nsmtp_tls = "none"\n'
-            'from = "backup@example.org"\nallow_networks = ["127.0.0.0/8"]\n'
-        )
-        cls.service = Service(cls.folder, None, more)
+        cls.service = Service(cls.folder, None, cls.mailbox.settings())
         cls.addClassCleanup(cls.service.end)
         disks.make(cls.service.pool / "main.raw", 48, random.Random(SEED))
         cls.service.start()
@@ -103,18 +80,17 @@ class Alarms(unittest.TestCase):
         [(to, asked)] = self.poll(lambda: self.mailbox.mails)
         self.assertEqual(to, ["ops@example.org"])
         self.assertEqual(asked["from"], "backup@example.org")
-        text = asked.get_content()
-        self.assertIn("订阅", text)
-        link = re.search(r"http://\S+/confirm\?token=\S+", text).group(0)
+        self.assertIn("订阅", asked.get_content())
+        link = mailbox.confirmation(asked)
         with urllib.request.urlopen(link) as page:
             self.assertIn("<form", page.read().decode())
         self.assertEqual(self.statuses(), [0, 0], "looking confirms nothing")
-        urllib.request.urlopen(urllib.request.Request(link, method="POST")).close()
+        mailbox.agree(link)
         [(headers, body)] = self.poll(lambda: Receiver.taken)
         self.check_signature(secret, headers, body)
         question = json.loads(body)
         self.assertEqual(question["type"], "SubscriptionConfirmation")
-        urllib.request.urlopen(urllib.request.Request(question["confirm_url"], method="POST")).close()
+        mailbox.agree(question["confirm_url"])
         self.assertEqual(self.statuses(), [1, 1])
         with self.assertRaises(urllib.error.HTTPError) as caught:
             wrong = question["confirm_url"][:-1] + "x"

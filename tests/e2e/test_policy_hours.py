@@ -1,4 +1,4 @@
-"""Hours of a policy on the real binary: it produces, keeps and deletes as its rules say.
+"""Hours of a policy on the real binary: it produces, keeps and deletes as its rules say, and tells of what it missed.
 
     python3 -m unittest tests.e2e.test_policy_hours
 
@@ -12,7 +12,8 @@ import random
 import time
 import unittest
 
-from tests.harness import disks
+from tests.harness import disks, mailbox
+from tests.harness.service import be_client
 from tests.harness.world import World
 
 HOUR = 3600
@@ -26,7 +27,10 @@ class PolicyHours(unittest.TestCase):
         library = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
         self.assertTrue(library, "install Debian's package faketime")
         self.rng = random.Random(3)
-        self.world = World(self.rng, size_mib=16, more='[retention]\ncleanup = "immediate"\n')
+        self.mailbox = mailbox.Mailbox().start()
+        self.addCleanup(self.mailbox.stop)
+        more = '[retention]\ncleanup = "immediate"\n' + self.mailbox.settings()
+        self.world = World(self.rng, size_mib=16, more=more)
         self.addCleanup(self.world.end)
         self.offset = self.world.folder / "offset"
         self.real_start = time.time()
@@ -67,13 +71,15 @@ class PolicyHours(unittest.TestCase):
         self.assertEqual(used, sum(version["changed_bytes"] for version in versions), step)
 
     def test_an_hourly_policy_with_count_two(self):
-        """POL-05, POL-09, RET-03, RET-14, RET-18, P1, P16, P17."""
+        """POL-05, POL-09, RET-03, RET-14, RET-18, MON-06, MON-08, P1, P16, P17."""
         api = self.world.api
         hours = ",".join(str(hour) for hour in range(24))
         trigger = {"properties": {"pattern": [f"FREQ=DAILY;INTERVAL=1;BYHOUR={hours};BYMINUTE=00"]}}
         policy = {"name": "hourly", "operation_type": "backup", "trigger": trigger}
         policy["operation_definition"] = {"max_backups": KEPT, "retention_duration_days": -1}
         first = (int(self.real_start) // HOUR + 2) * HOUR
+        # While the client has the same time.
+        self.be_told("ops@example.org", "runMissed")
         self.restart(first - 600)
         policy = api.request("POST", "/v3/{project}/policies", {"policy": policy})["policy"]
         bound = {"policy_id": policy["id"]}
@@ -109,6 +115,24 @@ class PolicyHours(unittest.TestCase):
         self.restart(first + (HOURS + 3) * HOUR + 60)
         self.wait_until("no late run", lambda: len(self.states()) == HOURS + 4)
         self.assertEqual(self.states()[-4:], ["missed", "missed", "missed", "started"])
+        self.wait_until("no mail about what was missed", lambda: self.mailbox.mails)
+        (receivers, mail), *_ = self.mailbox.mails
+        self.assertEqual(receivers, ["ops@example.org"])
+        self.assertIn("hourly", mail.get_content())
+
+    def be_told(self, address, event):
+        """An alarm about an event, and a person who agreed to be told by mail."""
+        be_client(self, self.world.service)
+        for words in [
+            ("topic", "create", "ops"),
+            ("topic", "subscribe", "ops", "email", address),
+            ("alarm", "create", "--event", event, "--topic", "ops"),
+        ]:
+            self.world.service.run(*words)
+        self.wait_until("no question whether mails are wanted", lambda: self.mailbox.mails)
+        [(_, question)] = self.mailbox.mails
+        mailbox.agree(mailbox.confirmation(question))
+        self.mailbox.mails.clear()
 
     def states(self):
         runs = self.world.api.request("GET", "/v3/{project}/x/policy-runs")["policy_runs"]
