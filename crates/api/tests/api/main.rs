@@ -17,6 +17,7 @@ mod backups;
 mod billing;
 mod client;
 mod codes;
+mod codes_not_given;
 mod contract;
 mod credentials;
 mod default_policy;
