@@ -3,10 +3,10 @@
 use cbr_model::backup::BackupState;
 use cbr_model::policy::run::RunState;
 use cbr_model::query::Page;
-use cbr_model::size::Gib;
 use cbr_model::vault::VaultKind;
 
 use super::schedules::{at, every_day, wanted};
+use super::volumes::empty;
 use super::world::{DATA_DISK, SECOND_VOLUME, SERVER, VOLUME, World, bind, id};
 use crate::Error;
 use crate::failure::Code;
@@ -125,18 +125,10 @@ async fn what_is_out_of_reach_is_told_from_what_is_gone() {
     world.restore(backup.id).await.unwrap();
     world.settle().await;
     assert!(matches!(world.state(backup.id).await, BackupState::Available { .. }));
-    let empty = NewVolumeRequest {
-        name: Some("new".into()),
-        description: String::new(),
-        size: Some(Gib(1)),
-        volume_type: None,
-        availability_zone: None,
-        backup: None,
-    };
-    let made = services.volumes.create(access, empty.clone()).await.unwrap();
+    let made = services.volumes.create(access, empty()).await.unwrap();
     world.settle().await;
     assert_eq!(services.volumes.show(access, made.volume).await.unwrap().volume_type, "memory");
-    let there = NewVolumeRequest { availability_zone: Some("far-away".into()), ..empty };
+    let there = NewVolumeRequest { availability_zone: Some("far-away".into()), ..empty() };
     let refused = services.volumes.create(access, there).await;
     assert!(matches!(refused, Err(Error::ResourceUnreachable { .. })), "{refused:?}");
 

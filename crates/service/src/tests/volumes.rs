@@ -17,7 +17,7 @@ use crate::tasks::delete_volume::DeleteVolume;
 use crate::tasks::limit::UNFINISHED_MAX;
 use crate::volumes::{NewVolumeRequest, VolumeFilter, VolumeStatus};
 
-fn empty() -> NewVolumeRequest {
+pub(super) fn empty() -> NewVolumeRequest {
     NewVolumeRequest {
         name: Some("new".into()),
         description: String::new(),
