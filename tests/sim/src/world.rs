@@ -55,6 +55,8 @@ pub(crate) struct Inner {
     flights: Vec<Flight>,
     current: Option<usize>,
     steps: u64,
+    /// Whether it was said that somebody takes no end.
+    is_endless: bool,
     chance: Chance,
     sticky: u64,
     is_harmed: bool,
@@ -85,6 +87,7 @@ impl World {
             faults: plan.faults.clone(),
             flights: Vec::new(),
             steps: 0,
+            is_endless: false,
             chance: Chance::new(plan.seed ^ 0x7a17),
             sticky: plan.sticky,
             is_harmed: false,
@@ -245,7 +248,7 @@ impl Inner {
         let (call, life) = (actor.calls, actor.life);
         (me, op, key, life).hash(&mut self.trace);
         if self.steps >= STEPS_MAX {
-            if self.steps == STEPS_MAX {
+            if !std::mem::replace(&mut self.is_endless, true) {
                 let doing = self.actors[me].doing;
                 self.violation(format!("no end: {doing} of actor {me} asks for {op:?} {key}"));
             }

@@ -302,6 +302,8 @@ async fn delete(session: &Session, name: &str, yes: bool, wait: WaitArgs) -> Res
     let lang = session.output.lang;
     let vault = session.find(Noun::Vault, name).await?;
     let id = wire::text(&vault, "/id");
+    let held_backups = wire::number(&vault, "/billing/used").is_some_and(|used| used > 0);
+    let days = if held_backups { backup_trash::undo_days(session).await? } else { 0 };
     session.confirm(&lang.ask_delete_vault(name), yes)?;
     // A prepaid vault goes by the end of its order.
     let deleted = if wire::text(&vault, "/billing/charging_mode") == "pre_paid" {
@@ -315,8 +317,6 @@ async fn delete(session: &Session, name: &str, yes: bool, wait: WaitArgs) -> Res
     let mut tasks = session.task_ids(&query, |_| true).await?;
     tasks.truncate(1);
     let done = lang.done_delete(lang.noun_vault(), name);
-    let held_backups = wire::number(&vault, "/billing/used").is_some_and(|used| used > 0);
-    let days = if held_backups { backup_trash::undo_days(session).await? } else { 0 };
     super::conclude(session, &tasks, wait, &backup_trash::done(lang, done, days)).await
 }
 
@@ -354,6 +354,7 @@ async fn unbind(
     let vault = reread(session, &wire::text(&vault, "/id")).await?;
     let id = wire::text(&vault, "/id");
     let ids = bound_ids(&vault, resources, lang)?;
+    let days = backup_trash::undo_days(session).await?;
     session.confirm(&lang.ask_unbind(resources.join(", "), name), yes)?;
     session
         .client
@@ -378,7 +379,6 @@ async fn unbind(
     }
     tasks.dedup();
     let done = lang.done_unbind(resources.join(", "), name);
-    let days = backup_trash::undo_days(session).await?;
     super::conclude(session, &tasks, wait, &backup_trash::done(lang, done, days)).await
 }
 

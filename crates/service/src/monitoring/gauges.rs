@@ -61,18 +61,7 @@ impl Monitoring {
         let ids = usage.iter().map(|(vault, _): &(VaultId, _)| vault.to_string()).collect();
         take_back(&self.shown.vaults, "vault", &OF_VAULTS, ids);
         show_counts(&mut tx).await.map_err(db(doing))?;
-        drop(tx);
-        self.show_pools().await;
         Ok(0)
-    }
-
-    /// Which pools can be read (RGN-07). A provider that does not answer at all is told by its own errors.
-    async fn show_pools(&self) {
-        let Ok(pools) = self.core.resources.provider().inventory().pools().await else { return };
-        for pool in &pools {
-            let is_readable = f64::from(u8::from(pool.problem.is_none()));
-            metrics::gauge!("cbr_pool_readable", "pool" => pool.name.clone()).set(is_readable);
-        }
     }
 }
 

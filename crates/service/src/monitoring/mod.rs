@@ -3,6 +3,7 @@
 mod custom;
 mod gauges;
 mod metrics;
+mod pools;
 mod requests;
 mod sampler;
 mod service;

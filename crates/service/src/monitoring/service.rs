@@ -35,6 +35,13 @@ impl Monitoring {
 
     /// Works until `shutdown`.
     pub async fn run(&self, shutdown: CancellationToken) {
+        tokio::select! {
+            () = self.rounds(shutdown) => {}
+            () = self.watch_pools() => {}
+        }
+    }
+
+    async fn rounds(&self, shutdown: CancellationToken) {
         for round in 0_u64.. {
             // Decided is what has been measured: the same slot, and only if all of it was.
             let slot = slot_at(self.core.clock.now());

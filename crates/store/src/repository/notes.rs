@@ -44,7 +44,8 @@ impl Repository {
     ///
     /// # Errors
     /// [`Error::Invalid`] if `owner` has more than 4096 bytes or `content` more than a MiB; [`Error::NoKey`]
-    /// with a maintenance key.
+    /// with a maintenance key; what is wrong with the tenant's keys, if they ended meanwhile: the note may be there
+    /// then, and who has the keys that count reads it.
     pub fn note(&self, tenant: Uuid, subject: Uuid, owner: &str, content: &[u8]) -> Result<()> {
         self.check_writable()?;
         if owner.len() > TEXT_BYTES_MAX || content.len() > NOTE_BYTES_MAX {
