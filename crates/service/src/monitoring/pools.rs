@@ -44,19 +44,28 @@ async fn look(
         pools = &mut answer => pools,
         () = clock.sleep(ANSWER_MAX) => {
             tracing::error!("the pools do not answer: a file system may hang, and lists of disks with it");
-            known.iter().for_each(|pool| show(pool, false));
+            show_none(known, &show);
             answer.await
         }
     };
     match pools {
         Ok(pools) => {
-            pools.iter().for_each(|pool| show(&pool.name, pool.problem.is_none()));
+            for pool in &pools {
+                show(&pool.name, pool.problem.is_none());
+            }
             *known = pools.into_iter().map(|pool| pool.name).collect();
         }
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "the pools cannot be listed");
-            known.iter().for_each(|pool| show(pool, false));
+            show_none(known, &show);
         }
+    }
+}
+
+/// None of these is to be read.
+fn show_none(pools: &BTreeSet<String>, show: impl Fn(&str, bool)) {
+    for pool in pools {
+        show(pool, false);
     }
 }
 
