@@ -231,6 +231,7 @@ pub(crate) fn local_config(data: &DataDir, config: &Config) -> LocalConfig {
         local.pools.push(PoolConfig {
             name: "pool".into(),
             path: data.pool_path(),
+            mount_point: None,
             kind: PoolKind::Directory,
             availability_zone: "local".into(),
             default_format: VolumeFormat::Raw,

@@ -201,7 +201,7 @@ pub(crate) fn format_of(file: &str) -> Option<VolumeFormat> {
 
 fn read_pool(pool: &PoolConfig, entries: &mut Vec<Entry>) -> Result<()> {
     let doing = || format!("list pool {} at {}", pool.name, pool.path.display());
-    let directory = Directory::open(&pool.path).doing(doing)?;
+    let directory = pool.open().doing(doing)?;
     for file in directory.file_names().doing(doing)? {
         let Some(format) = format_of(&file) else { continue };
         entries.extend(file_entry(pool, &directory, &file, format));
@@ -382,6 +382,7 @@ mod tests {
         let pool = PoolConfig {
             name: "images".into(),
             path: path.to_owned(),
+            mount_point: None,
             kind: PoolKind::Directory,
             availability_zone: "local".into(),
             default_format: VolumeFormat::Raw,

@@ -48,6 +48,11 @@ pub struct PoolConfig {
     pub name: String,
     /// Must exist. It is not made, because making it would hide a missing mount.
     pub path: PathBuf,
+    /// Where the file system with the pool is mounted: `path` itself or a directory above it. While nothing is
+    /// mounted there the pool cannot be read, and so is not taken for an empty one (RGN-07). `None`: any directory
+    /// will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount_point: Option<PathBuf>,
     /// What the pool is.
     #[serde(default)]
     pub kind: PoolKind,
@@ -224,6 +229,9 @@ impl LocalConfig {
             let key = |field| format!("pools[{index}].{field}");
             check_name(&pool.name, &mut names, key("name"))?;
             check_absolute(&pool.path, key("path"))?;
+            if pool.mount_point.as_ref().is_some_and(|mount| !pool.path.starts_with(mount)) {
+                return wrong(key("mount_point"), "must be `path` or a directory above it");
+            }
             check_zone(&pool.availability_zone, key("availability_zone"))?;
             if pool.default_format == VolumeFormat::BlockDevice {
                 return wrong(key("default_format"), "must be `raw` or `qcow2`");
@@ -352,6 +360,8 @@ mod tests {
             ("[[pools]]\nname = 'a'\npath = 'a'".into(), "pools[0].path"),
             (format!("{pool}default_format = 'block_device'"), "pools[0].default_format"),
             (format!("{pool}default_format = 'vmdk'"), "default_format"),
+            (format!("{pool}mount_point = '/b'"), "pools[0].mount_point"),
+            (format!("{pool}mount_point = 'a'"), "pools[0].mount_point"),
             (format!("{pool}typo = 1"), "typo"),
             ("[[block_devices]]\nname = 'd'\npath = 'sda'".into(), "block_devices[0].path"),
             (server("volumes = []"), "servers[0].volumes"),

@@ -50,6 +50,12 @@ impl Directory {
         Ok(Self { fd: openat(&self.fd, name, flags, Mode::empty())? })
     }
 
+    /// Opens the directory at a path that begins here.
+    pub(crate) fn directory_at(&self, path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self { fd: openat(&self.fd, path, flags, Mode::empty())? })
+    }
+
     /// Opens a directory beneath this one, making it first if need be.
     pub(crate) fn make_subdirectory(&self, name: &str) -> io::Result<Self> {
         check_name(name)?;

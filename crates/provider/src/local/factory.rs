@@ -54,7 +54,7 @@ impl Shared {
         };
         let file = format!("{}.{extension}", volume.id);
         let doing = || format!("create volume {} in pool {}", volume.id, pool.name);
-        let directory = Directory::open(&pool.path).doing(doing)?;
+        let directory = pool.open().doing(doing)?;
         self.write_volume(&directory, volume, &file, format).doing(doing)?;
         self.existing(volume)?.ok_or_else(|| ProviderError::not_found("volume", volume.id))
     }
@@ -165,7 +165,7 @@ impl Shared {
     ) -> Result<()> {
         for pool in self.config.pools.iter().filter(|pool| !unreachable.contains(&pool.name)) {
             let doing = || format!("remove the description of volume {volume}");
-            let directory = Directory::open(&pool.path).doing(doing)?;
+            let directory = pool.open().doing(doing)?;
             let names = directory.file_names().doing(doing)?;
             for name in names.iter().filter(|name| name.ends_with(".cbr.json")) {
                 let bytes = match directory.read_small(name) {

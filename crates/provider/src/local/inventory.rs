@@ -74,7 +74,7 @@ impl Shared {
 
     fn examined(config: &PoolConfig) -> Result<Pool> {
         let doing = || format!("examine pool {} at {}", config.name, config.path.display());
-        let directory = Directory::open(&config.path).doing(doing)?;
+        let directory = config.open().doing(doing)?;
         let space = fstatvfs(&directory).doing(doing)?;
         // What can be opened may still not be listed, and then nothing in it is reached.
         directory.file_names().doing(doing)?;

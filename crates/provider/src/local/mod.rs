@@ -20,6 +20,7 @@ mod in_use;
 mod inventory;
 mod lock;
 mod made;
+mod mount;
 mod place;
 mod power;
 mod qcow2;

@@ -12,8 +12,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::catalogue::Catalogue;
 use super::closable::Closable;
-use super::config::LocalConfig;
-use super::durable::Directory;
+use super::config::{LocalConfig, PoolConfig};
 use super::guard::ReadGuard;
 use super::state::State;
 use crate::error::{ProviderError, Result};
@@ -129,7 +128,7 @@ impl Shared {
     fn copies(&self) -> Vec<SnapshotName> {
         let mut names = Vec::new();
         for pool in &self.config.pools {
-            match copies_in(&pool.path) {
+            match copies_in(pool) {
                 Ok(found) => names.extend(found),
                 Err(error) => tracing::warn!(
                     pool.name = pool.name,
@@ -165,8 +164,8 @@ impl Shared {
     }
 }
 
-fn copies_in(pool: &Path) -> io::Result<Vec<SnapshotName>> {
-    let snapshots = match Directory::open(pool)?.subdirectory(SNAPSHOTS) {
+fn copies_in(pool: &PoolConfig) -> io::Result<Vec<SnapshotName>> {
+    let snapshots = match pool.open()?.subdirectory(SNAPSHOTS) {
         Ok(snapshots) => snapshots,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),

@@ -8,7 +8,6 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use rustix::fs::ioctl_ficlone;
 use rustix::io::Errno;
 
 use super::catalogue::{Catalogue, Entry, ServerEntry, device_name};
+use super::config::PoolConfig;
 use super::durable::Directory;
 use super::guard::{ReadGuard, unreadable};
 use super::in_use::Usage;
@@ -215,7 +215,7 @@ impl Shared {
             let may_have_copies = disks
                 .as_ref()
                 .is_none_or(|disks| disks.iter().any(|record| record.place.is_beneath(&pool.path)));
-            let removed = remove_copies(&pool.path, name)
+            let removed = remove_copies(pool, name)
                 .doing(|| format!("remove snapshot {name} from pool {}", pool.name));
             if let Err(error) = removed
                 && may_have_copies
@@ -311,8 +311,8 @@ fn sync_copy(place: &Place) -> io::Result<()> {
     Ok(())
 }
 
-fn remove_copies(pool: &Path, name: &SnapshotName) -> io::Result<()> {
-    let copies = Directory::open(pool)?.subdirectory(SNAPSHOTS).and_then(|snapshots| {
+fn remove_copies(pool: &PoolConfig, name: &SnapshotName) -> io::Result<()> {
+    let copies = pool.open()?.subdirectory(SNAPSHOTS).and_then(|snapshots| {
         let copies = snapshots.subdirectory(&name.to_string())?;
         Ok((snapshots, copies))
     });

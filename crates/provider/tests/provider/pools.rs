@@ -18,6 +18,7 @@ fn two_pools(root: &Path) -> LocalConfig {
         PoolConfig {
             name: name.into(),
             path: root.join(name),
+            mount_point: None,
             kind: PoolKind::Directory,
             availability_zone: format!("az-{name}"),
             default_format: VolumeFormat::Raw,

@@ -19,6 +19,7 @@ pub(crate) fn pool(path: &Path) -> LocalConfig {
     let pool = PoolConfig {
         name: "pool".into(),
         path: path.to_owned(),
+        mount_point: None,
         kind: PoolKind::Directory,
         availability_zone: "local".into(),
         default_format: VolumeFormat::Raw,
