@@ -126,7 +126,7 @@ impl Output {
         if !head.is_empty() {
             table.set_header(head);
         }
-        table.add_rows(rows);
+        table.add_rows(rows.into_iter().map(|row| row.into_iter().map(|cell| tame(&cell))));
         // Blanks at the ends of lines only disturb in pipes.
         let lines: Vec<String> = table
             .lines()
@@ -142,16 +142,34 @@ impl Output {
     }
 }
 
-/// A line of comma-separated values (RFC 4180).
+/// A line of comma-separated values (RFC 4180). Texts that a spreadsheet would calculate stay texts: they get an
+/// apostrophe in front.
 pub(crate) fn csv(fields: &[impl AsRef<str>]) -> String {
     let quoted = |field: &str| {
+        let mark = if is_formula(field) { "'" } else { "" };
         if field.contains(['"', ',', '\n', '\r']) {
-            format!("\"{}\"", field.replace('"', "\"\""))
+            format!("\"{mark}{}\"", field.replace('"', "\"\""))
         } else {
-            field.to_owned()
+            format!("{mark}{field}")
         }
     };
     fields.iter().map(|field| quoted(field.as_ref())).collect::<Vec<_>>().join(",")
+}
+
+/// Whether a spreadsheet takes the field for something to calculate. Numbers are none, and neither is a dash alone.
+fn is_formula(field: &str) -> bool {
+    field.starts_with(['=', '+', '-', '@', '\t', '\r'])
+        && field.len() > 1
+        && field.parse::<f64>().is_err()
+}
+
+/// The text without what a terminal would obey: names come from disks, hosts and other people.
+fn tame(text: &str) -> String {
+    let is_order = |of: char| {
+        let turns_round = matches!(of, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        (of.is_control() && of != '\n') || turns_round
+    };
+    text.replace(is_order, "\u{fffd}")
 }
 
 fn written(result: io::Result<()>) -> Result<(), Failure> {
@@ -171,7 +189,7 @@ pub(crate) fn bytes(count: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::csv;
+    use super::{csv, tame};
 
     /// BAK-55: what a field holds is one field again where it is read.
     #[test]
@@ -179,5 +197,15 @@ mod tests {
         let fields = ["plain", "", "a, b", "say \"x\"", "two\nlines", "备份"].map(str::to_owned);
         let want = "plain,,\"a, b\",\"say \"\"x\"\"\",\"two\nlines\",备份";
         assert_eq!(csv(&fields), want);
+    }
+
+    /// Names are other people's: a spreadsheet calculates none of them, and a terminal obeys none.
+    #[test]
+    fn texts_stay_texts() {
+        let fields = ["=1+1", "@SUM(A1)", "+x", "-x, y", "-5", "+2.5", "-", "a=b", "\t=1"];
+        let want = "'=1+1,'@SUM(A1),'+x,\"'-x, y\",-5,+2.5,-,a=b,'\t=1";
+        assert_eq!(csv(&fields), want);
+        assert_eq!(tame("a\u{1b}[2Jb\u{202e}c\r\u{7}"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}\u{fffd}");
+        assert_eq!(tame("备份 \n–é"), "备份 \n–é");
     }
 }
