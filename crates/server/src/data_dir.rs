@@ -7,6 +7,7 @@
 //!   cbr.db         rows (unless database.url names a server)
 //!   repository/    backups (unless repository.path names another place)
 //!   pool/          disk images, when the configuration names no pool
+//!   cache/         what was read of maps; may be removed at any time
 //!   exports/       sockets of exported backups, and what is written to them
 //!   local/         what the local provider has open
 //!   node           this machine's name; tasks on its disks run here only
@@ -158,6 +159,11 @@ impl DataDir {
     /// Where the first account's secrets wait for somebody to get them.
     pub(crate) fn account_path(&self) -> PathBuf {
         self.path.join("account.new")
+    }
+
+    /// What the engine leaves for its next process. It may be lost.
+    pub(crate) fn cache_path(&self) -> PathBuf {
+        self.path.join("cache")
     }
 
     /// What the local provider keeps.

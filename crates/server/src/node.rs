@@ -40,7 +40,8 @@ impl Node {
         let name = data.node_name(&*world.random)?;
         let db = wiring::database(data, config, &world).await?;
         let repository = {
-            let (config, world, db) = (config.clone(), world.clone(), Arc::clone(&db));
+            let (config, db) = (config.clone(), Arc::clone(&db));
+            let world = World { cache: Some(data.cache_path()), ..world.clone() };
             // It may ask the database, and waits for it.
             let open = move || wiring::repository(&place, &config, &key, &db, &world);
             tokio::task::spawn_blocking(open).await.context("opening the repository failed")??

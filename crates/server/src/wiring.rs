@@ -125,7 +125,7 @@ pub(crate) fn repository(
         arbitrated_repository(place, &key, config, db, world)
     };
     let made = || {
-        let (random, options) = (Arc::clone(&world.random), store_options(config));
+        let (random, options) = (Arc::clone(&world.random), store_options(config, world));
         match place {
             Place::Directory(path) => {
                 let backend = LocalBackend::create(path, local_options(config))
@@ -165,7 +165,8 @@ pub(crate) fn existing_repository(
     config: &Config,
     world: &World,
 ) -> Result<Repository> {
-    let (backend, options) = (existing_backend(place, config, world)?, store_options(config));
+    let (backend, options) =
+        (existing_backend(place, config, world)?, store_options(config, world));
     let random = Arc::clone(&world.random);
     match key {
         RepositoryKey::Master(key) => Repository::open(backend, key.clone(), random, options),
@@ -188,7 +189,7 @@ pub(crate) fn arbitrated_repository(
     let Place::Bucket(bucket) = place else {
         return existing_repository(place, key, config, world);
     };
-    let (backend, options) = (open_bucket(bucket, world)?, store_options(config));
+    let (backend, options) = (open_bucket(bucket, world)?, store_options(config, world));
     let random = Arc::clone(&world.random);
     let arbiter = Arc::new(DatabaseArbiter::new(Arc::clone(db), bucket.place()));
     match key {
@@ -213,8 +214,12 @@ fn existing_backend(place: &Place, config: &Config, world: &World) -> Result<Arc
     }
 }
 
-fn store_options(config: &Config) -> Options {
-    Options { read_cache_bytes: config.export.cache_mib << 20, ..config.repository.options() }
+fn store_options(config: &Config, world: &World) -> Options {
+    Options {
+        read_cache_bytes: config.export.cache_mib << 20,
+        cache: world.cache.clone(),
+        ..config.repository.options()
+    }
 }
 
 fn local_options(config: &Config) -> LocalOptions {

@@ -3,7 +3,8 @@
 //! backend and bytes are the evidence; seconds are those of one machine on one day.
 //!
 //! ```text
-//! cargo run --release -p cbr-store --example growth -- <empty work directory> [--versions N,N,N]
+//! cargo run --release -p cbr-store --example growth -- <empty work directory> \
+//!     [--versions N,N,N] [--size GIB]
 //! ```
 #![expect(clippy::print_stdout, reason = "an example prints what it measured")]
 
@@ -113,11 +114,11 @@ impl World {
         Ok(Self { repository, counting, master, chain, clock: SystemClock::default() })
     }
 
-    /// As another process has it, which remembers nothing.
-    fn opened_anew(&self) -> Anyhow<Repository> {
+    /// As another process has it, which remembers nothing but what others left in this cache.
+    fn opened_anew(&self, cache: Option<&Path>) -> Anyhow<Repository> {
         let (key, random) = (MasterKey::from_bytes(self.master), SystemRandom::default());
-        let backend = self.counting.clone();
-        Ok(Repository::open(backend, key, Arc::new(random), Options::default())?)
+        let options = Options { cache: cache.map(Path::to_owned), ..Options::default() };
+        Ok(Repository::open(self.counting.clone(), key, Arc::new(random), options)?)
     }
 
     fn back_up(&self, disk: &Sparse, changed: Option<&[Range<u64>]>) -> Anyhow<u64> {
@@ -177,10 +178,10 @@ fn head(title: &str) {
 }
 
 /// One chain that grows to each of `counts` versions.
-fn by_versions(work: &Path, counts: &[u64]) -> Anyhow<()> {
-    head("By versions: an 8 GiB disk, 128 MiB in use, 1 MiB changed per increment");
-    let world = World::new(work)?;
-    let mut disk = Sparse::new(8 * GIB);
+fn by_versions(work: &Path, counts: &[u64], gib: u64) -> Anyhow<()> {
+    head(&format!("By versions: a {gib} GiB disk, 128 MiB in use, 1 MiB changed per increment"));
+    let world = World::new(&work.join("repository"))?;
+    let mut disk = Sparse::new(gib * GIB);
     let mut made = 0;
     for count in counts {
         while made + 1 < *count {
@@ -209,10 +210,43 @@ fn by_versions(work: &Path, counts: &[u64]) -> Anyhow<()> {
         world.step(&format!("delete another, {count} versions"), || {
             Ok(world.repository.delete(&world.chain, &[versions / 2 + 1])?)
         })?;
-        let fresh = world.opened_anew()?;
+        let fresh = world.opened_anew(None)?;
         world.step(&format!("delete a third in a new process, {count} versions"), || {
             Ok(fresh.delete(&world.chain, &[versions / 2 - 1])?)
         })?;
+        drop(fresh);
+        with_cache(&world, &work.join(format!("cache{count}")), (count, versions))?;
+    }
+    Ok(())
+}
+
+/// Deletions of processes that leave what they read for the next one.
+fn with_cache(world: &World, cache: &Path, (count, versions): (&u64, u64)) -> Anyhow<()> {
+    let names = ["that has nothing yet", "that has what the one before read"];
+    for (name, seq) in names.into_iter().zip([versions / 2 + 2, versions / 2 - 2]) {
+        let fresh = world.opened_anew(Some(cache))?;
+        world.step(
+            &format!("delete in a new process with a cache {name}, {count} versions"),
+            || Ok(fresh.delete(&world.chain, &[seq])?),
+        )?;
+        let mut bytes = 0;
+        for of_repository in fs::read_dir(cache)? {
+            for file in fs::read_dir(of_repository?.path())? {
+                bytes += file?.metadata()?.len();
+            }
+        }
+        println!("| the cache has {bytes} bytes then |");
+        if seq < versions / 2 {
+            world.step(&format!("its next deletion, {count} versions"), || {
+                Ok(fresh.delete(&world.chain, &[versions / 2 + 3])?)
+            })?;
+            let began = world.clock.monotonic_micros();
+            let (right, wrong) = world.opened_anew(Some(cache))?.compare_kept_maps(&world.chain)?;
+            let micros = world.clock.monotonic_micros() - began;
+            println!(
+                "| {right} of its nodes compared with the maps in {micros} us, {wrong} wrong |"
+            );
+        }
     }
     Ok(())
 }
@@ -239,17 +273,21 @@ fn by_size(work: &Path) -> Anyhow<()> {
 }
 
 fn main() -> Anyhow<()> {
-    let usage = "growth <empty work directory> [--versions N,N,N]";
+    let usage = "growth <empty work directory> [--versions N,N,N] [--size GIB]";
     let mut arguments = std::env::args().skip(1);
     let work: PathBuf = arguments.next().ok_or(usage)?.into();
-    let mut counts = vec![10, 100, 1000];
-    match (arguments.next().as_deref(), arguments.next()) {
-        (None, _) => {}
-        (Some("--versions"), Some(list)) => {
-            counts = list.split(',').map(str::parse).collect::<Result<_, _>>()?;
+    let (mut counts, mut gib) = (vec![10, 100, 1000], None);
+    while let Some(name) = arguments.next() {
+        let value = arguments.next().ok_or(usage)?;
+        match name.as_str() {
+            "--versions" => counts = value.split(',').map(str::parse).collect::<Result<_, _>>()?,
+            "--size" => gib = Some(value.parse()?),
+            _ => return Err(usage.into()),
         }
-        _ => return Err(usage.into()),
     }
-    by_versions(&work.join("versions"), &counts)?;
-    by_size(&work.join("sizes"))
+    by_versions(&work.join("versions"), &counts, gib.unwrap_or(8))?;
+    match gib {
+        Some(_) => Ok(()),
+        None => by_size(&work.join("sizes")),
+    }
 }

@@ -5,6 +5,7 @@
 //! vault, no HTTP, no SQL. Synchronous: callers bring the threads.
 
 pub mod backend;
+pub mod cache;
 mod chain;
 mod check;
 pub mod contract;

@@ -1,5 +1,6 @@
 //! Settings of the engine. They change speed and space, never the format.
 
+use std::path::PathBuf;
 use std::thread;
 
 use crate::format::id::Scope;
@@ -42,6 +43,9 @@ pub struct Options {
     /// to choose it: ADR 18 says what was measured.
     #[doc(hidden)]
     pub borrow_run_blocks: usize,
+    /// Where a process leaves what it has read of maps for the next one, in a directory of its own for each
+    /// repository (ADR 41). It need not be there, and may be removed at any time. `None`: nowhere.
+    pub cache: Option<PathBuf>,
     /// With what chains share blocks that have no version yet: see [`crate::Repository::resolve`].
     pub new_chains: Scope,
 }
@@ -60,6 +64,7 @@ impl Default for Options {
             fold_after: 32,
             dedup_ram_bytes: 192 << 20,
             borrow_run_blocks: BORROW_RUN_BLOCKS,
+            cache: None,
             new_chains: Scope::Volume,
         }
     }
@@ -94,6 +99,7 @@ impl Options {
             fold_after: self.fold_after.max(1),
             dedup_ram_bytes: self.dedup_ram_bytes,
             borrow_run_blocks: self.borrow_run_blocks.clamp(1, 16),
+            cache: self.cache.clone(),
             new_chains: self.new_chains,
         }
     }

@@ -331,3 +331,75 @@ fn a_fold_of_a_diverged_copy_of_the_repository_is_found_out() {
     ours.disks.remove(&7);
     ours.assert_all_restore();
 }
+
+/// The same in a new process each time, where there is a cache (ADR 41); without the directory it reads all again, and
+/// nothing is lost by that.
+#[test]
+fn what_the_first_deletion_of_a_process_costs_does_not_grow_where_there_is_a_cache() {
+    let deletions = |versions: u64| {
+        let mut chain = Chain::of(0);
+        chain.disk = Disk::new((versions + 1) * LEAF);
+        for n in 0..versions {
+            let changed = [0, (n + 1) * LEAF].map(|at| at..at + BLOCK);
+            for range in &changed {
+                chain.disk.write(range.clone(), n);
+            }
+            let made =
+                backup_as(&chain.repository, &CHAIN, "task", &chain.disk, Some(&changed)).unwrap();
+            chain.disks.insert(made.version.seq, chain.disk.clone());
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let cache = directory.path().join("cache");
+        let mut seed = 80;
+        let mut delete = |seq: u64| {
+            seed += 1;
+            let counting = Arc::new(Counting::new(chain.backend.clone()));
+            let options = Options {
+                threads: 1,
+                pack_bytes: 1 << 16,
+                cache: Some(cache.clone()),
+                ..Options::default()
+            };
+            let (key, random) = (MasterKey::from_bytes([9; 32]), SeededRandom::new(seed));
+            let repository =
+                Repository::open(counting.clone(), key, Arc::new(random), options).unwrap();
+            let before = counting.counts().range_gets;
+            assert!(repository.delete(&CHAIN, &[seq]).unwrap().removed_object_bytes > 0);
+            let read = counting.counts().range_gets - before;
+            let (right, wrong) = repository.compare_kept_maps(&CHAIN).unwrap();
+            assert!(right > 0 && wrong == 0, "{right} right, {wrong} wrong");
+            chain.disks.remove(&seq);
+            read
+        };
+        let middle = versions / 2;
+        let first = delete(middle);
+        let later = [middle + 1, middle + 2, middle + 8].map(&mut delete);
+        std::fs::remove_dir_all(&cache).unwrap();
+        let without = delete(middle + 3);
+        chain.assert_all_restore();
+        assert_eq!(chain.wrong(), Vec::<String>::new());
+        // When nothing lives the cache has nothing.
+        let all: Vec<u64> = chain.disks.keys().copied().collect();
+        all.into_iter().for_each(|seq| delete_last(&chain, &cache, seq));
+        let of_repository = std::fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path();
+        assert_eq!(std::fs::read_dir(of_repository).unwrap().count(), 0);
+        (first, later, without)
+    };
+    let (few, many) = (deletions(20), deletions(60));
+    assert!(
+        many.0 > few.0 + 20 && many.2 > few.2 + 20,
+        "they read what is newer: {few:?}, {many:?}"
+    );
+    for (few, many) in few.1.into_iter().zip(many.1) {
+        assert!(many <= few + 4, "{few:?}, {many:?}");
+    }
+}
+
+/// Deletes in a process with the cache that has no more to say.
+fn delete_last(chain: &Chain, cache: &std::path::Path, seq: u64) {
+    let options = Options { threads: 1, cache: Some(cache.to_owned()), ..Options::default() };
+    let (key, random) = (MasterKey::from_bytes([9; 32]), SeededRandom::new(500 + seq));
+    let repository =
+        Repository::open(chain.backend.clone(), key, Arc::new(random), options).unwrap();
+    repository.delete(&CHAIN, &[seq]).unwrap();
+}

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use cbr_env::SeededRandom;
 use cbr_store::{ChainRef, Error, MasterKey, Options, Repository, Result, ScrubCursor};
 
+use crate::cache::Cache;
 use crate::model::Reign;
 use crate::plan::{Op, Plan, Setting};
 use crate::port::Port;
@@ -153,7 +154,12 @@ impl Actor {
         let random = Arc::new(SeededRandom::new(seed));
         let bytes = self.world.lock().model.masters[master].bytes;
         let backend = Port::open(&self.world, Some(self.me))?;
-        Repository::open(backend, MasterKey::from_bytes(bytes), random, self.options.clone())
+        let (key, options) = (MasterKey::from_bytes(bytes), self.options.clone());
+        let repository = Repository::open(backend, key, random, options)?;
+        if !self.setting.has_cache {
+            return Ok(repository);
+        }
+        Ok(repository.with_cache(Arc::new(Cache::new(&self.world, Some(self.me)))))
     }
 
     /// Whether the process was started with a key that is no longer to be used.

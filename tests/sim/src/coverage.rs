@@ -52,6 +52,13 @@ pub const REQUIRED: &[&str] = &[
     "blocks were borrowed with little memory",
     "a slot was retired",
     "a slot was borrowed just before it was retired",
+    // The cache.
+    "a process began with what others had read",
+    "a cache was compared with the maps",
+    "a cache file was damaged",
+    "a cache file was lost",
+    "a cache file was an older one",
+    "a cache file was another domain's",
     // Damage.
     "a scrub came to its end",
     "a pack was healed",

@@ -93,6 +93,7 @@ const SHARING: Setting = Setting {
     pack_bytes: 0,
     page: 0,
     overwrites: false,
+    has_cache: false,
 };
 
 fn open(root: &Path, files: Box<dyn FileOps>, seed: u64) -> Result<Repository> {

@@ -1,8 +1,8 @@
 //! Plans from seeds.
 //!
 //! [`Plan::plain`] is the first generator: chains alone on a store that keeps its promises. [`Plan::early`]
-//! is the second. Neither ever changes, so that the seeds they once failed at stay what they were.
-//! [`Plan::of`] adds what came later (`scenes.rs`).
+//! is the second, [`Plan::middle`] the third (`scenes.rs`). None of them ever changes, so that the seeds they once
+//! failed at stay what they were. [`Plan::of`] adds what came later.
 
 use crate::chance::Chance;
 use crate::plan::{End, FaultAt, Harm, Kind, Op, Plan, Setting};
@@ -185,6 +185,7 @@ fn setting(chance: &mut Chance) -> Setting {
         pack_bytes: chance.pick(&[0, 0, 8 << 10]),
         page: usize::try_from(chance.pick(&[0, 0, 1, 2, 3, 7])).unwrap_or(0),
         overwrites: chance.one_in(4),
+        has_cache: false,
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod actor;
 mod backup;
+mod cache;
 pub mod campaign;
 pub mod chance;
 pub mod coverage;

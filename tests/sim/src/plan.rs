@@ -239,6 +239,8 @@ pub struct Setting {
     pub page: usize,
     /// The store overwrites, and an arbiter decides.
     pub overwrites: bool,
+    /// Processes leave what they have read of maps for the next ones.
+    pub has_cache: bool,
 }
 
 /// A run.

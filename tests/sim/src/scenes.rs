@@ -8,8 +8,15 @@ use crate::plan::{End, FaultAt, Kind, Op, Plan, Setting};
 const ACTORS_MAX: usize = 5;
 
 impl Plan {
-    /// The run that belongs to `seed`.
+    /// The run that belongs to `seed`: half of them have a cache.
     pub fn of(seed: u64) -> Self {
+        let mut plan = Self::middle(seed);
+        plan.setting.has_cache = Chance::new(seed ^ 0xcac4e).one_in(2);
+        plan
+    }
+
+    /// The third generator. It must not change: see `generate.rs`.
+    pub fn middle(seed: u64) -> Self {
         let mut plan = Self::early(seed);
         if plan.setting == Setting::default() {
             return plan;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use cbr_store::backend::{Key, Op, Put};
 use cbr_store::format::place::Place;
 
+use crate::cache::Shelf;
 use crate::chance::Chance;
 use crate::coverage::Coverage;
 use crate::model::Model;
@@ -50,6 +51,8 @@ pub(crate) struct Inner {
     pub(crate) setting: Setting,
     /// What the arbiter remembers: bytes that are not known to be written, or nothing.
     pub(crate) names: BTreeMap<Key, Option<Vec<u8>>>,
+    /// What processes leave for the next ones.
+    pub(crate) shelf: Shelf,
     actors: Vec<Actor>,
     faults: Vec<FaultAt>,
     flights: Vec<Flight>,
@@ -82,6 +85,7 @@ impl World {
             violations: Vec::new(),
             setting: plan.setting,
             names: BTreeMap::new(),
+            shelf: Shelf::default(),
             current: (!actors.is_empty()).then_some(0),
             actors,
             faults: plan.faults.clone(),

@@ -15,6 +15,7 @@ fn regressions() -> Vec<Plan> {
         match words.next()? {
             "plain" => Some(Plan::plain(words.next()?.parse().ok()?)),
             "early" => Some(Plan::early(words.next()?.parse().ok()?)),
+            "middle" => Some(Plan::middle(words.next()?.parse().ok()?)),
             seed => Some(Plan::of(seed.parse().ok()?)),
         }
     };

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use cbr_env::{Random, RandomExt};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::block_id::BlockHasher;
 use super::maintenance::MaintenanceRing;
@@ -129,6 +130,13 @@ impl TenantKeys {
     /// Whether blocks and maps can be read and written, or only what maintenance needs.
     pub(crate) const fn opens_data(&self) -> bool {
         self.dedup.is_some()
+    }
+
+    /// What seals local files that may be lost (`cache/`): of the tenant's newest key, so that no file outlives it.
+    /// `None` with a maintenance key, which opens no map.
+    pub(crate) fn cache_key(&self) -> Option<Zeroizing<[u8; 32]>> {
+        let wrap = self.role_key(self.newest, Role::Wrap)?;
+        Some(derive(wrap, b"cbr/v1/local-cache", &[self.tenant.as_bytes()]))
     }
 
     /// What computes the block ids of `domain`.

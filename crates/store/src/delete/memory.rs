@@ -11,13 +11,17 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use uuid::Uuid;
+
+use super::kept::KeptFile;
 use crate::format::id::{DomainId, PackId, SlotRef};
 use crate::format::node::{Child, Content, Inner, Leaf};
 
 /// What all that is remembered may take, in bytes: about 7 000 versions that change 16 leaves each.
 const BYTES_MAX: usize = 64 << 20;
 /// What a node takes at most besides what is below it: tables double when they are full.
-const NODE_BYTES: usize = 2 * (size_of::<Node>() + size_of::<(Child, NodeId)>());
+const NODE_BYTES: usize =
+    2 * (size_of::<Node>() + size_of::<(Child, NodeId)>() + size_of::<NodeId>());
 /// The two counters of a shared slice.
 const SHARED_BYTES: usize = 2 * size_of::<usize>();
 
@@ -36,6 +40,10 @@ pub(super) struct MapMemory {
     places: HashMap<Child, NodeId>,
     nodes: Vec<Node>,
     bytes: usize,
+    /// What was read since something was kept for other processes.
+    fresh: Vec<NodeId>,
+    /// What is there for them (`kept/`).
+    pub(super) file: Option<KeptFile>,
     /// Whether there was no room for something.
     is_full: bool,
     /// The walk that is under way, and the first one of this proof.
@@ -98,7 +106,8 @@ impl KnownMaps {
     }
 
     /// Keeps what is known of a domain, instead of what has not been used for longest.
-    pub(super) fn keep(&self, domain: DomainId, memory: MapMemory) {
+    pub(super) fn keep(&self, domain: DomainId, mut memory: MapMemory) {
+        memory.fresh.clear();
         let mut memory = if memory.is_full { memory.walked_only() } else { memory };
         let mut domains = self.lock();
         if let Some(at) = domains.iter().position(|(known, _)| *known == domain) {
@@ -114,6 +123,11 @@ impl KnownMaps {
         }
     }
 
+    /// Forgets what is known of a tenant.
+    pub(crate) fn forget_tenant(&self, tenant: Uuid) {
+        self.lock().retain(|(domain, _)| domain.tenant != tenant);
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(DomainId, MapMemory)>> {
         self.domains.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -125,7 +139,7 @@ impl KnownMaps {
 }
 
 impl MapMemory {
-    fn with_room(bytes_max: usize) -> Self {
+    pub(super) fn with_room(bytes_max: usize) -> Self {
         Self { bytes_max, ..Self::default() }
     }
 
@@ -198,6 +212,7 @@ impl MapMemory {
     }
 
     fn put(&mut self, id: NodeId, below: Below) {
+        self.fresh.push(id);
         self.bytes += below.bytes();
         let node = &mut self.nodes[id.0 as usize];
         self.bytes -= node.below.replace(below).map_or(0, |before| before.bytes());
@@ -213,6 +228,7 @@ impl MapMemory {
     /// about.
     fn walked_only(self) -> Self {
         let mut kept = Self { walk: self.walk, ..Self::with_room(self.bytes_max) };
+        kept.file = self.file;
         for node in self.nodes.iter().filter(|node| node.walked >= self.first_walk) {
             let Some(below) = &node.below else { continue };
             let Some(id) = kept.place(&node.child) else { break };
@@ -225,7 +241,29 @@ impl MapMemory {
             }
         }
         kept.is_full = false;
+        kept.fresh.clear();
         kept
+    }
+
+    /// Whether nothing is known.
+    pub(super) fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// What was read since this was asked last.
+    pub(super) fn take_fresh(&mut self) -> Vec<NodeId> {
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// All nodes of which is known what is below.
+    pub(super) fn known(&self) -> impl Iterator<Item = NodeId> + '_ {
+        let ids = (0..).map(NodeId).zip(&self.nodes);
+        ids.filter(|(_, node)| node.below.is_some()).map(|(id, _)| id)
+    }
+
+    /// What is known to be below a node, whatever its level.
+    pub(super) fn said(&self, id: NodeId) -> Option<&Below> {
+        self.nodes[id.0 as usize].below.as_ref()
     }
 }
 
@@ -267,7 +305,6 @@ mod tests {
     use super::*;
     use crate::format::id::{ChainRef, SessionNonce};
     use crate::format::node::Extent;
-    use uuid::Uuid;
 
     fn domain(n: u128) -> DomainId {
         ChainRef::alone(Uuid::from_u128(n), 0, Uuid::nil()).domain()

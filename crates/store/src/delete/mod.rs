@@ -1,7 +1,8 @@
 //! Removing what no version needs any more.
 //!
 //! Deciding is pure (`account.rs`, `plan.rs`), seeing is `look.rs`, doing `sweep.rs`; what it is about
-//! to do is a value (`reclaim.rs`), and nothing goes that a map still points to (`proof.rs`). A chain
+//! to do is a value (`reclaim.rs`), and nothing goes that a map still points to (`proof.rs`), of which a process remembers what it
+//! read (`memory.rs`) and leaves it for the next one (`kept/`). A chain
 //! alone is a domain with one chain; what others borrow is in `shared/`. A sweep may be repeated at any
 //! time and finishes what an interrupted one began. It looks at the packs first and at the claims
 //! after that, so a session that begins meanwhile is either seen or has written nothing seen; and
@@ -9,6 +10,7 @@
 
 pub(crate) mod account;
 mod compact;
+mod kept;
 mod look;
 mod memory;
 mod needed;
@@ -20,6 +22,7 @@ pub(crate) mod shared;
 mod shrink;
 mod sweep;
 
+pub(crate) use kept::KeptMaps;
 pub(crate) use look::list_packs;
 pub(crate) use memory::KnownMaps;
 pub use reclaim::{

@@ -8,12 +8,14 @@
 //! - what is older than all of it is not entered: a node points to nothing younger than itself, but
 //!   for what it borrows;
 //! - what was read of a node is remembered (`memory.rs`), slot by slot. So in a process that goes on a deletion
-//!   reads the nodes that are new to it, however many versions there are and whichever packs lose something.
+//!   reads the nodes that are new to it, however many versions there are and whichever packs lose something;
+//! - where there is a cache, a new process begins with what others have read (`kept/`).
 //!
 //! A node that cannot be read proves nothing. What is below it is left to the first proof (P5).
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use super::kept::KeptDomain;
 use super::memory::{Below, KnownMaps, MapMemory, NodeId, Run, children_of, runs_of};
 use super::plan::PackName;
 use crate::error::{Error, Result};
@@ -35,6 +37,8 @@ pub(super) struct Candidates {
 /// Looks for the candidates in maps.
 pub(super) struct Proof<'a> {
     known: &'a KnownMaps,
+    /// What other processes left of the domain, and where this one leaves what it reads.
+    kept: Option<KeptDomain<'a>>,
     domain: DomainId,
     /// What is known of the domain's maps; kept again when the proof ends, however it ends.
     memory: MapMemory,
@@ -51,14 +55,27 @@ pub(super) struct Proof<'a> {
 impl<'a> Proof<'a> {
     pub(super) fn new(
         known: &'a KnownMaps,
+        kept: Option<KeptDomain<'a>>,
         domain: DomainId,
         candidates: &'a Candidates,
     ) -> Result<Self> {
         let scratch = Scratch::reading_ahead()?;
-        let (seen, needed) = (HashSet::new(), BTreeSet::new());
-        let memory = known.take(&domain);
-        let (chain, oldest_birth) = (None, 0);
-        Ok(Self { known, domain, memory, candidates, scratch, seen, chain, oldest_birth, needed })
+        let mut memory = known.take(&domain);
+        if let Some(kept) = &kept {
+            kept.load(&mut memory);
+        }
+        Ok(Self {
+            known,
+            kept,
+            domain,
+            memory,
+            candidates,
+            scratch,
+            seen: HashSet::new(),
+            chain: None,
+            oldest_birth: 0,
+            needed: BTreeSet::new(),
+        })
     }
 
     /// Looks through the map of a version of the chain.
@@ -162,7 +179,11 @@ impl<'a> Proof<'a> {
 
 impl Drop for Proof<'_> {
     fn drop(&mut self) {
-        self.known.keep(self.domain, std::mem::take(&mut self.memory));
+        let mut memory = std::mem::take(&mut self.memory);
+        if let Some(kept) = &self.kept {
+            kept.save(&mut memory);
+        }
+        self.known.keep(self.domain, memory);
     }
 }
 

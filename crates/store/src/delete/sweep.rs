@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::compact::Survivors;
+use super::kept::KeptMaps;
 use super::look::{Look, list_packs};
 use super::memory::KnownMaps;
 use super::plan::PackName;
@@ -30,6 +31,7 @@ pub(crate) struct Sweep<'a> {
     pub(crate) packs: &'a Arc<Packs>,
     pub(crate) compact_below_percent: u8,
     pub(crate) known: &'a KnownMaps,
+    pub(crate) kept: Option<&'a KeptMaps>,
 }
 
 impl Sweep<'_> {
@@ -265,11 +267,15 @@ impl Sweep<'_> {
     /// Asks the maps of all versions that stay: the second proof.
     fn proven(&self, look: &Look, mut steps: Vec<ReclaimStep>) -> Result<ChainReclaim> {
         let candidates = candidates(look, &steps);
-        let mut proof = Proof::new(self.known, self.log.chain.domain(), &candidates)?;
         // A maintenance key opens no map: what it removes has the first proof only.
         // It also hides a planted mistake of the first proof, which the tests are to see.
         let is_hidden = planted::has(Bug::DeathsWithoutLineage);
-        if !candidates.slots.is_empty() && self.log.keys.opens_data() && !is_hidden {
+        let is_asked = !candidates.slots.is_empty() && self.log.keys.opens_data() && !is_hidden;
+        let domain = self.log.chain.domain();
+        let kept = self.kept.filter(|_| is_asked);
+        let kept_of_domain = kept.and_then(|kept| kept.of(domain, &self.log.keys));
+        let mut proof = Proof::new(self.known, kept_of_domain, domain, &candidates)?;
+        if is_asked {
             for (chain, history) in look.books.histories.iter().enumerate() {
                 for seq in history.needed() {
                     let Some(commit) = look.books.commit((chain, seq)) else { continue };
@@ -287,6 +293,12 @@ impl Sweep<'_> {
             rescued.push(place::pack(&self.packs.pack(name.0, name.1), 0).to_string());
         }
         steps.retain(|step| !proof.needed.contains(&step.name));
+        drop(proof);
+        if let Some(kept) = kept
+            && look.books.histories.iter().all(|history| history.needed().is_empty())
+        {
+            kept.forget(&domain);
+        }
         Ok(self.summed_up(look, steps, rescued))
     }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cbr_env::SeededRandom;
 use uuid::Uuid;
 
+use super::kept::tests::MemoryFiles;
 use super::memory::KnownMaps;
 use super::reclaim::{ReclaimAction, Unexplained};
 use super::sweep::Sweep;
@@ -142,8 +143,8 @@ fn with_sweep_knowing<T>(
     work: impl FnOnce(&Sweep<'_>) -> T,
 ) -> T {
     let log = repository.log(chain).unwrap().unwrap();
-    let packs = repository.packs(&log);
-    work(&Sweep { log: &log, packs: &packs, compact_below_percent: 100, known })
+    let (packs, kept) = (repository.packs(&log), repository.kept.as_ref());
+    work(&Sweep { log: &log, packs: &packs, compact_below_percent: 100, known, kept })
 }
 
 fn data_packs(backend: &MemoryBackend) -> usize {
@@ -211,6 +212,9 @@ fn a_memory_of_maps_proves_what_the_maps_prove() {
                     let is_dead = look.plan.remove.contains(&name)
                         || dead.is_some_and(|dead| dead.contains(&slot));
                     look.give_up_slot(name, slot);
+                    let anew = KnownMaps::default();
+                    let known = if sweep.kept.is_some() { &anew } else { sweep.known };
+                    let sweep = Sweep { known, ..*sweep };
                     let rescued = sweep.conclude(&look).unwrap().rescued;
                     assert_eq!(rescued.is_empty(), is_dead, "{name:?} {slot}: {rescued:?}");
                     *if is_dead { &mut gone } else { &mut saved } += 1;
@@ -219,9 +223,14 @@ fn a_memory_of_maps_proves_what_the_maps_prove() {
             (saved, gone)
         })
     };
-    for room in [0, 1_500, 1 << 20] {
+    for (room, has_cache) in [(0, false), (1_500, false), (1 << 20, false), (0, true)] {
         let known = KnownMaps::with_room(room);
-        let ((_, lone, chain), (_, shared)) = (world(), shared_world());
+        let ((_, mut lone, chain), (_, mut shared)) = (world(), shared_world());
+        if has_cache {
+            // Each question is a new process's, which begins with what those before it left.
+            let files = Arc::new(MemoryFiles::default());
+            (lone, shared) = (lone.with_cache(files.clone()), shared.with_cache(files));
+        }
         // Two slots of the first version's pack and its map are dead; of the original its map and its last block.
         for (repository, chain, dead) in [(lone, chain, 3), (shared, sharing(2), 2)] {
             only_record(&repository, &chain, &[1]);
@@ -230,6 +239,8 @@ fn a_memory_of_maps_proves_what_the_maps_prove() {
                 assert!(saved > 5 && gone >= dead, "{room}: {saved} saved, {gone} gone");
             }
             assert!(known.bytes() <= room);
+            let (right, wrong) = repository.compare_kept_maps(&chain).unwrap();
+            assert!(wrong == 0 && (right > 0) == has_cache, "{right} right, {wrong} wrong");
         }
         assert_eq!(known.bytes() > 0, room > 0);
     }

@@ -197,6 +197,18 @@ impl Repository {
         Ok(freed)
     }
 
+    /// Of how many map nodes of the chain's domain the cache says what they say, and of how many something else,
+    /// which must be none: for simulations.
+    ///
+    /// # Errors
+    /// If the backend does not answer.
+    #[doc(hidden)]
+    pub fn compare_kept_maps(&self, chain: &ChainRef) -> Result<(u64, u64)> {
+        let Some(kept) = &self.kept else { return Ok((0, 0)) };
+        let log = self.log(chain)?;
+        log.map_or(Ok((0, 0)), |log| kept.compare(&self.packs(&log), &log.keys))
+    }
+
     pub(super) fn with_sweep<T>(
         &self,
         log: &ChainLog,
@@ -204,7 +216,8 @@ impl Repository {
     ) -> Result<T> {
         let packs = self.packs_for_books(log);
         let compact_below_percent = self.options.compact_below_percent;
-        work(&Sweep { log, packs: &packs, compact_below_percent, known: &self.known })
+        let (known, kept) = (&self.known, self.kept.as_ref());
+        work(&Sweep { log, packs: &packs, compact_below_percent, known, kept })
     }
 
     /// The chain's log, in which every one of `seqs` was committed.

@@ -338,6 +338,7 @@ impl Repository {
         for key_id in held.ids() {
             self.remove_key(tenant, key_id, &held, |_| true)?;
         }
+        self.forget_maps(tenant);
         Ok(())
     }
 
@@ -352,6 +353,7 @@ impl Repository {
             let what = format!("the keys of tenant {tenant} were not destroyed");
             return Err(Error::Invalid { what });
         }
+        self.forget_maps(tenant);
         let mut removed = 0;
         for prefix in [format!("{}d/", place::tenant(tenant)), place::notes(tenant)] {
             for entry in self.backend.list_all(&prefix)? {

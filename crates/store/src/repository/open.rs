@@ -1,6 +1,7 @@
 //! Opening a repository and finding keys.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cbr_env::{Random, RandomExt};
@@ -9,10 +10,11 @@ use uuid::Uuid;
 use super::arbitration::Arbitration;
 use super::watch::Watched;
 use crate::backend::{Backend, BackendExt, Decided, Key, Probe, probe};
+use crate::cache::{CacheDirectory, CacheFiles};
 use crate::chain::{ChainLog, KnownLists};
 use crate::crypto::{MaintenanceKey, MasterKey, MasterKeys, TenantKeys};
 use crate::dedup::Domains;
-use crate::delete::KnownMaps;
+use crate::delete::{KeptMaps, KnownMaps};
 use crate::error::{Error, Result};
 use crate::format::envelope::{ObjectKind, Reader};
 use crate::format::id::{ChainRef, DomainId};
@@ -35,6 +37,7 @@ pub struct Repository {
     pub(super) watched: Option<Arc<Watched>>,
     tenants: Mutex<HashMap<Uuid, Arc<TenantKeys>>>,
     pub(crate) known: KnownMaps,
+    pub(crate) kept: Option<KeptMaps>,
     pub(crate) lists: Arc<KnownLists>,
     pub(crate) dedup: Arc<Domains>,
 }
@@ -111,6 +114,12 @@ impl Repository {
         let arbitration = Arbitration::without_arbiter(&descriptor);
         let known = KnownMaps::default();
         let lists = Arc::default();
+        let of_repository = |cache: &PathBuf| cache.join(descriptor.store.to_string());
+        let files = options.cache.as_ref().map(|cache| {
+            let files: Arc<dyn CacheFiles> = Arc::new(CacheDirectory::new(of_repository(cache)));
+            files
+        });
+        let kept = files.map(|files| KeptMaps::new(files, descriptor.store, Arc::clone(&random)));
         Ok(Self {
             backend,
             random,
@@ -122,9 +131,18 @@ impl Repository {
             watched: None,
             tenants,
             known,
+            kept,
             lists,
             dedup,
         })
+    }
+
+    /// With a cache of these files, instead of the directory of [`Options::cache`]: for tests, which fail and
+    /// damage them.
+    #[must_use]
+    pub fn with_cache(mut self, files: Arc<dyn CacheFiles>) -> Self {
+        self.kept = Some(KeptMaps::new(files, self.descriptor.store, Arc::clone(&self.random)));
+        self
     }
 
     /// The same repository seen through another backend, with nothing remembered.
@@ -141,6 +159,7 @@ impl Repository {
             tenants: Mutex::default(),
             dedup: Arc::new(Domains::new(0)),
             known: KnownMaps::default(),
+            kept: None,
             lists: Arc::default(),
         }
     }
@@ -186,6 +205,14 @@ impl Repository {
     /// Forgets the keys of a tenant, so that they are read again.
     pub(crate) fn forget_tenant(&self, tenant: Uuid) {
         self.lock().remove(&tenant);
+    }
+
+    /// Forgets what was read of a tenant's maps, in this process and beside it.
+    pub(super) fn forget_maps(&self, tenant: Uuid) {
+        self.known.forget_tenant(tenant);
+        if let Some(kept) = &self.kept {
+            kept.forget_tenant(tenant);
+        }
     }
 
     /// The log of a chain, if its tenant has any data.

@@ -15,6 +15,7 @@ use cbr_store::format::place::Place;
 use cbr_store::{CheckDepth, CheckReport, Job, MasterKey, Repository, Result, VersionRef};
 
 use crate::actor::options;
+use crate::cache::Cache;
 use crate::disk::{Disk, Target};
 use crate::model::{Known, Reign};
 use crate::oracle::Slot;
@@ -48,6 +49,7 @@ impl Rest<'_> {
             self.trash(&repository, number)?;
         }
         self.notes(&repository)?;
+        self.kept_maps(&repository)?;
         let mut failed = BTreeSet::new();
         for number in self.chains() {
             self.versions(&repository, number, &mut failed)?;
@@ -92,7 +94,11 @@ impl Rest<'_> {
         let random = Arc::new(SeededRandom::new(self.plan.seed ^ (self.opened << 48) ^ 0xe0d));
         let options = options(self.plan.compact_below_percent, &self.plan.setting);
         let backend = Port::open(self.world, None)?;
-        Repository::open(backend, MasterKey::from_bytes(bytes), random, options)
+        let repository = Repository::open(backend, MasterKey::from_bytes(bytes), random, options)?;
+        if !self.plan.setting.has_cache {
+            return Ok(repository);
+        }
+        Ok(repository.with_cache(Arc::new(Cache::new(self.world, None))))
     }
 
     fn demand(&self, holds: bool, what: &str) {
@@ -120,6 +126,19 @@ impl Rest<'_> {
             Err(_) if self.is_harmed => Ok(()),
             swept => swept,
         }
+    }
+
+    /// What the cache says of nodes is what they say: too little would only show where the first proof is wrong too.
+    fn kept_maps(&self, repository: &Repository) -> Result<()> {
+        for number in self.chains() {
+            let chain = self.plan.setting.chain(number);
+            let (right, wrong) = repository.compare_kept_maps(&chain)?;
+            self.demand(wrong == 0, &format!("the cache is wrong about {wrong} nodes of {chain}"));
+            if right > 0 {
+                self.lock().saw("a cache was compared with the maps");
+            }
+        }
+        Ok(())
     }
 
     /// Every version is as its maker knows it.
