@@ -70,9 +70,10 @@ impl CacheDirectory {
         let mut total: u64 = more;
         total += files.iter().map(|(_, size, _)| size).sum::<u64>();
         for (_, size, name) in files {
-            let goes = match name.ends_with(UNFINISHED) {
-                true => is_abandoned(&self.path.join(&name)),
-                false => total > self.bytes_max,
+            let goes = if name.ends_with(UNFINISHED) {
+                is_abandoned(&self.path.join(&name))
+            } else {
+                total > self.bytes_max
             };
             if goes {
                 self.remove(&name)?;

@@ -14,6 +14,7 @@ use super::reclaim::{ReclaimAction, Unexplained};
 use super::sweep::Sweep;
 use crate::backend::layer::Switching;
 use crate::backend::{Backend, BackendExt, Key, MemoryBackend};
+use crate::cache::CacheFiles;
 use crate::format::id::PackKind;
 use crate::format::place::{self, Place};
 use crate::format::record::{Deed, Delete};
@@ -244,6 +245,22 @@ fn a_memory_of_maps_proves_what_the_maps_prove() {
         }
         assert_eq!(known.bytes() > 0, room > 0);
     }
+}
+
+/// What was kept of a tenant's maps goes with its keys, also what somebody else has left meanwhile.
+#[test]
+fn what_was_kept_of_maps_goes_with_the_keys() {
+    let (_, repository, chain) = world();
+    let files = Arc::new(MemoryFiles::default());
+    let repository = repository.with_cache(files.clone());
+    repository.delete(&chain, &[1]).unwrap();
+    let [name] = files.names().unwrap().try_into().unwrap();
+    repository.shred_tenant(chain.tenant, "test").unwrap();
+    assert!(files.names().unwrap().is_empty());
+    assert!(repository.delete(&chain, &[2]).is_err());
+    files.replace(&name, &mut std::iter::once(vec![1])).unwrap();
+    repository.remove_shredded(chain.tenant).unwrap();
+    assert!(files.names().unwrap().is_empty());
 }
 
 /// P7, P9, P10: the books forget the borrowers of a deleted version. The second proof saves each slot;

@@ -293,9 +293,9 @@ fn chunks_are_true_in_any_order_and_at_any_age() {
         learn(&mut memory, n * 5..n * 5 + 5);
         // In turns, by processes that know nothing of each other.
         if n % 2 == 0 {
-            one.save(&mut memory)
+            one.save(&mut memory);
         } else {
-            two.save(&mut memory)
+            two.save(&mut memory);
         }
         ends.push(files.all()[&one.name].len());
     }
