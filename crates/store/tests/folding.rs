@@ -380,7 +380,9 @@ fn what_the_first_deletion_of_a_process_costs_does_not_grow_where_there_is_a_cac
         assert_eq!(chain.wrong(), Vec::<String>::new());
         // When nothing lives the cache has nothing.
         let all: Vec<u64> = chain.disks.keys().copied().collect();
-        all.into_iter().for_each(|seq| delete_last(&chain, &cache, seq));
+        for seq in all {
+            delete_last(&chain, &cache, seq);
+        }
         let of_repository = std::fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path();
         assert_eq!(std::fs::read_dir(of_repository).unwrap().count(), 0);
         (first, later, without)

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cbr_env::SeededRandom;
 use uuid::Uuid;
 
-use super::kept::tests::MemoryFiles;
+use super::kept::MemoryFiles;
 use super::memory::KnownMaps;
 use super::reclaim::{ReclaimAction, Unexplained};
 use super::sweep::Sweep;

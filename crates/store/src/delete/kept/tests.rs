@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Cursor};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cbr_env::SeededRandom;
+use uuid::Uuid;
 
-use super::super::memory::{Below, KnownMaps, Run};
-use super::*;
-use crate::cache::Opened;
-use crate::crypto::TenantKey;
-use crate::format::id::{ChainRef, PackId, SessionNonce, SlotRef};
+use super::chunk::PLAIN_BYTES_MAX;
+use super::file::{FAILURES_MAX, FILE_BYTES_MAX, KeptDomain, KeptMaps, file_name};
+use crate::cache::{CacheFiles, Opened};
+use crate::crypto::{SEAL_TAG_BYTES, TenantKey, TenantKeys};
+use crate::delete::memory::{Below, KnownMaps, MapMemory, Run};
+use crate::format::id::{ChainRef, DomainId, PackId, SessionNonce, SlotRef};
 use crate::format::node::Child;
 
 /// Files in memory, which can be looked at, damaged, and refuse to be written.
