@@ -31,6 +31,7 @@ static PLACE: LazyLock<std::sync::Mutex<Place>> = LazyLock::new(|| {
         kind: PoolKind::Directory,
         availability_zone: "local".into(),
         default_format: VolumeFormat::Raw,
+        mount_point: None,
     };
     let config = LocalConfig { pools: vec![config], ..LocalConfig::default() };
     let clock = Arc::new(SystemClock::default());
