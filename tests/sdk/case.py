@@ -57,9 +57,9 @@ class Case:
 
     # --- pieces
 
-    def create_vault(self, name, size=100):
+    def create_vault(self, name, size=100, kind="disk"):
         billing = cbr.BillingCreate(
-            object_type="disk",
+            object_type=kind,
             protect_type="backup",
             consistent_level="crash_consistent",
             charging_mode="post_paid",

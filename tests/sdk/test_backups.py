@@ -296,6 +296,15 @@ class OnSqlite(Sharing, unittest.TestCase):
             host_os="Linux",
         )
         request = cbr.RegisterAgentRequest(body=cbr.AgentRegisterReq(register))
+        self.refused("BackupService.7403", 400, lambda: self.owner.register_agent(request))
+        billing = cbr.BillingCreate(
+            object_type="file",
+            protect_type="backup",
+            consistent_level="crash_consistent",
+            size=1024,
+        )
+        vault = cbr.VaultCreate(name="sdk-files", billing=billing, resources=[])
+        self.owner.create_vault(cbr.CreateVaultRequest(body=cbr.VaultCreateReq(vault)))
         self.assertEqual(self.owner.register_agent(request).agent.status, "normal")
         paths = cbr.AgentAddPathReq(add_path=["/data", "/etc"])
         added = self.owner.add_agent_path(cbr.AddAgentPathRequest(agent_id=agent, body=paths))

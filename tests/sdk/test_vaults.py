@@ -105,6 +105,28 @@ class VaultsCase(Case):
         summary = self.client.show_summary(cbr.ShowSummaryRequest())
         self.assertGreaterEqual(summary.size, 100)
 
+    def test_vaults_of_files_and_file_systems(self):
+        """VLT-01, VLT-11, Z-28: made, listed, resized and deleted; capacities of files are whole TB."""
+        for kind, size, larger, wrong, protect in [
+            ("file", 1024, 2048, 1500, "hybrid"),
+            ("turbo", 100, 101, 0, "backup"),
+        ]:
+            vault = self.create_vault(f"sdk-{kind}", size, kind)
+            billing = vault.billing
+            self.assertEqual((billing.object_type, billing.protect_type), (kind, protect))
+            listed = self.client.list_vault(
+                cbr.ListVaultRequest(object_type=kind, protect_type=protect)
+            )
+            self.assertEqual([found.id for found in listed.vaults], [vault.id])
+            self.refused("BackupService.6101", 400, lambda: self.resize(vault.id, wrong))
+            self.assertEqual(self.resize(vault.id, larger).billing.size, larger)
+            self.client.delete_vault(cbr.DeleteVaultRequest(vault_id=vault.id))
+            self.wait_until_gone(lambda: self.show_vault(vault.id), "BackupService.6105")
+
+    def resize(self, vault, size):
+        body = cbr.VaultUpdateReq(cbr.VaultUpdate(billing=cbr.BillingUpdate(size=size)))
+        return self.client.update_vault(cbr.UpdateVaultRequest(vault_id=vault, body=body)).vault
+
     def test_expirations_and_usage(self):
         """Contract C16, C64."""
         disk = self.disks["timed"]

@@ -6,7 +6,7 @@ use cbr_model::order::PeriodUnit;
 use cbr_model::query::{Listing, Page, VaultFilter};
 use cbr_model::size::{Bytes, Gib};
 use cbr_model::tag::Tag;
-use cbr_model::vault::{Vault, VaultKind, VaultStatus};
+use cbr_model::vault::{Vault, VaultStatus};
 use cbr_model::{ProjectId, VaultId};
 
 use crate::error::DbError;
@@ -108,7 +108,7 @@ impl Vaults<'_> {
         let mut sql = Sql::new("FROM vaults t WHERE t.project_id = $1").bind(project);
         sql.and_one_of("t.id", filter.ids.iter().copied());
         and_contains(&mut sql, engine, "t.name", filter.name.as_ref());
-        sql.and_equal("t.kind", filter.kind.map(VaultKind::as_str));
+        sql.and_one_of("t.kind", filter.kinds.iter().map(|kind| kind.as_str()));
         sql.and_one_of("t.status", filter.statuses.iter().map(|status| status.as_str()));
         sql.and_one_of("t.enterprise_project", &filter.enterprise_projects);
         sql.and_equal("t.availability_zone", filter.availability_zone.as_ref());

@@ -100,11 +100,13 @@ pub enum Charged {
 impl Charged {
     /// All, of vaults the dearest first: one whose specification changed in an hour is metered as the first
     /// that matches.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Vault(VaultKind::Server, Consistency::AppConsistent),
         Self::Vault(VaultKind::Server, Consistency::CrashConsistent),
         Self::Vault(VaultKind::Disk, Consistency::AppConsistent),
         Self::Vault(VaultKind::Disk, Consistency::CrashConsistent),
+        Self::Vault(VaultKind::Turbo, Consistency::CrashConsistent),
+        Self::Vault(VaultKind::File, Consistency::CrashConsistent),
         Self::Image,
     ];
 
@@ -133,6 +135,10 @@ pub struct PriceList {
     pub database: Prices,
     /// Vaults of disks.
     pub disk: Prices,
+    /// Vaults of file systems.
+    pub turbo: Prices,
+    /// Vaults of files.
+    pub file: Prices,
     /// Images, for an hour.
     pub image: Price,
 }
@@ -145,6 +151,8 @@ impl Default for PriceList {
             server: free,
             database: free,
             disk: free,
+            turbo: free,
+            file: free,
             image: Price(0),
         }
     }
@@ -163,6 +171,8 @@ impl PriceList {
     pub const fn of(&self, kind: VaultKind, consistency: Consistency) -> Prices {
         match (kind, consistency) {
             (VaultKind::Disk, _) => self.disk,
+            (VaultKind::Turbo, _) => self.turbo,
+            (VaultKind::File, _) => self.file,
             (VaultKind::Server, Consistency::CrashConsistent) => self.server,
             (VaultKind::Server, Consistency::AppConsistent) => self.database,
         }

@@ -51,8 +51,8 @@ pub struct VaultFilter {
     pub ids: Vec<VaultId>,
     /// Name contains.
     pub name: Option<String>,
-    /// Kind is.
-    pub kind: Option<VaultKind>,
+    /// Kind is one of these.
+    pub kinds: Vec<VaultKind>,
     /// Status is one of these.
     pub statuses: Vec<VaultStatus>,
     /// Holds at least one of these resources.

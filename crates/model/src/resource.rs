@@ -31,6 +31,40 @@ impl ResourceKind {
     }
 }
 
+/// A type of resource as callers name it (contract B.6): one that can be here, or one of which there is none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ResourceType {
+    /// One of those that are backed up.
+    Kind(ResourceKind),
+    /// A file system. There is no provider of any.
+    Turbo,
+    /// A host with an agent, whose directories are meant. No agent makes backups.
+    Host,
+}
+
+impl ResourceType {
+    /// The contract's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kind(kind) => kind.as_str(),
+            Self::Turbo => "OS::Sfs::Turbo",
+            Self::Host => "OS::Native::Server",
+        }
+    }
+
+    /// The type the contract's word means.
+    pub fn from_str_exact(text: &str) -> Option<Self> {
+        let kind = ResourceKind::from_str_exact(text).map(Self::Kind);
+        kind.or_else(|| [Self::Turbo, Self::Host].into_iter().find(|one| one.as_str() == text))
+    }
+}
+
+impl From<ResourceKind> for ResourceType {
+    fn from(kind: ResourceKind) -> Self {
+        Self::Kind(kind)
+    }
+}
+
 /// What happens to a bound resource just now (contract B.2).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

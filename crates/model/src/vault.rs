@@ -15,7 +15,7 @@ use crate::Timestamp;
 use crate::id::{OrderId, ProjectId, UserId, VaultId};
 use crate::name::Name;
 use crate::order::PeriodUnit;
-use crate::resource::{BoundResource, ResourceKind};
+use crate::resource::{BoundResource, ResourceKind, ResourceType};
 use crate::size::{Bytes, Gib};
 use crate::tag::Tag;
 
@@ -25,8 +25,10 @@ pub const RESOURCES_MAX: usize = 256;
 pub const CAPACITY_MAX: Gib = Gib(10_485_760);
 /// Smallest capacity the API takes (contract C1; consoles start at 10).
 pub const CAPACITY_MIN: Gib = Gib(1);
+/// The capacity of a file vault is a number of these: 1 to 10 240 TB (VLT-11).
+pub const FILE_CAPACITY_STEP: Gib = Gib(1024);
 
-/// What a vault holds (contract `object_type`).
+/// What a vault holds (contract `object_type`; VLT-01).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VaultKind {
@@ -34,27 +36,64 @@ pub enum VaultKind {
     Server,
     /// Disks.
     Disk,
+    /// File systems. There are none to bind.
+    Turbo,
+    /// Directories of hosts: the vault of a hybrid cloud (Z-28).
+    File,
 }
 
 impl VaultKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Server, Self::Disk, Self::Turbo, Self::File];
+
     /// The contract's word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Server => "server",
             Self::Disk => "disk",
+            Self::Turbo => "turbo",
+            Self::File => "file",
         }
     }
 
     /// The kind the contract's word means.
     pub fn from_str_exact(text: &str) -> Option<Self> {
-        [Self::Server, Self::Disk].into_iter().find(|kind| kind.as_str() == text)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
-    /// The only kind of resource such a vault takes (contract B.6).
-    pub const fn resource_kind(self) -> ResourceKind {
+    /// The only type of resource such a vault takes (contract B.6).
+    pub const fn resource_type(self) -> ResourceType {
         match self {
-            Self::Server => ResourceKind::Server,
-            Self::Disk => ResourceKind::Volume,
+            Self::Server => ResourceType::Kind(ResourceKind::Server),
+            Self::Disk => ResourceType::Kind(ResourceKind::Volume),
+            Self::Turbo => ResourceType::Turbo,
+            Self::File => ResourceType::Host,
+        }
+    }
+
+    /// The kind of resource such a vault holds; none: there is nothing here that it could hold.
+    pub const fn resource_kind(self) -> Option<ResourceKind> {
+        match self.resource_type() {
+            ResourceType::Kind(kind) => Some(kind),
+            ResourceType::Turbo | ResourceType::Host => None,
+        }
+    }
+
+    /// Whether it is the vault of a hybrid cloud (Z-28).
+    pub const fn is_hybrid(self) -> bool {
+        matches!(self, Self::File)
+    }
+
+    /// Whether backups in it may be copied to another region (REP-07, contract C1).
+    pub const fn is_replicable(self) -> bool {
+        matches!(self, Self::Server | Self::Turbo)
+    }
+
+    /// A capacity is a whole number of these; the first is the smallest (VLT-10, VLT-11).
+    pub const fn capacity_step(self) -> Gib {
+        match self {
+            Self::Server | Self::Disk | Self::Turbo => CAPACITY_MIN,
+            Self::File => FILE_CAPACITY_STEP,
         }
     }
 }

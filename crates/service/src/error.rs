@@ -1,7 +1,7 @@
 //! Why a use case was refused or failed.
 
 use cbr_model::checkpoint::SkippedResource;
-use cbr_model::resource::ResourceKind;
+use cbr_model::resource::ResourceType;
 use cbr_model::size::{Bytes, Gib};
 use cbr_model::vault::{VaultKind, VaultStatus};
 use cbr_model::{
@@ -192,7 +192,15 @@ pub enum Error {
         /// The vault's kind.
         vault: VaultKind,
         /// The resource's.
-        resource: ResourceKind,
+        resource: ResourceType,
+    },
+    /// VLT-25: what an agent means cannot be protected, because no agent makes backups.
+    #[error(
+        "vault {vault} takes no hosts: agents register and say which directories they mean, and none makes backups yet"
+    )]
+    HostsNotTaken {
+        /// The vault.
+        vault: VaultId,
     },
     /// RES-02.
     #[error("resource {resource} is already in another vault")]

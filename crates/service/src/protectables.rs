@@ -6,7 +6,7 @@ use cbr_model::ResourceId;
 use cbr_model::query::Page;
 use cbr_model::resource::ResourceKind;
 use cbr_model::size::Gib;
-use cbr_model::vault::{Vault, VaultKind};
+use cbr_model::vault::Vault;
 
 use crate::core::Core;
 use crate::error::db;
@@ -123,13 +123,13 @@ impl Protectables {
     pub async fn list(
         &self,
         access: &Access,
-        kind: VaultKind,
+        kind: ResourceKind,
         filter: &ProtectableFilter,
         page: Page,
     ) -> Result<Vec<Protectable>> {
         let mut found = match kind {
-            VaultKind::Server => self.servers(access).await?,
-            VaultKind::Disk => self.volumes(access).await?,
+            ResourceKind::Server => self.servers(access).await?,
+            ResourceKind::Volume => self.volumes(access).await?,
         };
         found.retain(|protectable| matches(protectable, filter));
         found.sort_by_key(Protectable::id);
@@ -142,7 +142,7 @@ impl Protectables {
     pub async fn show(
         &self,
         access: &Access,
-        kind: VaultKind,
+        kind: ResourceKind,
         id: ResourceId,
     ) -> Result<Protectable> {
         let filter = ProtectableFilter { ids: vec![id], ..ProtectableFilter::default() };
@@ -150,8 +150,8 @@ impl Protectables {
             return Ok(found);
         }
         Err(match kind {
-            VaultKind::Server => Error::ServerNotFound(id),
-            VaultKind::Disk => {
+            ResourceKind::Server => Error::ServerNotFound(id),
+            ResourceKind::Volume => {
                 // Not listed is not gone: asking for it says whether it can be reached (RGN-07).
                 self.core.resources.volume(access.project(), id).await?;
                 Error::VolumeNotFound(id)

@@ -72,6 +72,7 @@ codes! {
 
     // --- resources
     TooManyResources      = BAD_REQUEST,            "BackupService.6100", "the vault has too many resources";
+    VaultTakesNothing     = BAD_REQUEST,            "BackupService.6108", "this kind of vault takes no new resources yet";
     ResourceKindMismatch  = BAD_REQUEST,            "BackupService.6102", "the vault does not take this type of resource";
     ResourceInOtherVault  = BAD_REQUEST,            "BackupService.6103", "the resource is in another vault";
     ResourceRepeated      = BAD_REQUEST,            "BackupService.6104", "the request lists a resource twice";

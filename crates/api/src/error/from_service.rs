@@ -59,6 +59,7 @@ const fn code(error: &Error) -> ErrorCode {
         E::Policy(refusal) => of_policy(refusal),
         E::TooManyResources { .. } => C::TooManyResources,
         E::ResourceKindMismatch { .. } => C::ResourceKindMismatch,
+        E::HostsNotTaken { .. } => C::VaultTakesNothing,
         E::ResourceInOtherVault { .. } => C::ResourceInOtherVault,
         E::ResourceRepeated { .. } => C::ResourceRepeated,
         E::ResourceRemoving { .. } => C::ResourceRemoving,

@@ -20,6 +20,7 @@ fn agent(id: &str) -> Value {
 #[tokio::test]
 async fn an_agent_registers_goes_silent_and_is_forgotten() {
     let app = App::start().await;
+    app.create_file_vault("files").await;
     let path = format!("/agents/{ID}");
     assert_eq!(app.get(&path).await.expect(404).code(), "BackupService.7410");
     let made = app.post("/agents", &agent(ID)).await.expect(200).body;
@@ -70,6 +71,7 @@ async fn an_agent_registers_goes_silent_and_is_forgotten() {
 #[tokio::test]
 async fn an_agent_has_at_most_eight_directories() {
     let app = App::start().await;
+    app.create_file_vault("files").await;
     app.post("/agents", &agent(ID)).await.expect(200);
     let add = format!("/agents/{ID}/add-path");
     let remove = format!("/agents/{ID}/remove-path");
@@ -125,6 +127,7 @@ async fn an_agent_has_at_most_eight_directories() {
 #[tokio::test]
 async fn an_illegal_agent_is_refused() {
     let app = App::start().await;
+    app.create_file_vault("files").await;
     let refused = app.post("/agents", &agent("agent-1")).await.expect(400);
     assert_eq!(refused.code(), "BackupService.7403");
     for (field, value) in [
@@ -165,4 +168,27 @@ async fn no_server_has_the_agent_for_databases() {
         let refused = app.post("/agent/check", &bad).await.expect(400);
         assert_eq!(refused.code(), "BackupService.9900", "{bad}");
     }
+}
+
+/// VLT-25, FIL-29: a client registers where there is a file vault, and nowhere else; one that is known goes on after
+/// the last of these has gone.
+#[tokio::test]
+async fn an_agent_registers_only_where_there_is_a_file_vault() {
+    let app = App::start().await;
+    app.create_vault("disks").await;
+    let refused = app.post("/agents", &agent(ID)).await.expect(400);
+    assert_eq!(refused.code(), "BackupService.7403");
+    let told = refused.body["error_msg"].as_str().unwrap();
+    assert!(told.contains("illegal client") && told.contains("no file vault"), "{told}");
+    assert_eq!(app.get(&format!("/agents/{ID}")).await.expect(404).code(), "BackupService.7410");
+
+    let files = app.create_file_vault("files").await;
+    app.post("/agents", &agent(ID)).await.expect(200);
+    app.delete(&format!("/vaults/{files}")).await.expect(204);
+    let refused = app.post("/agents", &agent(OTHER)).await.expect(400);
+    assert_eq!(refused.code(), "BackupService.7403", "a vault that is being deleted is none");
+    app.settle().await;
+    let known = app.post("/agents", &agent(ID)).await.expect(200).body;
+    assert_eq!(known["agent"]["status"], "normal");
+    app.post("/agents", &agent(OTHER)).await.expect(400);
 }

@@ -395,6 +395,15 @@ impl App {
         answer.body["vault"]["id"].as_str().unwrap().to_owned()
     }
 
+    /// A vault of files of 1 TB: without one no agent registers (VLT-25).
+    pub(crate) async fn create_file_vault(&self, name: &str) -> String {
+        let mut body = vault_body(name);
+        body["vault"]["billing"]["object_type"] = serde_json::json!("file");
+        body["vault"]["billing"]["size"] = serde_json::json!(1024);
+        let answer = self.post("/vaults", &body).await.expect(200);
+        answer.body["vault"]["id"].as_str().unwrap().to_owned()
+    }
+
     pub(crate) fn content(&self, number: usize) -> Vec<u8> {
         self.provider.content(VOLUMES[number].parse().unwrap())
     }

@@ -29,6 +29,7 @@ mod generated;
 mod grants;
 mod identity;
 mod images;
+mod kinds;
 mod lasting;
 mod matrix;
 mod members;

@@ -28,19 +28,19 @@ fn vault_of(object: &str, protect: &str, level: &str, size: u64) -> Value {
     body
 }
 
-/// VLT-01, VLT-05, VLT-06, VLT-07, VLT-11, contract D 6116: of the kinds of vaults there are two, for servers and for
-/// disks, and they are for backups. The others are refused whatever their capacity, ordered or not.
+/// VLT-07, Z-39, contract D 6116: vaults are for backups, of servers, disks, file systems and files. Others are refused
+/// whatever their capacity, ordered or not.
 #[tokio::test]
 async fn vaults_of_other_kinds_are_not_made() {
     let app = App::start().await;
     for (object, protect, size, part) in [
-        ("turbo", "backup", 100, "object_type `turbo`"),
-        ("file", "backup", 1024, "object_type `file`"),
         ("workspace", "backup", 100, "object_type `workspace`"),
         ("vmware", "backup", 100, "object_type `vmware`"),
         ("rds", "backup", 100, "object_type `rds`"),
         ("server", "replication", 100, "protect_type `replication`"),
+        ("turbo", "replication", 100, "protect_type `replication`"),
         ("server", "hybrid", 100, "protect_type `hybrid`"),
+        ("file", "hybrid", 1024, "protect_type `hybrid`"),
     ] {
         let mut body = vault_of(object, protect, "crash_consistent", size);
         refused(app.post("/vaults", &body).await, "BackupService.6116", part);
@@ -81,7 +81,7 @@ async fn file_systems_are_neither_backed_up_nor_made() {
     let (vault, backup) = app.back_up_disk("v").await;
     let bind = json!({"resources": [{"id": AGENT, "type": "OS::Sfs::Turbo"}]});
     let path = format!("/vaults/{vault}/addresources");
-    refused(app.post(&path, &bind).await, "BackupService.6102", "does not take this type");
+    refused(app.post(&path, &bind).await, "BackupService.6102", "takes no OS::Sfs::Turbo");
 
     let id = backup["id"].as_str().unwrap();
     let shares = format!("/v1/{}/sfs-turbo/shares", app.project());
@@ -97,11 +97,12 @@ async fn file_systems_are_neither_backed_up_nor_made() {
     assert_eq!(app.get("/operation-logs?operation_type=restore").await.body["count"], 0);
 }
 
-/// VLT-25, BAK-04, BAK-10: hosts and their directories are records. No vault takes them, so no run does; and an agent
-/// that is known is not said to have a backup.
+/// BAK-04, BAK-10: hosts and their directories are records. No vault takes them, also none for files, so no run does;
+/// and an agent that is known is not said to have a backup.
 #[tokio::test]
 async fn directories_of_hosts_are_not_backed_up() {
     let app = App::start().await;
+    let files = app.create_file_vault("files").await;
     let agent = json!({"agent": {"agent_id": AGENT, "agent_type": "native", "host_ip": "192.0.2.7",
         "host_name": "host-1", "host_os": "CentOS 7"}});
     app.post("/agents", &agent).await.expect(200);
@@ -111,14 +112,22 @@ async fn directories_of_hosts_are_not_backed_up() {
         let vault = vault_of(object, "backup", "crash_consistent", 100);
         let vault = app.post("/vaults", &vault).await.expect(200).body;
         let vault = vault["vault"]["id"].as_str().unwrap();
-        for kind in ["OS::Native::Server", "OS::Native::File"] {
+        for (kind, part) in [
+            ("OS::Native::Server", "takes no OS::Native::Server"),
+            ("OS::Native::File", "does not take this type"),
+        ] {
             let bind = json!({"resources": [{"id": AGENT, "type": kind}]});
             let answer = app.post(&format!("/vaults/{vault}/addresources"), &bind).await;
-            refused(answer, "BackupService.6102", "does not take this type");
+            refused(answer, "BackupService.6102", part);
         }
         let run = json!({"checkpoint": {"vault_id": vault, "parameters": {"resources": [AGENT]}}});
         refused(app.post("/checkpoints", &run).await, "BackupService.6135", AGENT);
     }
+    let bind = json!({"resources": [{"id": AGENT, "type": "OS::Native::Server"}]});
+    let answer = app.post(&format!("/vaults/{files}/addresources"), &bind).await;
+    refused(answer, "BackupService.6108", "none makes backups yet");
+    let run = json!({"checkpoint": {"vault_id": files, "parameters": {"resources": [AGENT]}}});
+    refused(app.post("/checkpoints", &run).await, "BackupService.6135", AGENT);
     assert_eq!(app.get("/backups").await.expect(200).body["count"], 0);
 }
 

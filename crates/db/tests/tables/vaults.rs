@@ -142,7 +142,7 @@ async fn vaults_are_found_by_each_filter(database: TestDatabase) {
     let filters = [
         VaultFilter { ids: vec![wanted.id, world.id()], ..all() },
         VaultFilter { name: Some("a-O".into()), ..all() },
-        VaultFilter { kind: Some(VaultKind::Disk), ..all() },
+        VaultFilter { kinds: vec![VaultKind::Disk, VaultKind::File], ..all() },
         VaultFilter { statuses: vec![VaultStatus::Error, VaultStatus::Lock], ..all() },
         VaultFilter { resources, ..all() },
         VaultFilter { enterprise_projects: vec!["ep".into(), "x".into()], ..all() },

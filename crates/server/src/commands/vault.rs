@@ -89,6 +89,11 @@ enum ObjectType {
     Server,
     /// Single disks
     Disk,
+    /// File systems (there are none to bind)
+    Turbo,
+    /// Directories of hosts, as in a hybrid cloud (no agent makes backups yet)
+    #[value(alias = "hybrid")]
+    File,
 }
 
 impl ObjectType {
@@ -96,6 +101,8 @@ impl ObjectType {
         match self {
             Self::Server => "server",
             Self::Disk => "disk",
+            Self::Turbo => "turbo",
+            Self::File => "file",
         }
     }
 }
@@ -107,7 +114,7 @@ struct CreateArgs {
     /// What it protects
     #[arg(long = "type", value_enum, value_name = "TYPE")]
     object_type: ObjectType,
-    /// Capacity in GB
+    /// Capacity in GB; for files a multiple of 1024
     #[arg(long, value_name = "GB")]
     size: u64,
     /// Free text
@@ -427,6 +434,9 @@ async fn resource_bodies(
 ) -> Result<Vec<Value>, Failure> {
     let (noun, kind) = match object_type {
         "server" => (Noun::Server, "OS::Nova::Server"),
+        // Nothing lists these: an id is told to the service, which says why it cannot be bound.
+        "turbo" => return Ok(named(names, "OS::Sfs::Turbo")),
+        "file" => return Ok(named(names, "OS::Native::Server")),
         _ => (Noun::Volume, "OS::Cinder::Volume"),
     };
     let mut excluded = Vec::new();
@@ -443,6 +453,10 @@ async fn resource_bodies(
         bodies.push(body);
     }
     Ok(bodies)
+}
+
+fn named(ids: &[String], kind: &str) -> Vec<Value> {
+    ids.iter().map(|id| json!({"id": id, "type": kind})).collect()
 }
 
 pub(super) async fn reread(session: &Session, id: &str) -> Result<Value, Failure> {

@@ -53,6 +53,8 @@ pub(crate) struct PricesConfig {
     server: PriceConfig,
     database: PriceConfig,
     disk: PriceConfig,
+    turbo: PriceConfig,
+    file: PriceConfig,
     image: ImagePriceConfig,
 }
 
@@ -149,6 +151,8 @@ impl BillingConfig {
             server: self.prices.server.read("server")?,
             database: self.prices.database.read("database")?,
             disk: self.prices.disk.read("disk")?,
+            turbo: self.prices.turbo.read("turbo")?,
+            file: self.prices.file.read("file")?,
             image: price("image", "hour", &self.prices.image.hour)?,
         })
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use cbr_db::{DbError, Tx};
 use cbr_model::agent::{Agent, AgentPath, PATHS_MAX, clean_path};
-use cbr_model::query::{AgentFilter, Listing, Page};
+use cbr_model::query::{AgentFilter, Listing, Page, VaultFilter};
+use cbr_model::vault::{VaultKind, VaultStatus};
 use cbr_model::{AgentId, AgentPathId, ProjectId};
 
 use super::error::AgentError;
@@ -63,6 +64,7 @@ impl Agents {
         if is_known {
             tx.agents().update(&agent).await.map_err(db("changing an agent"))?;
         } else {
+            refuse_without_file_vault(&mut tx, &agent).await?;
             let there_are = tx.agents().count(agent.project).await;
             if there_are.map_err(db("counting agents"))? >= AGENTS_MAX {
                 let reason = "the project has as many agents as it may";
@@ -181,6 +183,24 @@ impl Agents {
         tx.commit(subject).await?;
         Ok(done)
     }
+}
+
+/// VLT-25: a host that no vault could take has no business here. One that is known stays known.
+async fn refuse_without_file_vault(tx: &mut Tx, agent: &Agent) -> Result<()> {
+    let usable = |status: &VaultStatus| *status != VaultStatus::Deleting;
+    let filter = VaultFilter {
+        kinds: vec![VaultKind::File],
+        statuses: VaultStatus::ALL.into_iter().filter(usable).collect(),
+        ..VaultFilter::default()
+    };
+    let page = Page { limit: 1, ..Page::default() };
+    let found = tx.vaults().list(agent.project, &filter, &page).await;
+    if found.map_err(db("looking for a file vault"))?.total > 0 {
+        return Ok(());
+    }
+    let reason =
+        "illegal client, for the project has no file vault; make one first, then register again";
+    Err(AgentError::Illegal { id: agent.id, reason }.into())
 }
 
 async fn touch(tx: &mut Tx, agent: Agent) -> Result<()> {

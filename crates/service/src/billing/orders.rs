@@ -343,7 +343,7 @@ async fn check_again(core: &Core, tx: &mut Tx, vault: &Vault, line: &Order) -> R
                 "too cheap for the period that was added since; cancel it and order again",
             );
         }
-        capacity::check(line.size, Some(vault.size), vault.allocated(), vault.used)?;
+        capacity::check(vault.kind, line.size, Some(vault.size), vault.allocated(), vault.used)?;
         return check_capacity(tx, vault.project, vault.size, line.size).await;
     }
     if (line.size, line.consistency) != (vault.size, vault.consistency) {

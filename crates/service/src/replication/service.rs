@@ -7,7 +7,6 @@ use std::sync::Arc;
 use cbr_model::backup::{Backup, BackupState};
 use cbr_model::query::{BackupFilter, Page};
 use cbr_model::resource::ResourceKind;
-use cbr_model::vault::VaultKind;
 use cbr_model::{BackupId, ProjectId, VaultId};
 
 use crate::core::Core;
@@ -63,7 +62,7 @@ impl Replication {
     ) -> Result<Infallible> {
         let mut tx = self.core.db.read().await.map_err(db("reading a vault"))?;
         let vault = existing_vault(&mut tx, access.project(), id).await?;
-        if vault.kind != VaultKind::Server {
+        if !vault.kind.is_replicable() {
             return Err(Error::Replica(ReplicaError::VaultNotReplicable { kind: vault.kind }));
         }
         let filter = BackupFilter { vault: Some(id), ..BackupFilter::default() };

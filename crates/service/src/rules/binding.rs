@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cbr_model::resource::{BoundResource, IncludedVolume, ProtectStatus, ResourceKind};
+use cbr_model::resource::{
+    BoundResource, IncludedVolume, ProtectStatus, ResourceKind, ResourceType,
+};
 use cbr_model::size::{Bytes, Gib};
 use cbr_model::tag::Tag;
 use cbr_model::vault::{RESOURCES_MAX, Vault};
@@ -112,7 +114,7 @@ pub(crate) fn plan(
 ) -> Result<Vec<BoundResource>> {
     let mut seen = BTreeSet::new();
     for resource in wanted {
-        if resource.kind != vault.kind.resource_kind() {
+        if resource.kind != vault.kind.resource_type() {
             return Err(Error::ResourceKindMismatch { vault: vault.kind, resource: resource.kind });
         }
         if !seen.insert(resource.id) {
@@ -131,7 +133,7 @@ pub(crate) fn plan(
     }
     // Replacing a binding by a smaller one is fine even in a vault that is over-committed (RES-10).
     if allocated > vault.allocated().0 {
-        capacity::check(vault.size, None, Gib(allocated), Bytes(0))?;
+        capacity::check(vault.kind, vault.size, None, Gib(allocated), Bytes(0))?;
     }
     Ok(bindings)
 }
@@ -145,8 +147,13 @@ fn plan_one(
     if facts.bound_to.is_some_and(|other| other != vault.id) {
         return Err(Error::ResourceInOtherVault { resource: wanted.id });
     }
-    let candidate = facts.candidate.as_ref().filter(|candidate| candidate.kind == wanted.kind);
-    let candidate = candidate.ok_or(match wanted.kind {
+    let kind = match wanted.kind {
+        ResourceType::Kind(kind) => kind,
+        ResourceType::Turbo => return Err(Error::ResourceNotFound(wanted.id)),
+        ResourceType::Host => return Err(Error::HostsNotTaken { vault: vault.id }),
+    };
+    let candidate = facts.candidate.as_ref().filter(|candidate| candidate.kind == kind);
+    let candidate = candidate.ok_or(match kind {
         ResourceKind::Server => Error::ServerNotFound(wanted.id),
         ResourceKind::Volume => Error::VolumeNotFound(wanted.id),
     })?;
@@ -181,7 +188,7 @@ fn plan_one(
     }
     Ok(BoundResource {
         id: wanted.id,
-        kind: wanted.kind,
+        kind,
         name: candidate.name.clone(),
         size,
         protect_status: ProtectStatus::Available,
@@ -197,7 +204,7 @@ fn plan_one(
 
 /// Only servers have disks to choose from, and one that is to be taken is one of its disks.
 fn check_choice(wanted: &WantedResource, candidate: &Candidate) -> Result<()> {
-    if wanted.kind == ResourceKind::Volume {
+    if candidate.kind == ResourceKind::Volume {
         if !wanted.exclude_volumes.is_empty() {
             return Err(Error::invalid("exclude_volumes", "only servers have disks to leave out"));
         }
@@ -207,7 +214,7 @@ fn check_choice(wanted: &WantedResource, candidate: &Candidate) -> Result<()> {
     }
     let is_foreign = |disk: &&IncludedVolume| candidate.disks.iter().all(|own| own.id != disk.id);
     match wanted.include_volumes.iter().find(is_foreign) {
-        Some(disk) if wanted.kind == ResourceKind::Server => {
+        Some(disk) if candidate.kind == ResourceKind::Server => {
             Err(Error::invalid("include_volumes", format!("disk {} is not the server's", disk.id)))
         }
         _ => Ok(()),
@@ -252,7 +259,12 @@ pub(crate) mod tests {
 
     fn wanted(n: u128, kind: ResourceKind, exclude: &[u128]) -> WantedResource {
         let exclude_volumes = exclude.iter().copied().map(id).collect();
-        WantedResource { id: id(n), kind, exclude_volumes, include_volumes: Vec::new() }
+        WantedResource {
+            id: id(n),
+            kind: kind.into(),
+            exclude_volumes,
+            include_volumes: Vec::new(),
+        }
     }
 
     fn free(candidate: Candidate) -> Facts {

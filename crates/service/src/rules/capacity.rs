@@ -1,7 +1,7 @@
-//! Capacity: its range, and how it grows by itself (VLT-10, VLT-70 … VLT-76).
+//! Capacity: its range, and how it grows by itself (VLT-10, VLT-11, VLT-70 … VLT-76).
 
 use cbr_model::size::{Bytes, Gib};
-use cbr_model::vault::{CAPACITY_MAX, CAPACITY_MIN};
+use cbr_model::vault::{CAPACITY_MAX, VaultKind};
 
 use crate::{Error, Result};
 
@@ -9,10 +9,20 @@ use crate::{Error, Result};
 ///
 /// `current` is the capacity so far, if there is a vault already: a vault that
 /// is over its capacity may still be enlarged a little.
-pub(crate) fn check(wanted: Gib, current: Option<Gib>, allocated: Gib, used: Bytes) -> Result<()> {
+pub(crate) fn check(
+    kind: VaultKind,
+    wanted: Gib,
+    current: Option<Gib>,
+    allocated: Gib,
+    used: Bytes,
+) -> Result<()> {
     let refused = |reason: String| Err(Error::VaultSizeInvalid { wanted, reason });
-    if wanted < CAPACITY_MIN || wanted > CAPACITY_MAX {
-        return refused(format!("it must be {} to {} GB", CAPACITY_MIN.0, CAPACITY_MAX.0));
+    let step = kind.capacity_step();
+    if wanted < step || wanted > CAPACITY_MAX {
+        return refused(format!("it must be {} to {} GB", step.0, CAPACITY_MAX.0));
+    }
+    if !wanted.0.is_multiple_of(step.0) {
+        return refused(format!("a {} vault has whole TB, of {} GB", kind.as_str(), step.0));
     }
     if current.is_some_and(|current| wanted >= current) {
         return Ok(());
@@ -37,12 +47,20 @@ pub(crate) enum Growth {
     AtMaximum,
 }
 
-/// What becomes of the capacity after `used` has passed `size`: 1.25 times as much, rounded up, as
-/// often as needed, never beyond `most`.
+/// What becomes of the capacity after `used` has passed `size`: 1.25 times as much, rounded up to whole
+/// steps of its kind, as often as needed, never beyond `most`.
 ///
 /// Only the step that passes the limit grows it: with `used_before` over the
 /// limit already nothing happens (VLT-74).
-pub(crate) fn growth(size: Gib, used_before: Bytes, used: Bytes, most: Gib) -> Growth {
+pub(crate) fn growth(
+    kind: VaultKind,
+    size: Gib,
+    used_before: Bytes,
+    used: Bytes,
+    most: Gib,
+) -> Growth {
+    let step = kind.capacity_step().0;
+    let most = Gib(most.0 / step * step);
     if used_before > size.bytes() || used <= size.bytes() {
         return Growth::None;
     }
@@ -51,7 +69,8 @@ pub(crate) fn growth(size: Gib, used_before: Bytes, used: Bytes, most: Gib) -> G
     }
     let mut grown = size;
     while grown.bytes() < used && grown < most {
-        grown = Gib((grown.0.saturating_mul(5)).div_ceil(4)).min(most);
+        let larger = grown.0.saturating_mul(5).div_ceil(4);
+        grown = Gib(larger.div_ceil(step).saturating_mul(step)).min(most);
     }
     Growth::To(grown)
 }
@@ -79,15 +98,44 @@ mod tests {
             (10_485_761,    Some(100), 0,        0,       false),
         ];
         for (wanted, current, allocated, used, allowed) in table {
-            let got = check(Gib(wanted), current.map(Gib), Gib(allocated), Gib(used).bytes());
+            let got = check(
+                VaultKind::Disk,
+                Gib(wanted),
+                current.map(Gib),
+                Gib(allocated),
+                Gib(used).bytes(),
+            );
             assert_eq!(got.is_ok(), allowed, "{wanted} from {current:?}: {got:?}");
         }
+    }
+
+    /// VLT-10, VLT-11: 1 to 10 240 whole TB, also when it changes.
+    #[test]
+    fn a_file_vault_has_whole_terabytes() {
+        for (wanted, allowed) in [
+            (0, false),
+            (1, false),
+            (1023, false),
+            (1024, true),
+            (1025, false),
+            (3072, true),
+            (10_240 * 1024, true),
+            (10_241 * 1024, false),
+        ] {
+            for current in [None, Some(Gib(2048))] {
+                let got = check(VaultKind::File, Gib(wanted), current, Gib(0), Bytes(0));
+                assert_eq!(got.is_ok(), allowed, "{wanted} from {current:?}: {got:?}");
+            }
+        }
+        assert!(check(VaultKind::Turbo, Gib(1025), None, Gib(0), Bytes(0)).is_ok());
     }
 
     /// VLT-70, VLT-71: a capacity grows by 1 GB or more, up to the largest one and not beyond.
     #[test]
     fn a_vault_is_enlarged_up_to_the_maximum() {
-        let check = |wanted, current| check(Gib(wanted), Some(Gib(current)), Gib(0), Bytes(0));
+        let check = |wanted, current| {
+            check(VaultKind::Server, Gib(wanted), Some(Gib(current)), Gib(0), Bytes(0))
+        };
         assert!(check(101, 100).is_ok());
         assert!(check(10_485_760, 10_485_759).is_ok());
         assert!(check(10_485_761, 10_485_760).is_err());
@@ -111,11 +159,17 @@ mod tests {
             (10_485_760,     gib(10_485_761), gib(10_485_762),     None),
         ];
         for (size, before, after, want) in table {
-            let got = growth(Gib(size), before, after, CAPACITY_MAX);
+            let got = growth(VaultKind::Disk, Gib(size), before, after, CAPACITY_MAX);
             assert_eq!(got, want, "{size}: {before:?}");
         }
         // What a quota leaves is a maximum as well.
-        assert_eq!(growth(Gib(100), gib(100), gib(101), Gib(110)), To(Gib(110)));
-        assert_eq!(growth(Gib(100), gib(100), gib(101), Gib(90)), AtMaximum);
+        let below = |most| growth(VaultKind::Disk, Gib(100), gib(100), gib(101), Gib(most));
+        assert_eq!(below(110), To(Gib(110)));
+        assert_eq!(below(90), AtMaximum);
+        // VLT-11: files have whole TB.
+        let files = |size, most| growth(VaultKind::File, Gib(size), gib(size), gib(size + 1), most);
+        assert_eq!(files(1024, CAPACITY_MAX), To(Gib(2048)));
+        assert_eq!(files(8192, CAPACITY_MAX), To(Gib(10_240)));
+        assert_eq!(files(1024, Gib(2047)), AtMaximum);
     }
 }

@@ -49,7 +49,7 @@ pub(crate) fn check_vaults(from: &Vault, to: &Vault, moving: &[BoundResource]) -
         }
     }
     if from.kind != to.kind {
-        let resource = from.kind.resource_kind();
+        let resource = from.kind.resource_type();
         return Err(Error::ResourceKindMismatch { vault: to.kind, resource });
     }
     if from.locked {

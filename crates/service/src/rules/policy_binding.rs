@@ -2,7 +2,7 @@
 
 use cbr_model::VaultId;
 use cbr_model::policy::{Policy, PolicyOperation};
-use cbr_model::vault::{Vault, VaultKind, VaultUse};
+use cbr_model::vault::{Vault, VaultUse};
 
 use crate::policies::PolicyRefusal;
 use crate::{Error, Result};
@@ -46,7 +46,7 @@ pub(crate) fn plan<'p>(
 fn bind<'p>(vault: &Vault, policy: &'p Policy, destination: Option<VaultId>) -> Result<Bind<'p>> {
     match policy.operation {
         PolicyOperation::Backup => Ok(Bind::Backup(policy)),
-        PolicyOperation::Replication if vault.kind == VaultKind::Disk => {
+        PolicyOperation::Replication if !vault.kind.is_replicable() => {
             Err(PolicyRefusal::NotReplicable(vault.id).into())
         }
         PolicyOperation::Replication => {
@@ -68,7 +68,7 @@ pub(crate) fn check_at_creation(policy: &Policy) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use cbr_model::vault::VaultStatus;
+    use cbr_model::vault::{VaultKind, VaultStatus};
     use uuid::Uuid;
 
     use super::*;
@@ -79,11 +79,11 @@ mod tests {
 
     const ELSEWHERE: Option<VaultId> = Some(VAULT);
 
-    /// POL-03: vaults of every kind take backup policies.
+    /// POL-03, Z-10: vaults of every kind take backup policies.
     #[test]
     fn a_backup_policy_is_for_vaults_of_every_kind() {
         let backup = [policy(&wanted()).unwrap()];
-        for kind in [VaultKind::Server, VaultKind::Disk] {
+        for kind in VaultKind::ALL {
             assert_eq!(plan(&vault(kind), &backup, None).unwrap(), [Bind::Backup(&backup[0])]);
         }
     }
@@ -123,9 +123,11 @@ mod tests {
     #[test]
     fn replication_is_for_server_vaults_and_needs_a_destination() {
         let (backup, copy) = ([policy(&wanted()).unwrap()], [policy(&replication()).unwrap()]);
-        let (server, disk) = (vault(VaultKind::Server), vault(VaultKind::Disk));
-        let refused = plan(&disk, &copy, ELSEWHERE);
-        assert!(matches!(refused, Err(Error::Policy(PolicyRefusal::NotReplicable(_)))));
+        let server = vault(VaultKind::Server);
+        for kind in [VaultKind::Disk, VaultKind::File] {
+            let refused = plan(&vault(kind), &copy, ELSEWHERE);
+            assert!(matches!(refused, Err(Error::Policy(PolicyRefusal::NotReplicable(_)))));
+        }
         for (policies, destination) in [(&copy, None), (&backup, ELSEWHERE)] {
             let refused = plan(&server, policies, destination);
             assert!(matches!(refused, Err(Error::Invalid { field: "destination_vault_id", .. })));

@@ -64,7 +64,7 @@ pub(crate) fn check_vault(backup: &Backup, vault: &Vault, coming: Bytes) -> Resu
     if !vault.status.allows(VaultUse::Backup) {
         return Err(Error::Share(ShareError::VaultStatusForbidsSharing { status: vault.status }));
     }
-    if vault.kind.resource_kind() != backup.resource_kind {
+    if vault.kind.resource_kind() != Some(backup.resource_kind) {
         return Err(Error::Share(ShareError::ShareKindMismatch {
             vault: vault.kind,
             resource: backup.resource_kind,

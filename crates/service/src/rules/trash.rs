@@ -12,8 +12,8 @@ pub(crate) fn check_takes(vault: &Vault, coming: Bytes, backup: &Backup) -> Resu
     if !vault.status.allows(VaultUse::Edit) {
         return Err(Error::VaultStatus { status: vault.status });
     }
-    if vault.kind.resource_kind() != backup.resource_kind {
-        let resource = backup.resource_kind;
+    if vault.kind.resource_kind() != Some(backup.resource_kind) {
+        let resource = backup.resource_kind.into();
         return Err(Error::ResourceKindMismatch { vault: vault.kind, resource });
     }
     let sizes = [vault.used, coming, logical_bytes(backup)];

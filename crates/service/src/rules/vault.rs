@@ -38,7 +38,8 @@ pub(crate) fn build(
         check_description(text).map_err(|e| Error::invalid("description", e))?;
     }
     check_consistency(wanted.kind, wanted.consistency)?;
-    capacity::check(wanted.size, None, Gib(0), Bytes(0))?;
+    check_auto_bind(wanted.kind, wanted.auto_bind)?;
+    capacity::check(wanted.kind, wanted.size, None, Gib(0), Bytes(0))?;
     // How many of them the project may have is checked where that is known.
     check_tags(&wanted.tags, TAGS_LIMIT_MAX)?;
     check_bind_rules(&wanted.bind_rules)?;
@@ -93,7 +94,7 @@ pub(crate) fn changed(mut vault: Vault, change: &VaultChange, now: Timestamp) ->
         vault.name = check_name("name", name)?;
     }
     if let Some(size) = change.size {
-        capacity::check(size, Some(vault.size), vault.allocated(), vault.used)?;
+        capacity::check(vault.kind, size, Some(vault.size), vault.allocated(), vault.used)?;
         vault.size = size;
     }
     if let Some(consistency) = change.consistency {
@@ -119,6 +120,7 @@ pub(crate) fn changed(mut vault: Vault, change: &VaultChange, now: Timestamp) ->
         let reason = "only a vault that is charged by use grows by itself".to_owned();
         return Err(Error::VaultNotEditable { reason });
     }
+    check_auto_bind(vault.kind, change.auto_bind.unwrap_or(false))?;
     vault.auto_bind = change.auto_bind.unwrap_or(vault.auto_bind);
     vault.auto_expand = change.auto_expand.unwrap_or(vault.auto_expand);
     vault.smn_notify = change.smn_notify.unwrap_or(vault.smn_notify);
@@ -188,14 +190,21 @@ fn check_enterprise_project(id: &str) -> Result<()> {
     Err(Error::invalid("enterprise_project_id", "it is `0` or an id"))
 }
 
+/// A host says itself what of it is meant, so nothing else chooses it (RES-30).
+fn check_auto_bind(kind: VaultKind, auto_bind: bool) -> Result<()> {
+    if auto_bind && kind == VaultKind::File {
+        return Err(Error::invalid("auto_bind", "a file vault binds nothing by itself"));
+    }
+    Ok(())
+}
+
 /// Database backup exists for servers only (VLT-92).
 fn check_consistency(kind: VaultKind, consistency: Consistency) -> Result<()> {
     match (kind, consistency) {
         (_, Consistency::CrashConsistent) => Ok(()),
-        (VaultKind::Disk, Consistency::AppConsistent) => Err(Error::invalid(
-            "consistent_level",
-            "only server vaults can be application consistent",
-        )),
+        (VaultKind::Disk | VaultKind::Turbo | VaultKind::File, Consistency::AppConsistent) => Err(
+            Error::invalid("consistent_level", "only server vaults can be application consistent"),
+        ),
         (VaultKind::Server, Consistency::AppConsistent) => {
             Err(Error::Unsupported("application-consistent backup"))
         }
@@ -246,7 +255,8 @@ pub(crate) mod tests {
 
     pub(crate) fn vault(kind: VaultKind) -> Vault {
         let id = Uuid::from_u128(1);
-        let wanted = NewVault { kind, ..wanted() };
+        let size = Gib(wanted().size.0.next_multiple_of(kind.capacity_step().0));
+        let wanted = NewVault { kind, size, ..wanted() };
         build(
             &wanted,
             VaultId::from_uuid(id),

@@ -22,8 +22,9 @@ const MIB: u64 = 1 << 20;
 
 impl World {
     async fn of_size(&self, size: Gib, auto_expand: bool, resources: &[u128]) -> Vault {
-        let resources =
-            resources.iter().map(|n| super::world::bind(VaultKind::Disk.resource_kind(), *n));
+        let resources = resources
+            .iter()
+            .map(|n| super::world::bind(VaultKind::Disk.resource_kind().unwrap(), *n));
         let wanted = NewVault { size, auto_expand, resources: resources.collect(), ..wanted() };
         self.services.vaults.create(&self.access, wanted).await.unwrap()
     }
@@ -195,7 +196,7 @@ async fn a_capacity_is_refused_that_does_not_hold_what_it_must() {
     let too_small = NewVault {
         size: Gib(1),
         resources: [VOLUME, SECOND_VOLUME]
-            .map(|n| super::world::bind(VaultKind::Disk.resource_kind(), n))
+            .map(|n| super::world::bind(VaultKind::Disk.resource_kind().unwrap(), n))
             .to_vec(),
         ..wanted()
     };

@@ -153,7 +153,7 @@ async fn a_resource_leaves_its_vault_with_all_its_backups() {
     assert_eq!(world.versions().len(), 1);
     let again = crate::vaults::WantedResource {
         id: id(VOLUME),
-        kind: cbr_model::resource::ResourceKind::Volume,
+        kind: cbr_model::resource::ResourceKind::Volume.into(),
         exclude_volumes: Vec::new(),
         include_volumes: Vec::new(),
     };

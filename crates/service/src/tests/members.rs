@@ -7,6 +7,7 @@ use cbr_model::backup::Backup;
 use cbr_model::identity::{Caller, Credential, Domain, Project, User};
 use cbr_model::member::{Member, MemberState, MemberStatus};
 use cbr_model::query::{BackupFilter, Ownership, Page};
+use cbr_model::resource::ResourceKind;
 use cbr_model::size::Gib;
 use cbr_model::vault::{Vault, VaultKind, VaultStatus};
 use cbr_model::{BackupId, DomainId, ProjectId, VaultId};
@@ -138,7 +139,7 @@ async fn a_recipient_makes_a_disk_of_its_own_from_what_it_accepted() {
     assert!(list(&world.access).await.iter().all(|volume| volume.id != started.volume));
 
     // It is a resource like any other: bound, backed up, deleted.
-    let bind = vec![super::world::bind(VaultKind::Disk.resource_kind(), 0)];
+    let bind = vec![super::world::bind(VaultKind::Disk.resource_kind().unwrap(), 0)];
     let bind =
         bind.into_iter().map(|it| crate::vaults::WantedResource { id: started.volume, ..it });
     let bound = world.services.vaults.add_resources(&friend, vault.id, bind.collect()).await;
@@ -167,7 +168,7 @@ async fn a_lost_database_does_not_lose_whose_a_disk_is() {
     world.accept(&backup, &friend, vault.id).await.unwrap();
     let disk = world.services.volumes.create(&friend, disk_of(backup.id)).await.unwrap().volume;
     world.settle().await;
-    let bind = super::world::bind(VaultKind::Disk.resource_kind(), 0);
+    let bind = super::world::bind(VaultKind::Disk.resource_kind().unwrap(), 0);
     let bind = vec![crate::vaults::WantedResource { id: disk, ..bind }];
     world.services.vaults.add_resources(&friend, vault.id, bind).await.unwrap();
     world.services.checkpoints.create(&friend, run(&vault)).await.unwrap();
@@ -542,7 +543,7 @@ async fn every_reason_a_resource_cannot_be_protected_has_its_code() {
     own(friend.project()).await;
     for (kind, n) in [(VaultKind::Disk, VOLUME), (VaultKind::Server, SERVER)] {
         let vault = world.vault_of(&friend, kind, 100).await;
-        let wanted = vec![super::world::bind(kind.resource_kind(), n)];
+        let wanted = vec![super::world::bind(kind.resource_kind().unwrap(), n)];
         world.services.vaults.add_resources(&friend, vault.id, wanted).await.unwrap();
     }
     own(world.access.project()).await;
@@ -554,11 +555,11 @@ async fn every_reason_a_resource_cannot_be_protected_has_its_code() {
         let shown = world.services.protectables.show(&world.access, kind, id(n)).await.unwrap();
         shown.obstacle.map(|obstacle| obstacle.code)
     };
-    assert_eq!(code(VaultKind::Disk, VOLUME).await.as_deref(), Some("BackupService.7006"));
-    assert_eq!(code(VaultKind::Server, SERVER).await.as_deref(), Some("BackupService.7116"));
-    assert_eq!(code(VaultKind::Server, 90).await.as_deref(), Some("BackupService.7108"));
-    assert_eq!(code(VaultKind::Server, 91).await.as_deref(), Some("BackupService.7101"));
-    assert_eq!(code(VaultKind::Disk, SECOND_VOLUME).await, None);
-    let gone = world.services.protectables.show(&world.access, VaultKind::Disk, id(999)).await;
+    assert_eq!(code(ResourceKind::Volume, VOLUME).await.as_deref(), Some("BackupService.7006"));
+    assert_eq!(code(ResourceKind::Server, SERVER).await.as_deref(), Some("BackupService.7116"));
+    assert_eq!(code(ResourceKind::Server, 90).await.as_deref(), Some("BackupService.7108"));
+    assert_eq!(code(ResourceKind::Server, 91).await.as_deref(), Some("BackupService.7101"));
+    assert_eq!(code(ResourceKind::Volume, SECOND_VOLUME).await, None);
+    let gone = world.services.protectables.show(&world.access, ResourceKind::Volume, id(999)).await;
     assert!(matches!(gone, Err(Error::VolumeNotFound(_))), "{gone:?}");
 }

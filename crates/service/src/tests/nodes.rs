@@ -84,7 +84,7 @@ impl Interrupted {
         let world = World::new().await;
         let (resource, disks): (_, &[u128]) = match kind {
             VaultKind::Server => (SERVER, &[SYSTEM_DISK, DATA_DISK]),
-            VaultKind::Disk => (VOLUME, &[VOLUME]),
+            _ => (VOLUME, &[VOLUME]),
         };
         let vault = world.vault(kind, &[resource]).await;
         let before = disks.iter().map(|disk| world.provider.content(id(*disk))).collect();

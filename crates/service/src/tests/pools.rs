@@ -3,6 +3,7 @@
 use cbr_model::backup::BackupState;
 use cbr_model::policy::run::RunState;
 use cbr_model::query::Page;
+use cbr_model::resource::ResourceKind;
 use cbr_model::vault::VaultKind;
 
 use super::schedules::{at, every_day, wanted};
@@ -103,23 +104,23 @@ async fn what_is_out_of_reach_is_told_from_what_is_gone() {
     assert!(!page.rows.iter().any(|volume| volume.id == id(SECOND_VOLUME)));
     let shown = services.volumes.show(access, id(SECOND_VOLUME)).await;
     assert!(matches!(shown, Err(Error::ResourceUnreachable { .. })), "{shown:?}");
-    let shown = services.protectables.show(access, VaultKind::Disk, id(SECOND_VOLUME)).await;
+    let shown = services.protectables.show(access, ResourceKind::Volume, id(SECOND_VOLUME)).await;
     assert!(matches!(shown, Err(Error::ResourceUnreachable { .. })), "{shown:?}");
-    let wanted = vec![bind(vault.kind.resource_kind(), SECOND_VOLUME)];
+    let wanted = vec![bind(vault.kind.resource_kind().unwrap(), SECOND_VOLUME)];
     let bound = services.vaults.add_resources(access, vault.id, wanted).await;
     assert!(matches!(bound, Err(Error::ResourceUnreachable { .. })), "{bound:?}");
 
     // A server with a disk in that pool is in fault, in the list of all, and not backed up without it.
     let all = services
         .protectables
-        .list(access, VaultKind::Server, &ProtectableFilter::default(), Page::default())
+        .list(access, ResourceKind::Server, &ProtectableFilter::default(), Page::default())
         .await
         .unwrap();
     let server = all.iter().find(|one| one.id() == id(SERVER)).unwrap();
     let obstacle = server.obstacle.as_ref().unwrap();
     assert_eq!(obstacle.code, Code::ServerStatus.as_str());
     let own = world.vault(VaultKind::Server, &[]).await;
-    let wanted = vec![bind(own.kind.resource_kind(), SERVER)];
+    let wanted = vec![bind(own.kind.resource_kind().unwrap(), SERVER)];
     services.vaults.add_resources(access, own.id, wanted).await.unwrap_err();
 
     world.restore(backup.id).await.unwrap();

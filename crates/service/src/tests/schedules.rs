@@ -269,7 +269,7 @@ async fn what_forbids_a_run_is_written_down() {
     removed.await.unwrap();
     world.settle().await;
     world.sweep_at(at(4, 0)).await;
-    let added = vec![bind(vault.kind.resource_kind(), SECOND_VOLUME)];
+    let added = vec![bind(vault.kind.resource_kind().unwrap(), SECOND_VOLUME)];
     world.services.vaults.add_resources(&world.access, vault.id, added).await.unwrap();
     world.provider.remove(id(SECOND_VOLUME));
     world.sweep_at(at(5, 0)).await;

@@ -72,7 +72,7 @@ async fn attempt(cell: &Cell, row: &str) -> Result<()> {
         "restore" => world.services.backups.restore(access, backup.id, in_place()).await.map(drop),
         "delete backup" => world.services.backups.delete(access, backup.id).await.map(drop),
         "bind" => {
-            let more = vec![bind(vault.kind.resource_kind(), SECOND_VOLUME)];
+            let more = vec![bind(vault.kind.resource_kind().unwrap(), SECOND_VOLUME)];
             vaults.add_resources(access, vault.id, more).await.map(drop)
         }
         "unbind" => vaults.remove_resources(access, vault.id, vec![id(VOLUME)]).await.map(drop),

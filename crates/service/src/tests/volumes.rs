@@ -2,6 +2,7 @@
 
 use cbr_model::ResourceId;
 use cbr_model::query::Page;
+use cbr_model::resource::ResourceKind;
 use cbr_model::size::Gib;
 use cbr_model::vault::VaultKind;
 use cbr_provider::fake::{Fault as Break, Operation};
@@ -215,24 +216,24 @@ async fn protectables_say_where_they_are_bound() {
     let list = async |kind, filter: &ProtectableFilter| {
         world.services.protectables.list(&world.access, kind, filter, Page::default()).await
     };
-    let servers = list(VaultKind::Server, &ProtectableFilter::default()).await.unwrap();
+    let servers = list(ResourceKind::Server, &ProtectableFilter::default()).await.unwrap();
     assert_eq!(servers.len(), 1);
     assert_eq!(servers[0].vault.as_ref().map(|v| v.id), Some(vault.id));
     assert_eq!((servers[0].children.len(), servers[0].size()), (2, Gib(2)));
     let at_server = ProtectableFilter { server: Some(id(SERVER)), ..ProtectableFilter::default() };
-    let disks = list(VaultKind::Disk, &at_server).await.unwrap();
+    let disks = list(ResourceKind::Volume, &at_server).await.unwrap();
     assert_eq!(disks.len(), 2);
     world.provider.set_server_status(
         id(SERVER),
         cbr_provider::ServerStatus::Fault { why: "no power".into() },
     );
-    let servers = list(VaultKind::Server, &ProtectableFilter::default()).await.unwrap();
+    let servers = list(ResourceKind::Server, &ProtectableFilter::default()).await.unwrap();
     let obstacle = servers[0].obstacle.as_ref().unwrap();
     assert_eq!(
         (obstacle.code.as_str(), obstacle.reason.as_str()),
         ("BackupService.7101", "no power")
     );
     let absent = ResourceId::from_uuid(uuid::Uuid::from_u128(404));
-    let none = world.services.protectables.show(&world.access, VaultKind::Disk, absent).await;
+    let none = world.services.protectables.show(&world.access, ResourceKind::Volume, absent).await;
     assert!(matches!(none, Err(Error::VolumeNotFound(_))));
 }

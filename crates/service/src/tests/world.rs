@@ -309,7 +309,7 @@ impl World {
 
     /// A vault of 100 GB with these resources.
     pub(super) async fn vault(&self, kind: VaultKind, resources: &[u128]) -> Vault {
-        let resources = resources.iter().map(|n| bind(kind.resource_kind(), *n)).collect();
+        let resources = resources.iter().map(|n| bind(kind.resource_kind().unwrap(), *n)).collect();
         let wanted = NewVault { kind, resources, ..wanted() };
         self.services.vaults.create(&self.access, wanted).await.unwrap()
     }
@@ -413,7 +413,12 @@ pub(super) async fn enter(services: &Services, account: &Bootstrapped) -> Result
 }
 
 pub(super) fn bind(kind: ResourceKind, n: u128) -> WantedResource {
-    WantedResource { id: id(n), kind, exclude_volumes: Vec::new(), include_volumes: Vec::new() }
+    WantedResource {
+        id: id(n),
+        kind: kind.into(),
+        exclude_volumes: Vec::new(),
+        include_volumes: Vec::new(),
+    }
 }
 
 /// A run over all of a vault.

@@ -30,7 +30,7 @@ pub(crate) async fn bind_unprotected(core: &Core, vault: &Vault) -> Result<u64> 
         }
         let wanted = WantedResource {
             id: candidate.id,
-            kind: candidate.kind,
+            kind: candidate.kind.into(),
             exclude_volumes: Vec::new(),
             include_volumes: Vec::new(),
         };
@@ -67,11 +67,13 @@ pub(crate) async fn bind_unprotected(core: &Core, vault: &Vault) -> Result<u64> 
 async fn candidates(core: &Core, vault: &Vault) -> Result<Vec<Candidate>> {
     let mut found = Vec::new();
     match vault.kind.resource_kind() {
-        ResourceKind::Volume => {
+        // Of what there is none, none is unprotected.
+        None => {}
+        Some(ResourceKind::Volume) => {
             let volumes = core.resources.volumes(vault.project).await?;
             found.extend(volumes.iter().map(volume_candidate));
         }
-        ResourceKind::Server => {
+        Some(ResourceKind::Server) => {
             for server in core.resources.servers(vault.project).await? {
                 let disks = core.resources.disks(&server).await?;
                 found.push(server_candidate(&server, &disks));

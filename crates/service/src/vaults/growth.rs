@@ -26,7 +26,7 @@ pub(crate) async fn grow(
         let others = tx.vaults().capacity(after.project).await?.0 - after.size.0;
         most.0 = most.0.min(limit.saturating_sub(others));
     }
-    let size = match growth(after.size, before.used, after.used, most) {
+    let size = match growth(after.kind, after.size, before.used, after.used, most) {
         Growth::None => return Ok(()),
         Growth::To(size) => size,
         Growth::AtMaximum => after.size,

@@ -1,7 +1,7 @@
 //! What is asked of vaults.
 
 use cbr_model::order::Period;
-use cbr_model::resource::{IncludedVolume, ResourceKind};
+use cbr_model::resource::{IncludedVolume, ResourceType};
 use cbr_model::size::Gib;
 use cbr_model::tag::Tag;
 use cbr_model::vault::{Consistency, VaultKind};
@@ -69,7 +69,7 @@ pub struct WantedResource {
     /// Its id at the provider.
     pub id: ResourceId,
     /// What the caller says it is.
-    pub kind: ResourceKind,
+    pub kind: ResourceType,
     /// Disks of a server that are left out (RES-09).
     pub exclude_volumes: Vec<ResourceId>,
     /// If there are any, only these disks of a server are taken (RES-09).

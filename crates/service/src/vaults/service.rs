@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cbr_db::Tx;
 use cbr_model::backup::Backup;
 use cbr_model::query::{Listing, Page, VaultFilter};
-use cbr_model::resource::{ProtectStatus, ResourceKind};
+use cbr_model::resource::{ProtectStatus, ResourceKind, ResourceType};
 use cbr_model::vault::{ChargingMode, RESOURCES_MAX, Vault, VaultStatus, VaultUse};
 use cbr_model::{ChainId, ProjectId, ResourceId, TaskId, VaultId};
 
@@ -238,12 +238,18 @@ impl Vaults {
         }
         let mut candidates = Vec::with_capacity(wanted.len());
         for resource in wanted {
-            access.require(match resource.kind {
+            let kind = match resource.kind {
+                ResourceType::Kind(kind) => kind,
+                ResourceType::Turbo | ResourceType::Host => {
+                    candidates.push(None);
+                    continue;
+                }
+            };
+            access.require(match kind {
                 ResourceKind::Server => "ecs:cloudServers:list",
                 ResourceKind::Volume => "evs:volumes:list",
             })?;
-            let found = self.core.resources.candidate(project, resource.kind, resource.id).await?;
-            candidates.push(found);
+            candidates.push(self.core.resources.candidate(project, kind, resource.id).await?);
         }
         Ok(candidates)
     }

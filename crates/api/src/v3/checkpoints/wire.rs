@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::time;
-use crate::v3::provider_id::provider_id;
+use crate::v3::provider_id::provider_of_vault;
 
 /// A restore point.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
@@ -89,7 +89,7 @@ impl From<CheckpointView> for Checkpoint {
             vault: VaultPart {
                 id: checkpoint.vault.to_string(),
                 name: view.vault_name,
-                provider_id: provider_id(view.vault_kind.resource_kind()),
+                provider_id: provider_of_vault(view.vault_kind),
                 skipped_resources: checkpoint.skipped.into_iter().map(Skipped::from).collect(),
                 resources: view.resources.into_iter().map(Resource::from).collect(),
             },

@@ -26,7 +26,7 @@ impl OrderResponseBody {
 
 /// What a specification means (contract B.3).
 pub(super) fn specification(code: &str) -> Result<(VaultKind, Consistency), ApiError> {
-    [VaultKind::Server, VaultKind::Disk]
+    VaultKind::ALL
         .into_iter()
         .flat_map(|kind| {
             [Consistency::CrashConsistent, Consistency::AppConsistent].map(|how| (kind, how))
@@ -56,7 +56,9 @@ mod tests {
         let database = (VaultKind::Server, Consistency::AppConsistent);
         assert_eq!(specification("vault.backup.database.normal").unwrap(), database);
         assert_eq!(specification("vault.backup.volume.normal").unwrap().0, VaultKind::Disk);
-        assert!(specification("vault.backup.turbo.normal").is_err());
+        assert_eq!(specification("vault.backup.turbo.normal").unwrap().0, VaultKind::Turbo);
+        assert_eq!(specification("vault.hybrid.server.normal").unwrap().0, VaultKind::File);
+        assert!(specification("vault.backup.rds.normal").is_err());
         assert!(product("p-1_a".into()).is_ok());
         for bad in ["", "a b", &"p".repeat(65)] {
             assert!(product(bad.into()).is_err(), "{bad}");

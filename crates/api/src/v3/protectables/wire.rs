@@ -3,7 +3,7 @@
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use cbr_model::ProjectId;
-use cbr_model::vault::VaultKind;
+use cbr_model::resource::ResourceKind;
 use cbr_service::protectables::{Native, Protectable as Found};
 use cbr_service::volumes::VolumeView;
 use serde::Serialize;
@@ -118,7 +118,7 @@ impl Child {
         Self {
             id: disk.id.to_string(),
             name: disk.name.clone(),
-            kind: cbr_model::resource::ResourceKind::Volume.as_str(),
+            kind: ResourceKind::Volume.as_str(),
             size: disk.size.0,
             status: disk.status.as_str(),
             children: vec![],
@@ -131,7 +131,7 @@ impl Child {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ProtectableType {
     /// Servers or disks.
-    Offered(VaultKind),
+    Offered(ResourceKind),
     /// A type of the contract that this service has none of.
     Empty,
 }
@@ -145,8 +145,8 @@ impl<S: Send + Sync> FromRequestParts<S> for ProtectableType {
             .await
             .map_err(|_| ApiError::invalid(NAME, "it is not UTF-8"))?;
         match params.iter().find(|(name, _)| *name == NAME).map_or("", |(_, word)| word) {
-            "server" => Ok(Self::Offered(VaultKind::Server)),
-            "disk" => Ok(Self::Offered(VaultKind::Disk)),
+            "server" => Ok(Self::Offered(ResourceKind::Server)),
+            "disk" => Ok(Self::Offered(ResourceKind::Volume)),
             "turbo" | "workspace" | "workspace_v2" => Ok(Self::Empty),
             _ => Err(ApiError::invalid(NAME, "server, disk, turbo, workspace or workspace_v2")),
         }

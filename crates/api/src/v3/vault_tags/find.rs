@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
 use cbr_model::query::{PAGE_LIMIT_MAX, Page, TagFilter, TagMatch, ValueMatch, VaultFilter};
-use cbr_model::vault::{Vault as ModelVault, VaultKind};
+use cbr_model::vault::Vault as ModelVault;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -13,6 +13,7 @@ use crate::extract::{Authorised, JsonBody};
 use crate::operation::{Admission, Form, Operation, Verb, parameter, schema_of};
 use crate::query::Query;
 use crate::state::Api;
+use crate::v3::vaults::list::kinds;
 use crate::v3::vaults::wire::{Tag, Vault};
 
 /// The only system tag there is: the enterprise project of a vault.
@@ -188,19 +189,9 @@ impl Request {
                 return Err(ApiError::invalid("matches", "at most one"));
             }
         }
-        let kind = match self.object_type.as_deref() {
-            None => None,
-            Some(word) => match VaultKind::from_str_exact(word) {
-                None => return Ok(None),
-                kind => kind,
-            },
-        };
-        match self.cloud_type.as_deref() {
-            None | Some("public") => {}
-            Some("hybrid") => return Ok(None),
-            Some(_) => return Err(ApiError::invalid("cloud_type", "public or hybrid")),
-        }
-        Ok(Some(VaultFilter { name, kind, enterprise_projects, tags, ..VaultFilter::default() }))
+        let (object, cloud) = (self.object_type.as_deref(), self.cloud_type.as_deref());
+        let Some(kinds) = kinds(object, None, cloud)? else { return Ok(None) };
+        Ok(Some(VaultFilter { name, kinds, enterprise_projects, tags, ..VaultFilter::default() }))
     }
 
     fn tags(&self) -> Result<TagFilter, ApiError> {
@@ -332,8 +323,8 @@ mod tests {
     #[test]
     fn what_no_vault_is_matches_nothing() {
         for body in [
-            json!({"action": "filter", "object_type": "turbo"}),
-            json!({"action": "filter", "cloud_type": "hybrid"}),
+            json!({"action": "filter", "object_type": "vmware"}),
+            json!({"action": "filter", "object_type": "disk", "cloud_type": "hybrid"}),
             json!({"action": "filter", "matches": [{"key": "resource_name", "value": ""}]}),
         ] {
             assert_eq!(read(body.clone()).unwrap(), None, "{body}");

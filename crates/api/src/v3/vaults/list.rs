@@ -9,7 +9,7 @@ use cbr_model::vault::{VaultKind, VaultStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::wire::Vault;
+use super::wire::{Vault, cloud_type, protect_type};
 use crate::error::ApiError;
 use crate::extract::Authorised;
 use crate::operation::{Admission, Form, Operation, Verb, parameter, schema_of};
@@ -81,28 +81,14 @@ pub(super) fn filter(query: &Query) -> Result<Option<VaultFilter>, ApiError> {
     // The command line misspells one key (contract E.2), an SDK another (E.5 number 15).
     let mut resources = query.values("resource_ids")?;
     resources.extend(query.values::<ResourceId>("resources_ids")?);
-    let kind = match query.text("object_type").or_else(|| query.text("objcet_type")) {
-        None => None,
-        Some(word) => match VaultKind::from_str_exact(word) {
-            None => return Ok(None),
-            kind => kind,
-        },
-    };
-    let one_of = |key: &str, words: &[&str]| match query.text(key) {
-        Some(word) if !words.contains(&word) => {
-            Err(ApiError::invalid(key, format_args!("one of {}", words.join(", "))))
-        }
-        word => Ok(word.is_some_and(|word| word != words[0])),
-    };
-    let is_never = one_of("protect_type", &["backup", "replication", "hybrid"])?
-        | one_of("cloud_type", &["public", "hybrid"])?;
-    if is_never {
+    let object = query.text("object_type").or_else(|| query.text("objcet_type"));
+    let Some(kinds) = kinds(object, query.text("protect_type"), query.text("cloud_type"))? else {
         return Ok(None);
-    }
+    };
     Ok(Some(VaultFilter {
         ids: query.values("id")?,
         name: query.text("name").map(str::to_owned),
-        kind,
+        kinds,
         statuses: query.words("status", VaultStatus::from_str_exact)?,
         resources,
         enterprise_projects: query
@@ -114,6 +100,33 @@ pub(super) fn filter(query: &Query) -> Result<Option<VaultFilter>, ApiError> {
         tags: TagFilter::default(),
         policy: query.value("policy_id")?,
     }))
+}
+
+/// The kinds of vaults that are meant; empty: all; `None`: one that this service never has.
+pub(crate) fn kinds(
+    object: Option<&str>,
+    protect: Option<&str>,
+    cloud: Option<&str>,
+) -> Result<Option<Vec<VaultKind>>, ApiError> {
+    let one_of = |key: &str, word: Option<&str>, words: &[&str]| match word {
+        Some(word) if !words.contains(&word) => {
+            Err(ApiError::invalid(key, format_args!("one of {}", words.join(", "))))
+        }
+        _ => Ok(()),
+    };
+    one_of("protect_type", protect, &["backup", "replication", "hybrid"])?;
+    one_of("cloud_type", cloud, &["public", "hybrid"])?;
+    let is_meant = |kind: &VaultKind| {
+        object.is_none_or(|word| word == kind.as_str())
+            && protect.is_none_or(|word| word == protect_type(*kind))
+            && cloud.is_none_or(|word| word == cloud_type(*kind))
+    };
+    let kinds: Vec<VaultKind> = VaultKind::ALL.into_iter().filter(is_meant).collect();
+    Ok(match kinds.len() {
+        0 => None,
+        all if all == VaultKind::ALL.len() => Some(Vec::new()),
+        _ => Some(kinds),
+    })
 }
 
 #[cfg(test)]
@@ -136,16 +149,28 @@ mod tests {
     /// Contract C3: hybrid and the literal all_granted_eps are accepted.
     #[test]
     fn filters_for_what_we_never_have_match_nothing_and_fail_nothing() {
-        for nothing in ["protect_type=hybrid", "cloud_type=hybrid", "object_type=turbo"] {
+        for nothing in [
+            "protect_type=replication",
+            "object_type=vmware",
+            "object_type=disk&protect_type=hybrid",
+            "object_type=file&cloud_type=public",
+        ] {
             assert_eq!(read(nothing), None, "{nothing}");
         }
         assert_eq!(read("enterprise_project_id=all_granted_eps"), Some(VaultFilter::default()));
-        assert_eq!(read("protect_type=backup&cloud_type=public"), Some(VaultFilter::default()));
         assert!(filter(&Query::parse("status=odd")).is_err());
         assert!(filter(&Query::parse("id=odd")).is_err());
         assert!(filter(&Query::parse("policy_id=odd")).is_err());
         assert!(filter(&Query::parse("cloud_type=odd")).is_err());
         assert!(filter(&Query::parse("protect_type=odd")).is_err());
+        let kinds = |text: &str| read(text).unwrap().kinds;
+        let public = [VaultKind::Server, VaultKind::Disk, VaultKind::Turbo];
+        assert_eq!(kinds("protect_type=backup&cloud_type=public"), public);
+        for hybrid in ["protect_type=hybrid", "cloud_type=hybrid", "object_type=file"] {
+            assert_eq!(kinds(hybrid), [VaultKind::File], "{hybrid}");
+        }
+        assert_eq!(kinds("object_type=turbo&protect_type=backup"), [VaultKind::Turbo]);
+        assert_eq!(kinds(""), []);
         let zone = read("availability_zone=az1").unwrap().availability_zone;
         assert_eq!(zone.as_deref(), Some("az1"));
     }

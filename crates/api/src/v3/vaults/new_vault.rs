@@ -42,17 +42,17 @@ pub(super) struct VaultCreate {
 /// Capacity, specification and payment of a vault to be made. `console_url` is read by nobody.
 #[derive(Debug, Deserialize, ToSchema)]
 struct BillingCreate {
-    /// `server` or `disk`.
+    /// `server`, `disk`, `turbo` or `file`.
     object_type: String,
     /// `backup`.
     protect_type: String,
     /// `crash_consistent` (default) or `app_consistent`.
     consistent_level: Option<String>,
-    /// 1 to 10485760 GB.
+    /// 1 to 10485760 GB; of a file vault a multiple of 1024.
     size: i64,
     /// `post_paid` or `pre_paid`.
     charging_mode: Option<String>,
-    /// `public` (default).
+    /// A file vault is one of a hybrid cloud, whether this says `hybrid` or not; others are `public`.
     cloud_type: Option<String>,
     /// `month` or `year`; needed for `pre_paid`.
     period_type: Option<String>,
@@ -102,8 +102,12 @@ impl BillingCreate {
         if self.protect_type != "backup" {
             return Err(unsupported("protect_type", &self.protect_type));
         }
-        if let Some(cloud) = self.cloud_type.as_deref().filter(|cloud| *cloud != "public") {
-            return Err(unsupported("cloud_type", cloud));
+        // `public` is what clients send with everything (contract E.2).
+        let is_hybrid = self.kind()?.is_hybrid();
+        match self.cloud_type.as_deref() {
+            None | Some("public") => {}
+            Some("hybrid") if is_hybrid => {}
+            Some(cloud) => return Err(unsupported("cloud_type", cloud)),
         }
         // What is stored in one place is not to be called stored in several.
         if self.is_multi_az == Some(true) {
@@ -214,7 +218,7 @@ mod tests {
     fn what_is_not_offered_is_refused_and_not_ignored() {
         let table: [(&str, serde_json::Value, ErrorCode); 6] = [
             ("/billing/protect_type", json!("replication"), ErrorCode::VaultTypeUnsupported),
-            ("/billing/object_type", json!("turbo"), ErrorCode::VaultTypeUnsupported),
+            ("/billing/object_type", json!("vmware"), ErrorCode::VaultTypeUnsupported),
             ("/billing/consistent_level", json!("maybe"), ErrorCode::InvalidParameter),
             ("/billing/size", json!(-1), ErrorCode::VaultSizeInvalid),
             ("/billing/charging_mode", json!("free"), ErrorCode::InvalidParameter),
@@ -233,6 +237,26 @@ mod tests {
         let multi = read(|vault| vault["billing"]["is_multi_az"] = json!(true));
         assert_eq!(multi, Err(ErrorCode::VaultTypeUnsupported));
         assert!(read(|vault| vault["billing"]["is_multi_az"] = json!(false)).is_ok());
+    }
+
+    /// VLT-01, Z-28: a file vault is one of a hybrid cloud, whether the request says so or not; no other is.
+    #[test]
+    fn only_file_vaults_are_of_a_hybrid_cloud() {
+        let asked = |object: &str, cloud: Option<&str>| {
+            read(|vault| {
+                vault["billing"]["object_type"] = json!(object);
+                vault["billing"]["cloud_type"] = json!(cloud);
+            })
+            .map(|vault| vault.kind)
+        };
+        for cloud in [None, Some("public"), Some("hybrid")] {
+            assert_eq!(asked("file", cloud), Ok(VaultKind::File), "{cloud:?}");
+        }
+        assert_eq!(asked("turbo", Some("public")), Ok(VaultKind::Turbo));
+        for object in ["server", "disk", "turbo"] {
+            assert_eq!(asked(object, Some("hybrid")), Err(ErrorCode::VaultTypeUnsupported));
+        }
+        assert_eq!(asked("file", Some("private")), Err(ErrorCode::VaultTypeUnsupported));
     }
 
     /// BIL-02, contract C1: a prepaid vault needs a period; without `pre_paid` it is not looked at.

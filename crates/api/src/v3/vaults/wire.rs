@@ -1,6 +1,6 @@
 //! A vault and its parts on the wire (contract C.0, C.M `Vault`).
 
-use cbr_model::resource::{BoundResource, IncludedVolume, ResourceKind};
+use cbr_model::resource::{BoundResource, IncludedVolume, ResourceType};
 use cbr_model::tag;
 use cbr_model::vault::{self, Consistency, VaultKind};
 use cbr_model::{PolicyId, ResourceId, VaultId};
@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::error::{ApiError, ErrorCode};
 use crate::extract::id_of;
 use crate::time;
-use crate::v3::provider_id::provider_id;
+use crate::v3::provider_id::provider_of_vault;
 
 /// A vault.
 #[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
@@ -125,7 +125,7 @@ pub(crate) struct Tag {
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize, ToSchema)]
 pub(crate) struct ResourceCreate {
     id: String,
-    /// `OS::Nova::Server` or `OS::Cinder::Volume`.
+    /// `OS::Nova::Server`, `OS::Cinder::Volume`, `OS::Sfs::Turbo` or `OS::Native::Server`, as the vault takes it.
     #[serde(rename = "type")]
     kind: String,
     #[serde(default)]
@@ -161,7 +161,7 @@ impl From<vault::Vault> for Vault {
             billing: Billing::of(&vault),
             description: vault.description,
             project_id: vault.project.to_string(),
-            provider_id: provider_id(vault.kind.resource_kind()),
+            provider_id: provider_of_vault(vault.kind),
             user_id: vault.user.to_string(),
             enterprise_project_id: vault.enterprise_project,
             created_at: time::format(vault.created_at),
@@ -184,12 +184,12 @@ impl Billing {
         Self {
             allocated: vault.allocated().0,
             charging_mode: vault.charging.mode.as_str(),
-            cloud_type: "public",
+            cloud_type: cloud_type(vault.kind),
             consistent_level: vault.consistency.as_str(),
             object_type: vault.kind.as_str(),
             order_id: vault.charging.order.map(|id| id.to_string()),
             product_id: None,
-            protect_type: "backup",
+            protect_type: protect_type(vault.kind),
             size: vault.size.0,
             spec_code: spec_code(vault.kind, vault.consistency),
             status: vault.status.as_str(),
@@ -201,12 +201,24 @@ impl Billing {
     }
 }
 
+/// Contract B.1: the vault for files is that of a hybrid cloud (Z-28).
+pub(crate) const fn protect_type(kind: VaultKind) -> &'static str {
+    if kind.is_hybrid() { "hybrid" } else { "backup" }
+}
+
+/// Contract B.1.
+pub(crate) const fn cloud_type(kind: VaultKind) -> &'static str {
+    if kind.is_hybrid() { "hybrid" } else { "public" }
+}
+
 /// Contract B.3.
 pub(crate) const fn spec_code(kind: VaultKind, consistency: Consistency) -> &'static str {
     match (kind, consistency) {
         (VaultKind::Server, Consistency::CrashConsistent) => "vault.backup.server.normal",
         (VaultKind::Server, Consistency::AppConsistent) => "vault.backup.database.normal",
         (VaultKind::Disk, _) => "vault.backup.volume.normal",
+        (VaultKind::Turbo, _) => "vault.backup.turbo.normal",
+        (VaultKind::File, _) => "vault.hybrid.server.normal",
     }
 }
 
@@ -287,7 +299,7 @@ pub(crate) fn wanted(resources: Vec<ResourceCreate>) -> Result<Vec<WantedResourc
     resources
         .into_iter()
         .map(|resource| {
-            let kind = ResourceKind::from_str_exact(&resource.kind).ok_or_else(|| {
+            let kind = ResourceType::from_str_exact(&resource.kind).ok_or_else(|| {
                 let message = "The vault does not take this type of resource.";
                 ApiError::new(ErrorCode::ResourceKindMismatch, message)
             })?;
@@ -313,7 +325,7 @@ where
 #[cfg(test)]
 mod tests {
     use cbr_model::name::Name;
-    use cbr_model::resource::ProtectStatus;
+    use cbr_model::resource::{ProtectStatus, ResourceKind};
     use cbr_model::size::{Bytes, Gib, MIB};
     use cbr_model::vault::VaultStatus;
     use serde_json::json;
@@ -396,6 +408,8 @@ mod tests {
         let table = [
             (VaultKind::Server, Consistency::AppConsistent, "vault.backup.database.normal"),
             (VaultKind::Disk, Consistency::CrashConsistent, "vault.backup.volume.normal"),
+            (VaultKind::Turbo, Consistency::CrashConsistent, "vault.backup.turbo.normal"),
+            (VaultKind::File, Consistency::CrashConsistent, "vault.hybrid.server.normal"),
         ];
         for (kind, consistency, want) in table {
             assert_eq!(spec_code(kind, consistency), want);
@@ -420,6 +434,6 @@ mod tests {
         };
         assert_eq!(refused("x", "OS::Nova::Server"), ErrorCode::ResourceNotFound);
         let id = "5b0c7f6e-0d0f-4c3a-9d5e-0c7e3f1b2a01";
-        assert_eq!(refused(id, "OS::Sfs::Turbo"), ErrorCode::ResourceKindMismatch);
+        assert_eq!(refused(id, "OS::Workspace::DesktopV2"), ErrorCode::ResourceKindMismatch);
     }
 }

@@ -64,6 +64,8 @@ struct PriceList {
     server: Price,
     database: Price,
     disk: Price,
+    turbo: Price,
+    file: Price,
     /// Of one GB that the backup of an image holds, for an hour.
     image_hour: String,
 }
@@ -108,6 +110,8 @@ async fn handle(
             server: settings.prices.server.into(),
             database: settings.prices.database.into(),
             disk: settings.prices.disk.into(),
+            turbo: settings.prices.turbo.into(),
+            file: settings.prices.file.into(),
             image_hour: settings.prices.image.to_string(),
         },
         freezes: settings.freezes,
