@@ -14,17 +14,15 @@ use cbr_api::operation::{Admission, Form, Operation, Verb};
 const FILE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/api-answers");
 
 /// Operations that this installation always refuses, and why. One that begins to succeed must leave the list.
-const NEVER_SUCCEED: [(&str, &str); 9] = [
+const NEVER_SUCCEED: [(&str, &str); 7] = [
     (
         "CopyBackup",
         "there is one region: nothing can be copied to another (REP comes with regions)",
     ),
     ("CopyCheckpoint", "as CopyBackup"),
-    ("ImportBackup", "there is no hybrid cloud to take backups in from"),
     ("CreateShare", "there is no provider of file systems"),
     ("ShowShare", "as CreateShare"),
     ("DeleteShare", "as CreateShare"),
-    ("ImportCheckpoint", "as ImportBackup"),
     ("MigrateDomain", "there are no predecessor services to migrate from"),
     ("ShowMigrateStatus", "as MigrateDomain"),
 ];

@@ -103,6 +103,15 @@ impl Backups<'_> {
         Ok(backup_rows::load(self.tx, &rows).await?.pop())
     }
 
+    /// Whether any project has a backup with this id, also in the trash.
+    pub async fn is_taken(&mut self, id: BackupId) -> Result<bool, DbError> {
+        let sql = Sql::new(
+            "SELECT (SELECT COUNT(*) FROM backups WHERE id = $1)
+                 + (SELECT COUNT(*) FROM trashed_backups WHERE id = $1) AS n",
+        );
+        Ok(self.tx.number("backups.is_taken", sql.bind(id)).await? > 0)
+    }
+
     /// These backups with their children, whoever's they are: for what a project made of them.
     pub async fn find_all(&mut self, ids: &[BackupId]) -> Result<Vec<Backup>, DbError> {
         if ids.is_empty() {

@@ -212,6 +212,17 @@ pub enum OperationDetails {
         /// Its capacity afterwards, in GB; the same if it could not grow.
         to_gb: u64,
     },
+    /// Taking in what lies in buckets.
+    Sync {
+        /// The backup, where it is about one.
+        backup_id: Option<String>,
+        /// Its name.
+        backup_name: Option<String>,
+        /// How many backups were taken in.
+        taken_in: u64,
+        /// How many could not be.
+        failed: u64,
+    },
     /// Taking a resource out of a vault.
     RemoveResource {
         /// Which.

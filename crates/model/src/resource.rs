@@ -14,6 +14,10 @@ pub enum ResourceKind {
     /// One disk.
     #[serde(rename = "OS::Cinder::Volume")]
     Volume,
+    /// A server elsewhere, of which images are taken in and nothing else is here (contract C33). Hosts with
+    /// an agent, whose directories would be meant, have the same word; no agent makes backups.
+    #[serde(rename = "OS::Native::Server")]
+    Native,
 }
 
 impl ResourceKind {
@@ -22,12 +26,13 @@ impl ResourceKind {
         match self {
             Self::Server => "OS::Nova::Server",
             Self::Volume => "OS::Cinder::Volume",
+            Self::Native => "OS::Native::Server",
         }
     }
 
     /// The kind the contract's word means.
     pub fn from_str_exact(text: &str) -> Option<Self> {
-        [Self::Server, Self::Volume].into_iter().find(|kind| kind.as_str() == text)
+        [Self::Server, Self::Volume, Self::Native].into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
@@ -38,8 +43,6 @@ pub enum ResourceType {
     Kind(ResourceKind),
     /// A file system. There is no provider of any.
     Turbo,
-    /// A host with an agent, whose directories are meant. No agent makes backups.
-    Host,
 }
 
 impl ResourceType {
@@ -48,14 +51,13 @@ impl ResourceType {
         match self {
             Self::Kind(kind) => kind.as_str(),
             Self::Turbo => "OS::Sfs::Turbo",
-            Self::Host => "OS::Native::Server",
         }
     }
 
     /// The type the contract's word means.
     pub fn from_str_exact(text: &str) -> Option<Self> {
         let kind = ResourceKind::from_str_exact(text).map(Self::Kind);
-        kind.or_else(|| [Self::Turbo, Self::Host].into_iter().find(|one| one.as_str() == text))
+        kind.or_else(|| (text == Self::Turbo.as_str()).then_some(Self::Turbo))
     }
 }
 

@@ -67,7 +67,7 @@ impl VaultKind {
             Self::Server => ResourceType::Kind(ResourceKind::Server),
             Self::Disk => ResourceType::Kind(ResourceKind::Volume),
             Self::Turbo => ResourceType::Turbo,
-            Self::File => ResourceType::Host,
+            Self::File => ResourceType::Kind(ResourceKind::Native),
         }
     }
 
@@ -75,7 +75,7 @@ impl VaultKind {
     pub const fn resource_kind(self) -> Option<ResourceKind> {
         match self.resource_type() {
             ResourceType::Kind(kind) => Some(kind),
-            ResourceType::Turbo | ResourceType::Host => None,
+            ResourceType::Turbo => None,
         }
     }
 

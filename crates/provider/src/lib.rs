@@ -7,6 +7,7 @@
 //!
 //! `contract` is that promise as code: every provider passes it, `fake` as well.
 
+pub mod bucket;
 pub mod disk;
 pub mod error;
 pub mod local;
@@ -19,6 +20,7 @@ pub mod contract;
 #[cfg(feature = "fake")]
 pub mod fake;
 
+pub use bucket::{Bucket, BucketError, DirectoryBucket, ObjectPath};
 pub use disk::{DiskReader, DiskWriter};
 pub use error::{ProviderError, Result};
 pub use local::{LocalConfig, LocalProvider, qcow2_image};

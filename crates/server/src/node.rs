@@ -63,6 +63,7 @@ impl Node {
             courier: Arc::clone(&courier) as Arc<dyn Courier>,
             cleanup: config.retention.cleanup(),
             billing: config.billing.settings()?,
+            buckets: crate::config::buckets::open(&config.buckets)?,
         });
         Ok(Self { world, db, provider, courier, services })
     }

@@ -3,7 +3,7 @@
 use cbr_model::backup::{Backup, Content, StoredVersion};
 use cbr_model::resource::ResourceKind;
 use cbr_model::size::Bytes;
-use cbr_model::{ChainId, ProjectId, ResourceId};
+use cbr_model::{ChainId, ProjectId, ResourceId, VaultId};
 use cbr_store::{ChainRef, Scope, VersionInfo, VersionRef};
 use uuid::Uuid;
 
@@ -54,15 +54,36 @@ pub(crate) fn disk_chain(
     volume: ResourceId,
 ) -> ChainRef {
     let chain = match kind {
-        ResourceKind::Volume => resource.as_uuid(),
+        ResourceKind::Volume | ResourceKind::Native => resource.as_uuid(),
         ResourceKind::Server => Uuid::new_v5(&resource.as_uuid(), volume.as_uuid().as_bytes()),
     };
     ChainRef::alone(project.as_uuid(), epoch, chain)
 }
 
+/// The chain of a resource elsewhere, of which images are taken in to a vault. Nothing here holds such a
+/// resource, so it is derived: another one in another repository, where a version may not get the name of a
+/// lost one, and in another vault, since a chain is in one.
+pub(crate) fn native_chain(repository: Uuid, vault: VaultId, resource: ResourceId) -> ChainId {
+    let within = Uuid::new_v5(&repository, vault.as_uuid().as_bytes());
+    ChainId::from_uuid(Uuid::new_v5(&within, resource.as_uuid().as_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_elsewhere_has_a_chain_for_each_vault_and_repository() {
+        let of = |repository, vault, resource| {
+            let vault = VaultId::from_uuid(Uuid::from_u128(vault));
+            let resource = ResourceId::from_uuid(Uuid::from_u128(resource));
+            native_chain(Uuid::from_u128(repository), vault, resource)
+        };
+        // Fixed for ever: with another one the next import would not find what it shares blocks with.
+        assert_eq!(of(1, 2, 3).to_string(), "5b89b174-98c6-51ac-a3d7-aa25ddea029b");
+        let all = [of(1, 2, 3), of(2, 2, 3), of(1, 3, 3), of(1, 2, 4), of(1, 3, 2)];
+        assert_eq!(std::collections::BTreeSet::from(all).len(), 5);
+    }
 
     #[test]
     fn the_disks_of_a_server_have_chains_of_their_own_that_never_change() {

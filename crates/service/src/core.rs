@@ -11,6 +11,7 @@ use cbr_task::Wake;
 use crate::audit::Change;
 use crate::billing::BillingSettings;
 use crate::identity::SealingKey;
+use crate::imports::Buckets;
 use crate::resources::Resources;
 use crate::tasks::pace::Pace;
 use crate::topics::Courier;
@@ -36,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) sealing: Arc<SealingKey>,
     /// What the operator decided about money.
     pub(crate) billing: BillingSettings,
+    /// Where images lie that can be taken in.
+    pub(crate) buckets: Buckets,
 }
 
 impl std::fmt::Debug for Core {

@@ -11,6 +11,7 @@ use cbr_model::{
 use crate::agents::AgentError;
 use crate::alarms::AlarmError;
 use crate::images::ImageError;
+use crate::imports::ImportError;
 use crate::policies::PolicyRefusal;
 use crate::replication::ReplicaError;
 use crate::servers::ServerError;
@@ -406,9 +407,13 @@ pub enum Error {
     /// A share does not allow it.
     #[error(transparent)]
     Share(#[from] ShareError),
-    /// Nothing can be copied or taken in.
+    /// Nothing can be copied.
     #[error(transparent)]
     Replica(#[from] ReplicaError),
+
+    /// Nothing can be taken in.
+    #[error(transparent)]
+    Import(#[from] ImportError),
 
     // --- operations
     /// Absent, or another project's.

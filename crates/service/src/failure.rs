@@ -52,6 +52,8 @@ pub(crate) enum Code {
     TooManySharedDisks,
     /// The server has no disk.
     ServerWithoutDisk,
+    /// What lies in a bucket cannot be taken in.
+    ImageUnusable,
     /// Anything else; the reason tells.
     Unknown,
 }
@@ -83,6 +85,7 @@ impl Code {
             Self::ServerStatus => "BackupService.7101",
             Self::TooManySharedDisks => "BackupService.7107",
             Self::ServerWithoutDisk => "BackupService.7108",
+            Self::ImageUnusable => "BackupService.7300",
             Self::Unknown => "BackupService.9910",
         }
     }

@@ -130,6 +130,7 @@ impl Protectables {
         let mut found = match kind {
             ResourceKind::Server => self.servers(access).await?,
             ResourceKind::Volume => self.volumes(access).await?,
+            ResourceKind::Native => Vec::new(),
         };
         found.retain(|protectable| matches(protectable, filter));
         found.sort_by_key(Protectable::id);
@@ -151,6 +152,7 @@ impl Protectables {
         }
         Err(match kind {
             ResourceKind::Server => Error::ServerNotFound(id),
+            ResourceKind::Native => Error::ResourceNotFound(id),
             ResourceKind::Volume => {
                 // Not listed is not gone: asking for it says whether it can be reached (RGN-07).
                 self.core.resources.volume(access.project(), id).await?;
@@ -200,7 +202,7 @@ impl Protectables {
             if bound.vault.is_none() {
                 let reason = "it is in another vault".to_owned();
                 let code = match bound.kind() {
-                    ResourceKind::Volume => Code::VolumeInOtherVault,
+                    ResourceKind::Volume | ResourceKind::Native => Code::VolumeInOtherVault,
                     ResourceKind::Server => Code::ServerInOtherVault,
                 };
                 bound.obstacle = Some(Obstacle { code: code.as_str().to_owned(), reason });
@@ -214,7 +216,9 @@ impl Protectables {
 fn obstacle(candidate: &Candidate) -> Option<Obstacle> {
     let (code, reason) = match (&candidate.obstacle, candidate.kind) {
         (Some(reason), ResourceKind::Server) => (Code::ServerStatus, reason.clone()),
-        (Some(reason), ResourceKind::Volume) => (Code::VolumeStatus, reason.clone()),
+        (Some(reason), ResourceKind::Volume | ResourceKind::Native) => {
+            (Code::VolumeStatus, reason.clone())
+        }
         (None, _) if !candidate.has_disk_without(&[]) => {
             (Code::ServerWithoutDisk, "it has no disk".to_owned())
         }

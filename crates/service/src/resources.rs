@@ -125,6 +125,7 @@ impl Resources {
     ) -> Result<Option<Native>> {
         match kind {
             ResourceKind::Volume => Ok(self.volume(project, id).await?.map(Native::Volume)),
+            ResourceKind::Native => Ok(None),
             ResourceKind::Server => {
                 let Some(server) = self.server(project, id).await? else { return Ok(None) };
                 let disks = self.disks(&server).await?;

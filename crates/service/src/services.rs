@@ -12,6 +12,7 @@ use crate::billing::{Billing, BillingSettings};
 use crate::core::Core;
 use crate::exports::{ExportSettings, Host};
 use crate::identity::SealingKey;
+use crate::imports::Buckets;
 use crate::monitoring::{MonitorOptions, Monitoring};
 use crate::resources::Resources;
 use crate::retention::Cleanup;
@@ -30,14 +31,15 @@ use crate::tasks::power::PowerTask;
 use crate::tasks::purge::PurgeTask;
 use crate::tasks::purge_backup::PurgeBackupTask;
 use crate::tasks::restore::RestoreTask;
+use crate::tasks::sync::SyncTask;
 use crate::tasks::undelete_backup::UndeleteTask;
 use crate::tasks::verify_backup::VerifyTask;
 use crate::topics::{Courier, DeliverTask};
 use crate::verification::Verification;
 use crate::{
     Agents, Alarms, Anomalies, Audit, Backups, Catalogue, Checkpoints, Directory, Expiry, Exports,
-    Identity, Images, Jobs, Operations, OrganizationPolicies, Policies, Protectables, Replication,
-    Schedules, Servers, Sharing, Topics, Trash, Vaults, Volumes,
+    Identity, Images, Imports, Jobs, Operations, OrganizationPolicies, Policies, Protectables,
+    Replication, Schedules, Servers, Sharing, Topics, Trash, Vaults, Volumes,
 };
 
 /// What the service is built on.
@@ -71,6 +73,8 @@ pub struct Deps {
     pub cleanup: Cleanup,
     /// What the operator decided about money.
     pub billing: BillingSettings,
+    /// Where images lie that can be taken in, and who may do so.
+    pub buckets: Buckets,
 }
 
 /// The use cases, for those who call them.
@@ -108,6 +112,8 @@ pub struct Services {
     pub sharing: Arc<Sharing>,
     /// Copies in other regions.
     pub replication: Arc<Replication>,
+    /// Backups that others put into buckets.
+    pub imports: Arc<Imports>,
     /// Who is who, for those who share.
     pub directory: Arc<Directory>,
     /// Backups that were deleted and can be taken back.
@@ -152,7 +158,7 @@ impl Parts {
     fn of(deps: Deps) -> Self {
         let Deps { db, clock, random, repository, provider, sealing_key, node, exports, .. } = deps;
         let (undo_days, monitoring, courier) = (deps.undo_days, deps.monitoring, deps.courier);
-        let billing = deps.billing;
+        let (billing, buckets) = (deps.billing, deps.buckets);
         let sealing = Arc::new(sealing_key);
         let cleanup = deps.cleanup;
         let identity = Arc::new(Identity::new(
@@ -176,6 +182,7 @@ impl Parts {
             courier,
             sealing,
             billing,
+            buckets,
         });
         Self { core, identity, host, monitoring, cleanup }
     }
@@ -205,6 +212,7 @@ impl Services {
             agents: Arc::new(Agents::new(Arc::clone(&core))),
             sharing: Arc::new(Sharing::new(Arc::clone(&core))),
             replication: Arc::new(Replication::new(Arc::clone(&core), Arc::clone(&identity))),
+            imports: Arc::new(Imports::new(Arc::clone(&core))),
             directory: Arc::new(Directory::new(Arc::clone(&core))),
             operations: Arc::new(Operations::new(Arc::clone(&core))),
             volumes: Arc::new(Volumes::new(Arc::clone(&core))),
@@ -256,6 +264,7 @@ impl Services {
         let (db, clock) = (Arc::clone(&self.core.db), Arc::clone(&self.core.clock));
         Engine::new(db, clock, self.core.wake.clone(), options)
             .register::<BackupTask>(core())
+            .register::<SyncTask>(core())
             .register::<RestoreTask>(core())
             .register::<DeleteTask>(core())
             .register::<UndeleteTask>(core())

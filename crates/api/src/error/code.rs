@@ -158,6 +158,7 @@ codes! {
     NotReplicable         = BAD_REQUEST,            "BackupService.6122", "backups of this type of resource are not copied";
     VaultNotReplicable    = BAD_REQUEST,            "BackupService.6128", "vaults of this type are not copied";
     VaultNotHybrid        = BAD_REQUEST,            "BackupService.7300", "the vault cannot be synchronised";
+    SyncRunning           = BAD_REQUEST,            "BackupService.7302", "the vault is being synchronised already";
     MigrationNotFound     = NOT_FOUND,              "BackupService.4001", "a migration from the predecessor services does not exist";
 
     // --- alarms and topics

@@ -5,6 +5,7 @@ use cbr_service::agents::AgentError;
 use cbr_service::alarms::AlarmError;
 use cbr_service::error::VaultRefusal;
 use cbr_service::images::ImageError;
+use cbr_service::imports::ImportError;
 use cbr_service::policies::PolicyRefusal;
 use cbr_service::replication::ReplicaError;
 use cbr_service::servers::ServerError;
@@ -97,6 +98,7 @@ const fn code(error: &Error) -> ErrorCode {
         E::Image(error) => of_image(error),
         E::Share(error) => of_share(error),
         E::Replica(error) => of_replica(error),
+        E::Import(error) => of_import(error),
         E::BackupNotDescribed { .. } => C::BackupNotDescribed,
         E::OperationNotFound(_) => C::OperationNotFound,
         E::OperationNotCancellable { .. } => C::NotCancellable,
@@ -213,7 +215,18 @@ const fn of_replica(error: &ReplicaError) -> ErrorCode {
         E::BackupNotReplicable { .. } => C::BackupStatus,
         E::VaultNotReplicable { .. } => C::VaultNotReplicable,
         E::NothingToReplicate => C::NothingToBackUp,
-        E::VaultNotHybrid(_) => C::VaultNotHybrid,
+    }
+}
+
+const fn of_import(error: &ImportError) -> ErrorCode {
+    use ErrorCode as C;
+    use ImportError as E;
+    match error {
+        E::NoFileVault => C::VaultNotFound,
+        E::VaultNotHybrid { .. } | E::NoBucket => C::VaultNotHybrid,
+        E::SyncRunning { .. } => C::SyncRunning,
+        E::BackupIdTaken(_) | E::BucketUnknown(_) | E::Image(_) => C::InvalidParameter,
+        E::BucketUnreachable { .. } => C::ProviderUnavailable,
     }
 }
 

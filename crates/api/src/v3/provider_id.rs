@@ -10,6 +10,7 @@ pub(crate) const fn provider_id(kind: ResourceKind) -> &'static str {
     match kind {
         ResourceKind::Server => "0daac4c5-6707-4851-97ba-169e36266b66",
         ResourceKind::Volume => "d1603440-187d-4516-af25-121250c7cc97",
+        ResourceKind::Native => "a13639de-00be-4e94-af30-26912d75e4a2",
     }
 }
 
@@ -25,5 +26,7 @@ pub(crate) const fn provider_of_vault(kind: VaultKind) -> &'static str {
 
 /// The kind of resource the contract's id means.
 pub(crate) fn kind_of_provider(id: &str) -> Option<ResourceKind> {
-    [ResourceKind::Server, ResourceKind::Volume].into_iter().find(|kind| provider_id(*kind) == id)
+    [ResourceKind::Server, ResourceKind::Volume, ResourceKind::Native]
+        .into_iter()
+        .find(|kind| provider_id(*kind) == id)
 }

@@ -1,6 +1,7 @@
 //! The whole service in the test's process: real services on SQLite, a fake provider
 //! with two disks, a store in memory, a clock that the test moves.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -14,10 +15,12 @@ use cbr_model::identity::{Credential, Domain, Project, User};
 use cbr_model::metric::slot_at;
 use cbr_model::vault::VaultStatus;
 use cbr_model::{BackupId, DomainId, ProjectId, ResourceId, UserId};
+use cbr_provider::DirectoryBucket;
 use cbr_provider::fake::FakeProvider;
 use cbr_service::billing::BillingSettings;
 use cbr_service::exports::ExportSettings;
 use cbr_service::identity::{Bootstrapped, FirstAccount, SealingKey};
+use cbr_service::imports::{Buckets, ConfiguredBucket};
 use cbr_service::topics::RecordingCourier;
 use cbr_service::{Deps, Services};
 use cbr_store::backend::MemoryBackend;
@@ -32,6 +35,8 @@ use crate::client::{Answer, Call, send};
 const START: Timestamp = Timestamp(1_768_464_000_000_000);
 /// Small enough for a test; shown as 1 GB.
 const DISK_BYTES: u64 = 4 << 20;
+/// What the project's bucket is called.
+pub(crate) const BUCKET: &str = "images";
 /// Names of the first account.
 pub(crate) const DOMAIN_NAME: &str = "acme";
 pub(crate) const PROJECT_NAME: &str = "local-1";
@@ -51,6 +56,8 @@ pub(crate) struct App {
     random: Arc<dyn Random>,
     account: Bootstrapped,
     token: String,
+    /// Where the project's bucket is.
+    pub(crate) bucket: PathBuf,
     _kept: (TestDatabase, tempfile::TempDir),
 }
 
@@ -87,11 +94,12 @@ impl App {
         }
         let exports = tempfile::tempdir().unwrap();
         let courier = Arc::new(RecordingCourier::default());
-        let services = Services::new(Deps {
+        let repository = Arc::new(repository);
+        let deps = |buckets| Deps {
             db: Arc::clone(&db),
             clock: Arc::clone(&shared),
             random: Arc::clone(&random),
-            repository: Arc::new(repository),
+            repository: Arc::clone(&repository),
             provider: provider.clone(),
             sealing_key: SealingKey::new(&Zeroizing::new([7; 32])),
             node: "node-1".to_owned(),
@@ -101,14 +109,24 @@ impl App {
             monitoring: cbr_service::monitoring::MonitorOptions::default(),
             courier: courier.clone(),
             cleanup: cbr_service::retention::Cleanup::default(),
-            billing,
-        });
+            billing: billing.clone(),
+            buckets,
+        };
+        let services = Services::new(deps(Buckets::default()));
         let first = FirstAccount {
             domain_name: DOMAIN_NAME.into(),
             project_name: PROJECT_NAME.into(),
             user_name: USER_NAME.into(),
         };
         let account = services.identity.bootstrap(&first, |_| Ok(())).await.unwrap().unwrap();
+        // Only now it is known whose the bucket is.
+        let bucket = exports.path().join(BUCKET);
+        std::fs::create_dir(&bucket).unwrap();
+        let services = Services::new(deps(Buckets::new(vec![ConfiguredBucket {
+            name: BUCKET.to_owned(),
+            bucket: Arc::new(DirectoryBucket::new(&bucket)),
+            projects: vec![account.project],
+        }])));
         let router = router(services.clone(), shared, Arc::clone(&random), settings);
         let mut app = Self {
             router,
@@ -120,6 +138,7 @@ impl App {
             random,
             account,
             token: String::new(),
+            bucket,
             _kept: (database, exports),
         };
         app.token = app.insert_token(app.account.user, app.account.project, "own").await;

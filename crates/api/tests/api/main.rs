@@ -29,6 +29,7 @@ mod generated;
 mod grants;
 mod identity;
 mod images;
+mod imports;
 mod kinds;
 mod lasting;
 mod matrix;

@@ -1,5 +1,5 @@
-//! What needs another region, a hybrid cloud or a predecessor is checked and refused (contract C25,
-//! C26, C32, C33, C56, C68 to C71), and who is who (C72 to C74).
+//! What needs another region or a predecessor is checked and refused (contract C25, C32, C56, C68 to C71), and
+//! who is who (C72 to C74).
 
 use serde_json::{Value, json};
 
@@ -96,43 +96,6 @@ async fn a_backup_that_runs_is_not_copied() {
     assert!(
         running["children"].as_array().unwrap().iter().any(|c| c["resource_id"] == SYSTEM_DISK)
     );
-}
-
-#[tokio::test]
-async fn nothing_is_taken_in_from_a_hybrid_cloud() {
-    let app = App::start().await;
-    let vault = app.create_vault("a").await;
-    let sync = |vault: &str| json!({"sync": {"vault_id": vault, "auto_trigger": false}});
-    let refused = app.post("/checkpoints/sync", &sync(&vault)).await.expect(400);
-    assert_eq!(refused.code(), "BackupService.7300");
-    let absent = app.post("/checkpoints/sync", &sync(NOBODY)).await.expect(404);
-    assert_eq!(absent.code(), "BackupService.6105");
-    let incomplete = app.post("/checkpoints/sync", &json!({"sync": {"vault_id": vault}})).await;
-    assert_eq!(incomplete.expect(400).code(), "BackupService.9900");
-
-    let one = json!({"backup_id": NOBODY, "backup_name": "b", "bucket_name": "bucket",
-        "created_at": 1_500_000_000, "image_path": "/b/c", "resource_id": NOBODY,
-        "resource_name": "vm", "resource_type": "OS::Native::Server"});
-    let import = |items: Vec<Value>| json!({"sync": items});
-    let refused = app.post("/backups/sync", &import(vec![one.clone()])).await.expect(400);
-    assert_eq!(refused.code(), "BackupService.7300");
-    for (field, value) in [
-        ("backup_id", json!("x")),
-        ("backup_name", json!("a b")),
-        ("bucket_name", json!("")),
-        ("resource_type", json!("OS::Nova::Server")),
-        ("created_at", json!(-1)),
-        ("created_at", json!("yesterday")),
-    ] {
-        let mut bad = one.clone();
-        bad[field] = value;
-        let refused = app.post("/backups/sync", &import(vec![bad])).await.expect(400);
-        assert_eq!(refused.code(), "BackupService.9900", "{field}");
-    }
-    for count in [0, 51] {
-        let refused = app.post("/backups/sync", &import(vec![one.clone(); count])).await;
-        assert_eq!(refused.expect(400).code(), "BackupService.9900", "{count} backups");
-    }
 }
 
 /// RGN: one region, no partners; the flags say the same.

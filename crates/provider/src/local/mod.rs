@@ -33,6 +33,9 @@ mod tags;
 mod take;
 mod target;
 
+pub(crate) use durable::Directory;
+pub(crate) use raw::RawReader;
+
 pub use config::{
     BlockDeviceConfig, LocalConfig, MadeServersConfig, PoolConfig, PoolKind, ServerConfig,
 };

@@ -8,6 +8,7 @@ use super::backup_share::ShareCommand;
 use super::backup_size::{self, with_sizes};
 use super::backup_trash;
 use super::export::{self, ExportArgs, MountArgs};
+use super::import::{self, ImportArgs};
 use super::session::Session;
 use super::vault::bound_ids;
 use crate::client::lookup::{self, Noun};
@@ -100,6 +101,8 @@ enum BackupCommand {
         #[command(flatten)]
         wait: WaitArgs,
     },
+    /// Take in a raw image from a bucket as a backup
+    Import(ImportArgs),
     #[command(flatten)]
     Sharing(ShareCommand),
     #[command(flatten)]
@@ -200,6 +203,7 @@ impl BackupArgs {
             BackupCommand::Purge { backups, yes, wait } => {
                 backup_trash::purge(&session, &backups, yes, wait).await
             }
+            BackupCommand::Import(args) => import::import(&session, args).await,
             BackupCommand::Sharing(command) => command.run(&session).await,
             BackupCommand::Retention(command) => command.run(&session).await,
             BackupCommand::Size { backups } => backup_size::size(&session, &backups).await,

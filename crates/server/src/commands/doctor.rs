@@ -12,7 +12,7 @@ use cbr_store::{MasterKey, Repository};
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::config::Config;
+use crate::config::{BucketConfig, Config};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::failure::{Failure, Kind};
 use crate::node::Node;
@@ -93,6 +93,7 @@ impl DoctorArgs {
             findings.push(space("space for backups", &data.repository_path(&config)));
         }
         findings.extend(programs(&config));
+        findings.extend(config.buckets.iter().map(bucket));
         findings.push(first_account(&data));
         match MasterKey::read_file(&data.key_path()) {
             Ok(key) => {
@@ -259,6 +260,24 @@ fn programs(config: &Config) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// An image is taken in when somebody asks, maybe years after the directory was there.
+fn bucket(bucket: &BucketConfig) -> Finding {
+    let subject = format!("bucket {}", bucket.name);
+    let place = bucket.place();
+    match bucket.open() {
+        Err(error) => bad(&subject, chain(&error)),
+        Ok(opened) => match opened.bucket.list("", 1) {
+            Err(error) => {
+                bad(&subject, format!("{place}: {}; see that it is mounted", chain(&error)))
+            }
+            Ok(found) if found.paths.is_empty() => {
+                good(&subject, format!("{place}: readable, empty"))
+            }
+            Ok(_) => good(&subject, format!("{place}: readable")),
+        },
+    }
 }
 
 fn first_account(data: &DataDir) -> Finding {

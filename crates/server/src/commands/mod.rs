@@ -16,6 +16,7 @@ pub(crate) mod doctor;
 mod export;
 pub(crate) mod iam;
 pub(crate) mod image;
+mod import;
 mod keys;
 pub(crate) mod login;
 pub(crate) mod manual;

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::import;
 use super::session::Session;
 use super::vault::{bound_ids, reread, show};
 use super::vault_metrics::{self, MetricsArgs};
@@ -104,6 +105,16 @@ pub(super) enum MoreCommand {
         #[arg(long, value_name = "QUOTA=NUMBER", value_parser = limit)]
         set: Option<(String, Option<u64>)>,
     },
+    /// Take in all backups of the project's buckets that a file vault does not have yet
+    Sync {
+        /// Name or id
+        vault: String,
+        /// The backups count as automatic ones, which policies and locks look after
+        #[arg(long)]
+        automatic: bool,
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
     /// Show how full a vault was over time
     Metrics(MetricsArgs),
     /// Bar a vault: no backups into it, no restores from it (for administrators)
@@ -147,6 +158,9 @@ pub(super) async fn run(session: &Session, command: MoreCommand) -> Result<(), F
     match command {
         MoreCommand::MigrateResources { vault, to, resources, wait } => {
             migrate(session, &vault, &to, &resources, wait).await
+        }
+        MoreCommand::Sync { vault, automatic, wait } => {
+            import::sync(session, &vault, automatic, wait).await
         }
         MoreCommand::Summary => summary(session).await,
         MoreCommand::Usage { vault: None } => usage(session).await,

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use cbr_provider::LocalConfig;
 use serde::{Deserialize, Serialize};
 
+use super::buckets;
 use super::{
-    AccountConfig, BillingConfig, Compatibility, DatabaseConfig, ExportConfig, HttpConfig,
-    LogConfig, MonitorConfig, NotifyConfig, RepositoryConfig, RetentionConfig, S3Config,
-    TasksConfig, VerifyConfig,
+    AccountConfig, BillingConfig, BucketConfig, Compatibility, DatabaseConfig, ExportConfig,
+    HttpConfig, LogConfig, MonitorConfig, NotifyConfig, RepositoryConfig, RetentionConfig,
+    S3Config, TasksConfig, VerifyConfig,
 };
 
 /// The example that `cbr config example` prints.
@@ -41,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) retention: RetentionConfig,
     /// What vaults cost, and what follows when nobody pays.
     pub(crate) billing: BillingConfig,
+    /// Where others put images that are taken in.
+    pub(crate) buckets: Vec<BucketConfig>,
     /// What the service says about its work.
     pub(crate) log: LogConfig,
     /// Volumes and servers of this host; without a pool, one in the data directory.
@@ -129,6 +132,7 @@ impl Config {
         self.notify.validate()?;
         self.retention.validate()?;
         self.billing.validate()?;
+        buckets::validate(&self.buckets)?;
         self.log.validate()?;
         self.local.validate().map_err(|error| ConfigError::invalid("local", error.to_string()))?;
         self.check_trash()
@@ -226,6 +230,7 @@ mod tests {
             "ca_file",
             "sms_url",
             "sms_secret_file",
+            "projects",
         ];
         let bucket = ["endpoint", "bucket", "prefix", "region", "access_key", "secret_key"];
         let bucket = bucket.into_iter().chain([
@@ -245,7 +250,7 @@ mod tests {
                 line.trim_start_matches(['#', ' ']).split_once(" = ").is_some_and(|(k, _)| k == key)
             });
             assert!(
-                shown || matches!(key, "pools" | "block_devices" | "servers" | "tags"),
+                shown || matches!(key, "pools" | "buckets" | "block_devices" | "servers" | "tags"),
                 "{key}"
             );
         }
@@ -276,6 +281,7 @@ mod tests {
             ("[retention]\nwindow_from_hour = 24", "retention.window_from_hour"),
             ("[retention]\nwindow_until_hour = 12", "retention.window_until_hour"),
             ("[log]\nfilter = \"info,,=\"", "log.filter"),
+            ("[[buckets]]\nname = \"a\"\npath = \"b\"\nprojects = []", "buckets.a.path"),
             ("[[local.pools]]\nname = \"a\"\npath = \"b\"", "pools[0].path"),
         ];
         for (text, expected) in table {

@@ -8,6 +8,7 @@
 
 mod account;
 mod billing;
+pub(crate) mod buckets;
 mod database;
 mod export;
 mod file;
@@ -23,6 +24,7 @@ mod verify;
 
 pub(crate) use account::AccountConfig;
 pub(crate) use billing::BillingConfig;
+pub(crate) use buckets::BucketConfig;
 pub(crate) use database::DatabaseConfig;
 pub(crate) use export::ExportConfig;
 pub(crate) use file::{Config, ConfigError, EXAMPLE};

@@ -117,7 +117,7 @@ impl Backups {
         restore::check_source(&backup, vault.status, bound)?;
         let target = target.ok_or(match backup.resource_kind {
             ResourceKind::Server => Error::ServerNotFound(target_id),
-            ResourceKind::Volume => Error::VolumeNotFound(target_id),
+            ResourceKind::Volume | ResourceKind::Native => Error::VolumeNotFound(target_id),
         })?;
         let disks = restore::plan(&backup, &request, &target)?;
 

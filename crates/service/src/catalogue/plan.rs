@@ -66,6 +66,10 @@ pub(super) fn plan(home: ProjectId, found: &[Found], moves: &Moves) -> Plan {
             plan.vaults.push(vault(home, place));
             plan.vaults.len() - 1
         });
+        // What is elsewhere is in no vault: only its backups are.
+        if card.resource.kind == ResourceKind::Native {
+            continue;
+        }
         let resources = &mut plan.vaults[at].resources;
         match resources.iter_mut().find(|bound| bound.id == card.resource.id) {
             Some(bound) => bound.epoch = bound.epoch.max(card.resource.epoch),

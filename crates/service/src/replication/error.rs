@@ -44,19 +44,4 @@ pub enum ReplicaError {
         "the vault holds no available server backup with a system disk: nothing is to be copied"
     )]
     NothingToReplicate,
-    /// Only what a vault of a hybrid cloud has in a bucket is taken in, and none has one.
-    #[error("{}", not_hybrid(*.0))]
-    VaultNotHybrid(Option<VaultId>),
-}
-
-fn not_hybrid(vault: Option<VaultId>) -> String {
-    match vault {
-        Some(vault) => {
-            format!("vault {vault} cannot be synchronised: it has no bucket to take backups from")
-        }
-        None => {
-            "backups cannot be taken in: no vault of the project has a bucket that they could be in"
-                .to_owned()
-        }
-    }
 }

@@ -100,18 +100,6 @@ impl Replication {
             Some(vault) => Err(Error::Replica(ReplicaError::DestinationVaultRefused(vault.id))),
         }
     }
-
-    /// Pulls what a vault's bucket has (contract C26): only hybrid vaults have one.
-    pub async fn sync_vault(&self, access: &Access, id: VaultId) -> Result<Infallible> {
-        let mut tx = self.core.db.read().await.map_err(db("reading a vault"))?;
-        let vault = existing_vault(&mut tx, access.project(), id).await?;
-        Err(Error::Replica(ReplicaError::VaultNotHybrid(Some(vault.id))))
-    }
-
-    /// Takes in backups that a bucket has (contract C33): into the project's hybrid vault.
-    pub const fn sync_backups(_access: &Access) -> Result<Infallible> {
-        Err(Error::Replica(ReplicaError::VaultNotHybrid(None)))
-    }
 }
 
 /// REP-07: servers with their system disk, complete, and nothing else.

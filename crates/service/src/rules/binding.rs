@@ -148,14 +148,17 @@ fn plan_one(
         return Err(Error::ResourceInOtherVault { resource: wanted.id });
     }
     let kind = match wanted.kind {
+        ResourceType::Kind(ResourceKind::Native) => {
+            return Err(Error::HostsNotTaken { vault: vault.id });
+        }
         ResourceType::Kind(kind) => kind,
         ResourceType::Turbo => return Err(Error::ResourceNotFound(wanted.id)),
-        ResourceType::Host => return Err(Error::HostsNotTaken { vault: vault.id }),
     };
     let candidate = facts.candidate.as_ref().filter(|candidate| candidate.kind == kind);
     let candidate = candidate.ok_or(match kind {
         ResourceKind::Server => Error::ServerNotFound(wanted.id),
         ResourceKind::Volume => Error::VolumeNotFound(wanted.id),
+        ResourceKind::Native => Error::ResourceNotFound(wanted.id),
     })?;
     check_choice(wanted, candidate)?;
     let left_out = candidate.left_out(&wanted.exclude_volumes, &wanted.include_volumes);

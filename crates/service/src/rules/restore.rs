@@ -90,6 +90,8 @@ pub(crate) fn check_source(
 /// The resource that the request means, if it is the one that was backed up (RST-01, RST-42).
 pub(crate) fn target_id(backup: &Backup, request: &RestoreRequest) -> Result<ResourceId> {
     let (named, other, field) = match backup.resource_kind {
+        // The server it is of is elsewhere.
+        ResourceKind::Native => return Err(elsewhere(backup)),
         ResourceKind::Server => (request.server, request.volume, "volume_id"),
         ResourceKind::Volume => (request.volume, request.server, "server_id"),
     };
@@ -186,6 +188,9 @@ fn elsewhere(backup: &Backup) -> Error {
         ResourceKind::Server => {
             format!("disks of the server it was made of ({})", backup.resource)
         }
+        ResourceKind::Native => "a new disk, which is created from it, or to a file (cbr backup \
+                                 export): what it was made of is not here"
+            .to_owned(),
         ResourceKind::Volume => format!(
             "the disk it was made of ({}); for another disk, create a disk from the backup",
             backup.resource

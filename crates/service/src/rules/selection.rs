@@ -118,14 +118,14 @@ fn obstacle(
     let Some(candidate) = candidate else {
         let code = match bound.kind {
             ResourceKind::Server => Code::ServerNotFound,
-            ResourceKind::Volume => Code::VolumeNotFound,
+            ResourceKind::Volume | ResourceKind::Native => Code::VolumeNotFound,
         };
         return refused(code, "it does not exist any more");
     };
     if let Some(reason) = candidate.obstacle {
         let code = match bound.kind {
             ResourceKind::Server => Code::ServerStatus,
-            ResourceKind::Volume => Code::VolumeStatus,
+            ResourceKind::Volume | ResourceKind::Native => Code::VolumeStatus,
         };
         return Err((code, reason));
     }

@@ -1,4 +1,4 @@
-//! Makes a backup of one resource.
+//! Makes a backup of one resource, or of an image in a bucket.
 //!
 //! ```text
 //!   Open ──▶ Copy (once per disk) ──▶ Close{sealed} ──▶ Done{success}
@@ -6,6 +6,10 @@
 //!     └────────┴──▶ Undo ──▶ Close{failed} ──▶ Done{failed}
 //! ```
 //! A snapshot that does not close leaves the backup what it is; the sweep closes it.
+//!
+//! An image stands still by itself, as far as anybody knows: instead of a snapshot that opens and closes it is
+//! looked at before and after. When it cannot be taken in, nothing of the backup remains but the log, so that
+//! it can be taken in again under the same id.
 
 use async_trait::async_trait;
 use cbr_db::{DbError, NewTask, Tx};
@@ -22,7 +26,8 @@ use cbr_task::{Failure, Outcome, StepError, Task, TaskContext};
 use serde::{Deserialize, Serialize};
 
 use super::disk_bytes::Share;
-use super::disk_copy::{DiskCopy, Made, undo};
+use super::disk_copy::{DiskCopy, Made, ReadFrom, undo};
+use super::image::{self, Image};
 use super::order::Origin;
 use super::trouble::Trouble;
 use super::{order, rows};
@@ -61,6 +66,9 @@ pub(crate) struct Job {
     /// When a policy had it due. Tasks of older versions do not say.
     #[serde(default)]
     pub(crate) due_at: Option<Timestamp>,
+    /// Where the only disk is read from; none: from a snapshot of the resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) image: Option<Image>,
 }
 
 /// How a run wants a backup to be made.
@@ -124,7 +132,7 @@ pub(crate) fn new(
     let own = JobDisk { backup: backup.id, volume: backup.resource };
     let children = backup.children.iter();
     let disks = match backup.resource_kind {
-        ResourceKind::Volume => vec![own],
+        ResourceKind::Volume | ResourceKind::Native => vec![own],
         ResourceKind::Server => {
             children.map(|child| JobDisk { backup: child.id, volume: child.resource }).collect()
         }
@@ -141,6 +149,7 @@ pub(crate) fn new(
         disks,
         created_at: backup.created_at,
         due_at: manner.due_at,
+        image: None,
     };
     let first = BackupTask::Open { job };
     let task = order::new_in_vault(core, manner.origin, vault, OperationType::Backup, &first);
@@ -191,6 +200,7 @@ pub(crate) fn left_out(
         disks: Vec::new(),
         created_at: at,
         due_at: None,
+        image: None,
     };
     let only = BackupTask::Done { job, outcome: Outcome::Skipped(error.clone()) };
     let task = order::new_in_vault(core, origin, vault, OperationType::Backup, &only);
@@ -229,9 +239,13 @@ impl Task for BackupTask {
             Self::Close { job, end: End::Sealed(made) } => seal(core, run, tx, job, made).await,
             Self::Close { job, end: End::Failed(failure) } => {
                 let reason = &failure.error.message;
-                let fail = |state: BackupState| state.fail(reason.clone());
-                rows::advance_all(tx, job.project, job.backup, &fail).await?;
                 failed(tx, job, reason).await?;
+                if job.image.is_some() {
+                    image::not_taken_in(tx, run, job).await?;
+                } else {
+                    let fail = |state: BackupState| state.fail(reason.clone());
+                    rows::advance_all(tx, job.project, job.backup, &fail).await?;
+                }
                 retention::check(tx, job.project, (job.vault, job.resource), false).await?;
                 release(tx, job).await
             }
@@ -275,8 +289,13 @@ async fn open(core: &Core, run: &TaskContext, job: Job) -> Result<BackupTask, Tr
     let vault = vaults::existing(&mut tx, job.project, job.vault).await?;
     drop(tx);
     selection::check_vault(&vault)?;
+    if let Some(image) = &job.image {
+        image.confirm(core, job.project).await?;
+        run.report_progress(OPENED);
+        return Ok(BackupTask::Copy { job, made: Vec::new() });
+    }
     let disks = match job.kind {
-        ResourceKind::Volume => DiskSelection::All,
+        ResourceKind::Volume | ResourceKind::Native => DiskSelection::All,
         ResourceKind::Server => {
             DiskSelection::Only(job.disks.iter().map(|disk| disk.volume).collect())
         }
@@ -294,21 +313,15 @@ async fn copy(
     mut made: Vec<Made>,
 ) -> Result<BackupTask, Trouble> {
     let index = made.len();
-    let name = SnapshotName::for_task(run.id());
-    let in_snapshot = core.resources.provider().source().disks(&name).await?;
-    let mut sizes = Vec::with_capacity(job.disks.len());
-    for disk in &job.disks {
-        let found = in_snapshot.iter().find(|found| found.volume == disk.volume);
-        let found = found.ok_or_else(|| {
-            Trouble::fail(Code::VolumeNotFound, format!("disk {} is not there", disk.volume))
-        })?;
-        sizes.push(found.size_bytes);
-    }
+    let sizes = sizes(core, run, &job).await?;
     if let Some(disk) = job.disks.get(index) {
         let copy = DiskCopy {
             core,
             run,
-            volume: disk.volume,
+            from: match &job.image {
+                Some(image) => ReadFrom::Image(job.project, image),
+                None => ReadFrom::Snapshot(disk.volume),
+            },
             chain: chain(&job, disk),
             share: Share::of(COPY_FROM, COPY_TO, &sizes, index),
         };
@@ -320,6 +333,24 @@ async fn copy(
     }
     run.report_progress(COPY_TO);
     Ok(BackupTask::Close { job, end: End::Sealed(made) })
+}
+
+/// How large the job's disks are.
+async fn sizes(core: &Core, run: &TaskContext, job: &Job) -> Result<Vec<u64>, Trouble> {
+    if let Some(image) = &job.image {
+        return Ok(vec![image.disk_bytes()]);
+    }
+    let name = SnapshotName::for_task(run.id());
+    let in_snapshot = core.resources.provider().source().disks(&name).await?;
+    let mut sizes = Vec::with_capacity(job.disks.len());
+    for disk in &job.disks {
+        let found = in_snapshot.iter().find(|found| found.volume == disk.volume);
+        let found = found.ok_or_else(|| {
+            Trouble::fail(Code::VolumeNotFound, format!("disk {} is not there", disk.volume))
+        })?;
+        sizes.push(found.size_bytes);
+    }
+    Ok(sizes)
 }
 
 fn chain(job: &Job, disk: &JobDisk) -> ChainRef {
@@ -356,7 +387,8 @@ async fn card(
         auto_protect: bound.is_some_and(|bound| bound.auto_protect),
         chain: job.chain,
         epoch: job.epoch,
-        is_own: owner == Some(job.project),
+        // Of what is elsewhere only the id may be the same as of a disk here.
+        is_own: owner == Some(job.project) && job.image.is_none(),
     };
     let id = job.disks[index].backup;
     let count = job.disks.len();
@@ -385,12 +417,15 @@ async fn undo_all(
 }
 
 async fn close(core: &Core, run: &TaskContext, job: Job, end: End) -> Result<BackupTask, Trouble> {
-    let name = SnapshotName::for_task(run.id());
-    core.resources.provider().source().close(&name).await?;
     let result = if matches!(end, End::Sealed(_)) { "success" } else { "failure" };
     metrics::counter!("cbr_backups_total", "result" => result).increment(1);
-    let micros = core.clock.now().micros_since(job.created_at);
-    metrics::histogram!("cbr_backup_seconds", "result" => result).record(micros as f64 / 1e6);
+    if job.image.is_none() {
+        let name = SnapshotName::for_task(run.id());
+        core.resources.provider().source().close(&name).await?;
+        // What is taken in was made at another time, elsewhere: how long that took, nobody knows.
+        let micros = core.clock.now().micros_since(job.created_at);
+        metrics::histogram!("cbr_backup_seconds", "result" => result).record(micros as f64 / 1e6);
+    }
     Ok(BackupTask::Done { job, outcome: outcome(end) })
 }
 
@@ -418,15 +453,23 @@ async fn seal(
         rows::advance(tx, child, &|state| state.seal(content.clone())).await?;
     }
     let content = match (job.kind, made) {
-        (ResourceKind::Volume, [made, ..]) => Content::Disk(made.version.clone()),
+        (ResourceKind::Volume | ResourceKind::Native, [made, ..]) => {
+            Content::Disk(made.version.clone())
+        }
         _ => Content::Server,
     };
     rows::advance(tx, &backup, &|state| state.seal(content.clone())).await?;
-    tx.tasks().set_details(run.id(), &details(&backup, Some(backup.incremental))).await?;
+    let details = match job.image {
+        Some(_) => image::taken_in(&backup, 1),
+        None => details(&backup, Some(backup.incremental)),
+    };
+    tx.tasks().set_details(run.id(), &details).await?;
     if let Some(before) = before {
         settle(core, tx, job, before).await?;
     }
-    if backup.incremental {
+    if job.image.is_some() {
+        // No policy backs it up, and no disk of this machine was backed up.
+    } else if backup.incremental {
         if backup.auto_trigger {
             tx.schedules().note_incremental(job.chain).await?;
         }
@@ -436,7 +479,9 @@ async fn seal(
     let figures = anomalies::figures(made.iter().map(|made| &made.version));
     anomalies::look(tx, &backup, job.chain, figures).await?;
     retention::check(tx, job.project, (job.vault, job.resource), true).await?;
-    core.note_success(job.resource, now);
+    if job.image.is_none() {
+        core.note_success(job.resource, now);
+    }
     release(tx, job).await
 }
 

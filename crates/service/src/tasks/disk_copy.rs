@@ -1,4 +1,4 @@
-//! One disk of an open snapshot becomes one version of its chain.
+//! One disk of an open snapshot, or an image in a bucket, becomes one version of its chain.
 //!
 //! ```text
 //! look for a version of this task ──found──▶ done before the last crash
@@ -11,14 +11,15 @@
 use std::sync::Arc;
 
 use cbr_model::backup::StoredVersion;
-use cbr_model::{ResourceId, TaskId};
-use cbr_provider::SnapshotName;
+use cbr_model::{ProjectId, ResourceId, TaskId};
+use cbr_provider::{DiskReader, SnapshotName};
 use cbr_store::{ChainRef, DomainId, Job, Repository, Session, VersionInfo, WriteStats};
 use cbr_task::TaskContext;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
 use super::disk_bytes::{Share, Source};
+use super::image::Image;
 use super::trouble::Trouble;
 use crate::card::Card;
 use crate::content;
@@ -39,10 +40,19 @@ pub(crate) struct Made {
 pub(super) struct DiskCopy<'a> {
     pub(super) core: &'a Core,
     pub(super) run: &'a TaskContext,
-    pub(super) volume: ResourceId,
+    pub(super) from: ReadFrom<'a>,
     /// What is asked for; where it lies, and with what it shares, the store knows.
     pub(super) chain: ChainRef,
     pub(super) share: Share,
+}
+
+/// Where the bytes come from.
+#[derive(Clone, Copy)]
+pub(super) enum ReadFrom<'a> {
+    /// This disk, in the snapshot of the task.
+    Snapshot(ResourceId),
+    /// An image in a bucket that the project may read.
+    Image(ProjectId, &'a Image),
 }
 
 enum Begun {
@@ -57,8 +67,6 @@ impl DiskCopy<'_> {
         &self,
         card: impl FnOnce(bool) -> Card + Send,
     ) -> Result<Made, Trouble> {
-        let snapshot = SnapshotName::for_task(self.run.id());
-        let source = self.core.resources.provider().source();
         let repository = Arc::clone(&self.core.repository);
         let (chain, owner) = (self.chain, owner(self.run.id()));
         let session = match spawn_blocking(move || begin(&repository, &chain, &owner)).await?? {
@@ -66,16 +74,16 @@ impl DiskCopy<'_> {
             Begun::Now(session) => session,
         };
         let session = self.warned(session).await?;
-        let reader = match source.reader(&snapshot, self.volume).await {
+        let reader = match self.reader().await {
             Ok(reader) => reader,
-            Err(error) => return Err(given_up(session, error.into()).await),
+            Err(trouble) => return Err(given_up(session, trouble).await),
         };
         let job = self.share.job(self.run);
         let source_of_bytes = Source { reader, pace: Arc::clone(&self.core.pace) };
         let (session, stats) = write(session, source_of_bytes, job).await?;
         // Asked before the commit: what was read might be no point in time (P1).
-        if let Err(error) = source.confirm(&snapshot).await {
-            return Err(given_up(session, error.into()).await);
+        if let Err(trouble) = self.confirm().await {
+            return Err(given_up(session, trouble).await);
         }
         if self.run.is_cancelled() {
             return Err(given_up(session, Trouble::Stopped).await);
@@ -89,6 +97,28 @@ impl DiskCopy<'_> {
 }
 
 impl DiskCopy<'_> {
+    async fn reader(&self) -> Result<Arc<dyn DiskReader>, Trouble> {
+        match self.from {
+            ReadFrom::Snapshot(volume) => {
+                let snapshot = SnapshotName::for_task(self.run.id());
+                let source = self.core.resources.provider().source();
+                Ok(source.reader(&snapshot, volume).await?)
+            }
+            ReadFrom::Image(project, image) => image.open(self.core, project).await,
+        }
+    }
+
+    /// That what was read is one point in time.
+    async fn confirm(&self) -> Result<(), Trouble> {
+        match self.from {
+            ReadFrom::Snapshot(_) => {
+                let snapshot = SnapshotName::for_task(self.run.id());
+                Ok(self.core.resources.provider().source().confirm(&snapshot).await?)
+            }
+            ReadFrom::Image(project, image) => image.confirm(self.core, project).await,
+        }
+    }
+
     /// The session knows what is damaged, does not build on it, and heals what it can (P5).
     async fn warned(&self, mut session: Box<Session>) -> Result<Box<Session>, Trouble> {
         match self.core.known_damage(session.version().chain.domain()).await {

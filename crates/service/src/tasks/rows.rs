@@ -72,6 +72,13 @@ async fn forget(tx: &mut Tx, project: ProjectId, id: BackupId) -> Result<(), DbE
     tx.checkpoints().delete_if_empty(project, backup.checkpoint).await.map(drop)
 }
 
+/// Removes a backup that never came to be, and its run with the last one.
+pub(super) async fn withdraw(tx: &mut Tx, project: ProjectId, id: BackupId) -> Result<(), DbError> {
+    let Some(backup) = tx.backups().find(project, id).await? else { return Ok(()) };
+    tx.backups().delete(project, id, "protecting").await?;
+    tx.checkpoints().delete_if_empty(project, backup.checkpoint).await.map(drop)
+}
+
 /// Removes a backup that was deleted from the catalogue: to the trash if it can be taken back.
 pub(super) async fn put_away(
     tx: &mut Tx,

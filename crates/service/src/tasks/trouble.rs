@@ -98,6 +98,8 @@ impl From<Error> for Trouble {
             Error::ProviderUnavailable { .. } | Error::ResourceUnreachable { .. } | Error::Busy => {
                 Self::Again { reason: chain(&error) }
             }
+            Error::Import(refused) if refused.is_passing() => Self::Again { reason: chain(&error) },
+            Error::Import(_) => Self::fail(Code::ImageUnusable, error.to_string()),
             Error::BackupNotFound(_) => Self::fail(Code::BackupNotFound, error.to_string()),
             Error::VaultFull { .. } => Self::fail(Code::VaultFull, error.to_string()),
             Error::Vault(VaultRefusal::DestinationNotFound(_)) => {

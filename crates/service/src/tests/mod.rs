@@ -17,6 +17,8 @@ mod faults;
 mod half_way;
 mod identity;
 mod images;
+mod imports;
+mod imports_of_vaults;
 mod members;
 mod migration;
 mod nodes;

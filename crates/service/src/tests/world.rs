@@ -1,6 +1,7 @@
 //! A small installation: one account, disks and a server at the fake provider.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ use cbr_model::query::{BackupFilter, OperationFilter, Page};
 use cbr_model::resource::ResourceKind;
 use cbr_model::vault::{Vault, VaultKind};
 use cbr_model::{BackupId, ResourceId, TaskId};
-use cbr_provider::Provider;
 use cbr_provider::fake::FakeProvider;
+use cbr_provider::{DirectoryBucket, Provider};
 use cbr_store::backend::layer::Faulty;
 use cbr_store::backend::{Backend, Key, MemoryBackend};
 use cbr_store::{MasterKey, Repository, Scope};
@@ -30,6 +31,7 @@ use crate::content::{reference, versions};
 use crate::core::Core;
 use crate::exports::ExportSettings;
 use crate::identity::{Bootstrapped, FirstAccount, SealingKey};
+use crate::imports::{Buckets, ConfiguredBucket};
 use crate::monitoring::MonitorOptions;
 use crate::resources::Resources;
 use crate::retention::Cleanup;
@@ -42,6 +44,8 @@ use crate::{Access, Deps, Request, Result, Services};
 pub(super) const BLOCK: u64 = 64 << 10;
 /// Every disk of a world.
 pub(super) const DISK_BYTES: u64 = 20 * BLOCK;
+/// What the project's bucket is called.
+pub(super) const BUCKET: &str = "bucket";
 /// 2026-11-23.
 const START: Timestamp = Timestamp(1_795_000_000_000_000);
 
@@ -129,6 +133,9 @@ pub(super) struct World {
     pub(super) clock: ManualClock,
     pub(super) courier: Arc<RecordingCourier>,
     pub(super) db: Arc<Db>,
+    /// Where the project's bucket is.
+    pub(super) bucket: PathBuf,
+    buckets: Buckets,
     random: Arc<dyn Random>,
     _keep: (TestDatabase, tempfile::TempDir),
 }
@@ -207,7 +214,7 @@ impl World {
         let db = Arc::new(db);
         let exports = tempfile::tempdir().unwrap();
         let courier = Arc::new(RecordingCourier::default());
-        let services = Services::new(Deps {
+        let deps = |buckets| Deps {
             db: Arc::clone(&db),
             clock: Arc::new(clock.clone()),
             random: Arc::clone(&random),
@@ -222,15 +229,28 @@ impl World {
             courier: Arc::clone(&courier) as Arc<dyn Courier>,
             cleanup: Cleanup::default(),
             billing: store.billing.clone(),
-        });
+            buckets,
+        };
+        let services = Services::new(deps(Buckets::default()));
         let first = FirstAccount {
             domain_name: "acme".into(),
             project_name: "lab".into(),
             user_name: "admin".into(),
         };
         let account = services.identity.bootstrap(&first, |_| Ok(())).await.unwrap().unwrap();
+        // Only now it is known whose the bucket is.
+        let bucket = exports.path().join(BUCKET);
+        std::fs::create_dir(&bucket).unwrap();
+        let buckets = Buckets::new(vec![ConfiguredBucket {
+            name: BUCKET.to_owned(),
+            bucket: Arc::new(DirectoryBucket::new(&bucket)),
+            projects: vec![account.project],
+        }]);
+        let services = Services::new(deps(buckets.clone()));
         let access = enter(&services, &account).await.unwrap();
         Self {
+            buckets,
+            bucket,
             services,
             access,
             account,
@@ -267,6 +287,7 @@ impl World {
             courier: Arc::clone(&self.courier) as Arc<dyn Courier>,
             sealing: Arc::new(SealingKey::new(&Zeroizing::new([9; 32]))),
             billing: self.store.billing.clone(),
+            buckets: self.buckets.clone(),
         })
     }
 

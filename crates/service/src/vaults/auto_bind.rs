@@ -68,7 +68,7 @@ async fn candidates(core: &Core, vault: &Vault) -> Result<Vec<Candidate>> {
     let mut found = Vec::new();
     match vault.kind.resource_kind() {
         // Of what there is none, none is unprotected.
-        None => {}
+        None | Some(ResourceKind::Native) => {}
         Some(ResourceKind::Volume) => {
             let volumes = core.resources.volumes(vault.project).await?;
             found.extend(volumes.iter().map(volume_candidate));

@@ -240,7 +240,7 @@ impl Vaults {
         for resource in wanted {
             let kind = match resource.kind {
                 ResourceType::Kind(kind) => kind,
-                ResourceType::Turbo | ResourceType::Host => {
+                ResourceType::Turbo => {
                     candidates.push(None);
                     continue;
                 }
@@ -248,6 +248,11 @@ impl Vaults {
             access.require(match kind {
                 ResourceKind::Server => "ecs:cloudServers:list",
                 ResourceKind::Volume => "evs:volumes:list",
+                // No service here lists them: nobody has them, whatever one may see.
+                ResourceKind::Native => {
+                    candidates.push(None);
+                    continue;
+                }
             })?;
             candidates.push(self.core.resources.candidate(project, kind, resource.id).await?);
         }

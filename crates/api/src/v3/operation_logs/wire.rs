@@ -60,6 +60,8 @@ struct ExtraInfo {
     update_expiration_time: Option<ExpirationPart>,
     #[serde(skip_serializing_if = "Option::is_none")]
     auto_expand: Option<ExpandPart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sync: Option<SyncPart>,
 }
 
 /// What every operation has.
@@ -156,6 +158,15 @@ struct ExpandPart {
     size: u64,
 }
 
+/// What was taken in from buckets. Nothing is deleted because it is no longer there.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[schema(as = OperationSync)]
+struct SyncPart {
+    sync_backup_num: u64,
+    err_sync_backup_num: u64,
+    delete_backup_num: u64,
+}
+
 impl From<Log> for OperationLog {
     fn from(log: Log) -> Self {
         let extra_info = ExtraInfo::of(&log);
@@ -199,6 +210,7 @@ impl ExtraInfo {
             migrate: None,
             update_expiration_time: None,
             auto_expand: None,
+            sync: None,
         };
         extra.tell(log);
         extra
@@ -252,6 +264,16 @@ impl ExtraInfo {
             }
             OperationDetails::AutoExpand { from_gb, to_gb } => {
                 extra.auto_expand = Some(ExpandPart { size_before: *from_gb, size: *to_gb });
+            }
+            OperationDetails::Sync { backup_id, backup_name, taken_in, failed } => {
+                if let (Some(id), Some(name)) = (backup_id, backup_name) {
+                    extra.backup = backup(id, name);
+                }
+                extra.sync = Some(SyncPart {
+                    sync_backup_num: *taken_in,
+                    err_sync_backup_num: *failed,
+                    delete_backup_num: 0,
+                });
             }
             OperationDetails::RemoveResource { .. } => {
                 extra.remove_resources = Some(RemovePart {

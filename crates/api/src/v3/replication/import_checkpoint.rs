@@ -1,11 +1,10 @@
-//! `ImportCheckpoint` (contract C26): checked, and refused, because no vault is of a hybrid cloud.
+//! `ImportCheckpoint` (contract C26): takes in what the project's buckets have.
 
-use std::convert::Infallible;
-
+use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
 use cbr_model::audit::Event;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::error::{ApiError, ErrorCode};
@@ -18,14 +17,14 @@ pub(crate) const OPERATION: Operation = Operation {
     verb: Verb::Post,
     path: "/v3/{project_id}/checkpoints/sync",
     group: "Replication",
-    summary: "Would pull what the bucket of a hybrid vault has; refused, because there is none.",
+    summary: "Takes in all backups of the project's buckets that are not there yet, as one task.",
     admission: Admission::Project,
     action: Some("cbr:vaults:sync"),
     event: Some(Event::new("syncVaultBackup", "vault")),
     success: 200,
     query: &[],
     request: Some(schema_of::<Request>()),
-    response: None,
+    response: Some(schema_of::<Response>()),
     mount: |filter| on(filter, handle),
 };
 
@@ -40,10 +39,25 @@ struct Request {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = CheckpointSync)]
 struct Sync {
+    /// A file vault.
     vault_id: String,
-    /// Whether a schedule asks.
-    #[serde(rename = "auto_trigger")]
-    _auto_trigger: bool,
+    /// Whether a schedule asks: then the backups are automatic ones.
+    auto_trigger: bool,
+}
+
+/// Body of the answer.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ImportCheckpointResponse)]
+struct Response {
+    sync: SyncBegun,
+}
+
+/// A synchronisation that began.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CheckpointSyncBegun)]
+struct SyncBegun {
+    vault_id: String,
+    operation_log_id: String,
 }
 
 /// `POST /v3/{project_id}/checkpoints/sync`
@@ -52,7 +66,10 @@ async fn handle(
     State(api): State<Api>,
     Authorised(access): Authorised,
     JsonBody(request): JsonBody<Request>,
-) -> Result<Infallible, ApiError> {
-    let vault = id_of(&request.sync.vault_id, ErrorCode::VaultNotFound)?;
-    Ok(api.services.replication.sync_vault(&access, vault).await?)
+) -> Result<Json<Response>, ApiError> {
+    let Sync { vault_id, auto_trigger } = request.sync;
+    let vault = id_of(&vault_id, ErrorCode::VaultNotFound)?;
+    let begun = api.services.imports.sync(&access, vault, auto_trigger).await?;
+    let (vault_id, operation_log_id) = (begun.vault.to_string(), begun.log.to_string());
+    Ok(Json(Response { sync: SyncBegun { vault_id, operation_log_id } }))
 }

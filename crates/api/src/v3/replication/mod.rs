@@ -1,4 +1,4 @@
-//! Copies in other regions (contract C25, C32, C56) and in hybrid clouds (C26, C33).
+//! Copies in other regions (contract C25, C32, C56), and backups that lie in buckets (C26, C33).
 
 pub(crate) mod capabilities;
 pub(crate) mod copy_backup;
