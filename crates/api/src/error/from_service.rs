@@ -78,15 +78,13 @@ const fn code(error: &Error) -> ErrorCode {
         E::BackupInUse(_) => C::BackupInUse,
         E::NotInTrash(_) => C::NotInTrash,
         E::TrashVaultGone { .. } => C::TrashVaultGone,
-        E::BackupExported(_) => C::BackupExported,
-        E::BackupNotExportable { .. } => C::BackupNotExportable,
+        E::BackupExported(_) | E::BackupNotExportable { .. } => of_exported(error),
         E::TooManyExports { .. } => C::TooManyExports,
         E::ExportNotFound(_) => C::ExportNotFound,
         E::BackupLocked(_) => C::BackupLocked,
         E::BackupNotRestorable { .. } => C::BackupNotRestorable,
         E::TargetTooSmall { .. } => C::TargetTooSmall,
-        E::ResourceBackingUp(_) => C::ResourceBackingUp,
-        E::ResourceRestoring(_) => C::ResourceRestoring,
+        E::ResourceBackingUp(_) | E::ResourceRestoring(_) => of_busy(error),
         E::RestoreElsewhere { .. } => C::RestoreElsewhere,
         E::SystemDiskTarget(_) => C::SystemDiskTarget,
         E::VolumeStatusForbidsRestore { .. } => C::VolumeForbidsRestore,
@@ -104,6 +102,20 @@ const fn code(error: &Error) -> ErrorCode {
         E::OperationNotCancellable { .. } => C::NotCancellable,
         E::ProviderUnavailable { .. } | E::ResourceUnreachable { .. } => C::ProviderUnavailable,
         E::Internal { .. } => C::Unknown,
+    }
+}
+
+/// What an export does not allow, and what cannot be exported.
+const fn of_exported(error: &Error) -> ErrorCode {
+    if matches!(error, E::BackupExported(_)) { C::BackupExported } else { C::BackupNotExportable }
+}
+
+/// What something else is done to just now.
+const fn of_busy(error: &Error) -> ErrorCode {
+    if matches!(error, E::ResourceBackingUp(_)) {
+        C::ResourceBackingUp
+    } else {
+        C::ResourceRestoring
     }
 }
 

@@ -1,7 +1,7 @@
 //! The whole service in the test's process: real services on SQLite, a fake provider
 //! with two disks, a store in memory, a clock that the test moves.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -44,6 +44,14 @@ pub(crate) const USER_NAME: &str = "admin";
 /// The disks.
 pub(crate) const VOLUMES: [&str; 2] =
     ["5b0c7f6e-0d0f-4c3a-9d5e-00000000000a", "5b0c7f6e-0d0f-4c3a-9d5e-00000000000b"];
+
+/// An empty bucket of a project.
+fn buckets(path: &Path, project: ProjectId) -> Buckets {
+    std::fs::create_dir(path).unwrap();
+    let (name, projects) = (BUCKET.to_owned(), vec![project]);
+    let bucket = Arc::new(DirectoryBucket::new(path));
+    Buckets::new(vec![ConfiguredBucket { name, bucket, projects }])
+}
 
 /// The service with a logged-in administrator.
 pub(crate) struct App {
@@ -121,12 +129,7 @@ impl App {
         let account = services.identity.bootstrap(&first, |_| Ok(())).await.unwrap().unwrap();
         // Only now it is known whose the bucket is.
         let bucket = exports.path().join(BUCKET);
-        std::fs::create_dir(&bucket).unwrap();
-        let services = Services::new(deps(Buckets::new(vec![ConfiguredBucket {
-            name: BUCKET.to_owned(),
-            bucket: Arc::new(DirectoryBucket::new(&bucket)),
-            projects: vec![account.project],
-        }])));
+        let services = Services::new(deps(buckets(&bucket, account.project)));
         let router = router(services.clone(), shared, Arc::clone(&random), settings);
         let mut app = Self {
             router,

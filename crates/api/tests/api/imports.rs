@@ -125,14 +125,7 @@ async fn a_bucket_of_another_project_does_not_exist() {
     let (token, project) = app.stranger().await;
     let ask = async |path: &str, body: &Value| {
         let uri = format!("/v3/{project}{path}");
-        let call = Call {
-            method: "POST",
-            uri: &uri,
-            token: Some(&token),
-            body: Some(body),
-            ..Call::default()
-        };
-        send(&app.router, call).await
+        send(&app.router, Call::new("POST", uri).token(&token).json(body).build()).await
     };
     let body = json!({"vault": {"name": "files", "resources": [], "billing": {
         "consistent_level": "crash_consistent", "object_type": "file",
@@ -169,7 +162,11 @@ async fn a_vault_is_synchronised_with_the_buckets() {
     assert_eq!(begun["sync"]["vault_id"], vault);
     let busy = app.post("/checkpoints/sync", &sync(&vault)).await.expect(400);
     assert_eq!(busy.code(), "BackupService.7302");
-    app.settle().await;
+    // It waits for the import that it began.
+    for _ in 0..3 {
+        app.settle().await;
+        app.clock.advance(std::time::Duration::from_secs(2));
+    }
     let log = begun["sync"]["operation_log_id"].as_str().unwrap();
     let log = app.get(&format!("/operation-logs/{log}")).await.expect(200).body;
     let log = &log["operation_log"];
