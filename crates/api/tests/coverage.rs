@@ -14,7 +14,7 @@ use cbr_api::operation::{Admission, Form, Operation, Verb};
 const FILE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/api-answers");
 
 /// Operations that this installation always refuses, and why. One that begins to succeed must leave the list.
-const NEVER_SUCCEED: [(&str, &str); 7] = [
+const NEVER_SUCCEED: [(&str, &str); 5] = [
     (
         "CopyBackup",
         "there is one region: nothing can be copied to another (REP comes with regions)",
@@ -23,8 +23,6 @@ const NEVER_SUCCEED: [(&str, &str); 7] = [
     ("CreateShare", "there is no provider of file systems"),
     ("ShowShare", "as CreateShare"),
     ("DeleteShare", "as CreateShare"),
-    ("MigrateDomain", "there are no predecessor services to migrate from"),
-    ("ShowMigrateStatus", "as MigrateDomain"),
 ];
 
 /// Codes that no answer can have yet, and why. One that is seen must leave the list.

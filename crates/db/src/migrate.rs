@@ -45,6 +45,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (44, include_str!("../migrations/0044_backup_counts.sql")),
     (47, include_str!("../migrations/0047_long_lists.sql")),
     (49, include_str!("../migrations/0049_alarm_namespaces.sql")),
+    (50, include_str!("../migrations/0050_domain_migrations.sql")),
 ];
 
 const TABLE: &str = "

@@ -23,6 +23,7 @@ use crate::custom_points::CustomPoints;
 use crate::custom_roles::CustomRoles;
 use crate::deliveries::Deliveries;
 use crate::disk_owners::DiskOwners;
+use crate::domain_migrations::DomainMigrations;
 use crate::domains::Domains;
 use crate::engine::Engine;
 use crate::enterprise_projects::EnterpriseProjects;
@@ -157,6 +158,11 @@ impl Tx {
     /// Images made of backups.
     pub const fn images(&mut self) -> Images<'_> {
         Images { tx: self }
+    }
+
+    /// Accounts that asked to be moved here.
+    pub const fn domain_migrations(&mut self) -> DomainMigrations<'_> {
+        DomainMigrations { tx: self }
     }
 
     /// Tags that accounts have defined beforehand.

@@ -11,6 +11,7 @@ pub mod backup;
 pub mod billing;
 pub mod checkpoint;
 pub mod custom_metric;
+pub mod domain_migration;
 pub mod event;
 pub mod export;
 pub mod id;

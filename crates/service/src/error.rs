@@ -227,6 +227,9 @@ pub enum Error {
         /// The resource.
         resource: ResourceId,
     },
+    /// Contract C71: there is nothing to show of what nobody asked for.
+    #[error("the account never asked to be migrated; POST /v3/migrates asks")]
+    NeverMigrated,
     /// No provider knows it, or it is another project's.
     #[error("resource {0} does not exist")]
     ResourceNotFound(ResourceId),

@@ -60,6 +60,7 @@ const fn code(error: &Error) -> ErrorCode {
         E::Policy(refusal) => of_policy(refusal),
         E::TooManyResources { .. } => C::TooManyResources,
         E::ResourceKindMismatch { .. } => C::ResourceKindMismatch,
+        E::NeverMigrated => C::MigrationNotFound,
         E::HostsNotTaken { .. } => C::VaultTakesNothing,
         E::ResourceInOtherVault { .. } => C::ResourceInOtherVault,
         E::ResourceRepeated { .. } => C::ResourceRepeated,

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::app::{App, DOMAIN_NAME, PROJECT_NAME};
 use crate::client::{Call, send};
+use crate::people::Office;
 use crate::things::SYSTEM_DISK;
 
 const NOBODY: &str = "5b0c7f6e-0d0f-4c3a-9d5e-0c7e3f1b2a01";
@@ -126,19 +127,47 @@ async fn capabilities_and_features_say_that_there_is_one_region() {
     }
 }
 
-/// Contract C70, C71.
+/// Contract C70, C71, B.10: that an account asked is kept and shown, by an administrator; there is nothing to move, so
+/// it is over at once, and no operation is pretended.
 #[tokio::test]
-async fn nothing_was_ever_migrated() {
+async fn a_migration_is_written_down_and_over_at_once() {
     let app = App::start().await;
-    let shown = app.call("GET", "/v3/migrates?all_regions=true", None).await.expect(404);
-    assert_eq!(shown.code(), "BackupService.4001");
+    let office = Office::open(&app).await;
+    const PATH: &str = "/v3/migrates";
+    let never = office.get(&format!("{PATH}?all_regions=true")).await.expect(404);
+    assert_eq!(never.code(), "BackupService.4001");
     let start = |reservation: f64| json!({"all_regions": true, "reservation": reservation});
-    let refused = app.call("POST", "/v3/migrates", Some(&start(0.2))).await.expect(404);
-    assert_eq!(refused.code(), "BackupService.4001");
-    let refused = app.call("POST", "/v3/migrates", Some(&start(1.5))).await.expect(400);
+    for wrong in [start(1.5), start(-0.1), json!({"all_regions": true}), json!({"reservation": 1})]
+    {
+        let refused = office.post(PATH, wrong).await.expect(400);
+        assert_eq!(refused.code(), "BackupService.9900");
+    }
+    assert_eq!(office.get(PATH).await.expect(404).code(), "BackupService.4001");
+    let before = app.records().await.len();
+    // Again is harmless.
+    for reservation in [0.2, 0.0, 1.0] {
+        let asked = office.post(PATH, start(reservation)).await.expect(200).body;
+        assert_eq!(asked, json!({ PROJECT_NAME: "running" }));
+    }
+    assert_eq!(app.records().await.len(), before + 3);
+    for query in ["", "?all_regions=false"] {
+        let shown = office.get(&format!("{PATH}{query}")).await.expect(200).body;
+        assert_eq!(shown["status"], "success");
+        let projects = shown["project_status"].as_array().unwrap();
+        let own = projects.iter().find(|it| it["project_id"] == app.project().as_str()).unwrap();
+        let want = json!({"status": "success", "project_id": app.project(),
+            "project_name": PROJECT_NAME, "region_id": PROJECT_NAME, "progress": 100});
+        assert_eq!(*own, want);
+    }
+    let refused = office.get(&format!("{PATH}?all_regions=maybe")).await.expect(400);
     assert_eq!(refused.code(), "BackupService.9900");
-    let refused = app.call("GET", "/v3/migrates?all_regions=maybe", None).await.expect(400);
-    assert_eq!(refused.code(), "BackupService.9900");
+    assert_eq!(app.get("/operation-logs").await.expect(200).body["count"], 0);
+    // Another account has not asked; a credential for one project is not good for the account.
+    let (token, _) = app.stranger_for_account().await;
+    let call = Call::new("GET", PATH.into()).token(&token);
+    send(&app.router, call.build()).await.expect(404);
+    app.call("GET", PATH, None).await.expect(403);
+    app.call("POST", PATH, Some(&start(0.2))).await.expect(403);
 }
 
 /// Contract C72 to C74; P26: another account's projects are told by its full name only.

@@ -12,6 +12,7 @@ mod backup_counts;
 mod backups;
 mod billing;
 mod builders;
+mod domain_migrations;
 mod exports;
 mod identity;
 mod images;

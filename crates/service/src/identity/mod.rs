@@ -9,6 +9,7 @@ mod grants;
 mod groups;
 mod keys;
 mod mfa;
+mod migration;
 mod password;
 mod permit;
 mod predefined_tags;
