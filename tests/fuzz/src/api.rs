@@ -66,6 +66,7 @@ async fn start(folder: &Path) -> (Router, String) {
         monitoring: cbr_service::monitoring::MonitorOptions::default(),
         courier: Arc::new(cbr_service::topics::RecordingCourier::default()),
         billing: cbr_service::billing::BillingSettings::default(),
+        buckets: cbr_service::imports::Buckets::default(),
     });
     let first = FirstAccount {
         domain_name: "acme".into(),

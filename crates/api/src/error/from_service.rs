@@ -77,8 +77,7 @@ const fn code(error: &Error) -> ErrorCode {
         E::BackupNotFound(_) => C::BackupNotFound,
         E::BackupNotDeletable { .. } => C::BackupNotDeletable,
         E::BackupInUse(_) => C::BackupInUse,
-        E::NotInTrash(_) => C::NotInTrash,
-        E::TrashVaultGone { .. } => C::TrashVaultGone,
+        E::NotInTrash(_) | E::TrashVaultGone { .. } => of_trash(error),
         E::BackupExported(_) | E::BackupNotExportable { .. } => of_exported(error),
         E::TooManyExports { .. } => C::TooManyExports,
         E::ExportNotFound(_) => C::ExportNotFound,
@@ -104,6 +103,10 @@ const fn code(error: &Error) -> ErrorCode {
         E::ProviderUnavailable { .. } | E::ResourceUnreachable { .. } => C::ProviderUnavailable,
         E::Internal { .. } => C::Unknown,
     }
+}
+
+const fn of_trash(error: &Error) -> ErrorCode {
+    if matches!(error, E::NotInTrash(_)) { C::NotInTrash } else { C::TrashVaultGone }
 }
 
 /// What an export does not allow, and what cannot be exported.

@@ -25,7 +25,7 @@ fn sync(vault: &str) -> Value {
 impl App {
     fn put_image(&self) {
         std::fs::create_dir_all(self.bucket.join("vm")).unwrap();
-        std::fs::write(self.bucket.join("vm/disk.raw"), [7; 100_000]).unwrap();
+        std::fs::write(self.bucket.join("vm/disk.raw"), vec![7; 100_000]).unwrap();
     }
 }
 

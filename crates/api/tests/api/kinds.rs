@@ -121,7 +121,8 @@ async fn vaults_are_found_by_what_they_are_for() {
         for list in ["/vaults?", &external] {
             let mut found = found(&app, &format!("{list}{query}")).await;
             let mut want: Vec<String> = want.iter().map(|id| (*id).clone()).collect();
-            (found.sort(), want.sort());
+            found.sort();
+            want.sort();
             assert_eq!(found, want, "{list}{query}");
         }
     }

@@ -127,13 +127,15 @@ async fn capabilities_and_features_say_that_there_is_one_region() {
     }
 }
 
+/// Both operations of a migration.
+const PATH: &str = "/v3/migrates";
+
 /// Contract C70, C71, B.10: that an account asked is kept and shown, by an administrator; there is nothing to move, so
 /// it is over at once, and no operation is pretended.
 #[tokio::test]
 async fn a_migration_is_written_down_and_over_at_once() {
     let app = App::start().await;
     let office = Office::open(&app).await;
-    const PATH: &str = "/v3/migrates";
     let never = office.get(&format!("{PATH}?all_regions=true")).await.expect(404);
     assert_eq!(never.code(), "BackupService.4001");
     let start = |reservation: f64| json!({"all_regions": true, "reservation": reservation});
@@ -164,7 +166,7 @@ async fn a_migration_is_written_down_and_over_at_once() {
     assert_eq!(app.get("/operation-logs").await.expect(200).body["count"], 0);
     // Another account has not asked; a credential for one project is not good for the account.
     let (token, _) = app.stranger_for_account().await;
-    let call = Call::new("GET", PATH.into()).token(&token);
+    let call = Call::new("GET", PATH).token(&token);
     send(&app.router, call.build()).await.expect(404);
     app.call("GET", PATH, None).await.expect(403);
     app.call("POST", PATH, Some(&start(0.2))).await.expect(403);

@@ -114,7 +114,7 @@ mod tests {
                 700
             }
             fn allocated(&self) -> io::Result<Vec<Range<u64>>> {
-                Ok(vec![0..700])
+                Ok(std::iter::once(0..700).collect())
             }
             fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
                 check_bounds(700, offset, buffer.len() as u64)?;
