@@ -104,8 +104,9 @@ fn a_path_with_a_project_needs_a_credential_for_that_project() {
         assert_eq!(has_project, operation.admission == Admission::Project, "{}", operation.name);
         let has_action = operation.action.is_some() || WITHOUT_ACTION.contains(&operation.name);
         let is_identity = operation.path.starts_with("/v1.0/") || operation.group == "Identity";
-        let acts_in_project = has_project || operation.admission == Admission::OwnProject;
-        assert!(is_identity || acts_in_project == has_action, "{}", operation.name);
+        let needs_action = has_project
+            || matches!(operation.admission, Admission::OwnProject | Admission::Account);
+        assert!(is_identity || needs_action == has_action, "{}", operation.name);
     }
 }
 
