@@ -120,26 +120,32 @@ impl Output {
             let head = Some(head).filter(|head| !head.is_empty());
             return head.into_iter().chain(rows).try_for_each(|row| self.line(csv(&row)));
         }
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING);
-        table.set_content_arrangement(ContentArrangement::Disabled);
-        if !head.is_empty() {
-            table.set_header(head);
-        }
-        table.add_rows(rows.into_iter().map(|row| row.into_iter().map(|cell| tame(&cell))));
-        // Blanks at the ends of lines only disturb in pipes.
-        let lines: Vec<String> = table
-            .lines()
-            .map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned())
-            .filter(|line| !line.is_empty())
-            .collect();
-        if lines.is_empty() { Ok(()) } else { self.line(lines.join("\n")) }
+        let lines = table(head, rows);
+        if lines.is_empty() { Ok(()) } else { self.line(lines) }
     }
 
     /// Says something about the work. Nobody listening is no error.
     pub(crate) fn note(self, text: impl Display) {
         drop(writeln!(io::stderr().lock(), "{text}"));
     }
+}
+
+/// The lines of a table for people.
+fn table(head: Vec<String>, rows: Vec<Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    if !head.is_empty() {
+        table.set_header(head);
+    }
+    table.add_rows(rows.into_iter().map(|row| row.into_iter().map(|cell| tame(&cell))));
+    // Blanks at the ends of lines only disturb in pipes.
+    let lines: Vec<String> = table
+        .lines()
+        .map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned())
+        .filter(|line| !line.is_empty())
+        .collect();
+    lines.join("\n")
 }
 
 /// A line of comma-separated values (RFC 4180). Texts that a spreadsheet would calculate stay texts: they get an
@@ -189,7 +195,7 @@ pub(crate) fn bytes(count: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{csv, tame};
+    use super::{csv, table, tame};
 
     /// BAK-55: what a field holds is one field again where it is read.
     #[test]
@@ -206,6 +212,8 @@ mod tests {
         let want = "'=1+1,'@SUM(A1),'+x,\"'-x, y\",-5,+2.5,-,a=b,'\t=1";
         assert_eq!(csv(&fields), want);
         assert_eq!(tame("a\u{1b}[2Jb\u{202e}c\r\u{7}"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}\u{fffd}");
+        let told = table(vec!["name".into()], vec![vec!["a\u{1b}[2J".into()], vec!["b".into()]]);
+        assert_eq!(told, "name\na\u{fffd}[2J\nb");
         assert_eq!(tame("备份 \n–é"), "备份 \n–é");
     }
 }

@@ -52,14 +52,19 @@ impl Cache {
         if !self.happens(inner, 2) {
             return;
         }
-        let Some(bytes) = inner.shelf.files.get(name).cloned() else { return };
-        let at = usize::try_from(inner.below(bytes.len() as u64)).unwrap_or(0);
-        let others: Vec<&String> =
-            inner.shelf.files.keys().filter(|other| *other != name).collect();
+        // Also of a domain that has none any more, and where there was none: few runs have two at once.
+        let bytes = inner.shelf.files.get(name).cloned().unwrap_or_default();
+        let at = usize::try_from(inner.below(bytes.len().max(1) as u64)).unwrap_or(0);
+        let others = inner.shelf.old.iter().filter(|(other, _)| *other != name);
+        let others: Vec<&Vec<u8>> = others.flat_map(|(_, states)| states).collect();
         let other = (!others.is_empty()).then(|| others[at % others.len()].clone());
-        // Few runs have two domains at work, so whenever one has, this is what happens mostly.
-        let kinds = if other.is_some() { 8 } else { 4 };
-        let harmed = match inner.below(kinds) {
+        let kind = match (bytes.is_empty(), &other) {
+            (true, None) => return,
+            (true, Some(_)) => 4,
+            (false, None) => inner.below(4),
+            (false, Some(_)) => inner.below(8),
+        };
+        let harmed = match kind {
             0 => {
                 inner.saw("a cache file was damaged");
                 let mut bytes = bytes;
@@ -83,7 +88,7 @@ impl Cache {
                 inner.saw("a cache file was another domain's");
                 // Behind what is right, or instead of it.
                 let kept = if at % 2 == 0 { bytes.as_slice() } else { &[] };
-                other.map(|other| [kept, &inner.shelf.files[&other]].concat())
+                other.map(|other| [kept, &other].concat())
             }
         };
         match harmed {

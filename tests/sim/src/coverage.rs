@@ -58,7 +58,7 @@ pub const REQUIRED: &[&str] = &[
     "a cache file was damaged",
     "a cache file was lost",
     "a cache file was an older one",
-    // One of another domain is too rare to be asked for: `delete/kept/tests.rs` of the store has it.
+    "a cache file was another domain's",
     // Damage.
     "a scrub came to its end",
     "a pack was healed",

@@ -145,3 +145,26 @@ async fn a_copy_does_not_stand_in_for_a_volume_that_cannot_be_reached() {
     provider.delete_volume(volume).await.unwrap();
     assert_eq!(ids(&provider).await, [("b".to_owned(), volume)]);
 }
+
+/// RGN-07: while nothing is mounted at a pool's mount point, nothing is read there, nothing is made there, and what
+/// was there is not gone.
+#[tokio::test]
+async fn an_empty_mount_point_is_no_empty_pool() {
+    let (root, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut config = two_pools(root.path());
+    drop_raw(&root.path().join("a"), "in-a.raw", MIB);
+    drop_raw(&root.path().join("b"), "in-b.raw", MIB);
+    let in_a = id(&open(&config, state.path()), "in-a.raw").await;
+    config.pools[0].mount_point = Some(config.pools[0].path.clone());
+    let provider = open(&config, state.path());
+    assert_eq!(listed(&provider).await, ["in-b.raw"]);
+    assert!(provider.volume(in_a).await.unwrap_err().is_unreachable());
+    assert!(provider.delete_volume(in_a).await.unwrap_err().is_unreachable());
+    provider.create_volume(&new_volume(1, "a")).await.unwrap_err();
+    let files = fs::read_dir(root.path().join("a")).unwrap().count();
+    assert_eq!(files, 1, "what was there before, and nothing new");
+    let pools = provider.pools().await.unwrap();
+    let problem = |name: &str| pools.iter().find(|pool| pool.name == name).unwrap().problem.clone();
+    assert!(problem("a").unwrap().contains("no file system is mounted"));
+    assert_eq!(problem("b"), None);
+}

@@ -87,11 +87,6 @@ fn is_same(known: &Backup, item: &NewImport) -> bool {
 }
 
 async fn file_vault(tx: &mut Tx, project: ProjectId, item: &NewImport) -> Result<Vault> {
-    let filter = VaultFilter { kinds: vec![VaultKind::File], ..VaultFilter::default() };
-    let listed = tx.vaults().list(project, &filter, &Page::default()).await;
-    let mut vaults = listed.map_err(db("listing vaults"))?.rows;
-    vaults.retain(|vault| vault.status != VaultStatus::Deleting);
-    vaults.sort_by_key(|vault| (vault.created_at, vault.id));
     let of_resource = BackupFilter {
         resource: Some(item.resource),
         resource_kind: Some(ResourceKind::Native),
@@ -99,12 +94,19 @@ async fn file_vault(tx: &mut Tx, project: ProjectId, item: &NewImport) -> Result
     };
     let newest = Page { limit: 1, ..Page::default() };
     let earlier = tx.backups().list(project, &of_resource, &newest).await;
-    let earlier = earlier.map_err(db("listing backups"))?.rows.pop();
-    let home = earlier.and_then(|earlier| vaults.iter().position(|one| one.id == earlier.vault));
-    match home {
-        Some(at) => Ok(vaults.swap_remove(at)),
-        None => vaults.into_iter().next().ok_or_else(|| ImportError::NoFileVault.into()),
+    if let Some(earlier) = earlier.map_err(db("listing backups"))?.rows.pop() {
+        let home = tx.vaults().find(project, earlier.vault).await.map_err(db("reading a vault"))?;
+        if let Some(home) = home.filter(|home| home.status != VaultStatus::Deleting) {
+            return Ok(home);
+        }
     }
+    let filter = VaultFilter { kinds: vec![VaultKind::File], ..VaultFilter::default() };
+    let listed = tx.vaults().list(project, &filter, &Page::default()).await;
+    let vaults = listed.map_err(db("listing vaults"))?.rows.into_iter();
+    vaults
+        .filter(|vault| vault.status != VaultStatus::Deleting)
+        .min_by_key(|vault| (vault.created_at, vault.id))
+        .ok_or_else(|| ImportError::NoFileVault.into())
 }
 
 /// Looks at the image of an import. Waits for the bucket.
