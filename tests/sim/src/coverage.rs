@@ -67,6 +67,8 @@ pub const REQUIRED: &[&str] = &[
     "a repair was undone",
     "a crash while damage was healed",
     "damage was healed in the end",
+    "a pack lived on in its patches",
+    "a pack that is shared lived on in its patches",
     // Keys.
     "a tenant's key was rotated",
     "a version lies under several keys of its tenant",

@@ -5,6 +5,8 @@ use cbr_store::{Job, Problem, ScrubBudget, ScrubLevel};
 use crate::actor::{Actor, Began};
 use crate::plan::Harm;
 
+/// What an object begins with.
+const HEADER_BYTES: usize = 64;
 /// How many requests a step of a scrub may make.
 const SCRUB_REQUESTS: u64 = 40;
 /// How many steps a pass may take before it is left for later.
@@ -109,8 +111,11 @@ impl Actor {
     pub(crate) fn corrupt(&self, harm: Harm, choice: u64) {
         let mut inner = self.world.lock();
         let is_pack = |key: &str| key.contains("/p/") || key.contains("/m/");
-        let keys: Vec<_> =
+        let mut keys: Vec<_> =
             inner.objects.keys().filter(|key| is_pack(key.as_str())).cloned().collect();
+        if harm == Harm::FlipBlocks {
+            keys.retain(|key| inner.oracle.is_of_several(key));
+        }
         if keys.is_empty() {
             return;
         }
@@ -118,6 +123,11 @@ impl Actor {
         let key = pick(choice);
         let mut object = inner.objects[&key].clone();
         match harm {
+            Harm::FlipBlocks => {
+                // Behind the header slots come first.
+                let at = HEADER_BYTES + usize::try_from(choice >> 20).unwrap() % (object.len() / 3);
+                object[at] ^= 1 << (choice >> 61);
+            }
             Harm::Flip => {
                 let at = usize::try_from((choice >> 20) % object.len() as u64).unwrap();
                 object[at] ^= 1 << (choice >> 61);

@@ -154,6 +154,8 @@ pub enum End {
 /// What is done to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Harm {
+    /// One bit of a pack of blocks flipped, in a slot, that several versions need.
+    FlipBlocks,
     /// One bit flipped.
     Flip,
     /// The last third is gone.

@@ -2,7 +2,7 @@
 //! Each is there for a mistake that nothing else showed (tests/planted.rs).
 
 use crate::chance::Chance;
-use crate::plan::{End, FaultAt, Kind, Op, Plan, Setting};
+use crate::plan::{End, FaultAt, Harm, Kind, Op, Plan, Setting};
 
 /// How many actors there are at most; the scenes of further ones are played by those.
 const ACTORS_MAX: usize = 5;
@@ -12,6 +12,10 @@ impl Plan {
     pub fn of(seed: u64) -> Self {
         let mut plan = Self::middle(seed);
         plan.setting.has_cache = Chance::new(seed ^ 0xcac4e).one_in(2);
+        let mut chance = Chance::new(seed ^ 0x3e4d);
+        if plan.setting != Setting::default() && chance.one_in(16) {
+            plan.mend(&mut chance);
+        }
         plan
     }
 
@@ -114,6 +118,47 @@ impl Plan {
             let others = self.any_chain(chance);
             self.play(chance, vec![Op::Note { chain: others }, Op::Note { chain }]);
         }
+    }
+
+    /// A pack is damaged, healed by who has its blocks still, and loses some of them afterwards; where blocks are
+    /// shared another chain needs it, too, and somebody borrows from it meanwhile.
+    fn mend(&mut self, chance: &mut Chance) {
+        let chain = self.any_chain(chance);
+        let other = (chain + 1) % self.chains;
+        self.compact_below_percent = 100;
+        self.setting.pack_bytes = 8 << 10;
+        let backup = |chain, edits, clones| Op::Backup {
+            chain,
+            edits,
+            resize: Some(12),
+            clones,
+            with_map: false,
+            end: End::Commit,
+        };
+        let fills = 1 + chance.below(1 << 40);
+        let full = (0..12).map(|at| (at, fills + at * at)).collect();
+        // What the second versions have alone is of the pack that is harmed, too.
+        let from = chance.pick(&[1, 2, 3, 3, 6, 11]);
+        let part: Vec<(u64, u64)> = (from..12).map(|at| (at, (fills << 1) + at)).collect();
+        let clone = (other != chain).then_some(chain);
+        let mut ops = vec![backup(chain, full, None), backup(other, Vec::new(), clone)];
+        ops.extend([backup(chain, part.clone(), None), backup(other, part, None)]);
+        let harm = chance.pick(&[Harm::FlipBlocks, Harm::FlipBlocks, Harm::FlipBlocks, Harm::Flip]);
+        ops.extend([Op::Corrupt { harm, choice: chance.next() }, Op::Scrub]);
+        if chance.one_in(2) {
+            ops.push(Op::Repair);
+        }
+        // They heal it, and build on it no more.
+        ops.extend([backup(chain, Vec::new(), None), backup(other, Vec::new(), None)]);
+        for chain in [chain, other] {
+            ops.push(Op::Delete { chain, choice: 0, count: 1 + chance.below(2) });
+            ops.push(Op::Reclaim { chain });
+        }
+        ops.push(Op::Restore { chain, choice: chance.next() });
+        self.play(chance, ops);
+        let borrower = self.any_chain(chance);
+        let borrows = vec![backup(borrower, Vec::new(), Some(chain)); 3];
+        self.play(chance, borrows);
     }
 
     fn any_chain(&self, chance: &mut Chance) -> usize {

@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use cbr_store::backend::{Key, Op, Put};
+use cbr_store::format::id::Scope;
 use cbr_store::format::place::Place;
 
 use crate::cache::Shelf;
@@ -377,6 +378,11 @@ impl Inner {
             && !self.is_of_shredded(key)
         {
             self.violation(what);
+        }
+        match self.oracle.leaves_to_patches(key) {
+            Some(Scope::Volume) => self.saw("a pack lived on in its patches"),
+            Some(Scope::Tenant) => self.saw("a pack that is shared lived on in its patches"),
+            None => {}
         }
         self.objects.remove(key);
         self.oracle.saw_removal(key);

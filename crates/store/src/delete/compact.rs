@@ -49,13 +49,13 @@ impl Survivors {
 
 /// Writes the next generation with `survivors` only; its size, or `None` if somebody else did.
 ///
-/// `may_be_patched`: a survivor that is damaged and wholly in patches stays in these. It is not
-/// sealed again, because two contents are never sealed under one key and number.
+/// A survivor that is damaged and wholly in patches stays in these. It is not sealed again, because two
+/// contents are never sealed under one key and number.
 pub(super) fn rewrite(
     packs: &Packs,
     random: &dyn Random,
     index: &PackIndex,
-    (survivors, may_be_patched): (&Survivors, bool),
+    survivors: &Survivors,
 ) -> Result<Option<u64>> {
     let is_resealed = index.sealed_by() != packs.keys().sealing_id();
     let dek = if is_resealed {
@@ -73,7 +73,7 @@ pub(super) fn rewrite(
             .ok_or_else(|| Error::Missing { object: index.key().to_string() })?;
         match scratch.open(index, entry, &sealed) {
             Ok(()) => {}
-            Err(error) if error.is_damage() && may_be_patched => {
+            Err(error) if error.is_damage() => {
                 if packs.is_in_patches(index.pack(), entry, &mut scratch)? {
                     continue;
                 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::plan::PackName;
-use crate::chain::ChainLog;
+use super::shared::Books;
+use crate::chain::History;
 use crate::error::Result;
 use crate::format::id::{PackKind, SlotRef};
 use crate::format::node::Content;
@@ -12,16 +13,28 @@ use crate::map::MapReader;
 use crate::map::reader::Visit;
 use crate::packs::{Packs, Scratch};
 
-/// The slots of `name` that a version that stays names, in its map or as a list. `None`: a map
-/// cannot be read, so it may be any.
+/// The slots of `name` that a version of any chain of the domain needs, in its map or as a list. `None`: a
+/// map cannot be read, so it may be any.
 pub(super) fn needed_slots(
-    log: &ChainLog,
+    books: &Books,
     packs: &Arc<Packs>,
     name: PackName,
 ) -> Result<Option<BTreeSet<u32>>> {
-    let history = log.read()?.sound()?;
+    let (mut needed, mut is_whole) = (BTreeSet::new(), true);
+    for history in &books.histories {
+        is_whole &= add_needed(history, packs, name, &mut needed)?;
+    }
+    Ok(is_whole.then_some(needed))
+}
+
+/// Adds what one chain needs; false if a map of it cannot be read.
+fn add_needed(
+    history: &History,
+    packs: &Arc<Packs>,
+    name: PackName,
+    needed: &mut BTreeSet<u32>,
+) -> Result<bool> {
     let live = history.needed();
-    let mut needed = BTreeSet::new();
     let mut add = |kind: PackKind, slot: &SlotRef| {
         if (kind, slot.pack) == name {
             needed.insert(slot.slot);
@@ -53,5 +66,5 @@ pub(super) fn needed_slots(
             Ok(())
         })?;
     }
-    Ok(is_whole.then_some(needed))
+    Ok(is_whole)
 }

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::compact::{Survivors, rewrite};
 use super::needed::needed_slots;
 use super::plan::PackName;
+use super::shared::Books;
 use super::sweep::Sweep;
 use crate::backend::BackendError;
+use crate::chain::ChainLog;
 use crate::error::{Error, Result};
 use crate::format::id::{PackRef, Scope};
 use crate::format::pack::{PackIndex, Patch, SlotEntry};
@@ -103,6 +105,8 @@ impl Sweep<'_> {
             generations.range(..newest).map(|(generation, size)| (*generation, *size)).collect();
         let has_all = match self.older(&index, &older, &nothing)? {
             Older::Superseded => true,
+            // What a session may have borrowed of them is for a sweep to see, which retires it first.
+            Older::Unreadable if self.log.chain.scope != Scope::Volume => false,
             Older::Unreadable => self.has_all_needed(name, &index)?,
             // A compaction that was interrupted: the next sweep ends it.
             Older::Needed => false,
@@ -112,9 +116,7 @@ impl Sweep<'_> {
         }
         if index.sealed_by() != keys.sealing_id() {
             let survivors = Survivors::of(&index, &nothing);
-            let is_alone = self.log.chain.scope == Scope::Volume;
-            let random = self.log.random.as_ref();
-            match rewrite(self.packs, random, &index, (&survivors, is_alone))? {
+            match rewrite(self.packs, self.log.random.as_ref(), &index, &survivors)? {
                 Some(_) => drop(self.remove(name, &BTreeMap::from([(*newest, *size)]))?),
                 None => return Ok(false),
             }
@@ -134,8 +136,7 @@ impl Sweep<'_> {
         if planted::has(Bug::RemovedBeforeRewritten) {
             self.remove(name, older)?;
         }
-        let is_alone = self.log.chain.scope == Scope::Volume;
-        match rewrite(self.packs, self.log.random.as_ref(), index, (survivors, is_alone)) {
+        match rewrite(self.packs, self.log.random.as_ref(), index, survivors) {
             Ok(Some(new_size)) => Ok(Some(self.remove(name, older)?.saturating_sub(new_size))),
             Ok(None) => Ok(None),
             // On a full disk removing must go on (P19); another sweep will rewrite it.
@@ -176,8 +177,7 @@ impl Sweep<'_> {
             };
             for entry in index.slots().iter().filter(lacks) {
                 // What was rewritten leaves to its patches what they have healed.
-                let is_alone = self.log.chain.scope == Scope::Volume;
-                if !is_alone || !self.packs.is_in_patches(newest.pack(), entry, &mut scratch)? {
+                if !self.packs.is_in_patches(newest.pack(), entry, &mut scratch)? {
                     return Ok(Older::Needed);
                 }
             }
@@ -189,10 +189,8 @@ impl Sweep<'_> {
     /// generations.
     fn has_all_needed(&self, (kind, id): &PackName, newest: &PackIndex) -> Result<bool> {
         // Where chains share blocks the others' maps name it too.
-        if self.log.chain.scope != Scope::Volume {
-            return Ok(false);
-        }
-        let Some(needed) = needed_slots(self.log, self.packs, (*kind, *id))? else {
+        let books = Books::read(self.log, ChainLog::read_all_names)?;
+        let Some(needed) = needed_slots(&books, self.packs, (*kind, *id))? else {
             return Ok(false);
         };
         let pack = self.packs.pack(*kind, *id);
@@ -206,9 +204,6 @@ impl Sweep<'_> {
 
     /// Whether patches have slots of the pack that are not dead. One that cannot be read may.
     pub(super) fn is_mended(&self, pack: &PackRef, dead: &BTreeSet<u32>) -> Result<bool> {
-        if self.log.chain.scope != Scope::Volume {
-            return Ok(false);
-        }
         let needed = |patch: &Option<Patch>| match patch {
             None => true,
             Some(patch) => {

@@ -215,16 +215,22 @@ impl Sweep<'_> {
         let step = |dead: &BTreeSet<u32>| self.shrinking(&index, &blank, (dead, is_patched));
         let Some(all) = step(dead)? else { return Ok(None) };
         let retirement = look.retirement.as_ref().filter(|_| name.0 == PackKind::Data);
+        let Some(retirement) = retirement else { return Ok(Some(all)) };
+        // With an older generation goes what the newest lacks, also if that one stays.
+        let is_hidden = |slot: &u32| index.slot(*slot).is_none();
         let takes_slots = matches!(all.reason, ReclaimReason::DeadSlots);
-        let Some(retirement) = retirement.filter(|_| takes_slots) else { return Ok(Some(all)) };
-        let Split { going, later, retire } = retirement.split(name.1, dead);
+        let goes = dead.iter().filter(|slot| takes_slots || is_hidden(slot)).copied().collect();
+        let Split { going, later, retire } = retirement.split(name.1, &goes);
         let retire = (!retire.is_empty()).then_some(RetiredSlots::Some(retire));
         if later.is_empty() {
             return Ok(Some(ReclaimStep { retire, ..all }));
         }
         let waiting_bytes = Survivors::of(&index, &later).dead_bytes;
         let (reason, action) = (ReclaimReason::DeadSlots, ReclaimAction::Retire);
-        let now = step(&going)?.unwrap_or(ReclaimStep { action, reason, ..blank.clone() });
+        // Nobody knows of a slot that cannot be seen whether an older generation has it.
+        let is_held = generations.len() > 1 && later.iter().any(is_hidden);
+        let now = if is_held { None } else { step(&going)? };
+        let now = now.unwrap_or(ReclaimStep { action, reason, ..blank.clone() });
         Ok(Some(ReclaimStep { waiting_bytes, retire, ..now }))
     }
 

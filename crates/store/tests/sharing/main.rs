@@ -11,6 +11,7 @@ mod folding;
 mod healing;
 mod histories;
 mod interleaving;
+mod patched;
 #[path = "../reachable/mod.rs"]
 #[expect(dead_code, reason = "a chain alone has one generation of each pack at once")]
 mod reachable;

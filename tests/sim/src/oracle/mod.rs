@@ -10,7 +10,7 @@ mod packs;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cbr_store::backend::Key;
-use cbr_store::format::id::{ChainRef, PackId, PackKind, PackRef, SessionNonce, SlotRef};
+use cbr_store::format::id::{ChainRef, PackId, PackKind, PackRef, Scope, SessionNonce, SlotRef};
 use cbr_store::format::place::{self, Place};
 use cbr_store::format::record::{
     Claim, Commit, Deed, Delete, Note, Outcome, Record, Retire, RetiredSlots,
@@ -213,7 +213,10 @@ impl Oracle {
     ) -> Option<String> {
         match Place::parse(key)? {
             Place::Pack(pack, generation) => {
-                let has = |slot| self.packs.has_sound_besides(&pack, generation, slot);
+                let has = |slot| {
+                    self.packs.has_sound_besides(&pack, generation, slot)
+                        || self.packs.is_patched(&pack, slot)
+                };
                 let wrong = self.sees_pack_go(key, &pack, generation, has);
                 if is_undone && wrong.is_some() {
                     return self.sees_generation_undone(objects, key, &pack, generation);
@@ -244,6 +247,29 @@ impl Oracle {
             | Place::Note(..) => Some(format!("{key} is removed; records stay")),
             _ => None,
         }
+    }
+
+    /// Whether it is a pack of blocks that several versions need.
+    pub(crate) fn is_of_several(&self, key: &Key) -> bool {
+        let Some((pack, _, false)) = parsed(key) else { return false };
+        let range = (pack, 0, 0)..=(pack, u32::MAX, u32::MAX);
+        let kept = self.versions.iter().filter(|(at, _)| self.is_kept(at.0, at.1));
+        let users =
+            kept.filter(|(_, version)| version.needed.range(range.clone()).next().is_some());
+        pack.kind == PackKind::Data && users.count() > 1
+    }
+
+    /// Whether the removal of `key` leaves something that is needed to patches alone.
+    pub(crate) fn leaves_to_patches(&self, key: &Key) -> Option<Scope> {
+        let Some((pack, generation, false)) = parsed(key) else { return None };
+        let range = (pack, 0, 0)..=(pack, u32::MAX, u32::MAX);
+        let is_left = |slot: &Slot| {
+            !self.packs.has_sound_besides(&pack, generation, slot.1)
+                && self.packs.is_patched(&pack, slot.1)
+        };
+        let mut versions = self.versions.iter().filter(|(at, _)| self.is_kept(at.0, at.1));
+        let is_any = versions.any(|(_, version)| version.needed.range(range.clone()).any(is_left));
+        is_any.then_some(pack.domain.scope)
     }
 
     /// What an undo takes away may leave what is damaged, but never nothing.
@@ -297,8 +323,10 @@ impl Oracle {
 
     /// An object was removed by the engine.
     pub(crate) fn saw_removal(&mut self, key: &Key) {
-        if let Some((pack, generation, false)) = parsed(key) {
-            self.packs.saw_removal(&pack, generation);
+        match parsed(key) {
+            Some((pack, generation, false)) => self.packs.saw_removal(&pack, generation),
+            Some((.., true)) => self.packs.saw_patch_removal(key),
+            None => {}
         }
     }
 

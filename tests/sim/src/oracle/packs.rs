@@ -29,8 +29,8 @@ pub(crate) struct Packs {
     /// The blocks of slots, by pack; a pack that is gone may have patches still.
     blocks: BTreeMap<(PackRef, u32), Vec<BlockId>>,
     nodes: BTreeMap<(PackRef, u32), Node>,
-    /// Who wrote which patch, and which slots it has.
-    healers: BTreeMap<Key, (String, BTreeSet<u32>)>,
+    /// Who wrote which patch, and which blocks of which slots it has, as bits.
+    healers: BTreeMap<Key, (String, BTreeMap<u32, u16>)>,
     /// Who wrote which generation of a pack, as markers tell; kept when they are gone, because the
     /// removal of what they name may come late.
     markers: BTreeMap<(PackRef, u32), BTreeSet<String>>,
@@ -72,7 +72,9 @@ impl Packs {
         let Some(Ok(patch)) = opened else {
             return Some(format!("{key} cannot be read with the keys that are there"));
         };
-        let slots = patch.index().slots().iter().map(|entry| entry.head.slot).collect();
+        let present = |slot: u32| Some((slot, patch.slot(slot)?.1.blocks));
+        let slots = patch.index().slots().iter();
+        let slots = slots.filter_map(|entry| present(entry.head.slot)).collect();
         let (generation, by) = marked(patch.by());
         if let Some(generation) = generation {
             self.markers.entry((pack, generation)).or_default().insert(by.to_owned());
@@ -106,7 +108,17 @@ impl Packs {
 
     /// Whether a patch has something of the slot.
     pub(super) fn heals(&self, patch: &Key, slot: u32) -> bool {
-        self.healers.get(patch).is_some_and(|(_, slots)| slots.contains(&slot))
+        self.healers.get(patch).is_some_and(|(_, slots)| slots.contains_key(&slot))
+    }
+
+    /// Whether patches have all of the slot.
+    pub(super) fn is_patched(&self, pack: &PackRef, slot: u32) -> bool {
+        let is_of = |key: &Key| matches!(parsed(key), Some((of, _, true)) if of == *pack);
+        let patches = self.healers.iter().filter(|(key, _)| is_of(key));
+        let has =
+            patches.filter_map(|(_, (_, slots))| slots.get(&slot)).fold(0, |all, one| all | one);
+        let blocks = self.blocks.get(&(*pack, slot)).map_or(0, Vec::len);
+        blocks > 0 && (0..blocks).all(|at| has >> at & 1 == 1)
     }
 
     /// Whether an object that nobody damaged has the slot.
@@ -127,16 +139,23 @@ impl Packs {
         }
     }
 
+    /// A patch was removed by the engine.
+    pub(super) fn saw_patch_removal(&mut self, patch: &Key) {
+        if let Some((_, slots)) = self.healers.get_mut(patch) {
+            slots.clear();
+        }
+    }
+
     /// An object was damaged; this is how it was.
     pub(super) fn saw_harm(&mut self, key: &Key, before: Vec<u8>) {
         self.pristine.entry(key.clone()).or_insert(before);
     }
 
-    /// Whether a slot is stored.
+    /// Whether a slot is stored, if only in patches.
     pub(super) fn has(&self, (pack, slot, stored_bytes): &Slot) -> bool {
         let generations = self.tables.get(pack).into_iter().flat_map(BTreeMap::values);
         let mut slots = generations.filter_map(|table| table.slots.get(slot));
-        slots.any(|(bytes, _)| bytes == stored_bytes)
+        slots.any(|(bytes, _)| bytes == stored_bytes) || self.is_patched(pack, *slot)
     }
 
     /// The other generations of a pack; also those that somebody lost.
