@@ -226,26 +226,15 @@ fn a_pack_of_which_only_patches_are_left_stays_as_long_as_they_are_needed() {
 #[test]
 fn what_only_another_chain_needs_keeps_a_damaged_object() {
     let Shared { memory, key, pack, .. } = shared();
-    let object = memory.get(&key).unwrap().unwrap();
-    let keys = tenant_keys(&memory);
-    let tail = Tail::read(object.len() as u64, &object, ObjectKind::DataPack, &key, &keys).unwrap();
-    let identity = usize::try_from(tail.find(SectionType::Identity).unwrap().offset).unwrap();
-    let index = PackIndex::read(memory.as_ref(), &pack, 0, &keys).unwrap().unwrap();
     // The clone needs slot 4, its author does not once its first version is gone.
-    let slot = usize::try_from(index.slot(4).unwrap().offset).unwrap();
-    flip(&memory, &key, identity + 3);
-    flip(&memory, &key, slot + 9);
-    let damaged = memory.get(&key).unwrap();
-    let repository = open(memory.clone(), 11, one_pack());
-    let plan = repository.plan_repair(&Job::quiet()).unwrap();
-    assert_eq!(plan.packs(), 1, "{plan:?}");
-    repository.repair(&plan, "r").unwrap();
-    assert_eq!(slots(&memory, &pack, 1), [0, 1, 2, 3, 5, 6, 7]);
-
+    let damaged = lose_slot_4(&memory, &key, &pack);
     let repository = open(memory.clone(), 12, one_pack());
     delete_first(&repository).unwrap();
     repository.reclaim(&chain(2)).unwrap();
-    assert!(memory.get(&key).unwrap() == damaged, "the damaged object is all there is of slot 4");
+    assert!(
+        memory.get(&key).unwrap().unwrap() == damaged,
+        "the damaged object is all there is of slot 4"
+    );
     let clone = VersionRef { chain: chain(3), seq: 2 };
     match repository.restore(&clone, &Dirty::new(8 * BLOCK), &Job::quiet()) {
         Err(Error::Incomplete { ranges, .. }) => assert_eq!(ranges, vec![4 * BLOCK..5 * BLOCK]),
@@ -255,4 +244,52 @@ fn what_only_another_chain_needs_keeps_a_damaged_object() {
     repository.delete(&chain(3), &[2]).unwrap();
     repository.reclaim(&chain(2)).unwrap();
     assert!(!generations(&memory, &pack).contains(&0));
+}
+
+/// P5, R8: nor does it go while a session may have borrowed that slot, though nobody else needs it any more.
+#[test]
+fn what_a_session_may_have_borrowed_keeps_a_damaged_object() {
+    let Shared { memory, key, pack, .. } = shared();
+    let repository = open(memory.clone(), 13, one_pack());
+    let waited_for = repository.begin(&chain(5), "a task").unwrap();
+    let other = open(memory.clone(), 14, one_pack());
+    delete_first(&other).unwrap();
+    other.reclaim(&chain(2)).unwrap();
+    // It knows that slots 6 and 7 are retired, and borrows the others.
+    let mut session = repository.begin(&chain(4), "a task").unwrap();
+    let stats = session.write(&eight(1000), None, &Job::quiet()).unwrap();
+    assert_eq!(stats.borrowed_bytes, 6 * BLOCK);
+    waited_for.abort().unwrap();
+    let damaged = lose_slot_4(&memory, &key, &pack);
+
+    let other = open(memory.clone(), 15, one_pack());
+    other.delete(&chain(3), &[2]).unwrap();
+    other.reclaim(&chain(2)).unwrap();
+    let there = memory.get(&key).unwrap();
+    assert!(there.is_some_and(|there| there == damaged), "the session may need slot 4");
+    session.abort().unwrap();
+    other.reclaim(&chain(2)).unwrap();
+    other.reclaim(&chain(2)).unwrap();
+    assert_eq!(memory.get(&key).unwrap(), None);
+    let newest = *generations(&memory, &pack).last().unwrap();
+    assert_eq!(slots(&memory, &pack, newest), [0, 1, 2, 3]);
+}
+
+/// Damages the pack so that its slot 4 cannot be moved to the next generation, and repairs the others; what the
+/// object is then.
+fn lose_slot_4(memory: &Arc<MemoryBackend>, key: &Key, pack: &PackRef) -> Vec<u8> {
+    let object = memory.get(key).unwrap().unwrap();
+    let keys = tenant_keys(memory);
+    let tail = Tail::read(object.len() as u64, &object, ObjectKind::DataPack, key, &keys).unwrap();
+    let identity = usize::try_from(tail.find(SectionType::Identity).unwrap().offset).unwrap();
+    let index = PackIndex::read(memory.as_ref(), pack, 0, &keys).unwrap().unwrap();
+    let slot = usize::try_from(index.slot(4).unwrap().offset).unwrap();
+    flip(memory, key, identity + 3);
+    flip(memory, key, slot + 9);
+    let repository = open(memory.clone(), 11, one_pack());
+    let plan = repository.plan_repair(&Job::quiet()).unwrap();
+    assert_eq!(plan.packs(), 1, "{plan:?}");
+    repository.repair(&plan, "r").unwrap();
+    assert_eq!(slots(memory, pack, 1), [0, 1, 2, 3, 5, 6, 7]);
+    memory.get(key).unwrap().unwrap()
 }
