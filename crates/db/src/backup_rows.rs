@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use cbr_model::BackupId;
-use cbr_model::backup::{Backup, BackupState, Content};
+use cbr_model::backup::{AppConsistency, Backup, BackupState, Content};
 use cbr_model::resource::ResourceKind;
 use cbr_model::size::Bytes;
 
@@ -55,12 +55,24 @@ pub(crate) fn backup_in(row: &Row, state: BackupState) -> Result<Backup, DbError
         auto_trigger: row.flag("auto_trigger")?,
         system_disk: row.flag("system_disk")?,
         encrypted: row.flag("encrypted")?,
+        app_consistency: app_consistency(row)?,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
         protected_at: row.time_opt("protected_at")?,
         expired_at: row.time_opt("expired_at")?,
         children: Vec::new(),
     })
+}
+
+fn app_consistency(row: &Row) -> Result<Option<AppConsistency>, DbError> {
+    match row.int_opt("app_consistent")? {
+        None => Ok(None),
+        Some(1) => Ok(Some(AppConsistency::Reached)),
+        Some(_) => Ok(Some(AppConsistency::FellBack {
+            code: row.text("app_consistency_code")?,
+            message: row.text("app_consistency_message")?,
+        })),
+    }
 }
 
 fn state(row: &Row) -> Result<BackupState, DbError> {
@@ -98,5 +110,27 @@ impl From<&BackupState> for StateColumns {
         };
         let content = state.content().map(to_json);
         Self { status: state.as_str(), content, error, logical_bytes }
+    }
+}
+
+/// The columns in which it is stored what came of the wish for a database backup.
+#[derive(Default)]
+pub(crate) struct ConsistencyColumns {
+    pub(crate) is_reached: Option<bool>,
+    pub(crate) code: Option<String>,
+    pub(crate) message: Option<String>,
+}
+
+impl From<Option<&AppConsistency>> for ConsistencyColumns {
+    fn from(what: Option<&AppConsistency>) -> Self {
+        match what {
+            None => Self::default(),
+            Some(AppConsistency::Reached) => Self { is_reached: Some(true), ..Self::default() },
+            Some(AppConsistency::FellBack { code, message }) => Self {
+                is_reached: Some(false),
+                code: Some(code.clone()),
+                message: Some(message.clone()),
+            },
+        }
     }
 }

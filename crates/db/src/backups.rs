@@ -1,13 +1,13 @@
 //! Table `backups`: a server's backup is a row, each of its disks another under it.
 
-use cbr_model::backup::{Backup, Content, StoredVersion};
+use cbr_model::backup::{AppConsistency, Backup, Content, StoredVersion};
 use cbr_model::metadata::BackupMetadata;
 use cbr_model::query::{BackupFilter, Listing, Page};
 use cbr_model::{BackupId, ProjectId, ResourceId, Timestamp};
 
 use crate::backup_days;
 use crate::backup_filter;
-use crate::backup_rows::{self, StateColumns};
+use crate::backup_rows::{self, ConsistencyColumns, StateColumns};
 use crate::backup_sizes::DueDisk;
 use crate::engine::Engine;
 use crate::error::DbError;
@@ -51,13 +51,15 @@ impl Backups<'_> {
 
     async fn insert_one(&mut self, backup: &Backup) -> Result<(), DbError> {
         let state = StateColumns::from(&backup.state);
+        let consistency = ConsistencyColumns::from(backup.app_consistency.as_ref());
         let sql = Sql::new(
             "INSERT INTO backups (id, project_id, vault_id, checkpoint_id, parent_id, name, description,
                  resource_id, resource_name, resource_kind, resource_size_gib, resource_az, status,
                  content, error, logical_bytes, incremental, auto_trigger, system_disk, created_at,
-                 updated_at, protected_at, expired_at, encrypted, position, root_resource_id)
+                 updated_at, protected_at, expired_at, encrypted, app_consistent,
+                 app_consistency_code, app_consistency_message, position, root_resource_id)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                 $18, $19, $20, $21, $22, $23, $24,
+                 $18, $19, $20, $21, $22, $23, $24, $25, $26, $27,
                  (SELECT COUNT(*) FROM backups s WHERE s.parent_id = $5),
                  COALESCE((SELECT p.root_resource_id FROM backups p WHERE p.id = $5), $8))",
         )
@@ -84,7 +86,10 @@ impl Backups<'_> {
         .bind(backup.updated_at)
         .bind(backup.protected_at)
         .bind(backup.expired_at)
-        .bind(backup.encrypted);
+        .bind(backup.encrypted)
+        .bind(consistency.is_reached)
+        .bind(consistency.code)
+        .bind(consistency.message);
         self.tx.execute("backups.insert", sql).await?;
         if backup.state.content().is_some() {
             self.tx.backup_sizes().add(backup.id).await?;
@@ -214,6 +219,22 @@ impl Backups<'_> {
             self.tx.images().forget(backup.id).await?;
         }
         Ok(is_changed)
+    }
+
+    /// Notes what came of the wish for a database backup.
+    pub async fn set_app_consistency(
+        &mut self,
+        id: BackupId,
+        what: &AppConsistency,
+    ) -> Result<bool, DbError> {
+        let columns = ConsistencyColumns::from(Some(what));
+        let sql = Sql::new(
+            "UPDATE backups SET app_consistent = $2, app_consistency_code = $3,
+                 app_consistency_message = $4
+             WHERE id = $1",
+        );
+        let sql = sql.bind(id).bind(columns.is_reached).bind(columns.code).bind(columns.message);
+        self.tx.execute_one("backups.set_app_consistency", sql).await
     }
 
     /// Notes how the resource was set up when the backup was made.

@@ -46,6 +46,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (47, include_str!("../migrations/0047_long_lists.sql")),
     (49, include_str!("../migrations/0049_alarm_namespaces.sql")),
     (50, include_str!("../migrations/0050_domain_migrations.sql")),
+    (51, include_str!("../migrations/0051_app_consistency.sql")),
 ];
 
 const TABLE: &str = "

@@ -166,6 +166,22 @@ impl Migration<'_> {
         Ok(kept)
     }
 
+    /// Whether an application-consistent backup of the resource is in the vault, or in its trash (RES-28).
+    pub async fn has_app_consistent(
+        &mut self,
+        vault: VaultId,
+        resource: ResourceId,
+    ) -> Result<bool, DbError> {
+        let sql = Sql::new(
+            "SELECT (SELECT COUNT(*) FROM backups
+                     WHERE vault_id = $1 AND root_resource_id = $2 AND app_consistent = 1)
+                 + (SELECT COUNT(*) FROM trashed_backups
+                     WHERE vault_id = $1 AND root_resource_id = $2 AND app_consistent = 1) AS n",
+        );
+        let sql = sql.bind(vault).bind(resource);
+        Ok(self.tx.number("migration.has_app_consistent", sql).await? > 0)
+    }
+
     async fn divide_runs(
         &mut self,
         wanted: Move,

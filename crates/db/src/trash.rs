@@ -9,7 +9,7 @@ use cbr_model::operation::OperationType;
 use cbr_model::size::Bytes;
 use cbr_model::{BackupId, ProjectId, Timestamp, VaultId};
 
-use crate::backup_rows::{self, StateColumns};
+use crate::backup_rows::{self, ConsistencyColumns, StateColumns};
 use crate::backup_sizes::DueDisk;
 use crate::backups::{StoredDisk, each_stored_disk};
 use crate::error::DbError;
@@ -23,7 +23,7 @@ macro_rules! columns {
         "id, project_id, checkpoint_id, parent_id, position, root_resource_id, name, description, \
          resource_id, resource_name, resource_kind, resource_size_gib, resource_az, content, \
          logical_bytes, incremental, auto_trigger, system_disk, created_at, protected_at, expired_at, \
-         encrypted"
+         encrypted, app_consistent, app_consistency_code, app_consistency_message"
     };
 }
 
@@ -219,9 +219,10 @@ impl Trash<'_> {
         root: &Backup,
     ) -> Result<(), DbError> {
         let state = StateColumns::from(&part.state);
+        let consistency = ConsistencyColumns::from(part.app_consistency.as_ref());
         let sql = Sql::new(concat!(            "INSERT INTO trashed_backups (vault_id, updated_at, trashed_at, ", columns!(), ")
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                 $19, $20, $21, $22, $23, $24, $25)"))
+                 $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)"))
         .bind(part.vault)
         .bind(part.updated_at)
         .bind(self.tx.now())
@@ -246,7 +247,10 @@ impl Trash<'_> {
         .bind(part.created_at)
         .bind(part.protected_at)
         .bind(part.expired_at)
-        .bind(part.encrypted);
+        .bind(part.encrypted)
+        .bind(consistency.is_reached)
+        .bind(consistency.code)
+        .bind(consistency.message);
         self.tx.execute("trash.insert", sql).await.map(drop)
     }
 

@@ -161,6 +161,21 @@ impl BackupState {
     }
 }
 
+/// What came of a database backup: of the wish that a server's backup is application consistent (VLT-09, BAK-57).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum AppConsistency {
+    /// It is: the databases were at rest at its instant. Nothing makes such backups yet.
+    Reached,
+    /// It is not: the database backup failed, and this is the ordinary server backup that was made instead.
+    FellBack {
+        /// Contract code of the failure, e.g. `BackupService.7410`.
+        code: String,
+        /// For people: what, why, what next.
+        message: String,
+    },
+}
+
 /// A backup: the result for one resource in a checkpoint. A server's has one child per disk.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Backup {
@@ -198,6 +213,9 @@ pub struct Backup {
     pub system_disk: bool,
     /// Whether its owner encrypts the disk (or one of them): so is what is restored from it (BAK-17).
     pub encrypted: bool,
+    /// What came of the wish for a database backup; none: nobody had it, or it is not known yet. Of a server's
+    /// backup as a whole, never of its disks.
+    pub app_consistency: Option<AppConsistency>,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When it last changed.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
+use crate::backup::AppConsistency;
 use crate::id::{CheckpointId, PolicyId, ProjectId, ResourceId, TaskId, VaultId};
 use crate::resource::ResourceKind;
 
@@ -163,6 +164,9 @@ pub enum OperationDetails {
         backup_name: String,
         /// Whether it builds on an earlier one; unknown until it runs.
         incremental: Option<bool>,
+        /// What came of the wish for a database backup; none: nobody had it, or it is not known yet.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        app_consistency: Option<AppConsistency>,
     },
     /// The deletion of a backup, and what may follow it: taking it back, or giving it up.
     Delete {

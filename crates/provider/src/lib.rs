@@ -26,7 +26,7 @@ pub use error::{ProviderError, Result};
 pub use local::{LocalConfig, LocalProvider, qcow2_image};
 pub use provider::{BackupSource, Factory, Inventory, Provider, RestoreTarget, ServerFactory};
 pub use resource::{
-    AttachedVolume, Attachment, NewServer, NewVolume, Page, PageRequest, Pool, Server,
+    AttachedVolume, Attachment, NewServer, NewVolume, Page, PageRequest, Pool, Quiescence, Server,
     ServerStatus, Volume, VolumeFormat, VolumeStatus,
 };
 pub use snapshot::{DiskSelection, Leftover, LeftoverKind, SnapshotDisk, SnapshotName, TaskEnd};

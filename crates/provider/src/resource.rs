@@ -101,10 +101,24 @@ pub struct Server {
     /// Whether users of the service made it, so that they may change and delete it. Others are the
     /// operator's.
     pub is_made: bool,
+    /// Whether its databases can be brought to rest for the instant of a snapshot.
+    pub databases: Quiescence,
     /// When its oldest volume came to be.
     pub created_at: Timestamp,
     /// What vaults that bind by themselves choose by (RES-31).
     pub tags: BTreeMap<String, String>,
+}
+
+/// Whether the databases in a server can be brought to rest for the instant of a snapshot, so that what is backed up
+/// is application consistent (DBS-01). Nothing does that yet, so there is only one answer; whoever adds another has to
+/// say in the task of a backup what then happens.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Quiescence {
+    /// No: no agent in the server does it (DBS-16).
+    NoAgent {
+        /// Why there is none, without names of the provider's machine: tenants read it.
+        why: String,
+    },
 }
 
 /// A server to be made.

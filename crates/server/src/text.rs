@@ -199,6 +199,9 @@ texts! {
         | "全部 {count} 条记录均未被更改。请在别处记下：{head}";
     what_verify(name) "cannot verify {name}" | "无法校验 {name}";
     done_verify(name) "{name} can be restored: all of it was read" | "{name} 可以恢复：其全部数据已读取并校验";
+    col_specification() "SPECIFICATION" | "规格";
+    col_consistency() "CONSISTENCY" | "一致性";
+    col_why_ordinary() "WHY ORDINARY" | "未做数据库备份的原因";
     col_integrity() "INTEGRITY" | "完整性";
     col_verified() "VERIFIED" | "校验时间";
     what_repo_scrub() "the repository is damaged" | "仓库已损坏";

@@ -7,7 +7,7 @@
 //!
 //! The layout is a promise to installations: fields are added, never renamed.
 
-use cbr_model::backup::Backup;
+use cbr_model::backup::{AppConsistency, Backup};
 use cbr_model::checkpoint::{Checkpoint, SkippedResource};
 use cbr_model::identity::{Domain, Project};
 use cbr_model::name::Name;
@@ -112,6 +112,9 @@ pub(crate) struct BackupCard {
     /// Its owner encrypts the disk, or one of them (BAK-17).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) encrypted: bool,
+    /// What came of the wish for a database backup (VLT-09, BAK-57).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) app_consistency: Option<AppConsistency>,
     pub(crate) created_at: Timestamp,
     pub(crate) expired_at: Option<Timestamp>,
 }
@@ -267,6 +270,7 @@ impl BackupCard {
             auto_trigger: backup.auto_trigger,
             system_disk: backup.system_disk,
             encrypted: backup.encrypted,
+            app_consistency: backup.app_consistency.clone(),
             created_at: backup.created_at,
             expired_at: backup.expired_at,
         }

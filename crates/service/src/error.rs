@@ -492,6 +492,22 @@ pub enum VaultRefusal {
         /// How far it is.
         status: &'static str,
     },
+    /// Database backup exists for servers only (VLT-92).
+    #[error(
+        "a {} vault holds no database backups: databases are backed up with their server, so `object_type` has to be \
+         server for `consistent_level` app_consistent",
+        kind.as_str()
+    )]
+    NoDatabases {
+        /// What the vault is for.
+        kind: VaultKind,
+    },
+    /// What shall come into the vault is application consistent, and the vault is for ordinary backups (RES-28).
+    #[error(
+        "vault {0} is not for database backups, and application-consistent ones shall come into it; make it a vault for \
+         database backups, or choose one"
+    )]
+    NotForDatabases(VaultId),
     /// Another change of capacity, specification or payment is under way (VLT-52).
     #[error("another change of the vault is under way; it is locked until that is done")]
     Changing,

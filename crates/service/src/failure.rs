@@ -30,6 +30,8 @@ pub(crate) enum Code {
     DestinationNotFound,
     /// A backup of the resource runs.
     BackupRunning,
+    /// The vault to which something shall go is not for database backups.
+    NotForDatabases,
     /// The resource is being taken out.
     ResourceRemoving,
     /// Some backups of a vault or resource cannot be deleted.
@@ -52,6 +54,8 @@ pub(crate) enum Code {
     TooManySharedDisks,
     /// The server has no disk.
     ServerWithoutDisk,
+    /// No agent in the server does what is needed (DBS-16).
+    AgentNotFound,
     /// What lies in a bucket cannot be taken in.
     ImageUnusable,
     /// Anything else; the reason tells.
@@ -74,6 +78,7 @@ impl Code {
             Self::BackupsNotDeletable => "BackupService.6115",
             Self::DestinationNotFound => "BackupService.6120",
             Self::BackupRunning => "BackupService.6125",
+            Self::NotForDatabases => "BackupService.6126",
             Self::DestinationFull => "BackupService.6129",
             Self::ResourceRemoving => "BackupService.6134",
             Self::BackupNotFound => "BackupService.6200",
@@ -86,6 +91,7 @@ impl Code {
             Self::TooManySharedDisks => "BackupService.7107",
             Self::ServerWithoutDisk => "BackupService.7108",
             Self::ImageUnusable => "BackupService.7300",
+            Self::AgentNotFound => "BackupService.7410",
             Self::Unknown => "BackupService.9910",
         }
     }

@@ -56,6 +56,7 @@ codes! {
     OrderNotFound         = BAD_REQUEST,            "BackupService.6109", "the vault has no such order";
     VaultChanging         = BAD_REQUEST,            "BackupService.6123", "another change of the vault is under way";
     DestinationFull       = BAD_REQUEST,            "BackupService.6129", "the destination vault has no room for what shall come";
+    NotForDatabases       = BAD_REQUEST,            "BackupService.6126", "the vault is not for database (application-consistent) backups";
     QuotaUsedUp           = BAD_REQUEST,            "BackupService.6133", "the project has as many vaults as its quota allows";
     TagNotFound           = NOT_FOUND,              "BackupService.6601", "the tag key does not exist";
     TooManyTags           = BAD_REQUEST,            "BackupService.6600", "the vault has too many tags";
@@ -147,7 +148,7 @@ codes! {
     // --- agents
     AgentIllegal          = BAD_REQUEST,            "BackupService.7403", "the agent's id is malformed or another's, or the agent was uninstalled";
     TooManyPaths          = BAD_REQUEST,            "BackupService.7407", "the agent has too many directories";
-    AgentNotFound         = NOT_FOUND,              "BackupService.7410", "the agent does not exist";
+    AgentNotFound         = NOT_FOUND,              "BackupService.7410", "the agent, or for a backup one in the server that brings databases to rest, does not exist";
 
     // --- copies in other regions, hybrid clouds, predecessors
     BackupStatus          = BAD_REQUEST,            "BackupService.1001", "the status of the backup does not allow a copy of it";

@@ -269,6 +269,8 @@ const fn vault_code(refusal: &VaultRefusal) -> ErrorCode {
         VaultRefusal::NotEnough { .. } | VaultRefusal::OrderSettled { .. } => {
             ErrorCode::VaultNotEditable
         }
+        VaultRefusal::NoDatabases { .. } => ErrorCode::VaultTypeUnsupported,
+        VaultRefusal::NotForDatabases(_) => ErrorCode::NotForDatabases,
         VaultRefusal::Changing => ErrorCode::VaultChanging,
     }
 }

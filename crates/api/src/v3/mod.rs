@@ -1,6 +1,7 @@
 //! CBR v3 (contract C): one folder per noun, one file per operation.
 
 pub(crate) mod agents;
+pub(crate) mod app_consistency;
 pub(crate) mod backups;
 pub(crate) mod checkpoints;
 pub(crate) mod directory;

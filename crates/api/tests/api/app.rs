@@ -60,7 +60,7 @@ pub(crate) struct App {
     pub(crate) courier: Arc<RecordingCourier>,
     services: Services,
     pub(crate) provider: Arc<FakeProvider>,
-    db: Arc<Db>,
+    pub(crate) db: Arc<Db>,
     random: Arc<dyn Random>,
     account: Bootstrapped,
     token: String,

@@ -62,7 +62,7 @@ async fn vaults_of_every_kind_are_made() {
         let mut database = body("d", object, size);
         database["vault"]["billing"]["consistent_level"] = json!("app_consistent");
         let refused = app.post("/vaults", &database).await.expect(400);
-        assert_eq!(refused.code(), "BackupService.9900");
+        assert_eq!(refused.code(), "BackupService.6116");
         let mut chooses = body("a", object, size);
         chooses["vault"]["auto_bind"] = json!(true);
         let status = if object == "file" { 400 } else { 200 };

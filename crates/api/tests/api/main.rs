@@ -20,6 +20,7 @@ mod codes;
 mod codes_not_given;
 mod contract;
 mod credentials;
+mod databases;
 mod default_policy;
 mod encrypted;
 mod exports;

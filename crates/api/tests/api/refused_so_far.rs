@@ -18,12 +18,11 @@ fn refused(answer: Answer, code: &str, part: &str) {
     assert!(told.contains(part), "`{told}` should say `{part}`");
 }
 
-fn vault_of(object: &str, protect: &str, level: &str, size: u64) -> Value {
+fn vault_of(object: &str, protect: &str, size: u64) -> Value {
     let mut body = vault_body("v");
     let billing = &mut body["vault"]["billing"];
     billing["object_type"] = json!(object);
     billing["protect_type"] = json!(protect);
-    billing["consistent_level"] = json!(level);
     billing["size"] = json!(size);
     body
 }
@@ -42,7 +41,7 @@ async fn vaults_of_other_kinds_are_not_made() {
         ("server", "hybrid", 100, "protect_type `hybrid`"),
         ("file", "hybrid", 1024, "protect_type `hybrid`"),
     ] {
-        let mut body = vault_of(object, protect, "crash_consistent", size);
+        let mut body = vault_of(object, protect, size);
         refused(app.post("/vaults", &body).await, "BackupService.6116", part);
         body["vault"]["billing"]["charging_mode"] = json!("pre_paid");
         body["vault"]["billing"]["period_type"] = json!("month");
@@ -50,25 +49,6 @@ async fn vaults_of_other_kinds_are_not_made() {
         refused(app.post("/vaults/order", &body).await, "BackupService.6116", part);
     }
     assert_eq!(app.get("/vaults").await.expect(200).body["count"], 0);
-}
-
-/// VLT-02, VLT-08, VLT-09, BAK-57: no vault promises backups that applications agree with, so no backup is called one.
-#[tokio::test]
-async fn no_backup_is_called_application_consistent() {
-    let app = App::start().await;
-    let database = vault_of("server", "backup", "app_consistent", 100);
-    let part = "pplication-consistent backup is not supported";
-    refused(app.post("/vaults", &database).await, "BackupService.9900", part);
-    let (vault, _) = app.back_up_server("servers").await;
-    let change = json!({"vault": {"billing": {"consistent_level": "app_consistent"}}});
-    refused(app.put(&format!("/vaults/{vault}"), &change).await, "BackupService.9900", part);
-    let shown = app.get(&format!("/vaults/{vault}")).await.expect(200).body;
-    let billing = &shown["vault"]["billing"];
-    assert_eq!(billing["consistent_level"], "crash_consistent");
-    assert_eq!(billing["spec_code"], "vault.backup.server.normal");
-    let logs = app.get("/operation-logs?operation_type=backup").await.expect(200).body;
-    let about = &logs["operation_logs"][0]["extra_info"]["backup"];
-    assert_ne!(about["app_consistency_status"], "1", "{about}");
 }
 
 /// VLT-17, BAK-03, NEW-08, NEW-09, contract F.5: there are no file systems to choose, to bind, to back up, to make
@@ -109,7 +89,7 @@ async fn directories_of_hosts_are_not_backed_up() {
     let add = json!({"add_path": ["/data"]});
     app.post(&format!("/agents/{AGENT}/add-path"), &add).await.expect(200);
     for object in ["disk", "server"] {
-        let vault = vault_of(object, "backup", "crash_consistent", 100);
+        let vault = vault_of(object, "backup", 100);
         let vault = app.post("/vaults", &vault).await.expect(200).body;
         let vault = vault["vault"]["id"].as_str().unwrap();
         for (kind, part) in [

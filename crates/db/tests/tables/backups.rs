@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cbr_db::{CountedSizes, DbError, DueDisk, Tx};
-use cbr_model::backup::{Backup, BackupState, Content};
+use cbr_model::backup::{AppConsistency, Backup, BackupState, Content};
 use cbr_model::query::{BackupFilter, BackupSort, BackupSortKey, Page};
 use cbr_model::resource::ResourceKind;
 use cbr_model::size::{Bytes, GIB, Gib};
@@ -107,6 +107,15 @@ async fn an_update_holds_only_against_the_expected_status(database: TestDatabase
     assert!(tx.backups().update(&backup, "protecting").await.unwrap());
     assert!(!tx.backups().update(&backup, "protecting").await.unwrap());
     backup.updated_at = tx.now();
+    let fell_back =
+        AppConsistency::FellBack { code: "BackupService.7410".into(), message: "why".into() };
+    for what in [fell_back, AppConsistency::Reached] {
+        assert!(tx.backups().set_app_consistency(backup.id, &what).await.unwrap());
+        backup.app_consistency = Some(what);
+        let found = tx.backups().find(world.project, backup.id).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&backup), "VLT-09, BAK-57; an update leaves it as it is");
+    }
+    assert!(!tx.backups().set_app_consistency(world.id(), &AppConsistency::Reached).await.unwrap());
     assert_eq!(tx.backups().find(world.project, backup.id).await.unwrap(), Some(backup));
 }
 

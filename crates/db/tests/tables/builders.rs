@@ -179,6 +179,7 @@ impl World {
             auto_trigger: false,
             system_disk: false,
             encrypted: false,
+            app_consistency: None,
             created_at: Timestamp(10),
             updated_at: Timestamp(10),
             protected_at: None,

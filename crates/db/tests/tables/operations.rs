@@ -33,6 +33,7 @@ fn logged(world: &World) -> NewTask {
             backup_id: "b".into(),
             backup_name: "n".into(),
             incremental: None,
+            app_consistency: None,
         },
         ..world.task()
     }

@@ -2,7 +2,7 @@
 
 use cbr_db::NewTask;
 use cbr_model::Timestamp;
-use cbr_model::backup::{Backup, BackupState, Content};
+use cbr_model::backup::{AppConsistency, Backup, BackupState, Content};
 use cbr_model::operation::OperationType;
 use cbr_model::vault::Vault;
 use cbr_testkit::{TestDatabase, on_both_engines};
@@ -24,6 +24,10 @@ async fn stored(world: &World, state: impl Fn(Content) -> BackupState) -> (Vault
     let checkpoint = world.stored_checkpoint(vault.id).await;
     let mut backup = world.backup(vault.id, checkpoint.id, world.id(), "one");
     backup.state = state(Content::Server);
+    backup.app_consistency = Some(AppConsistency::FellBack {
+        code: "BackupService.7410".into(),
+        message: "no agent".into(),
+    });
     let mut child = world.backup(vault.id, checkpoint.id, world.id(), "disk");
     child.parent = Some(backup.id);
     child.state = state(world.disk(5));

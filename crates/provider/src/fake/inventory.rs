@@ -10,8 +10,8 @@ use crate::disk::{DISK_BYTES_MAX, LUKS_MAGIC};
 use crate::error::{ProviderError, Result};
 use crate::provider::{Factory, Inventory};
 use crate::resource::{
-    AttachedVolume, Attachment, NewVolume, Page, PageRequest, Pool, Server, ServerStatus, Volume,
-    VolumeFormat, VolumeStatus,
+    AttachedVolume, Attachment, NewVolume, Page, PageRequest, Pool, Quiescence, Server,
+    ServerStatus, Volume, VolumeFormat, VolumeStatus,
 };
 
 pub(super) const POOL: &str = "memory";
@@ -167,6 +167,7 @@ pub(super) fn show_server(world: &World, id: ResourceId, server: &FakeServer) ->
         volumes: server.volumes.iter().enumerate().map(attached).collect(),
         can_power: server.can_power,
         is_made: server.is_made,
+        databases: Quiescence::NoAgent { why: "the fake has no agents".to_owned() },
         created_at: Timestamp(0),
         tags: world.tags.get(&id).cloned().unwrap_or_default(),
     }

@@ -18,7 +18,7 @@ use super::tags::Tags;
 use crate::error::{Doing, Result};
 use crate::provider::Inventory;
 use crate::resource::{
-    AttachedVolume, Page, PageRequest, Pool, Server, ServerStatus, Volume, VolumeStatus,
+    AttachedVolume, Page, PageRequest, Pool, Quiescence, Server, ServerStatus, Volume, VolumeStatus,
 };
 
 /// How many status commands run at the same time.
@@ -152,6 +152,10 @@ fn server_of(
             .collect(),
         can_power: entry.config.start.is_some() && entry.config.stop.is_some(),
         is_made: entry.is_made,
+        // The operator's `freeze` holds the writes of file systems: databases know nothing of it.
+        databases: Quiescence::NoAgent {
+            why: "this service has no agent for databases yet".to_owned(),
+        },
         created_at: volumes().map(|volume| volume.created_at).min().unwrap_or(Timestamp(0)),
         tags,
     }

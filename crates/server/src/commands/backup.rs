@@ -7,6 +7,7 @@ use super::backup_retention::RetentionCommand;
 use super::backup_share::ShareCommand;
 use super::backup_size::{self, with_sizes};
 use super::backup_trash;
+use super::consistency;
 use super::export::{self, ExportArgs, MountArgs};
 use super::import::{self, ImportArgs};
 use super::session::Session;
@@ -416,6 +417,7 @@ fn show(output: Output, backup: &Value) -> Result<(), Failure> {
         (lang.col_integrity(), Show::At("/integrity/state")),
         (lang.col_verified(), Show::With(|backup| wire::time(backup, "/integrity/verified_at"))),
     ]);
+    particulars.extend(consistency::of_backup(output));
     output.show(backup, &particulars)?;
     let children = wire::items(backup, "/children");
     if output.is_json() || children.is_empty() {

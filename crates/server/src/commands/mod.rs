@@ -12,6 +12,7 @@ mod backup_trash;
 pub(crate) mod billing;
 mod conclude;
 pub(crate) mod config;
+mod consistency;
 pub(crate) mod doctor;
 mod export;
 pub(crate) mod iam;

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::consistency;
 use super::session::Session;
 use crate::client::lookup::Noun;
 use crate::client::wait::{self, WaitArgs};
@@ -147,6 +148,7 @@ fn show(output: Output, log: &Value) -> Result<(), Failure> {
         (lang.label_error(), Show::At("/error_info/message")),
         (lang.label_request(), Show::At("/extra_info/common/request_id")),
     ]);
+    particulars.extend(consistency::of_task(output));
     output.show(log, &particulars)
 }
 

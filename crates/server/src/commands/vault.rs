@@ -82,6 +82,9 @@ enum VaultCommand {
     UnbindPolicy(UnbindPolicyArgs),
 }
 
+/// The level of a vault for database backups.
+const DATABASE: &str = "app_consistent";
+
 /// What a vault protects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum ObjectType {
@@ -117,6 +120,10 @@ struct CreateArgs {
     /// Capacity in GB; for files a multiple of 1024
     #[arg(long, value_name = "GB")]
     size: u64,
+    /// For databases: backups of its servers shall be application consistent. No agent does that yet, so ordinary
+    /// ones are made, and say so
+    #[arg(long)]
+    database: bool,
     /// Free text
     #[arg(long)]
     description: Option<String>,
@@ -157,6 +164,9 @@ struct Changes {
     /// New capacity in GB
     #[arg(long, value_name = "GB")]
     size: Option<u64>,
+    /// Make a vault of servers one for database backups; there is no way back
+    #[arg(long)]
+    database: bool,
     /// Whether it grows by itself when full
     #[arg(long, value_name = "BOOL")]
     auto_expand: Option<bool>,
@@ -233,7 +243,7 @@ async fn create(session: &Session, args: CreateArgs) -> Result<(), Failure> {
             "cloud_type": "public",
             "protect_type": "backup",
             "charging_mode": "post_paid",
-            "consistent_level": "crash_consistent",
+            "consistent_level": if args.database { DATABASE } else { "crash_consistent" },
             "object_type": args.object_type.as_str(),
             "size": args.size,
         },
@@ -285,7 +295,7 @@ async fn list(session: &Session, args: ListArgs) -> Result<(), Failure> {
 async fn update(session: &Session, args: UpdateArgs) -> Result<(), Failure> {
     let lang = session.output.lang;
     let id = session.find_id(Noun::Vault, &args.vault).await?;
-    let Changes { name, size, auto_expand, threshold, notify } = args.changes;
+    let Changes { name, size, database, auto_expand, threshold, notify } = args.changes;
     let mut vault = Map::new();
     let mut set = |key: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -296,7 +306,10 @@ async fn update(session: &Session, args: UpdateArgs) -> Result<(), Failure> {
     set("auto_expand", auto_expand.map(Value::from));
     set("threshold", threshold.map(Value::from));
     set("smn_notify", notify.map(Value::from));
-    set("billing", size.map(|size| json!({"size": size})));
+    let mut billing = Map::new();
+    billing.extend(size.map(|size| ("size".to_owned(), json!(size))));
+    billing.extend(database.then(|| ("consistent_level".to_owned(), json!(DATABASE))));
+    set("billing", Some(billing).filter(|billing| !billing.is_empty()).map(Value::from));
     let answer = session
         .client
         .put(&session.client.cbr(&format!("vaults/{id}")), &json!({"vault": vault}))
@@ -468,11 +481,12 @@ pub(super) async fn reread(session: &Session, id: &str) -> Result<Value, Failure
 
 pub(super) fn show(output: Output, vault: &Value) -> Result<(), Failure> {
     let lang = output.lang;
-    let particulars: [Column; 12] = [
+    let particulars: [Column; 13] = [
         (lang.col_id(), Show::At("/id")),
         (lang.col_name(), Show::At("/name")),
         (lang.col_description(), Show::At("/description")),
         (lang.col_type(), Show::At("/billing/object_type")),
+        (lang.col_specification(), Show::At("/billing/spec_code")),
         (lang.col_status(), Show::At("/billing/status")),
         (lang.col_size_gb(), Show::At("/billing/size")),
         (lang.col_used(), Show::With(used)),

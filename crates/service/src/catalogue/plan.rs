@@ -124,6 +124,7 @@ fn root(home: ProjectId, card: &Card, content: Content) -> Backup {
         auto_trigger: card.backup.auto_trigger,
         system_disk: card.backup.system_disk,
         encrypted: card.backup.encrypted,
+        app_consistency: card.backup.app_consistency.clone(),
         created_at: card.backup.created_at,
         updated_at: card.backup.created_at,
         protected_at: Some(card.backup.created_at),
@@ -146,6 +147,7 @@ fn child(server: &Backup, found: &Found) -> Option<Backup> {
         incremental: disk.incremental,
         system_disk: disk.system_disk,
         encrypted: disk.encrypted,
+        app_consistency: None,
         children: Vec::new(),
         ..server.clone()
     })

@@ -149,6 +149,8 @@ impl Run<'_> {
             auto_trigger: self.is_automatic,
             system_disk: disks.iter().any(|disk| disk.is_system_disk),
             encrypted: disks.iter().any(|disk| disk.is_encrypted),
+            // Known once the server is asked.
+            app_consistency: None,
             created_at,
             updated_at: created_at,
             protected_at: None,

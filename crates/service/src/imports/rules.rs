@@ -183,6 +183,7 @@ pub(crate) async fn write(
         auto_trigger: *is_automatic,
         system_disk: false,
         encrypted: false,
+        app_consistency: None,
         created_at: item.created_at,
         updated_at: tx.now(),
         protected_at: None,

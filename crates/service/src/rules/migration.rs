@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cbr_model::ResourceId;
 use cbr_model::resource::{BoundResource, ProtectStatus};
 use cbr_model::size::Bytes;
-use cbr_model::vault::{RESOURCES_MAX, Vault, VaultUse};
+use cbr_model::vault::{Consistency, RESOURCES_MAX, Vault, VaultUse};
 
 use crate::error::VaultRefusal;
 use crate::{Error, Result};
@@ -74,6 +74,15 @@ pub(crate) fn check_vaults(from: &Vault, to: &Vault, moving: &[BoundResource]) -
     if room <= backups.0 {
         let reason = format!("{room} bytes of it are left, the backups have {}", backups.0);
         return Err(Error::Vault(VaultRefusal::DestinationFull { reason }));
+    }
+    Ok(())
+}
+
+/// RES-28: an application-consistent backup is in a vault for database backups, also afterwards. The other way
+/// everything goes.
+pub(crate) fn check_databases(to: &Vault, has_app_consistent: bool) -> Result<()> {
+    if has_app_consistent && to.consistency == Consistency::CrashConsistent {
+        return Err(Error::Vault(VaultRefusal::NotForDatabases(to.id)));
     }
     Ok(())
 }

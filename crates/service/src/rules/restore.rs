@@ -233,6 +233,7 @@ pub(crate) mod tests {
             auto_trigger: false,
             system_disk: false,
             encrypted: false,
+            app_consistency: None,
             created_at: Timestamp(0),
             updated_at: Timestamp(0),
             protected_at: None,

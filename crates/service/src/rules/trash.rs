@@ -1,9 +1,10 @@
 //! What may be taken back out of the trash (VLT-57, VLT-81).
 
-use cbr_model::backup::Backup;
+use cbr_model::backup::{AppConsistency, Backup};
 use cbr_model::size::Bytes;
 use cbr_model::vault::{Vault, VaultUse};
 
+use super::migration::check_databases;
 use crate::content;
 use crate::{Error, Result};
 
@@ -16,6 +17,7 @@ pub(crate) fn check_takes(vault: &Vault, coming: Bytes, backup: &Backup) -> Resu
         let resource = backup.resource_kind.into();
         return Err(Error::ResourceKindMismatch { vault: vault.kind, resource });
     }
+    check_databases(vault, backup.app_consistency == Some(AppConsistency::Reached))?;
     let sizes = [vault.used, coming, logical_bytes(backup)];
     let used = Bytes(sizes.iter().fold(0, |sum: u64, size| sum.saturating_add(size.0)));
     if used > vault.size.bytes() {

@@ -10,6 +10,7 @@ use cbr_model::vault::{
 use cbr_model::{ProjectId, UserId, VaultId};
 
 use super::capacity;
+use crate::error::VaultRefusal;
 use crate::vaults::{NewVault, VaultChange};
 use crate::{Error, Result};
 
@@ -201,12 +202,11 @@ fn check_auto_bind(kind: VaultKind, auto_bind: bool) -> Result<()> {
 /// Database backup exists for servers only (VLT-92).
 fn check_consistency(kind: VaultKind, consistency: Consistency) -> Result<()> {
     match (kind, consistency) {
-        (_, Consistency::CrashConsistent) => Ok(()),
-        (VaultKind::Disk | VaultKind::Turbo | VaultKind::File, Consistency::AppConsistent) => Err(
-            Error::invalid("consistent_level", "only server vaults can be application consistent"),
-        ),
-        (VaultKind::Server, Consistency::AppConsistent) => {
-            Err(Error::Unsupported("application-consistent backup"))
+        (_, Consistency::CrashConsistent) | (VaultKind::Server, Consistency::AppConsistent) => {
+            Ok(())
+        }
+        (VaultKind::Disk | VaultKind::Turbo | VaultKind::File, Consistency::AppConsistent) => {
+            Err(Error::Vault(VaultRefusal::NoDatabases { kind }))
         }
     }
 }

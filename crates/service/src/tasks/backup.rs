@@ -5,6 +5,10 @@
 //!     │        │                        the backup is available from here on
 //!     └────────┴──▶ Undo ──▶ Close{failed} ──▶ Done{failed}
 //! ```
+//! A server in a database vault is to be backed up while its databases are at rest. As long as nothing can bring them
+//! to rest, that fails in `Open`, and the ordinary backup is made instead (VLT-09, DBS-16): from `Copy` on the backup,
+//! its log and the cards in the store say so.
+//!
 //! A snapshot that does not close leaves the backup what it is; the sweep closes it.
 //!
 //! An image stands still by itself, as far as anybody knows: instead of a snapshot that opens and closes it is
@@ -13,7 +17,7 @@
 
 use async_trait::async_trait;
 use cbr_db::{DbError, NewTask, Tx};
-use cbr_model::backup::{Backup, BackupState, Content};
+use cbr_model::backup::{AppConsistency, Backup, BackupState, Content};
 use cbr_model::checkpoint::{Checkpoint, SkippedResource};
 use cbr_model::event::EventKind;
 use cbr_model::operation::{OperationDetails, OperationError, OperationResource, OperationType};
@@ -30,7 +34,7 @@ use super::disk_copy::{DiskCopy, Made, ReadFrom, undo};
 use super::image::{self, Image};
 use super::order::Origin;
 use super::trouble::Trouble;
-use super::{order, rows};
+use super::{databases, order, rows};
 use crate::alarms::{NewEvent, note_usage};
 use crate::card::{
     AccountCard, BackupCard, Card, CheckpointCard, DiskCard, ResourceCard, VaultCard,
@@ -69,6 +73,9 @@ pub(crate) struct Job {
     /// Where the only disk is read from; none: from a snapshot of the resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) image: Option<Image>,
+    /// What came of the wish for a database backup; none: the vault has none, or the server was not asked yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) app_consistency: Option<AppConsistency>,
 }
 
 /// How a run wants a backup to be made.
@@ -150,6 +157,7 @@ pub(crate) fn new(
         created_at: backup.created_at,
         due_at: manner.due_at,
         image: None,
+        app_consistency: None,
     };
     let first = BackupTask::Open { job };
     let task = order::new_in_vault(core, manner.origin, vault, OperationType::Backup, &first);
@@ -201,6 +209,7 @@ pub(crate) fn left_out(
         created_at: at,
         due_at: None,
         image: None,
+        app_consistency: None,
     };
     let only = BackupTask::Done { job, outcome: Outcome::Skipped(error.clone()) };
     let task = order::new_in_vault(core, origin, vault, OperationType::Backup, &only);
@@ -214,6 +223,7 @@ fn details(backup: &Backup, incremental: Option<bool>) -> OperationDetails {
         backup_id: backup.id.to_string(),
         backup_name: backup.name.to_string(),
         incremental,
+        app_consistency: backup.app_consistency.clone(),
     }
 }
 
@@ -249,6 +259,7 @@ impl Task for BackupTask {
                 retention::check(tx, job.project, (job.vault, job.resource), false).await?;
                 release(tx, job).await
             }
+            Self::Copy { job, made } if made.is_empty() => opened(run, tx, job).await,
             Self::Open { .. } | Self::Copy { .. } | Self::Undo { .. } | Self::Done { .. } => Ok(()),
         }
     }
@@ -283,7 +294,7 @@ fn outcome(end: End) -> Outcome {
     }
 }
 
-async fn open(core: &Core, run: &TaskContext, job: Job) -> Result<BackupTask, Trouble> {
+async fn open(core: &Core, run: &TaskContext, mut job: Job) -> Result<BackupTask, Trouble> {
     // VLT-80: what counts is the moment at which the backup starts.
     let mut tx = core.db.read().await?;
     let vault = vaults::existing(&mut tx, job.project, job.vault).await?;
@@ -300,6 +311,7 @@ async fn open(core: &Core, run: &TaskContext, job: Job) -> Result<BackupTask, Tr
             DiskSelection::Only(job.disks.iter().map(|disk| disk.volume).collect())
         }
     };
+    job.app_consistency = databases::bring_to_rest(core, &vault, (job.kind, job.resource)).await?;
     let name = SnapshotName::for_task(run.id());
     core.resources.provider().source().open(job.resource, &disks, &name).await?;
     run.report_progress(OPENED);
@@ -427,6 +439,14 @@ async fn close(core: &Core, run: &TaskContext, job: Job, end: End) -> Result<Bac
         metrics::histogram!("cbr_backup_seconds", "result" => result).record(micros as f64 / 1e6);
     }
     Ok(BackupTask::Done { job, outcome: outcome(end) })
+}
+
+/// What became of a database backup is said as soon as it is known, also if the ordinary one then fails.
+async fn opened(run: &TaskContext, tx: &mut Tx, job: &Job) -> Result<(), DbError> {
+    let Some(what) = &job.app_consistency else { return Ok(()) };
+    databases::note(tx, job.backup, what).await?;
+    let Some(backup) = tx.backups().find(job.project, job.backup).await? else { return Ok(()) };
+    tx.tasks().set_details(run.id(), &details(&backup, None)).await
 }
 
 /// The backup becomes available, whole and at once.

@@ -57,6 +57,7 @@ pub(crate) fn new(
         created_at: backup.created_at,
         due_at: None,
         image: Some(image),
+        app_consistency: None,
     };
     let first = BackupTask::Open { job };
     let task = order::new_in_vault(core, origin, vault, OperationType::Sync, &first);

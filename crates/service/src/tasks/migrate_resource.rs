@@ -31,7 +31,7 @@ use crate::card::{MovedCard, NoteCard, VaultCard};
 use crate::core::Core;
 use crate::error::VaultRefusal;
 use crate::failure::Code;
-use crate::rules::migration::check_vaults;
+use crate::rules::migration::{check_databases, check_vaults};
 use crate::{Access, Error};
 
 /// What the task works on.
@@ -179,12 +179,15 @@ async fn look(core: &Core, job: Job) -> Result<MigrateTask, Trouble> {
     let to = Vault { used: Bytes(to.used.0.saturating_add(coming.0)), ..to };
     let bound = bound(&mut tx, &job).await?;
     let bound = bound.ok_or(Error::ResourceNotInVault { resource: job.resource })?;
-    check_vaults(&from, &to, &[bound]).map_err(|error| {
+    let has_app_consistent = tx.migration().has_app_consistent(job.from, job.resource).await?;
+    let checked = check_vaults(&from, &to, &[bound]);
+    checked.and_then(|()| check_databases(&to, has_app_consistent)).map_err(|error| {
         let code = match &error {
             Error::VaultStatus { .. } => Code::VaultForbids,
             Error::Vault(VaultRefusal::DestinationFull { .. }) | Error::TooManyResources { .. } => {
                 Code::DestinationFull
             }
+            Error::Vault(VaultRefusal::NotForDatabases(_)) => Code::NotForDatabases,
             Error::VaultNotEditable { .. } => Code::VaultNotEditable,
             _ => Code::Unknown,
         };

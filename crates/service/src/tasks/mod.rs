@@ -10,6 +10,7 @@ pub(crate) mod change_server;
 pub(crate) mod create_image;
 pub(crate) mod create_server;
 pub(crate) mod create_volume;
+mod databases;
 pub(crate) mod delete_backup;
 pub(crate) mod delete_volume;
 mod disk_bytes;

@@ -105,7 +105,7 @@ impl World {
         listed.unwrap().rows
     }
 
-    async fn events(&self) -> Vec<CbrEvent> {
+    pub(super) async fn events(&self) -> Vec<CbrEvent> {
         let listed = self.services.alarms.events(&self.access, None, Page::default()).await;
         listed.unwrap().rows
     }

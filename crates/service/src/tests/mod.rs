@@ -11,6 +11,7 @@ mod billing;
 mod billing_orders;
 mod capacity;
 mod catalogue;
+mod databases;
 mod delete;
 mod exports;
 mod faults;

@@ -35,6 +35,8 @@ impl Vaults {
             }
         }
         for bound in migration::check(&from, &to, &resources)? {
+            let has = tx.migration().has_app_consistent(from.id, bound.id).await;
+            migration::check_databases(&to, has.map_err(db("looking at backups"))?)?;
             let is_changed = tx
                 .bindings()
                 .change_status(from.id, bound.id, &[Available, Failed], Removing)

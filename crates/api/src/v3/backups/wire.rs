@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::extras::{Integrity, Sizes};
 use crate::time;
+use crate::v3::app_consistency::AppConsistency;
 use crate::v3::provider_id::provider_id;
 
 /// A backup. A server's has its disks as children of the same shape.
@@ -51,6 +52,9 @@ pub(crate) struct Backup {
     x_sizes: Option<Sizes>,
     #[serde(rename = "x-integrity", skip_serializing_if = "Option::is_none")]
     x_integrity: Option<Integrity>,
+    /// What came of the wish for a database backup; absent where nobody had it.
+    #[serde(rename = "x-app-consistency", skip_serializing_if = "Option::is_none")]
+    x_app_consistency: Option<AppConsistency>,
 }
 
 /// Particulars of a backup.
@@ -122,6 +126,7 @@ impl Backup {
             children: backup.children.into_iter().map(|disk| Self::of(disk, around)).collect(),
             x_sizes: None,
             x_integrity: None,
+            x_app_consistency: backup.app_consistency.map(AppConsistency::from),
         }
     }
 
@@ -208,6 +213,7 @@ mod tests {
             auto_trigger: false,
             system_disk: true,
             encrypted: false,
+            app_consistency: None,
             created_at: time::parse("2026-01-15T08:10:00.000001").unwrap(),
             updated_at: time::parse("2026-01-15T08:12:00.000002").unwrap(),
             protected_at: None,

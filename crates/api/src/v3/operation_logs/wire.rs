@@ -1,10 +1,12 @@
 //! An operation log on the wire (contract C.0, C.M `OperationLog`).
 
+use cbr_model::backup;
 use cbr_model::operation::{OperationDetails, OperationLog as Log};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::time;
+use crate::v3::app_consistency::AppConsistency;
 use crate::v3::provider_id::provider_id;
 
 /// An operation log.
@@ -44,7 +46,7 @@ struct ExtraInfo {
     common: Common,
     resource: ResourcePart,
     #[serde(skip_serializing_if = "Option::is_none")]
-    backup: Option<BackupPart>,
+    backup: Option<MadePart>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delete: Option<BackupPart>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,7 +88,39 @@ struct ResourcePart {
     kind: &'static str,
 }
 
-/// A backup that is made or deleted.
+/// A backup that is made. In a vault for databases it is said from its snapshot on what came of that.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[schema(as = OperationBackupMade)]
+struct MadePart {
+    backup_id: String,
+    backup_name: String,
+    /// `1`: it is application consistent; `0`: it is the ordinary server backup that was made instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app_consistency_status: Option<&'static str>,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app_consistency_error_code: Option<String>,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app_consistency_error_message: Option<String>,
+}
+
+impl MadePart {
+    fn of(id: &str, name: &str, what: Option<&backup::AppConsistency>) -> Self {
+        let said = what.cloned().map(AppConsistency::from);
+        Self {
+            backup_id: id.to_owned(),
+            backup_name: name.to_owned(),
+            app_consistency_status: said.as_ref().map(|said| said.app_consistency_status),
+            app_consistency_error_code: said
+                .as_ref()
+                .and_then(|said| said.app_consistency_error_code.clone()),
+            app_consistency_error_message: said.and_then(|said| said.app_consistency_error_message),
+        }
+    }
+}
+
+/// A backup that is deleted.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 #[schema(as = OperationBackup)]
 struct BackupPart {
@@ -219,17 +253,16 @@ impl ExtraInfo {
     /// What only operations of its kind have.
     fn tell(&mut self, log: &Log) {
         let extra = self;
-        let backup = |id: &String, name: &String| {
-            Some(BackupPart { backup_id: id.clone(), backup_name: name.clone() })
-        };
         match &log.details {
             OperationDetails::None => {}
             // `incremental` is left out: clients disagree whether it is text or a flag (contract E.3).
-            OperationDetails::Backup { backup_id, backup_name, incremental: _ } => {
-                extra.backup = backup(backup_id, backup_name);
+            OperationDetails::Backup { backup_id, backup_name, app_consistency, .. } => {
+                let made = MadePart::of(backup_id, backup_name, app_consistency.as_ref());
+                extra.backup = Some(made);
             }
             OperationDetails::Delete { backup_id, backup_name } => {
-                extra.delete = backup(backup_id, backup_name);
+                let (backup_id, backup_name) = (backup_id.clone(), backup_name.clone());
+                extra.delete = Some(BackupPart { backup_id, backup_name });
             }
             OperationDetails::Restore {
                 backup_id,
@@ -267,7 +300,7 @@ impl ExtraInfo {
             }
             OperationDetails::Sync { backup_id, backup_name, taken_in, failed } => {
                 if let (Some(id), Some(name)) = (backup_id, backup_name) {
-                    extra.backup = backup(id, name);
+                    extra.backup = Some(MadePart::of(id, name, None));
                 }
                 extra.sync = Some(SyncPart {
                     sync_backup_num: *taken_in,
