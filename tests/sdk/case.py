@@ -57,11 +57,11 @@ class Case:
 
     # --- pieces
 
-    def create_vault(self, name, size=100, kind="disk"):
+    def create_vault(self, name, size=100, kind="disk", level="crash_consistent"):
         billing = cbr.BillingCreate(
             object_type=kind,
             protect_type="backup",
-            consistent_level="crash_consistent",
+            consistent_level=level,
             charging_mode="post_paid",
             cloud_type="public",
             size=size,
