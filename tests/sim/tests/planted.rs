@@ -37,7 +37,7 @@ const IN_SEEDS: &[(Bug, &[&str])] = &[
     (Bug::StaleIndexKept, &["does not restore"]),
     (Bug::RetireLogIgnored, &["is not there", "needs its slot"]),
     (Bug::OpenBorrowerIgnored, &["is not there"]),
-    (Bug::RetiredAfterClaims, &["is not there"]),
+    (Bug::RetiredAfterClaims, &["is not there", "needs its slot"]),
     (Bug::PatchUnproven, &["has something else"]),
     (Bug::UndoRemovesOthers, &["its pack is needed"]),
     (Bug::DistrustIgnored, &["builds on known damage"]),
