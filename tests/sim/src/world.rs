@@ -373,13 +373,15 @@ impl Inner {
             self.oracle.saw_removal(key);
             return;
         }
-        let wrong = self.oracle.sees_removal(&self.objects, key, self.is_undone(key));
+        let is_undone = self.is_undone(key);
+        let wrong = self.oracle.sees_removal(&self.objects, key, is_undone);
         if let Some(what) = wrong
             && !self.is_of_shredded(key)
         {
             self.violation(what);
         }
-        match self.oracle.leaves_to_patches(key) {
+        // An undo takes away what a repair added; here it is about sweeps.
+        match self.oracle.leaves_to_patches(key).filter(|_| !is_undone) {
             Some(Scope::Volume) => self.saw("a pack lived on in its patches"),
             Some(Scope::Tenant) => self.saw("a pack that is shared lived on in its patches"),
             None => {}

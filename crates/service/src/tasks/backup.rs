@@ -441,10 +441,11 @@ async fn close(core: &Core, run: &TaskContext, job: Job, end: End) -> Result<Bac
     Ok(BackupTask::Done { job, outcome: outcome(end) })
 }
 
-/// What became of a database backup is said as soon as it is known, also if the ordinary one then fails.
+/// What became of a database backup is said as soon as it is known, also if the ordinary one then fails. The cards in
+/// the store and the log say what the backup's row says.
 async fn opened(run: &TaskContext, tx: &mut Tx, job: &Job) -> Result<(), DbError> {
     let Some(what) = &job.app_consistency else { return Ok(()) };
-    databases::note(tx, job.backup, what).await?;
+    tx.backups().set_app_consistency(job.backup, what).await?;
     let Some(backup) = tx.backups().find(job.project, job.backup).await? else { return Ok(()) };
     tx.tasks().set_details(run.id(), &details(&backup, None)).await
 }

@@ -1,10 +1,9 @@
 //! Whether a backup of a server is application consistent (DBS-01), asked when its snapshot is about to be taken.
 
-use cbr_db::{DbError, Tx};
+use cbr_model::ResourceId;
 use cbr_model::backup::AppConsistency;
 use cbr_model::resource::ResourceKind;
 use cbr_model::vault::{Consistency, Vault};
-use cbr_model::{BackupId, ResourceId};
 use cbr_provider::Quiescence;
 
 use super::trouble::Trouble;
@@ -31,13 +30,4 @@ pub(super) async fn bring_to_rest(
             server.name
         ),
     }))
-}
-
-/// Writes it down beside the backup. The cards in the store and the log say what the backup's row says.
-pub(super) async fn note(
-    tx: &mut Tx,
-    backup: BackupId,
-    what: &AppConsistency,
-) -> Result<(), DbError> {
-    tx.backups().set_app_consistency(backup, what).await.map(drop)
 }

@@ -14,7 +14,7 @@ use cbr_store::{
 };
 
 use crate::disk::{BLOCK, Dirty, Disk, assert_restores};
-use crate::world::{assert_clean, backup, chain, open, options, tenant_keys};
+use crate::world::{TENANT, assert_clean, backup, chain, open, options, tenant_keys};
 
 /// All blocks of a small disk in one pack, each in a slot of its own.
 fn one_pack() -> Options {
@@ -265,14 +265,47 @@ fn what_a_session_may_have_borrowed_keeps_a_damaged_object() {
     let other = open(memory.clone(), 15, one_pack());
     other.delete(&chain(3), &[2]).unwrap();
     other.reclaim(&chain(2)).unwrap();
-    let there = memory.get(&key).unwrap();
-    assert!(there.is_some_and(|there| there == damaged), "the session may need slot 4");
+    assert!(is_still(&memory, &key, &damaged), "the session may need slot 4");
     session.abort().unwrap();
     other.reclaim(&chain(2)).unwrap();
     other.reclaim(&chain(2)).unwrap();
     assert_eq!(memory.get(&key).unwrap(), None);
     let newest = *generations(&memory, &pack).last().unwrap();
     assert_eq!(slots(&memory, &pack, newest), [0, 1, 2, 3]);
+}
+
+/// P5, R8: the same where nothing is rewritten and no undo of the repair keeps the object: its removal alone is asked
+/// for, and takes what the next generation lacks.
+#[test]
+fn a_superseded_object_stays_while_a_session_may_have_borrowed_from_it() {
+    let never = || Options { compact_below_percent: 0, ..one_pack() };
+    let Shared { memory, key, pack, .. } = shared();
+    let mut session = open(memory.clone(), 16, never()).begin(&chain(4), "a task").unwrap();
+    session.write(&eight(1000), None, &Job::quiet()).unwrap();
+    let damaged = lose_slot_4(&memory, &key, &pack);
+    for patch in left(&memory) {
+        if matches!(Place::parse(&patch), Some(Place::Patch(..))) {
+            memory.delete(&patch).unwrap();
+        }
+    }
+    let other = open(memory.clone(), 17, never());
+    delete_first(&other).unwrap();
+    other.delete(&chain(3), &[2]).unwrap();
+    other.reclaim(&chain(2)).unwrap();
+    assert!(is_still(&memory, &key, &damaged), "the session may need slot 4");
+    // Nor does a change of keys take it: whoever seals anew does not look at sessions.
+    other.rotate_tenant(TENANT).unwrap();
+    let plan = other.plan_reencrypt(TENANT, &Job::quiet()).unwrap();
+    other.reencrypt(&plan, &Job::quiet()).unwrap();
+    assert!(is_still(&memory, &key, &damaged), "the session may need slot 4");
+    session.abort().unwrap();
+    other.reclaim(&chain(2)).unwrap();
+    other.reclaim(&chain(2)).unwrap();
+    assert_eq!(generations(&memory, &pack), [1]);
+}
+
+fn is_still(memory: &MemoryBackend, key: &Key, object: &[u8]) -> bool {
+    memory.get(key).unwrap().is_some_and(|there| there == object)
 }
 
 /// Damages the pack so that its slot 4 cannot be moved to the next generation, and repairs the others; what the
