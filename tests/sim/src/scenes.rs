@@ -13,7 +13,8 @@ impl Plan {
         let mut plan = Self::middle(seed);
         plan.setting.has_cache = Chance::new(seed ^ 0xcac4e).one_in(2);
         let mut chance = Chance::new(seed ^ 0x3e4d);
-        if plan.setting != Setting::default() && chance.one_in(16) {
+        // A second harm may take a slot's content and another one its identity: then nothing heals it.
+        if plan.setting != Setting::default() && !plan.is_harmed() && chance.one_in(16) {
             plan.mend(&mut chance);
         }
         plan
