@@ -7,7 +7,7 @@ use cbr_model::query::{AgentFilter, Listing, Page};
 use cbr_model::{AgentId, ProjectId};
 
 use crate::error::DbError;
-use crate::listing::{Listed, SortKey};
+use crate::listing::{Listed, SortKey, WHOLE};
 use crate::row::{Row, to_json};
 use crate::sql::Sql;
 use crate::tx::Tx;
@@ -101,6 +101,7 @@ impl Agents<'_> {
         let listed = Listed {
             name: "agents.list",
             table: "agents",
+            select: WHOLE,
             project,
             matching: sql,
             keys: vec![SortKey::newest("t.created_at"), SortKey::id(false)],

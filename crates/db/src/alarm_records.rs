@@ -5,7 +5,7 @@ use cbr_model::query::{Listing, Page};
 use cbr_model::{AlarmId, AlarmRecordId, ProjectId, Timestamp};
 
 use crate::error::DbError;
-use crate::listing::{Listed, SortKey};
+use crate::listing::{Listed, SortKey, WHOLE};
 use crate::row::{Row, to_json};
 use crate::sql::Sql;
 use crate::tx::Tx;
@@ -142,6 +142,7 @@ impl AlarmRecords<'_> {
         let listed = Listed {
             name: "alarm_records.list",
             table: "alarm_records",
+            select: WHOLE,
             project,
             matching: sql,
             keys: vec![SortKey::newest("t.created_at"), SortKey::id(false)],

@@ -5,7 +5,7 @@ use cbr_model::query::{Listing, Page};
 use cbr_model::{AlarmId, AlarmTemplateId, ProjectId};
 
 use crate::error::DbError;
-use crate::listing::{Listed, SortKey, and_contains};
+use crate::listing::{Listed, SortKey, WHOLE, and_contains};
 use crate::row::{Row, to_json};
 use crate::sql::Sql;
 use crate::tx::Tx;
@@ -114,6 +114,7 @@ impl Alarms<'_> {
         let listed = Listed {
             name: "alarms.list",
             table: "alarm_rules",
+            select: WHOLE,
             project,
             matching: sql,
             keys: vec![by_time, SortKey::id(ascending)],
@@ -245,6 +246,7 @@ impl Alarms<'_> {
         let listed = Listed {
             name: "alarms.list_templates",
             table: "alarm_templates",
+            select: WHOLE,
             project,
             matching: Sql::new("FROM alarm_templates t WHERE t.project_id = $1").bind(project),
             keys: vec![SortKey::newest("t.created_at"), SortKey::id(false)],

@@ -5,7 +5,7 @@ use cbr_model::query::{Listing, Page};
 use cbr_model::{DomainId, ProjectId};
 
 use crate::error::DbError;
-use crate::listing::{Listed, SortKey};
+use crate::listing::{Listed, SortKey, WHOLE};
 use crate::row::Row;
 use crate::sql::Sql;
 use crate::tx::Tx;
@@ -159,6 +159,7 @@ impl Audit<'_> {
         let listed = Listed {
             name: "audit.list",
             table: "traces",
+            select: WHOLE,
             project,
             matching: sql,
             keys: vec![

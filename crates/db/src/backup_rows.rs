@@ -12,15 +12,28 @@ use crate::row::{Row, to_json};
 use crate::sql::Sql;
 use crate::tx::Tx;
 
+/// What a backup is made of, of a row `t`: all but what other columns are for, and the description of its
+/// resource, which may be long and is asked for alone.
+pub(crate) const SELECT: &str =
+    "SELECT t.id, t.project_id, t.vault_id, t.checkpoint_id, t.parent_id,
+    t.name, t.description, t.resource_id, t.resource_name, t.resource_kind, t.resource_size_gib,
+    t.resource_az, t.status, t.content, t.error, t.incremental, t.auto_trigger, t.system_disk,
+    t.encrypted, t.app_consistent, t.app_consistency_code, t.app_consistency_message,
+    t.created_at, t.updated_at, t.protected_at, t.expired_at ";
+
 /// The backups of these rows, with their disks.
 pub(crate) async fn load(tx: &mut Tx, rows: &[Row]) -> Result<Vec<Backup>, DbError> {
     let mut backups = rows.iter().map(backup).collect::<Result<Vec<_>, _>>()?;
-    if backups.is_empty() {
+    // A disk's content is all there is; of anything else there may be parts.
+    let is_disk = |backup: &Backup| matches!(backup.state.content(), Some(Content::Disk(_)));
+    let wholes: Vec<BackupId> =
+        backups.iter().filter(|backup| !is_disk(backup)).map(|backup| backup.id).collect();
+    if wholes.is_empty() {
         return Ok(backups);
     }
-    let mut sql = Sql::new("SELECT * FROM backups WHERE 1 = 1");
-    sql.and_one_of("parent_id", backups.iter().map(|backup| backup.id));
-    sql.text(" ORDER BY parent_id, position");
+    let mut sql = Sql::new(SELECT);
+    sql.text("FROM backups t WHERE 1 = 1").and_one_of("t.parent_id", wholes);
+    sql.text(" ORDER BY t.parent_id, t.position");
     let mut children: HashMap<BackupId, Vec<Backup>> = HashMap::new();
     for row in tx.rows("backups.children", "backups", sql).await? {
         children.entry(row.id("parent_id")?).or_default().push(backup(&row)?);

@@ -3,7 +3,7 @@
 //! Every change of a backup's state makes the sizes of all backups of its disk due again; so what is
 //! shown is never older than the last change, and what is due is found without looking at the rest.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use cbr_model::backup::Content;
 use cbr_model::size::Bytes;
@@ -12,7 +12,7 @@ use cbr_model::{BackupId, ProjectId, ResourceId};
 use crate::backups::StoredDisk;
 use crate::error::DbError;
 use crate::row::Row;
-use crate::sql::{Sql, VALUES_MAX};
+use crate::sql::Sql;
 use crate::tx::Tx;
 
 /// What was counted for a disk's backup. What is not known where chains share blocks is none.
@@ -178,35 +178,5 @@ impl BackupSizes<'_> {
         .bind(sizes.unique)
         .bind(sizes.shared);
         self.tx.execute("backup_sizes.set", sql).await.map(drop)
-    }
-
-    /// What is known of these backups in a project. What is to be counted again is not in it.
-    pub async fn find(
-        &mut self,
-        project: ProjectId,
-        backups: &[BackupId],
-    ) -> Result<BTreeMap<BackupId, CountedSizes>, DbError> {
-        let counted = |row: &Row| {
-            let sizes = CountedSizes {
-                used: row.bytes_opt("used_bytes")?,
-                changed: row.bytes_opt("changed_bytes")?,
-                unique: row.bytes_opt("unique_bytes")?,
-                shared: row.bytes_opt("shared_bytes")?,
-            };
-            Ok::<_, DbError>((row.id("backup_id")?, sizes))
-        };
-        let mut found = BTreeMap::new();
-        for part in backups.chunks(VALUES_MAX) {
-            let mut sql = Sql::new(
-                "SELECT s.* FROM backup_sizes s WHERE s.counted = s.changes
-                 AND EXISTS (SELECT 1 FROM backups b WHERE b.id = s.backup_id AND b.project_id = $1)",
-            )
-            .bind(project);
-            sql.and_one_of("s.backup_id", part.iter().copied());
-            for row in self.tx.rows("backup_sizes.find", "backup_sizes", sql).await? {
-                found.extend([counted(&row)?]);
-            }
-        }
-        Ok(found)
     }
 }

@@ -103,8 +103,10 @@ impl Backups<'_> {
         project: ProjectId,
         id: BackupId,
     ) -> Result<Option<Backup>, DbError> {
-        let sql = Sql::new("SELECT * FROM backups WHERE project_id = $1 AND id = $2");
-        let rows = self.tx.rows("backups.find", "backups", sql.bind(project).bind(id)).await?;
+        let mut sql = Sql::new(backup_rows::SELECT);
+        sql.text("FROM backups t WHERE t.project_id = ").value(project);
+        sql.and_equal("t.id", Some(id));
+        let rows = self.tx.rows("backups.find", "backups", sql).await?;
         Ok(backup_rows::load(self.tx, &rows).await?.pop())
     }
 
@@ -122,8 +124,8 @@ impl Backups<'_> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let mut sql = Sql::new("SELECT * FROM backups WHERE 1 = 1");
-        sql.and_one_of("id", ids.iter().copied());
+        let mut sql = Sql::new(backup_rows::SELECT);
+        sql.text("FROM backups t WHERE 1 = 1").and_one_of("t.id", ids.iter().copied());
         let rows = self.tx.rows("backups.find_all", "backups", sql).await?;
         backup_rows::load(self.tx, &rows).await
     }
@@ -151,6 +153,7 @@ impl Backups<'_> {
         let listed = Listed {
             name: "backups.list",
             table: "backups",
+            select: backup_rows::SELECT,
             project,
             matching: backup_filter::matching(self.tx.engine(), project, filter),
             keys: backup_filter::sort_keys(&filter.sort),

@@ -5,7 +5,7 @@ use cbr_model::topic::{Delivery, DeliveryStatus, Protocol};
 use cbr_model::{DeliveryId, ProjectId, Timestamp};
 
 use crate::error::DbError;
-use crate::listing::{Listed, SortKey};
+use crate::listing::{Listed, SortKey, WHOLE};
 use crate::row::{Row, to_json};
 use crate::sql::Sql;
 use crate::tx::Tx;
@@ -103,6 +103,7 @@ impl Deliveries<'_> {
         let listed = Listed {
             name: "deliveries.list",
             table: "deliveries",
+            select: WHOLE,
             project,
             matching: sql,
             keys: vec![SortKey::newest("t.created_at"), SortKey::id(false)],

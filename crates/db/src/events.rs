@@ -6,7 +6,7 @@ use cbr_model::query::{Listing, Page};
 use cbr_model::{EventId, ProjectId, Timestamp};
 
 use crate::error::DbError;
-use crate::listing::{Listed, SortKey};
+use crate::listing::{Listed, SortKey, WHOLE};
 use crate::row::Row;
 use crate::sql::Sql;
 use crate::tx::Tx;
@@ -70,6 +70,7 @@ impl Events<'_> {
         let listed = Listed {
             name: "events.list",
             table: "events",
+            select: WHOLE,
             project,
             matching: sql,
             keys: vec![SortKey::newest("t.created_at"), SortKey::id(false)],

@@ -8,7 +8,7 @@ use cbr_model::{BackupId, ImageId, ProjectId, ResourceId, VaultId};
 
 use crate::error::DbError;
 use crate::image_terms;
-use crate::listing::{Listed, SortKey, and_contains};
+use crate::listing::{Listed, SortKey, WHOLE, and_contains};
 use crate::row::{Row, to_json};
 use crate::sql::Sql;
 use crate::tx::Tx;
@@ -116,6 +116,7 @@ impl Images<'_> {
         let listed = Listed {
             name: "images.list",
             table: "images",
+            select: WHOLE,
             project,
             matching: sql,
             keys: vec![SortKey::newest("t.created_at"), SortKey::id(false)],

@@ -56,6 +56,9 @@ pub(crate) enum Matches {
     SearchedFor,
 }
 
+/// Every column of a row.
+pub(crate) const WHOLE: &str = "SELECT t.* ";
+
 /// A list of rows of one table, which is called `t` in all expressions.
 #[derive(Debug)]
 pub(crate) struct Listed {
@@ -63,6 +66,8 @@ pub(crate) struct Listed {
     pub(crate) name: &'static str,
     /// Name of the table.
     pub(crate) table: &'static str,
+    /// `SELECT …`, the columns that are needed of a row `t`; [`WHOLE`] where that is all of them.
+    pub(crate) select: &'static str,
     /// Whose rows; the marker must be one of them.
     pub(crate) project: ProjectId,
     /// `FROM table t WHERE t.project_id = $1 AND …`
@@ -91,11 +96,11 @@ impl Listed {
             Matches::SearchedFor => match self.few(tx).await? {
                 Some(ids) => {
                     let total = ids.len() as u64;
-                    // A list of no ids would not restrict anything.
-                    if ids.is_empty() && page.marker.is_none() {
+                    if !ids.is_empty() {
+                        self.matching = of_ids(self.table, ids);
+                    } else if page.marker.is_none() {
                         return Ok((Vec::new(), 0));
                     }
-                    self.matching.and_one_of("t.id", ids);
                     total
                 }
                 None => self.count(tx).await?,
@@ -124,7 +129,7 @@ impl Listed {
     async fn rows(&self, tx: &mut Tx, page: &Page, whose: Whose) -> Result<Vec<Row>, DbError> {
         // What is skipped is skipped in the index: only the rows of the page are fetched.
         let skips = page.offset > 0;
-        let begin = if skips { "SELECT t.* FROM (SELECT t.id AS page_id " } else { "SELECT t.* " };
+        let begin = if skips { "SELECT t.id AS page_id " } else { self.select };
         let mut sql = self.matching.wrapped(begin, "");
         if let Some(marker) = page.marker {
             let marker = marker.hyphenated().to_string();
@@ -134,7 +139,8 @@ impl Listed {
         self.in_order(&mut sql);
         sql.text(" LIMIT ").value(page.limit).text(" OFFSET ").value(page.offset);
         if skips {
-            sql.text(") p JOIN ").text(self.table).text(" t ON t.id = p.page_id");
+            sql = sql.wrapped("FROM (", ") p JOIN ").wrapped(self.select, "");
+            sql.text(self.table).text(" t ON t.id = p.page_id");
             self.in_order(&mut sql);
         }
         tx.rows(self.name, self.table, sql).await
@@ -197,6 +203,14 @@ impl Listed {
         }
         sql.text(")");
     }
+}
+
+/// The rows with these ids, of which there is one at least. What they were found by is not asked again: it
+/// would be looked for again.
+fn of_ids(table: &'static str, ids: Vec<String>) -> Sql {
+    let mut sql = Sql::new("FROM ");
+    sql.text(table).text(" t WHERE 1 = 1").and_one_of("t.id", ids);
+    sql
 }
 
 /// ` AND column contains text`, if there is a text. Case matters.

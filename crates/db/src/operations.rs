@@ -6,7 +6,7 @@ use cbr_model::resource::ResourceKind;
 use cbr_model::{ProjectId, TaskId};
 
 use crate::error::DbError;
-use crate::listing::{Listed, SortKey, and_contains};
+use crate::listing::{Listed, SortKey, WHOLE, and_contains};
 use crate::sql::Sql;
 use crate::task_rows::{TaskRecord, task_record};
 use crate::tx::Tx;
@@ -88,6 +88,7 @@ impl Operations<'_> {
         let listed = Listed {
             name: "operations.list",
             table: "tasks",
+            select: WHOLE,
             project,
             matching: sql,
             keys: vec![SortKey::newest("t.created_at"), SortKey::id(false)],

@@ -5,7 +5,7 @@ use cbr_model::query::{Listing, Page, PolicyFilter};
 use cbr_model::{OrganizationPolicyId, PolicyId, ProjectId, VaultId};
 
 use crate::error::DbError;
-use crate::listing::{Listed, SortKey};
+use crate::listing::{Listed, SortKey, WHOLE};
 use crate::policy_rows;
 use crate::row::to_json;
 use crate::sql::Sql;
@@ -71,6 +71,7 @@ impl Policies<'_> {
         let listed = Listed {
             name: "policies.list",
             table: "policies",
+            select: WHOLE,
             project,
             matching: sql,
             keys: vec![SortKey::newest("t.created_at"), SortKey::id(false)],

@@ -5,7 +5,7 @@ use cbr_model::query::{Listing, Page, PolicyRunFilter};
 use cbr_model::{ProjectId, Timestamp};
 
 use crate::error::DbError;
-use crate::listing::{Listed, SortKey};
+use crate::listing::{Listed, SortKey, WHOLE};
 use crate::row::Row;
 use crate::sql::Sql;
 use crate::tx::Tx;
@@ -94,6 +94,7 @@ impl PolicyRuns<'_> {
         let listed = Listed {
             name: "policy_runs.list",
             table: "policy_runs",
+            select: WHOLE,
             project,
             matching: sql,
             keys: vec![SortKey::newest("t.occurrence"), SortKey::id(false)],

@@ -5,7 +5,7 @@ use cbr_model::topic::{Protocol, Subscription, Topic};
 use cbr_model::{ProjectId, SubscriptionId, TopicId};
 
 use crate::error::DbError;
-use crate::listing::{Listed, SortKey, and_contains};
+use crate::listing::{Listed, SortKey, WHOLE, and_contains};
 use crate::row::Row;
 use crate::sql::{Sql, Value};
 use crate::tx::Tx;
@@ -94,6 +94,7 @@ impl Topics<'_> {
         let listed = Listed {
             name: "topics.list",
             table: "topics",
+            select: WHOLE,
             project,
             matching: sql,
             keys: vec![SortKey::newest("t.created_at"), SortKey::id(false)],
@@ -172,6 +173,7 @@ impl Topics<'_> {
         let listed = Listed {
             name: "topics.list_subscriptions",
             table: "subscriptions",
+            select: WHOLE,
             project,
             matching: sql,
             keys: vec![SortKey::newest("t.created_at"), SortKey::id(false)],

@@ -1,9 +1,12 @@
 //! Table `vault_levels`: whether a vault was above its threshold, and its capacity, when it was last
 //! looked at.
 
+use std::collections::BTreeMap;
+
 use cbr_model::VaultId;
 
 use crate::error::DbError;
+use crate::row::Row;
 use crate::sql::Sql;
 use crate::tx::Tx;
 
@@ -14,13 +17,19 @@ pub struct VaultLevels<'t> {
 }
 
 impl VaultLevels<'_> {
-    /// Whether the vault was above threshold, and above capacity; a new one was not.
-    pub async fn find(&mut self, vault: VaultId) -> Result<(bool, bool), DbError> {
-        let sql = Sql::new("SELECT * FROM vault_levels WHERE vault_id = $1").bind(vault);
-        let Some(row) = self.tx.row("vault_levels.find", "vault_levels", sql).await? else {
-            return Ok((false, false));
-        };
-        Ok((row.flag("over_threshold")?, row.flag("over_capacity")?))
+    /// Whether these vaults were above threshold, and above capacity; those that are not there were neither.
+    pub async fn find(
+        &mut self,
+        vaults: &[VaultId],
+    ) -> Result<BTreeMap<VaultId, (bool, bool)>, DbError> {
+        if vaults.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let mut sql = Sql::new("SELECT * FROM vault_levels WHERE 1 = 1");
+        sql.and_one_of("vault_id", vaults.iter().copied());
+        let rows = self.tx.rows("vault_levels.find", "vault_levels", sql).await?;
+        let levels = |row: &Row| Ok((row.flag("over_threshold")?, row.flag("over_capacity")?));
+        rows.iter().map(|row| Ok((row.id("vault_id")?, levels(row)?))).collect()
     }
 
     /// Notes where it is now.

@@ -1,5 +1,7 @@
 //! Table `vault_points`: how full vaults were.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use cbr_model::metric::{Point, Summaries, Width, joined};
 use cbr_model::vault::Vault;
 use cbr_model::{ProjectId, VaultId};
@@ -10,6 +12,20 @@ use crate::sql::Sql;
 use crate::tx::Tx;
 use crate::vault_rows;
 
+/// How many vaults go into one statement.
+pub const MEASURED_MAX: u32 = 100;
+
+/// How full a vault was found to be.
+#[derive(Clone, PartialEq, Debug)]
+pub struct MeasuredVault {
+    /// Whose.
+    pub project: ProjectId,
+    /// The vault.
+    pub vault: VaultId,
+    /// What was found.
+    pub summaries: Summaries,
+}
+
 /// The table of what was measured.
 #[derive(Debug)]
 pub struct VaultPoints<'t> {
@@ -17,66 +33,84 @@ pub struct VaultPoints<'t> {
 }
 
 impl VaultPoints<'_> {
-    /// At most `limit` vaults that have not been measured in a slot, complete.
-    pub async fn due(&mut self, slot: i64, limit: u32) -> Result<Vec<Vault>, DbError> {
-        let sql = Sql::new(
+    /// At most `limit` vaults behind `after` that have not been measured in a slot, complete, in order.
+    pub async fn due(
+        &mut self,
+        slot: i64,
+        after: Option<VaultId>,
+        limit: u32,
+    ) -> Result<Vec<Vault>, DbError> {
+        let mut sql = Sql::new(
             "SELECT v.* FROM vaults v WHERE NOT EXISTS (SELECT 1 FROM vault_points p
-                 WHERE p.vault_id = v.id AND p.width = 900 AND p.slot = $1)
-             ORDER BY v.id LIMIT $2",
-        );
-        let sql = sql.bind(slot).bind(limit);
+                 WHERE p.vault_id = v.id AND p.width = 900 AND p.slot = $1)",
+        )
+        .bind(slot);
+        if let Some(after) = after {
+            sql.text(" AND v.id > ").value(after);
+        }
+        sql.text(" ORDER BY v.id LIMIT ").value(limit);
         let rows = self.tx.rows("vault_points.due", "vaults", sql).await?;
         vault_rows::load(self.tx, &rows).await
     }
 
-    /// Keeps what was measured in a slot, and adds it to its hour and its day. Says whether it was the
-    /// first for that vault and slot; later ones change nothing (MON-02).
+    /// Keeps what was measured in a slot, at most [`MEASURED_MAX`] different vaults, and adds it to their
+    /// hours and days. Says for which vaults it was the first in that slot; later ones change nothing
+    /// (MON-02).
     pub async fn record(
         &mut self,
-        (project, vault): (ProjectId, VaultId),
         slot: i64,
-        summaries: &Summaries,
-    ) -> Result<bool, DbError> {
-        let sql = Sql::new(
-            "INSERT INTO vault_points (vault_id, project_id, width, slot, summary)
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (vault_id, width, slot) DO NOTHING",
-        );
-        let width = Width::Slot.seconds();
-        let sql = sql.bind(vault).bind(project).bind(width).bind(slot).bind(to_json(summaries));
-        if !self.tx.execute_one("vault_points.record", sql).await? {
-            return Ok(false);
+        measured: &[MeasuredVault],
+    ) -> Result<BTreeSet<VaultId>, DbError> {
+        if measured.is_empty() {
+            return Ok(BTreeSet::new());
         }
-        for wider in [Width::Hour, Width::Day] {
-            let at = (slot * width).div_euclid(wider.seconds());
-            let known = self.summary(vault, wider, at).await?;
-            let all = known.map_or_else(|| summaries.clone(), |known| joined(known, summaries));
-            let sql = Sql::new(
-                "INSERT INTO vault_points (vault_id, project_id, width, slot, summary)
-                 VALUES ($1, $2, $3, $4, $5)
-                 ON CONFLICT (vault_id, width, slot) DO UPDATE SET summary = excluded.summary",
-            )
-            .bind(vault)
-            .bind(project)
-            .bind(wider.seconds())
-            .bind(at)
-            .bind(to_json(&all));
-            self.tx.execute("vault_points.record", sql).await?;
-        }
-        Ok(true)
+        let rows = measured.iter().map(|vault| (vault, Width::Slot, slot, &vault.summaries));
+        let mut sql = insertion(rows);
+        sql.text(" ON CONFLICT (vault_id, width, slot) DO NOTHING RETURNING vault_id");
+        let rows = self.tx.rows("vault_points.record", "vault_points", sql).await?;
+        let firsts = rows.iter().map(|row| row.id("vault_id")).collect::<Result<_, _>>()?;
+        self.add_up(slot, measured, &firsts).await?;
+        Ok(firsts)
     }
 
-    async fn summary(
+    /// Adds what was measured of some vaults to their hours and days.
+    async fn add_up(
         &mut self,
-        vault: VaultId,
-        width: Width,
         slot: i64,
-    ) -> Result<Option<Summaries>, DbError> {
-        let sql = Sql::new(
-            "SELECT summary FROM vault_points WHERE vault_id = $1 AND width = $2 AND slot = $3",
-        );
-        let sql = sql.bind(vault).bind(width.seconds()).bind(slot);
-        let row = self.tx.row("vault_points.summary", "vault_points", sql).await?;
-        row.map(|row| row.json("summary")).transpose()
+        measured: &[MeasuredVault],
+        firsts: &BTreeSet<VaultId>,
+    ) -> Result<(), DbError> {
+        if firsts.is_empty() {
+            return Ok(());
+        }
+        let wider = [Width::Hour, Width::Day]
+            .map(|width| (width, (slot * Width::Slot.seconds()).div_euclid(width.seconds())));
+        let mut known = BTreeMap::new();
+        for (width, at) in wider {
+            let mut sql = Sql::new(
+                "SELECT vault_id, summary FROM vault_points WHERE width = $1 AND slot = $2",
+            )
+            .bind(width.seconds())
+            .bind(at);
+            sql.and_one_of("vault_id", firsts.iter().copied());
+            for row in self.tx.rows("vault_points.known", "vault_points", sql).await? {
+                known.insert((row.id("vault_id")?, width.seconds()), row.json("summary")?);
+            }
+        }
+        let mut all: Vec<(&MeasuredVault, Width, i64, Summaries)> = Vec::new();
+        for vault in measured.iter().filter(|vault| firsts.contains(&vault.vault)) {
+            for (width, at) in wider {
+                let summaries = match known.remove(&(vault.vault, width.seconds())) {
+                    Some(known) => joined(known, &vault.summaries),
+                    None => vault.summaries.clone(),
+                };
+                all.push((vault, width, at, summaries));
+            }
+        }
+        let mut sql =
+            insertion(all.iter().map(|(vault, width, at, all)| (*vault, *width, *at, all)));
+        sql.text(" ON CONFLICT (vault_id, width, slot) DO UPDATE SET summary = excluded.summary");
+        self.tx.execute("vault_points.add_up", sql).await.map(drop)
     }
 
     /// What is kept of a project's vault from slot `from` to slot `to` of that width, in order of
@@ -119,4 +153,18 @@ impl VaultPoints<'_> {
         let sql = sql.bind(width.seconds()).bind(before).bind(limit);
         self.tx.execute("vault_points.forget", sql).await
     }
+}
+
+/// `INSERT …` of what was measured of a vault in a slot of a width.
+fn insertion<'m>(
+    rows: impl Iterator<Item = (&'m MeasuredVault, Width, i64, &'m Summaries)>,
+) -> Sql {
+    let mut sql =
+        Sql::new("INSERT INTO vault_points (vault_id, project_id, width, slot, summary) VALUES ");
+    for (i, (of, width, slot, summaries)) in rows.enumerate() {
+        sql.text(if i > 0 { ", (" } else { "(" });
+        sql.value(of.vault).text(", ").value(of.project).text(", ").value(width.seconds());
+        sql.text(", ").value(slot).text(", ").value(to_json(summaries)).text(")");
+    }
+    sql
 }

@@ -10,7 +10,7 @@ use cbr_model::vault::{Vault, VaultStatus};
 use cbr_model::{ProjectId, VaultId};
 
 use crate::error::DbError;
-use crate::listing::{Listed, SortKey, and_contains};
+use crate::listing::{Listed, SortKey, WHOLE, and_contains};
 use crate::row::to_json;
 use crate::sql::Sql;
 use crate::tag_filter::and_tags;
@@ -83,7 +83,7 @@ impl Vaults<'_> {
         Ok(vault_rows::load(self.tx, &rows).await?.pop())
     }
 
-    /// The enterprise project of each of these vaults.
+    /// The enterprise project of each of these vaults; one that is in none, which is `0`, is not there.
     pub async fn enterprise_projects(
         &mut self,
         vaults: BTreeSet<VaultId>,
@@ -91,7 +91,8 @@ impl Vaults<'_> {
         if vaults.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let mut sql = Sql::new("SELECT id, enterprise_project FROM vaults WHERE 1 = 1");
+        let mut sql =
+            Sql::new("SELECT id, enterprise_project FROM vaults WHERE enterprise_project <> '0'");
         sql.and_one_of("id", vaults);
         let rows = self.tx.rows("vaults.enterprise_projects", "vaults", sql).await?;
         rows.iter().map(|row| Ok((row.id("id")?, row.text("enterprise_project")?))).collect()
@@ -124,6 +125,7 @@ impl Vaults<'_> {
         let listed = Listed {
             name: "vaults.list",
             table: "vaults",
+            select: WHOLE,
             project,
             matching: sql,
             keys: vec![SortKey::newest("t.created_at"), SortKey::id(false)],

@@ -9,7 +9,7 @@ use cbr_model::{BackupId, ProjectId, ResourceId, Timestamp};
 
 use crate::error::DbError;
 use crate::row::{Row, to_json};
-use crate::sql::{Sql, VALUES_MAX};
+use crate::sql::Sql;
 use crate::tx::Tx;
 
 /// Damage that is known and not healed.
@@ -109,28 +109,6 @@ impl Verification<'_> {
         row.map(|row| integrity(&row)).transpose()
     }
 
-    /// What is known of these disks' backups in a project; those nobody has looked at are not in it.
-    pub async fn integrity_of(
-        &mut self,
-        project: ProjectId,
-        backups: &[BackupId],
-    ) -> Result<BTreeMap<BackupId, Integrity>, DbError> {
-        let mut found = BTreeMap::new();
-        for part in backups.chunks(VALUES_MAX) {
-            let mut sql = Sql::new(
-                "SELECT i.* FROM backup_integrity i WHERE EXISTS
-                     (SELECT 1 FROM backups b WHERE b.id = i.backup_id AND b.project_id = $1)",
-            )
-            .bind(project);
-            sql.and_one_of("i.backup_id", part.iter().copied());
-            let rows = self.tx.rows("verification.integrity_of", "backup_integrity", sql).await?;
-            for row in rows {
-                found.insert(row.id("backup_id")?, integrity(&row)?);
-            }
-        }
-        Ok(found)
-    }
-
     /// When the newest backup of each disk was ordered that is known to be whole, of every project.
     pub async fn newest_whole(&mut self) -> Result<BTreeMap<ResourceId, Timestamp>, DbError> {
         let sql = Sql::new(
@@ -222,7 +200,8 @@ fn damaged(row: &Row) -> Result<DamagedSpot, DbError> {
     })
 }
 
-fn integrity(row: &Row) -> Result<Integrity, DbError> {
+/// What a row says of a backup's soundness.
+pub(crate) fn integrity(row: &Row) -> Result<Integrity, DbError> {
     Ok(Integrity {
         state: row.word("state", IntegrityState::from_str_exact)?,
         verified_at: row.time_opt("verified_at")?,

@@ -1,9 +1,11 @@
 //! Backups, their disks, checkpoints, and what follows from them for vaults.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use cbr_db::{CountedSizes, DbError, DueDisk, Tx};
+use cbr_db::{BackupExtras, CountedSizes, DbError, DueDisk, Tx};
 use cbr_model::backup::{AppConsistency, Backup, BackupState, Content};
 use cbr_model::query::{BackupFilter, BackupSort, BackupSortKey, Page};
 use cbr_model::resource::ResourceKind;
@@ -23,6 +25,7 @@ on_both_engines! {
     backups_are_found_by_each_filter,
     backups_are_sorted_by_each_key_and_paged_by_marker,
     a_search_counts_all_that_it_finds_however_many,
+    others_have_their_turn_while_all_rows_are_read,
     keys_may_have_different_directions,
     a_vault_with_backups_cannot_vanish,
     the_stored_disks_are_those_with_content,
@@ -392,9 +395,10 @@ async fn sizes_are_due_after_each_change_and_found_for_any_number_of_backups(
     assert_eq!(due_disks(&mut tx).await, []);
     let mut ids: Vec<BackupId> = (0..40_000).map(|_| world.id()).collect();
     ids.push(backup.id);
-    let found = tx.backup_sizes().find(world.project, &ids).await.unwrap();
-    assert_eq!(found, [(backup.id, sizes)].into());
-    assert_eq!(tx.verification().integrity_of(world.project, &ids).await.unwrap().len(), 0);
+    let known = BackupExtras { sizes, ..BackupExtras::default() };
+    let found = tx.backups().extras(world.project, &ids).await.unwrap();
+    assert_eq!(found, [(backup.id, known)].into());
+    assert_eq!(tx.backups().extras(world.id(), &ids).await.unwrap().len(), 0, "another project");
     // A restore changes nothing; what was counted of an older change does not count.
     backup.state = BackupState::Restoring { content: world.disk(7) };
     assert!(tx.backups().update(&backup, "available").await.unwrap());
@@ -407,7 +411,8 @@ async fn sizes_are_due_after_each_change_and_found_for_any_number_of_backups(
     assert!(tx.backups().update(&backup, "available").await.unwrap());
     tx.backup_sizes().set(backup.id, rows[0].changes, sizes).await.unwrap();
     assert_eq!(due_disks(&mut tx).await.len(), 1);
-    assert_eq!(tx.backup_sizes().find(world.project, &ids).await.unwrap().len(), 0);
+    let found = tx.backups().extras(world.project, &[backup.id]).await.unwrap();
+    assert_eq!(found, [(backup.id, BackupExtras::default())].into());
 }
 
 /// Contract A.4, C27: few are found by one look at all names, very many by counting them; the number and the pages
@@ -447,4 +452,41 @@ async fn a_search_counts_all_that_it_finds_however_many(database: TestDatabase) 
     assert_eq!(find("none", page(0, Some(at(5)))).await.unwrap(), (vec![], 0));
     let nobody = find("none", page(0, Some(world.id()))).await;
     assert!(matches!(nobody, Err(DbError::UnknownMarker)), "{nobody:?}");
+}
+
+/// Contract A.4 (lists are quick): what reads every row, of which there may be a million, keeps no request waiting
+/// that shares its thread.
+async fn others_have_their_turn_while_all_rows_are_read(database: TestDatabase) {
+    const ROWS: usize = 2000;
+    let world = World::on(database).await;
+    let vault = world.stored_vault("v").await;
+    let run = world.stored_checkpoint(vault.id).await;
+    let mut tx = world.begin().await;
+    for n in 0..ROWS {
+        let mut backup = world.backup(vault.id, run.id, world.id(), &format!("b-{n}"));
+        backup.state = BackupState::Available { content: world.disk(7) };
+        tx.backups().insert(&backup).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let turns = Arc::new(AtomicUsize::new(0));
+    let other = tokio::spawn({
+        let turns = Arc::clone(&turns);
+        async move {
+            loop {
+                turns.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let (mut rows, mut without, mut longest, mut seen) = (0, 0, 0, 0);
+    let mut tx = world.read().await;
+    let each = |_| {
+        let now = turns.load(Ordering::Relaxed);
+        without = if now == seen { without + 1 } else { 0 };
+        (rows, longest, seen) = (rows + 1, longest.max(without), now);
+    };
+    tx.backups().each_stored_disk(each).await.unwrap();
+    other.abort();
+    assert_eq!(rows, ROWS);
+    assert!(longest <= 256, "{longest} rows without a turn of anybody else");
 }

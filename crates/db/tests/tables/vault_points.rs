@@ -1,11 +1,14 @@
 //! How full vaults were.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use cbr_db::MeasuredVault;
 use cbr_model::Timestamp;
 use cbr_model::custom_metric::{CustomMetric, CustomValue, MetricDimension};
 use cbr_model::metric::{Filter, Metric, Width, measured, series};
 use cbr_model::size::{Bytes, GIB, Gib};
+use cbr_model::vault::Vault;
 use cbr_testkit::{TestDatabase, on_both_engines};
 
 use crate::builders::World;
@@ -17,21 +20,30 @@ on_both_engines! {
     what_is_too_old_is_forgotten_in_pieces,
 }
 
+fn found(vault: &Vault, used: Bytes) -> MeasuredVault {
+    let summaries = measured(used, vault.size);
+    MeasuredVault { project: vault.project, vault: vault.id, summaries }
+}
+
 /// MON-02, MON-03: the first measurement of a vault and slot counts; its hour and day know it.
 async fn a_slot_is_kept_once_and_rolled_up_once(database: TestDatabase) {
     let world = World::on(database).await;
     let (vault, other) = (world.stored_vault("v").await, world.stored_vault("w").await);
     let mut tx = world.begin().await;
-    let due = tx.vault_points().due(96, 10).await.unwrap();
+    let due = tx.vault_points().due(96, None, 10).await.unwrap();
     assert_eq!(due.len(), 2);
+    assert_eq!(tx.vault_points().due(96, Some(due[0].id), 10).await.unwrap(), [due[1].clone()]);
+    assert_eq!(tx.vault_points().due(96, Some(due[1].id), 10).await.unwrap(), []);
+    assert_eq!(tx.vault_points().record(95, &[]).await.unwrap(), BTreeSet::new());
     for (slot, gib) in [(96, 10), (97, 20), (97, 99), (100, 30)] {
-        let summaries = measured(Gib(gib).bytes(), vault.size);
-        let is_first =
-            tx.vault_points().record((vault.project, vault.id), slot, &summaries).await.unwrap();
-        assert_eq!(is_first, gib != 99, "{gib}");
+        let firsts = tx.vault_points().record(slot, &[found(&vault, Gib(gib).bytes())]).await;
+        assert_eq!(firsts.unwrap().contains(&vault.id), gib != 99, "{gib}");
     }
-    let due = tx.vault_points().due(96, 10).await.unwrap();
+    let due = tx.vault_points().due(96, None, 10).await.unwrap();
     assert_eq!(due.iter().map(|vault| vault.id).collect::<Vec<_>>(), [other.id]);
+    // Two together, of which one was measured in that slot already: the other's hour is its own.
+    let both = [found(&vault, Gib(99).bytes()), found(&other, Gib(5).bytes())];
+    assert_eq!(tx.vault_points().record(97, &both).await.unwrap(), [other.id].into());
     tx.commit().await.unwrap();
 
     let mut tx = world.read().await;
@@ -47,6 +59,10 @@ async fn a_slot_is_kept_once_and_rolled_up_once(database: TestDatabase) {
     let hours = of(Width::Hour, (0, 1000), Filter::Average).await;
     assert_eq!(hours, [(86_400, 15.0), (90_000, 30.0)]);
     assert_eq!(of(Width::Day, (0, 1000), Filter::Sum).await, [(86_400, 60.0)]);
+    let owner = (other.project, other.id);
+    let points = tx.vault_points().list(owner, Width::Hour, (0, 1000), 100).await.unwrap();
+    let values = series(&points, Metric::UsedVaultSize, 1, Filter::Sum);
+    assert_eq!(values.iter().map(|it| (it.begin, it.value)).collect::<Vec<_>>(), [(86_400, 5.0)]);
     let owner = (world.id(), vault.id);
     let anothers = tx.vault_points().list(owner, Width::Slot, (0, 1000), 100).await.unwrap();
     assert!(anothers.is_empty(), "another project sees nothing");
@@ -60,11 +76,9 @@ async fn two_nodes_measure_a_slot_once(database: TestDatabase) {
         let (db, vault) = (Arc::clone(&world.db), vault.clone());
         tokio::spawn(async move {
             let mut tx = db.begin().await.unwrap();
-            let summaries = measured(Bytes(n * GIB), vault.size);
-            let owner = (vault.project, vault.id);
-            let is_first = tx.vault_points().record(owner, 5, &summaries).await.unwrap();
+            let firsts = tx.vault_points().record(5, &[found(&vault, Bytes(n * GIB))]).await;
             tx.commit().await.unwrap();
-            is_first
+            firsts.unwrap().contains(&vault.id)
         })
     });
     let mut firsts = 0;
@@ -86,8 +100,7 @@ async fn what_is_too_old_is_forgotten_in_pieces(database: TestDatabase) {
     let vault = world.stored_vault("v").await;
     let mut tx = world.begin().await;
     for slot in 0..10 {
-        let summaries = measured(Bytes(1), vault.size);
-        tx.vault_points().record((vault.project, vault.id), slot, &summaries).await.unwrap();
+        tx.vault_points().record(slot, &[found(&vault, Bytes(1))]).await.unwrap();
     }
     assert_eq!(tx.vault_points().forget(Width::Slot, 7, 4).await.unwrap(), 4);
     assert_eq!(tx.vault_points().forget(Width::Slot, 7, 4).await.unwrap(), 3);

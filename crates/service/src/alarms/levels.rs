@@ -1,6 +1,7 @@
 //! Vaults that reach their threshold or their capacity: told once for each crossing (MON-10).
 
 use cbr_db::{DbError, Tx};
+use cbr_model::VaultId;
 use cbr_model::event::EventKind;
 use cbr_model::size::{Bytes, Gib};
 use cbr_model::vault::Vault;
@@ -23,9 +24,18 @@ fn crossed(before: Levels, after: Levels) -> impl Iterator<Item = EventKind> {
     threshold.into_iter().chain(capacity)
 }
 
-/// Notes how full a vault is, and what that means. May be called at any time, by anybody.
-pub(crate) async fn note_usage(tx: &mut Tx, vault: &Vault) -> Result<(), DbError> {
-    let before = tx.vault_levels().find(vault.id).await?;
+/// Notes how full vaults are, and what that means. May be called at any time, by anybody.
+pub(crate) async fn note_usage(tx: &mut Tx, vaults: &[Vault]) -> Result<(), DbError> {
+    let ids: Vec<VaultId> = vaults.iter().map(|vault| vault.id).collect();
+    let known = tx.vault_levels().find(&ids).await?;
+    for vault in vaults {
+        let before = known.get(&vault.id).copied().unwrap_or_default();
+        note_level(tx, vault, before).await?;
+    }
+    Ok(())
+}
+
+async fn note_level(tx: &mut Tx, vault: &Vault, before: Levels) -> Result<(), DbError> {
     let after = levels(vault.used, vault.size, vault.threshold);
     if before == after {
         return Ok(());

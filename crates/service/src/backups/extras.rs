@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use cbr_db::{CountedSizes, DueDisk, ToCount};
+use cbr_db::{BackupExtras, CountedSizes, DueDisk, ToCount};
 use cbr_model::BackupId;
 use cbr_model::backup::{Backup, Content};
 use cbr_model::integrity::Integrity;
@@ -45,22 +45,19 @@ impl Backups {
     pub async fn extras(
         &self,
         access: &Access,
-        backups: &[Backup],
+        backups: &[&Backup],
     ) -> Result<BTreeMap<BackupId, Extras>> {
-        let disks: Vec<BackupId> = backups.iter().flat_map(disks_of).map(|disk| disk.id).collect();
+        let disks = backups.iter().copied().flat_map(disks_of).map(|disk| disk.id);
+        let disks: Vec<BackupId> = disks.collect();
         let doing = "reading what is known of backups";
         let mut tx = self.core.db.read().await.map_err(db(doing))?;
-        let sizes = tx.backup_sizes().find(access.project(), &disks).await.map_err(db(doing))?;
-        let mut integrity =
-            tx.verification().integrity_of(access.project(), &disks).await.map_err(db(doing))?;
+        let mut found = tx.backups().extras(access.project(), &disks).await.map_err(db(doing))?;
         drop(tx);
         let mut extras = BTreeMap::new();
         for backup in backups {
             let known: Vec<Extras> = disks_of(backup)
                 .filter_map(|disk| {
-                    let counted = sizes.get(&disk.id).copied().unwrap_or_default();
-                    let integrity = integrity.remove(&disk.id).unwrap_or_default();
-                    let known = of_disk(disk, counted, integrity)?;
+                    let known = of_disk(disk, found.remove(&disk.id).unwrap_or_default())?;
                     extras.insert(disk.id, known.clone());
                     Some(known)
                 })
@@ -126,8 +123,9 @@ fn disks_of(backup: &Backup) -> impl Iterator<Item = &Backup> {
     itself.into_iter().chain(&backup.children)
 }
 
-fn of_disk(disk: &Backup, counted: CountedSizes, integrity: Integrity) -> Option<Extras> {
+fn of_disk(disk: &Backup, known: BackupExtras) -> Option<Extras> {
     let Some(Content::Disk(version)) = disk.state.content() else { return None };
+    let BackupExtras { sizes: counted, integrity } = known;
     Some(Extras {
         disk_bytes: version.disk_bytes.0,
         logical_bytes: version.logical_bytes.0,

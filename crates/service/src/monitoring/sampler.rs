@@ -1,14 +1,14 @@
 //! Measures every vault once in each slot, and forgets what is too old.
 
+use cbr_db::{MEASURED_MAX, MeasuredVault};
 use cbr_model::metric::{Width, measured};
+use cbr_model::vault::Vault;
 
 use super::service::Monitoring;
 use crate::Result;
 use crate::alarms::note_usage;
 use crate::error::db;
 
-/// Vaults that are measured in one transaction: others want to write as well.
-const PAGE: u32 = 100;
 /// Rows that are forgotten in one transaction.
 const FORGET: u32 = 5000;
 const DAY_SECONDS: i64 = 86_400;
@@ -18,23 +18,23 @@ impl Monitoring {
     /// node (MON-02, MON-03); says how many.
     pub async fn sample(&self, slot: i64) -> Result<u64> {
         let doing = "measuring vaults";
-        let mut count = 0;
+        let (mut count, mut after) = (0, None);
         loop {
             let mut tx = self.core.db.read().await.map_err(db(doing))?;
-            let is_due = !tx.vault_points().due(slot, 1).await.map_err(db(doing))?.is_empty();
+            let is_due =
+                !tx.vault_points().due(slot, after, 1).await.map_err(db(doing))?.is_empty();
             drop(tx);
             if !is_due {
                 return Ok(count);
             }
+            // In pages: others want to write as well.
             let mut tx = self.core.db.begin().await.map_err(db(doing))?;
-            let due = tx.vault_points().due(slot, PAGE).await.map_err(db(doing))?;
-            for vault in &due {
-                let owner = (vault.project, vault.id);
-                let summaries = measured(vault.used, vault.size);
-                let is_first = tx.vault_points().record(owner, slot, &summaries).await;
-                count += u64::from(is_first.map_err(db(doing))?);
-                note_usage(&mut tx, vault).await.map_err(db(doing))?;
-            }
+            let due = tx.vault_points().due(slot, after, MEASURED_MAX).await.map_err(db(doing))?;
+            after = due.last().map(|vault| vault.id).or(after);
+            let found: Vec<MeasuredVault> = due.iter().map(measured_vault).collect();
+            let firsts = tx.vault_points().record(slot, &found).await.map_err(db(doing))?;
+            count += firsts.len() as u64;
+            note_usage(&mut tx, &due).await.map_err(db(doing))?;
             tx.commit().await.map_err(db(doing))?;
         }
     }
@@ -64,4 +64,9 @@ impl Monitoring {
         }
         Ok(count)
     }
+}
+
+fn measured_vault(vault: &Vault) -> MeasuredVault {
+    let summaries = measured(vault.used, vault.size);
+    MeasuredVault { project: vault.project, vault: vault.id, summaries }
 }

@@ -526,7 +526,7 @@ async fn settle(core: &Core, tx: &mut Tx, job: &Job, before: Vault) -> Result<()
     vaults::grow(core, tx, &before, &after).await?;
     // It may just have grown.
     if let Some(grown) = tx.vaults().find(job.project, job.vault).await? {
-        note_usage(tx, &grown).await?;
+        note_usage(tx, std::slice::from_ref(&grown)).await?;
     }
     if let Some(bound) = after.resources.iter().find(|bound| bound.id == job.resource)
         && bound.chain == job.chain

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cbr_db::MeasuredVault;
 use cbr_env::Clock as _;
 use cbr_model::alarm::{
     AlarmRecord, AlarmRule, AlarmState, Comparison, Condition, Watched, What, Window,
@@ -79,8 +80,8 @@ impl World {
         let slot = slot_at(self.clock.now());
         let mut tx = self.db.begin().await.unwrap();
         let summaries = measured(Bytes(gib * GIB), vault.size);
-        let owner = (vault.project, vault.id);
-        assert!(tx.vault_points().record(owner, slot, &summaries).await.unwrap());
+        let found = MeasuredVault { project: vault.project, vault: vault.id, summaries };
+        assert!(!tx.vault_points().record(slot, &[found]).await.unwrap().is_empty());
         tx.commit().await.unwrap();
     }
 
@@ -336,10 +337,9 @@ async fn a_threshold_is_told_once_for_each_crossing() {
         let full = Vault { used: Bytes(size * GIB / 50), ..vault.clone() };
         let empty = Vault { used: Bytes(0), ..vault.clone() };
         assert!(tx.vaults().update(&vault).await.unwrap());
-        for one in [&full, &full, &empty, &full] {
-            crate::alarms::note_usage(&mut tx, one).await.unwrap();
+        for one in [&full, &full, &empty, &full, &empty] {
+            crate::alarms::note_usage(&mut tx, std::slice::from_ref(one)).await.unwrap();
         }
-        crate::alarms::note_usage(&mut tx, &empty).await.unwrap();
         tx.commit().await.unwrap();
         world.services.alarms.handle_events().await.unwrap();
         let told = world.carried().await;

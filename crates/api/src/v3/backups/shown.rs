@@ -17,15 +17,17 @@ pub(super) async fn shown(
     extensions: Extensions,
     backups: Vec<backup::Backup>,
 ) -> Result<Vec<Backup>, ApiError> {
-    let around = api.services.backups.surroundings(access, &backups).await?;
-    let extras = if extensions.are_hidden() {
-        BTreeMap::new()
-    } else {
+    let service = &api.services.backups;
+    let extras = async {
+        if extensions.are_hidden() {
+            return Ok(BTreeMap::new());
+        }
         // What another project's backups cost is that project's business.
         let is_own = |backup: &&backup::Backup| backup.project == access.project();
-        let own: Vec<backup::Backup> = backups.iter().filter(is_own).cloned().collect();
-        api.services.backups.extras(access, &own).await?
+        let own: Vec<&backup::Backup> = backups.iter().filter(is_own).collect();
+        service.extras(access, &own).await
     };
+    let (around, extras) = tokio::try_join!(service.surroundings(access, &backups), extras)?;
     Ok(backups.into_iter().map(|backup| Backup::with(backup, &around, &extras)).collect())
 }
 
