@@ -30,6 +30,15 @@ impl ResourceKind {
         }
     }
 
+    /// What people call it.
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Volume => "disk",
+            Self::Native => "host",
+        }
+    }
+
     /// The kind the contract's word means.
     pub fn from_str_exact(text: &str) -> Option<Self> {
         [Self::Server, Self::Volume, Self::Native].into_iter().find(|kind| kind.as_str() == text)

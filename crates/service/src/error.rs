@@ -1,7 +1,7 @@
 //! Why a use case was refused or failed.
 
 use cbr_model::checkpoint::SkippedResource;
-use cbr_model::resource::ResourceType;
+use cbr_model::resource::{ResourceKind, ResourceType};
 use cbr_model::size::{Bytes, Gib};
 use cbr_model::vault::{VaultKind, VaultStatus};
 use cbr_model::{
@@ -361,6 +361,16 @@ pub enum Error {
     RestoreElsewhere {
         /// Where to.
         allowed: String,
+    },
+    /// RST-43: it was deleted, or a new system brought another system disk.
+    #[error("{} {id}, which the backup was made of, does not exist any more; {remedy}", kind.noun())]
+    RestoreTargetGone {
+        /// What it was.
+        kind: ResourceKind,
+        /// Its id.
+        id: ResourceId,
+        /// The way that is left.
+        remedy: &'static str,
     },
     /// RST-05.
     #[error("the backup of a data disk cannot be restored to system disk {0}")]

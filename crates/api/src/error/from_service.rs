@@ -1,5 +1,6 @@
 //! From what a use case says to what the wire says.
 
+use cbr_model::resource::ResourceKind;
 use cbr_model::tag::InvalidTags;
 use cbr_service::agents::AgentError;
 use cbr_service::alarms::AlarmError;
@@ -67,8 +68,10 @@ const fn code(error: &Error) -> ErrorCode {
         E::ResourceRemoving { .. } => C::ResourceRemoving,
         E::ResourceNotInVault { .. } => C::ResourceNotInVault,
         E::ResourceNotFound(_) => C::ResourceNotFound,
-        E::VolumeNotFound(_) => C::VolumeNotFound,
-        E::ServerNotFound(_) => C::ServerNotFound,
+        E::ServerNotFound(_) | E::RestoreTargetGone { kind: ResourceKind::Server, .. } => {
+            C::ServerNotFound
+        }
+        E::VolumeNotFound(_) | E::RestoreTargetGone { .. } => C::VolumeNotFound,
         E::ServerWithoutDisk(_) | E::TooManySharedDisks { .. } => of_disks(error),
         E::ResourceStatusForbidsBackup { .. } => C::ResourceStatus,
         E::VolumeNotDeletable { .. } => C::VolumeNotDeletable,

@@ -7,7 +7,7 @@ use cbr_db::Tx;
 use cbr_model::backup::{Backup, BackupState};
 use cbr_model::name::Name;
 use cbr_model::query::{BackupFilter, Listing, Ownership, Page};
-use cbr_model::resource::{ProtectStatus, ResourceKind};
+use cbr_model::resource::ProtectStatus;
 use cbr_model::vault::{Vault, VaultUse};
 use cbr_model::{BackupId, TaskId, Timestamp};
 
@@ -115,10 +115,7 @@ impl Backups {
         let vault = existing_vault(&mut tx, project, backup.vault).await?;
         let bound = vault.resources.iter().find(|bound| bound.id == backup.resource);
         restore::check_source(&backup, vault.status, bound)?;
-        let target = target.ok_or(match backup.resource_kind {
-            ResourceKind::Server => Error::ServerNotFound(target_id),
-            ResourceKind::Volume | ResourceKind::Native => Error::VolumeNotFound(target_id),
-        })?;
+        let target = target.ok_or_else(|| restore::gone(&backup))?;
         let disks = restore::plan(&backup, &request, &target)?;
 
         let state = backup.state.clone().begin_restore();

@@ -1,4 +1,4 @@
-//! What goes where in a restore (RST-01 … RST-10, RST-16, RST-40 … RST-42, Y.2).
+//! What goes where in a restore (RST-01 … RST-10, RST-16, RST-40 … RST-43, Y.2).
 
 use cbr_model::ResourceId;
 use cbr_model::backup::{Backup, BackupState, Content, StoredVersion};
@@ -181,6 +181,19 @@ fn check_disk(disk: &TargetDisk, version: &StoredVersion) -> Result<()> {
         return Err(Error::TargetTooSmall { needed: version.disk_bytes, target: disk.size });
     }
     Ok(())
+}
+
+/// What it was made of is not there any more (RST-43): the data still has a way to where it is needed.
+pub(crate) fn gone(backup: &Backup) -> Error {
+    let remedy = match backup.resource_kind {
+        ResourceKind::Server => {
+            "make an image of the backup and a server of the image, or disks from its disks"
+        }
+        ResourceKind::Volume | ResourceKind::Native => {
+            "create a disk from the backup, attach it, and take from it what is needed"
+        }
+    };
+    Error::RestoreTargetGone { kind: backup.resource_kind, id: backup.resource, remedy }
 }
 
 fn elsewhere(backup: &Backup) -> Error {

@@ -1,20 +1,22 @@
 //! Restores in place.
 
-use cbr_model::BackupId;
 use cbr_model::operation::OperationStatus;
 use cbr_model::resource::ProtectStatus;
 use cbr_model::vault::{VaultKind, VaultStatus};
+use cbr_model::{BackupId, ResourceId};
 use cbr_provider::ServerStatus;
 use cbr_provider::fake::{Fault as Break, Operation};
 use cbr_task::Outcome;
 use cbr_task::harness::crash_matrix;
 
+use super::volumes::empty;
 use super::world::{
     BLOCK, DATA_DISK, DISK_BYTES, SERVER, SYSTEM_DISK, VOLUME, World, id, in_place, succeeded,
 };
 use crate::Error;
 use crate::backups::{DiskMapping, RestoreRequest};
 use crate::tasks::restore::RestoreTask;
+use crate::volumes::NewVolumeRequest;
 
 /// Damages a disk in a place that was written and in one that was not.
 fn spoil(world: &World, volume: u128) {
@@ -261,6 +263,35 @@ async fn what_forbids_a_restore() {
     tx.commit().await.unwrap();
     assert!(matches!(ask(in_place()).await, Err(Error::VaultStatusForbidsRestore { .. })));
     assert_eq!(world.state(backup.id).await.as_str(), "available");
+}
+
+/// RST-43: a server that got a new system has another system disk; the backup of the old one does not go over it,
+/// and says which way there is. The way is there.
+#[tokio::test]
+async fn what_was_replaced_since_is_not_overwritten_and_the_way_is_named() {
+    let world = World::new().await;
+    let vault = world.vault(VaultKind::Disk, &[VOLUME]).await;
+    let before = world.provider.content(id(VOLUME));
+    let backup = world.back_up(&vault).await;
+    world.provider.remove(id(VOLUME));
+    world.provider.add_volume(id(77), "one", DISK_BYTES);
+    let new = world.provider.content(id(77));
+    let ask = async |volume: Option<ResourceId>| {
+        let request = RestoreRequest { volume, ..in_place() };
+        let refused = world.services.backups.restore(&world.access, backup.id, request).await;
+        refused.unwrap_err()
+    };
+    assert!(matches!(ask(Some(id(77))).await, Error::RestoreElsewhere { .. }));
+    let gone = ask(None).await;
+    assert!(matches!(gone, Error::RestoreTargetGone { .. }), "{gone:?}");
+    assert!(gone.to_string().contains("create a disk from the backup"), "{gone}");
+    assert!(world.provider.content(id(77)) == new, "nothing was written");
+    assert_eq!(world.state(backup.id).await.as_str(), "available");
+
+    let wanted = NewVolumeRequest { backup: Some(backup.id), size: None, ..empty() };
+    let started = world.services.volumes.create(&world.access, wanted).await.unwrap();
+    world.settle().await;
+    assert!(world.provider.head(started.volume, before.len()) == before);
 }
 
 /// RST-17: a disk that was enlarged since is restored, and stays as large as it is.
