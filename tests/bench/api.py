@@ -127,14 +127,15 @@ def requests(options):
 
 
 def timed(api, path, count):
-    """The rows of an answer, and sorted milliseconds of up to `count` requests."""
+    """The rows of an answer, and sorted milliseconds until the last byte of up to `count` requests."""
     url = "/v3/{project}" + path
     answer = api.request("GET", url)
     rows = max((len(value) for value in answer.values() if isinstance(value, list)), default=1)
     times, end = [], time.monotonic() + SECONDS_MAX
     while len(times) < count and (len(times) < 3 or time.monotonic() < end):
         began = time.perf_counter()
-        api.request("GET", url)
+        # What Python then takes to read the JSON is not the service's: 11 to 21 ms for 1 000 backups.
+        api.exchange("GET", api.path(url), None, api.authorised())
         times.append((time.perf_counter() - began) * 1000)
     return rows, sorted(times)
 

@@ -28,22 +28,31 @@ class Api:
 
     def request(self, method, path, body=None, **query):
         """Sends a request below the project and returns the JSON of its answer."""
-        if self.token is None:
-            self.token = self.log_in()
-        path = path.replace("{project}", self.project)
         if query:
             path += "?" + urllib.parse.urlencode(query, doseq=True)
-        _, answer = self.send(method, path, body, {"X-Auth-Token": self.token})
+        _, answer = self.send(method, self.path(path), body, self.authorised())
         return answer
 
+    def path(self, path):
+        return path.replace("{project}", self.project)
+
+    def authorised(self):
+        if self.token is None:
+            self.token = self.log_in()
+        return {"X-Auth-Token": self.token}
+
     def send(self, method, path, body, headers):
+        headers, text = self.exchange(method, path, body, headers)
+        return headers, json.loads(text) if text else None
+
+    def exchange(self, method, path, body, headers):
+        """Sends a request; the answer's headers and bytes."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json", **headers}
         request = urllib.request.Request(self.service.url + path, data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
-                text = answer.read()
-                return answer.headers, json.loads(text) if text else None
+                return answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             raise refusal(error) from None
 

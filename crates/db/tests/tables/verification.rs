@@ -68,6 +68,8 @@ async fn the_integrity_of_a_backup_goes_with_it(database: TestDatabase) {
     tx.verification().set_integrity(world.id(), &known).await.unwrap();
     let found = tx.verification().integrity(backup.project, backup.id).await.unwrap();
     assert_eq!(found.as_ref(), Some(&known));
+    let beside = tx.backups().extras(backup.project, &[backup.id]).await.unwrap();
+    assert_eq!(beside[&backup.id].integrity, known);
     let foreign = world.id();
     assert_eq!(tx.verification().damaged_backups().await.unwrap(), 1);
     assert_eq!(tx.verification().integrity(foreign, backup.id).await.unwrap(), None);
