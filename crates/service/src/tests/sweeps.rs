@@ -265,12 +265,7 @@ async fn sizes_that_cannot_be_counted_do_not_stop_the_counting() {
     let [damaged, sound] = one_of_two_damaged(&world).await;
     let counted = async || {
         let backups = world.backups().await;
-        let extras = world
-            .services
-            .backups
-            .extras(&world.access, &backups.iter().collect::<Vec<_>>())
-            .await
-            .unwrap();
+        let extras = world.extras(&backups).await;
         [damaged.id, sound.id].map(|id| extras[&id].counted.used.is_some())
     };
     let services = &world.services.backups;

@@ -198,12 +198,7 @@ async fn counted_sizes_are_those_of_the_repository() {
         world.services.backups.count_sizes().await.unwrap();
         assert_eq!(world.services.backups.count_sizes().await.unwrap(), 0);
         let backups = world.backups().await;
-        let extras = world
-            .services
-            .backups
-            .extras(&world.access, &backups.iter().collect::<Vec<_>>())
-            .await
-            .unwrap();
+        let extras = world.extras(&backups).await;
         for backup in &backups {
             let asked = std::collections::BTreeSet::from([backup.id]);
             let exact = world.services.backups.what_if(&world.access, &asked).await.unwrap();

@@ -24,7 +24,7 @@ use cbr_testkit::TestDatabase;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::backups::RestoreRequest;
+use crate::backups::{Extras, RestoreRequest};
 use crate::billing::BillingSettings;
 use crate::checkpoints::{CheckpointView, NewCheckpoint, ResourceChoice};
 use crate::content::{reference, versions};
@@ -367,6 +367,11 @@ impl World {
     async fn list(&self, filter: &BackupFilter) -> Vec<Backup> {
         let listed = self.services.backups.list(&self.access, filter, Page::default()).await;
         listed.unwrap().rows
+    }
+
+    pub(super) async fn extras(&self, backups: &[Backup]) -> BTreeMap<BackupId, Extras> {
+        let backups: Vec<&Backup> = backups.iter().collect();
+        self.services.backups.extras(&self.access, &backups).await.unwrap()
     }
 
     pub(super) async fn state(&self, id: BackupId) -> BackupState {
