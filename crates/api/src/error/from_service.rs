@@ -68,10 +68,7 @@ const fn code(error: &Error) -> ErrorCode {
         E::ResourceRemoving { .. } => C::ResourceRemoving,
         E::ResourceNotInVault { .. } => C::ResourceNotInVault,
         E::ResourceNotFound(_) => C::ResourceNotFound,
-        E::ServerNotFound(_) | E::RestoreTargetGone { kind: ResourceKind::Server, .. } => {
-            C::ServerNotFound
-        }
-        E::VolumeNotFound(_) | E::RestoreTargetGone { .. } => C::VolumeNotFound,
+        E::VolumeNotFound(_) | E::ServerNotFound(_) | E::RestoreTargetGone { .. } => absent(error),
         E::ServerWithoutDisk(_) | E::TooManySharedDisks { .. } => of_disks(error),
         E::ResourceStatusForbidsBackup { .. } => C::ResourceStatus,
         E::VolumeNotDeletable { .. } => C::VolumeNotDeletable,
@@ -123,6 +120,16 @@ const fn of_busy(error: &Error) -> ErrorCode {
         C::ResourceBackingUp
     } else {
         C::ResourceRestoring
+    }
+}
+
+/// A resource that is not there.
+const fn absent(error: &Error) -> ErrorCode {
+    match error {
+        E::ServerNotFound(_) | E::RestoreTargetGone { kind: ResourceKind::Server, .. } => {
+            C::ServerNotFound
+        }
+        _ => C::VolumeNotFound,
     }
 }
 
