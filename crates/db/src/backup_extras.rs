@@ -30,25 +30,27 @@ impl Backups<'_> {
     ) -> Result<BTreeMap<BackupId, BackupExtras>, DbError> {
         let mut found = BTreeMap::new();
         for part in backups.chunks(VALUES_MAX) {
-            // Whose they are is looked at here: asked in the query, SQLite walks through all of the project's.
-            let mut sql = Sql::new(
-                "SELECT t.id, t.project_id, s.used_bytes, s.changed_bytes, s.unique_bytes, s.shared_bytes,
-                     i.state, i.verified_at, i.lost
-                 FROM backups t
-                 LEFT JOIN backup_sizes s ON s.backup_id = t.id AND s.counted = s.changes
-                 LEFT JOIN backup_integrity i ON i.backup_id = t.id
-                 WHERE 1 = 1",
-            );
-            sql.and_one_of("t.id", part.iter().copied());
-            for row in self.tx.rows("backups.extras", "backups", sql).await? {
-                let owner: ProjectId = row.id("project_id")?;
-                if owner == project {
-                    found.insert(row.id("id")?, extras(&row)?);
-                }
+            for row in self.tx.rows("backups.extras", "backups", query(project, part)).await? {
+                found.insert(row.id("id")?, extras(&row)?);
             }
         }
         Ok(found)
     }
+}
+
+/// The project is compared as an expression, as where a list is asked for by ids.
+pub(crate) fn query(project: ProjectId, backups: &[BackupId]) -> Sql {
+    let mut sql = Sql::new(
+        "SELECT t.id, s.used_bytes, s.changed_bytes, s.unique_bytes, s.shared_bytes,
+             i.state, i.verified_at, i.lost
+         FROM backups t
+         LEFT JOIN backup_sizes s ON s.backup_id = t.id AND s.counted = s.changes
+         LEFT JOIN backup_integrity i ON i.backup_id = t.id
+         WHERE t.project_id || '' = $1",
+    )
+    .bind(project);
+    sql.and_one_of("t.id", backups.iter().copied());
+    sql
 }
 
 fn extras(row: &Row) -> Result<BackupExtras, DbError> {

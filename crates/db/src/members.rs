@@ -91,7 +91,8 @@ impl Members<'_> {
         let member = member.bind(backup).bind(recipient);
         let member = self.all("members.granted", member).await?.pop();
         let Some(vault) = member.and_then(|member| member.state.vault()) else { return Ok(None) };
-        let sql = Sql::new("SELECT * FROM backups WHERE id = $1").bind(backup);
+        let mut sql = Sql::new(backup_rows::SELECT);
+        sql.text("FROM backups t WHERE t.id = ").value(backup);
         let rows = self.tx.rows("members.granted", "backups", sql).await?;
         Ok(backup_rows::load(self.tx, &rows).await?.pop().map(|backup| (backup, vault)))
     }
@@ -102,12 +103,10 @@ impl Members<'_> {
         recipient: ProjectId,
         backup: BackupId,
     ) -> Result<Option<Backup>, DbError> {
-        let sql = Sql::new(
-            "SELECT t.* FROM backups t JOIN backup_members m ON m.backup_id = t.id
-             WHERE t.id = $1 AND m.dest_project_id = $2",
-        );
-        let rows = self.tx.rows("members.offered", "backups", sql.bind(backup).bind(recipient));
-        let rows = rows.await?;
+        let mut sql = Sql::new(backup_rows::SELECT);
+        sql.text("FROM backups t JOIN backup_members m ON m.backup_id = t.id WHERE t.id = ");
+        sql.value(backup).and_equal("m.dest_project_id", Some(recipient));
+        let rows = self.tx.rows("members.offered", "backups", sql).await?;
         Ok(backup_rows::load(self.tx, &rows).await?.pop())
     }
 

@@ -258,6 +258,8 @@ texts! {
     next_show_vault(vault) "`cbr vault show {vault}` lists what it holds" | "可用 `cbr vault show {vault}` 查看其中的资源";
     next_busy() "wait until the running task has ended (`cbr task watch`), then try again" | "请等待正在运行的任务结束（`cbr task watch`）后重试";
     next_target_too_small() "make a disk that is large enough with `cbr volume create --from-backup`" | "请用 `cbr volume create --from-backup` 创建足够大的新盘";
+    next_volume_gone(backup) "`cbr volume create NAME --from-backup {backup}` makes a disk of it" | "可用 `cbr volume create NAME --from-backup {backup}` 由该备份创建磁盘";
+    next_server_gone(backup) "`cbr image create NAME --from-backup {backup}`, then `cbr server create` of the image" | "可先用 `cbr image create NAME --from-backup {backup}` 制作镜像，再用 `cbr server create` 创建服务器";
     next_target_in_use() "detach the disk or stop what uses it, then try again" | "请先卸载磁盘或停止使用它的程序，然后重试";
     next_vault_has_too_many() "bind the resource to another vault" | "请将资源绑定到其他存储库";
     next_wrong_type() "use a vault of the matching type (`cbr vault create --type`)" | "请使用类型相符的存储库（`cbr vault create --type`）";

@@ -313,6 +313,17 @@ mod tests {
         assert!(!error.message.contains("/srv"), "{}", error.message);
     }
 
+    /// RST-43: a client sees which of them is gone by the code.
+    #[test]
+    fn a_target_that_is_gone_has_the_code_of_its_kind() {
+        let of = |kind| {
+            let id = "a1c7f6de-0d0f-4c3a-9d5e-0c7e3f1b2a01".parse().unwrap();
+            ApiError::from(Error::RestoreTargetGone { kind, id, remedy: "look elsewhere" }).code
+        };
+        assert_eq!(of(ResourceKind::Server), ErrorCode::ServerNotFound);
+        assert_eq!(of(ResourceKind::Volume), ErrorCode::VolumeNotFound);
+    }
+
     #[test]
     fn messages_are_sentences() {
         let id = "a1c7f6de-0d0f-4c3a-9d5e-0c7e3f1b2a01".parse().unwrap();

@@ -9,6 +9,7 @@ use crate::client::wait::WaitArgs;
 use crate::client::{ConnectionArgs, wire};
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
+use crate::text::Lang;
 
 /// Restore a backup over what it was made of (for another disk: `cbr volume create --from-backup`)
 #[derive(Debug, Args)]
@@ -62,10 +63,20 @@ impl RestoreArgs {
             .client
             .post(&path, &body)
             .await
-            .map_err(session.failed(lang.what_restore(&self.backup)))?;
+            .map_err(session.failed(lang.what_restore(&self.backup)))
+            .map_err(|failure| self.with_way(lang, failure))?;
         let task = wire::text(&answer, "/job_id");
         let done = lang.done_restore(&self.backup, &target_name);
         super::conclude(&session, &[task], self.wait, &done).await
+    }
+
+    /// RST-43: what it was made of is gone; there is another way, and the names are right.
+    fn with_way(&self, lang: Lang, failure: Failure) -> Failure {
+        match failure.code.as_deref() {
+            Some("BackupService.7000") => failure.with_next(lang.next_volume_gone(&self.backup)),
+            Some("BackupService.7100") => failure.with_next(lang.next_server_gone(&self.backup)),
+            _ => failure,
+        }
     }
 
     /// Which disk of the backup goes where, as far as the command line says.
@@ -116,7 +127,6 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::text::Lang;
 
     /// RST-16: a disk that was taken away since is no reason not to restore the others.
     #[test]
@@ -128,6 +138,21 @@ mod tests {
         let disk = json!({"resource_type": "OS::Cinder::Volume", "resource_id": "v"});
         let want = json!({"restore": {"power_on": false, "volume_id": "v"}});
         assert_eq!(body(&disk, Vec::new(), false), want);
+    }
+
+    /// RST-43.
+    #[test]
+    fn a_target_that_is_gone_brings_the_other_way() {
+        let args = Line::parse_from(["cbr", "nightly"]).args;
+        let next = |code: &str| {
+            let mut failure = Failure::new(Kind::NotFound, "what", "why");
+            failure.code = Some(code.to_owned());
+            args.with_way(Lang::En, failure).next.clone()
+        };
+        let of = |code| next(code).unwrap();
+        assert!(of("BackupService.7000").contains("volume create NAME --from-backup nightly"));
+        assert!(of("BackupService.7100").contains("image create NAME --from-backup nightly"));
+        assert_eq!(next("BackupService.6200"), None);
     }
 
     #[derive(Debug, clap::Parser)]

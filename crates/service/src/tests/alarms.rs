@@ -393,3 +393,21 @@ async fn a_rule_that_was_edited_meanwhile_is_followed_as_it_is_now() {
     assert_eq!(follow().await.len(), 0, "it is gone");
     assert_eq!(world.history(found.id).await.len(), 2);
 }
+
+/// MON-02: every vault is measured once in a slot, however many pages they are.
+#[tokio::test]
+async fn all_vaults_are_measured_once() {
+    const MANY: u64 = 2 * cbr_db::MEASURED_MAX as u64 + 7;
+    let world = World::new().await;
+    let model = world.vault(VaultKind::Disk, &[]).await;
+    let mut tx = world.db.begin().await.unwrap();
+    for n in 1..u128::from(MANY) {
+        let id = VaultId::from_uuid(uuid::Uuid::from_u128(n));
+        tx.vaults().insert(&Vault { id, ..model.clone() }).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let slot = slot_at(world.clock.now());
+    assert_eq!(world.services.monitoring.sample(slot).await.unwrap(), MANY);
+    assert_eq!(world.services.monitoring.sample(slot).await.unwrap(), 0);
+    assert_eq!(world.services.monitoring.sample(slot + 1).await.unwrap(), MANY);
+}

@@ -288,6 +288,13 @@ async fn what_was_replaced_since_is_not_overwritten_and_the_way_is_named() {
     assert!(world.provider.content(id(77)) == new, "nothing was written");
     assert_eq!(world.state(backup.id).await.as_str(), "available");
 
+    let servers = world.vault(VaultKind::Server, &[SERVER]).await;
+    let whole = world.back_up(&servers).await;
+    world.provider.remove(id(SERVER));
+    let gone = world.services.backups.restore(&world.access, whole.id, in_place()).await;
+    let gone = gone.unwrap_err().to_string();
+    assert!(gone.starts_with("server ") && gone.contains("make an image of the backup"), "{gone}");
+
     let wanted = NewVolumeRequest { backup: Some(backup.id), size: None, ..empty() };
     let started = world.services.volumes.create(&world.access, wanted).await.unwrap();
     world.settle().await;
